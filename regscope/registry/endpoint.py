@@ -1,0 +1,116 @@
+"""Where a registry answers: its host and port, and whether it speaks TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BaseModel, PrivateAttr
+
+from regscope.errors import InvalidLocation, TimedOut, UnknownHost
+
+# Docker Hub's registry does not live at its own name.
+_HUB = "registry-1.docker.io"
+_HUB_NAMES = {"docker.io", "index.docker.io", "registry.hub.docker.com", _HUB}
+
+
+class APIEndpoint(BaseModel):
+    """A registry's address, with or without a scheme.
+
+    Without one the server is asked: no TLS means http, TLS means https. Docker Hub's several names all lead to the
+    host where its registry answers.
+
+    Raises:
+        InvalidLocation: on first use, where `url` names no host.
+        UnknownHost, TimedOut: on first use without a scheme, where the host cannot be asked.
+    """
+
+    url: str
+    version: int = 2
+    official: bool = False
+    _secure: tuple[bool, bool] | None = PrivateAttr(default=None)
+
+    @property
+    def host(self) -> str:
+        """`host` or `host:port`, as credentials are filed under."""
+        netloc = self._parts.netloc.rpartition("@")[2]
+        return _HUB if netloc.lower() in _HUB_NAMES else netloc
+
+    def is_secure_repository(self, *, timeout: float | None = 10) -> tuple[bool, bool]:
+        """Whether the server speaks TLS, and whether its certificate is valid; a stated scheme is believed."""
+        if self._secure is None:
+            scheme = self._parts.scheme
+            self._secure = (scheme == "https",) * 2 if scheme else self._ask(timeout)
+        return self._secure
+
+    @property
+    def api_base_url(self) -> str:
+        """`host:port` and path, without a scheme."""
+        port = self._split_host.port or (443 if self.is_secure_repository()[0] else 80)
+        return f"{self._hostname}:{port}{self._parts.path.rstrip('/')}"
+
+    @property
+    def base_url(self) -> str:
+        """The address with its scheme, and with the port only where one was given."""
+        scheme = "https" if self.is_secure_repository()[0] else "http"
+        return f"{scheme}://{self.host}{self._parts.path.rstrip('/')}"
+
+    @property
+    def _parts(self) -> SplitResult:
+        parts = urlsplit(self.url if "://" in self.url else f"//{self.url}")
+        if parts.scheme not in ("", "http", "https") or not parts.hostname or _bad_port(parts):
+            raise InvalidLocation(
+                f"{self.url!r} is not the address of a registry",
+                next_step="Write registry.example.com, localhost:5000 or https://registry.example.com:5000.",
+            )
+        return parts
+
+    @property
+    def _split_host(self) -> SplitResult:
+        return urlsplit(f"//{self.host}")
+
+    @property
+    def _hostname(self) -> str:
+        name = self._split_host.hostname or ""
+        return f"[{name}]" if ":" in name else name
+
+    def _ask(self, timeout: float | None) -> tuple[bool, bool]:
+        address = (self._split_host.hostname or "", self._split_host.port or 443)
+        try:
+            with socket.create_connection(address, timeout=timeout) as connection:
+                return _handshake(connection, address[0])
+        except socket.gaierror:
+            raise UnknownHost(
+                f"there is no host named {address[0]}",
+                url=f"https://{self.host}",
+                next_step="Check the spelling, and that this machine can resolve the name.",
+            ) from None
+        except TimeoutError:
+            raise TimedOut(
+                f"{self.host} did not answer within {timeout} s",
+                url=f"https://{self.host}",
+                next_step="Check the address and the firewall, or write http:// before it to skip the question.",
+            ) from None
+        except OSError:
+            return False, False
+
+
+def _handshake(connection: socket.socket, hostname: str) -> tuple[bool, bool]:
+    try:
+        with ssl.create_default_context().wrap_socket(connection, server_hostname=hostname):
+            return True, True
+    except ssl.SSLCertVerificationError:
+        return True, False
+    except ssl.SSLError:
+        return False, False
+
+
+def _bad_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port == 0
+    except ValueError:
+        return True
+
+
+OFFICIAL_ENDPOINT = APIEndpoint(url="https://registry.hub.docker.com", official=True)

@@ -1,0 +1,1 @@
+"""What the Docker and OCI specifications say: parsers and models. Bytes in, bytes out; no I/O."""

@@ -1,0 +1,52 @@
+"""Descriptors (OCI image-spec, descriptor.md): media type, digest and size of content that lives elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from regscope.spec.digest import Digest
+from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER
+from regscope.spec.platform import Platform
+
+
+def _null_as_empty_map(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _null_as_empty_list(value: Any) -> Any:
+    return () if value is None else value
+
+
+# Go writes `null` for an empty map or list; to a reader they are the same.
+StringMap = Annotated[dict[str, str], BeforeValidator(_null_as_empty_map)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_null_as_empty_list)]
+NullAsEmptyList = BeforeValidator(_null_as_empty_list)
+
+
+class Descriptor(BaseModel):
+    """What a manifest says of a blob or of another manifest. Sizes are bytes. Unknown fields survive."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    mediaType: str
+    size: Annotated[int, Field(ge=0, lt=2**63)]
+    digest: Digest
+    urls: Strings = ()
+    annotations: StringMap = {}
+    data: str | None = None
+    artifactType: str | None = None
+    platform: Platform | None = None
+
+
+class DockerConfigDescriptor(Descriptor):
+    """A schema 2 manifest's `config`; the media type may be left out when writing one by hand."""
+
+    mediaType: str = DOCKER_CONFIG
+
+
+class DockerLayerDescriptor(Descriptor):
+    """A schema 2 manifest's layer; the media type may be left out when writing one by hand."""
+
+    mediaType: str = DOCKER_LAYER

@@ -1,0 +1,104 @@
+"""Digests (OCI image-spec, descriptor.md, Digests)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import core_schema
+
+from regscope.errors import DigestMismatch, InvalidDigest
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+class Digest(str):
+    """A checked digest such as `sha256:6c3c…`: a string that knows its algorithm and can verify content.
+
+    Raises:
+        InvalidDigest: the text is not `algorithm:encoded`, the algorithm is not sha256, sha384 or sha512, or
+            the encoded part is not that algorithm's number of lower-case hexadecimal digits.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Digest:
+        if type(text) is cls:
+            return text
+        algorithm, _, encoded = text.partition(":")
+        length = _HEX_LENGTH.get(algorithm)
+        if length is None or len(encoded) != length or encoded.strip("0123456789abcdef"):
+            raise InvalidDigest(_fault(text), next_step="A digest looks like sha256: and 64 hexadecimal digits.")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def of(cls, content: bytes, algorithm: str = "sha256") -> Digest:
+        """The digest of `content`."""
+        return cls(f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}")
+
+    @property
+    def algorithm(self) -> str:
+        """`sha256`, `sha384` or `sha512`."""
+        return self.partition(":")[0]
+
+    @property
+    def encoded(self) -> str:
+        """The hexadecimal part."""
+        return self.partition(":")[2]
+
+    def hasher(self) -> _Hash:
+        """A fresh hash object of this digest's algorithm."""
+        return hashlib.new(self.algorithm)
+
+    def matches(self, content: bytes) -> bool:
+        """Whether `content` hashes to this digest."""
+        return hashlib.new(self.algorithm, content).hexdigest() == self.encoded
+
+    def verify(self, content: bytes, what: str = "content") -> bytes:
+        """`content` itself, if it hashes to this digest; otherwise DigestMismatch."""
+        if not self.matches(content):
+            raise mismatch(self, Digest.of(content, self.algorithm), what)
+        return content
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+def mismatch(expected: str, found: str, what: str) -> DigestMismatch:
+    """The error for `what`, named `expected`, whose bytes hash to `found`."""
+    return DigestMismatch(
+        f"{what} was asked for as {expected}, but its bytes hash to {found}",
+        next_step="The copy is damaged or was tampered with: fetch it again, or push the original once more.",
+    )
+
+
+def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> Iterator[bytes]:
+    """`chunks` as they come, and DigestMismatch after the last if together they do not hash to `digest`.
+
+    Nothing may be made of the chunks before the iterator is exhausted.
+    """
+    hasher = digest.hasher()
+    for chunk in chunks:
+        hasher.update(chunk)
+        yield chunk
+    if hasher.hexdigest() != digest.encoded:
+        raise mismatch(digest, f"{digest.algorithm}:{hasher.hexdigest()}", what)
+
+
+def _fault(text: str) -> str:
+    algorithm, _, encoded = text.partition(":")
+    shown = repr(text if len(text) <= 160 else text[:160] + "…")
+    if not _FORM.fullmatch(text):
+        return f"{shown} is not a digest: it is not of the form algorithm:encoded"
+    if algorithm not in _HEX_LENGTH:
+        return f"{shown} is not a digest regscope can check: unknown algorithm {algorithm!r}"
+    if len(encoded) != _HEX_LENGTH[algorithm]:
+        return f"{shown} is not a digest: {algorithm} has {_HEX_LENGTH[algorithm]} digits, here are {len(encoded)}"
+    return f"{shown} is not a digest: only the digits 0-9 and a-f may stand after the colon"

@@ -1,0 +1,136 @@
+"""Image configs (OCI image-spec, config.md): what an image runs, and how it was built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from regscope.errors import InvalidConfig
+from regscope.spec.descriptor import NullAsEmptyList, StringMap, Strings
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import RawBacked, first_fault
+
+_DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
+
+
+def parse_time(value: Any) -> datetime | None:
+    """An RFC 3339 time in UTC; None for what is absent, unreadable, or Go's zero time (year 1)."""
+    if value is None or value == "":
+        return None
+    try:
+        moment = _DATETIME.validate_python(value)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValidationError, OverflowError):
+        return None
+    return moment if moment.year > 1 else None
+
+
+Time = Annotated[datetime | None, BeforeValidator(parse_time)]
+
+
+class HealthConfig(BaseModel):
+    """How to check that a container is healthy; times are nanoseconds."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    Test: Strings = ()
+    Interval: int | None = None
+    Timeout: int | None = None
+    StartPeriod: int | None = None
+    Retries: int | None = None
+
+
+class ContainerConfig(BaseModel):
+    """The `config` object: what a container of the image runs with."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    User: str | None = None
+    ExposedPorts: dict[str, Any] | None = None
+    Env: tuple[str, ...] | None = None
+    Entrypoint: tuple[str, ...] | None = None
+    Cmd: tuple[str, ...] | None = None
+    Volumes: dict[str, Any] | None = None
+    WorkingDir: str | None = None
+    Labels: StringMap = {}
+    StopSignal: str | None = None
+    Healthcheck: HealthConfig | None = None
+
+
+class RootFS(BaseModel):
+    """The layers, by the digests of their uncompressed tars, lowest first."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str = "layers"
+    diff_ids: Annotated[tuple[Digest, ...], NullAsEmptyList] = ()
+
+
+class History(BaseModel):
+    """One build step, oldest first; a step with `empty_layer` made no layer."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    created: Time = None
+    author: str | None = None
+    created_by: str | None = None
+    comment: str | None = None
+    empty_layer: bool | None = False
+
+
+class ImageJSON(RawBacked):
+    """An image config. Unknown fields survive, and `raw` is the document as it was read."""
+
+    created: Time = None
+    author: str | None = None
+    architecture: str = ""
+    os: str = ""
+    variant: str | None = None
+    config: Annotated[ContainerConfig, BeforeValidator(lambda value: {} if value is None else value)] = (
+        ContainerConfig()
+    )
+    rootfs: RootFS = Field(default_factory=RootFS)
+    history: Annotated[tuple[History, ...], NullAsEmptyList] = ()
+
+    @property
+    def names_unreadable_time(self) -> bool:
+        """Whether `created` is there but is no time."""
+        if self.created is not None:
+            return False
+        stated = from_json(self.raw).get("created")
+        return stated not in (None, "") and not str(stated).startswith("0001-")
+
+
+def parse_image_config(raw: bytes) -> ImageJSON:
+    """The image config in `raw`.
+
+    Raises:
+        InvalidConfig: not JSON, or a field that breaks the specification.
+    """
+    try:
+        document = from_json(raw)
+    except ValueError as error:
+        raise InvalidConfig(f"an image config that is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidConfig(f"an image config must be a JSON object, and this is a {type(document).__name__}")
+    try:
+        return ImageJSON.from_document(document, raw)
+    except ValidationError as error:
+        raise InvalidConfig(f"not a valid image config: {first_fault(error)}") from None
+
+
+def chain_ids(diff_ids: Iterable[str]) -> list[Digest]:
+    """The ChainID of each layer: the digest of it and all under it (OCI image-spec, config.md, Layer ChainID)."""
+    chain: list[Digest] = []
+    for diff_id in diff_ids:
+        if not chain:
+            chain.append(Digest(diff_id))
+        else:
+            joined = hashlib.sha256(f"{chain[-1]} {diff_id}".encode()).hexdigest()
+            chain.append(Digest(f"sha256:{joined}"))
+    return chain

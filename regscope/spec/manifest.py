@@ -1,0 +1,274 @@
+"""Manifests of every kind, each with the very bytes it was read from (OCI image-spec, manifest.md, image-index.md).
+
+`parse_manifest` is the way in. A model's `raw` is what was read, never a re-serialisation; only a manifest that was
+built by hand is serialised, once, when its bytes are first asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic_core import from_json
+
+from regscope.errors import InvalidManifest, UnSupportMediaType
+from regscope.spec import media_types
+from regscope.spec.descriptor import (
+    Descriptor,
+    DockerConfigDescriptor,
+    DockerLayerDescriptor,
+    NullAsEmptyList,
+    StringMap,
+)
+from regscope.spec.digest import Digest
+from regscope.spec.media_types import (
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    DOCKER_SCHEMA1,
+    DOCKER_SCHEMA1_SIGNED,
+    OCI_INDEX,
+    OCI_MANIFEST,
+)
+
+
+class RawBacked(BaseModel):
+    """A model of a document, and the document's bytes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    _raw: bytes | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_document(cls, document: Any, raw: bytes) -> Self:
+        """The model of an already decoded `document`, remembering the bytes it came from."""
+        model = cls.model_validate(document)
+        model._raw = raw
+        return model
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes that were read; for a model built by hand its JSON, without fields left at None."""
+        if self._raw is None:
+            document = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=False)
+            self._raw = json.dumps(_without_empty(document), separators=(",", ":")).encode()
+        return self._raw
+
+    @property
+    def digest(self) -> Digest:
+        """The sha256 digest of `raw`."""
+        return Digest.of(self.raw)
+
+    def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:
+        """A copy; one with `update` forgets the bytes, since they are no longer its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        if update:
+            copy._raw = None
+        return copy
+
+
+def _without_empty(value: Any) -> Any:
+    # An absent annotations map and an empty one mean the same; the shorter form is the customary one.
+    if isinstance(value, dict):
+        return {k: _without_empty(v) for k, v in value.items() if not (k in {"annotations", "urls"} and not v)}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+class FileSystemLayer(BaseModel):
+    """One `fsLayers` entry of a schema 1 manifest."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    blobSum: Digest
+
+
+class Schema1History(BaseModel):
+    """One `history` entry of a schema 1 manifest: a JSON document in a string."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    v1Compatibility: str
+
+
+class ManifestSchema1(RawBacked):
+    """Docker image manifest, schema 1: layers newest first, the config folded into the history."""
+
+    schemaVersion: Literal[1] = 1
+    name: str = ""
+    tag: str = ""
+    architecture: str = ""
+    fsLayers: Annotated[tuple[FileSystemLayer, ...], NullAsEmptyList] = ()
+    history: Annotated[tuple[Schema1History, ...], NullAsEmptyList] = ()
+    signatures: tuple[dict[str, Any], ...] | None = None
+
+    @staticmethod
+    def content_type() -> str:
+        """The media type of a signed one, which is the form that registries store."""
+        return DOCKER_SCHEMA1_SIGNED
+
+    @property
+    def media_type(self) -> str:
+        """The media type of this one."""
+        return DOCKER_SCHEMA1_SIGNED if self.signatures else DOCKER_SCHEMA1
+
+
+class ManifestSchema2(RawBacked):
+    """Docker image manifest, version 2, schema 2."""
+
+    schemaVersion: Literal[2] = 2
+    mediaType: Literal["application/vnd.docker.distribution.manifest.v2+json"] = DOCKER_MANIFEST
+    config: DockerConfigDescriptor
+    layers: Annotated[tuple[DockerLayerDescriptor, ...], NullAsEmptyList] = ()
+    annotations: StringMap = {}
+
+    @staticmethod
+    def content_type() -> str:
+        """Its media type."""
+        return DOCKER_MANIFEST
+
+    @property
+    def media_type(self) -> str:
+        """Its media type."""
+        return DOCKER_MANIFEST
+
+
+class OCIManifestSchema1(RawBacked):
+    """OCI image manifest; with `artifactType` or a config that is no image config, an artifact."""
+
+    schemaVersion: Literal[2] = 2
+    mediaType: Literal["application/vnd.oci.image.manifest.v1+json"] | None = OCI_MANIFEST
+    artifactType: str | None = None
+    config: Descriptor
+    layers: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    subject: Descriptor | None = None
+    annotations: StringMap = {}
+
+    @staticmethod
+    def content_type() -> str:
+        """Its media type."""
+        return OCI_MANIFEST
+
+    @property
+    def media_type(self) -> str:
+        """Its media type, also where the document leaves it out."""
+        return OCI_MANIFEST
+
+
+class DockerManifestList(RawBacked):
+    """Docker manifest list: one image for several platforms."""
+
+    schemaVersion: Literal[2] = 2
+    mediaType: Literal["application/vnd.docker.distribution.manifest.list.v2+json"] = DOCKER_MANIFEST_LIST
+    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    annotations: StringMap = {}
+
+    @staticmethod
+    def content_type() -> str:
+        """Its media type."""
+        return DOCKER_MANIFEST_LIST
+
+    @property
+    def media_type(self) -> str:
+        """Its media type."""
+        return DOCKER_MANIFEST_LIST
+
+
+class OCIIndex(RawBacked):
+    """OCI image index: manifests for several platforms, or the referrers of one subject."""
+
+    schemaVersion: Literal[2] = 2
+    mediaType: Literal["application/vnd.oci.image.index.v1+json"] | None = OCI_INDEX
+    artifactType: str | None = None
+    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    subject: Descriptor | None = None
+    annotations: StringMap = {}
+
+    @staticmethod
+    def content_type() -> str:
+        """Its media type."""
+        return OCI_INDEX
+
+    @property
+    def media_type(self) -> str:
+        """Its media type, also where the document leaves it out."""
+        return OCI_INDEX
+
+
+ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1
+Index: TypeAlias = DockerManifestList | OCIIndex
+Manifest: TypeAlias = ManifestSchema1 | ImageManifest | Index
+
+MODELS: dict[str, type[Manifest]] = {
+    media_types.DOCKER_SCHEMA1: ManifestSchema1,
+    media_types.DOCKER_SCHEMA1_SIGNED: ManifestSchema1,
+    DOCKER_MANIFEST: ManifestSchema2,
+    OCI_MANIFEST: OCIManifestSchema1,
+    DOCKER_MANIFEST_LIST: DockerManifestList,
+    OCI_INDEX: OCIIndex,
+}
+
+
+def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
+    """The manifest in `raw`, of the kind that its body and the `Content-Type` header together say.
+
+    Args:
+        raw: the document's bytes; they are kept as `.raw`.
+        media_type: the header's value, parameters and all; None or a generic type leaves it to the body.
+
+    Raises:
+        InvalidManifest: not JSON, not an object, two kinds in one document, a header that contradicts the body,
+            or a field that breaks the specification.
+        UnSupportMediaType: the body names a media type that is no manifest.
+    """
+    document = _decode(raw)
+    kind = _kind(document, media_types.without_parameters(media_type))
+    try:
+        return MODELS[kind].from_document(document, raw)
+    except ValidationError as error:
+        raise InvalidManifest(
+            f"not a valid {kind}: {first_fault(error)}",
+            next_step="Push the image again with a current builder.",
+        ) from None
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first complaint of pydantic as one line: where, and what."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    what = fault["msg"].removeprefix("Value error, ").partition("\n")[0]
+    return f"{where}: {what}" if where else what
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    try:
+        document = from_json(raw)
+    except ValueError as error:
+        raise InvalidManifest(f"a manifest that is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidManifest(f"a manifest must be a JSON object, and this is a {type(document).__name__}")
+    return document
+
+
+def _kind(document: dict[str, Any], header: str) -> str:
+    # One document that reads as an index here and as an image there is how content is smuggled (CVE-2021-41190).
+    if "manifests" in document and ("layers" in document or "config" in document or "fsLayers" in document):
+        raise InvalidManifest("a manifest that is an index and an image at once")
+    body = document.get("mediaType")
+    if body is not None:
+        if body not in MODELS:
+            raise UnSupportMediaType(f"{str(body)[:120]!r} is not a manifest that regscope reads")
+        if header in MODELS and header != body and not {header, body} <= media_types.SCHEMA1:
+            raise InvalidManifest(f"the registry calls it {header}, and the manifest itself says {body}")
+        return str(body)
+    shape = _shape(document)
+    if header in MODELS and MODELS[header] is not MODELS[shape]:
+        raise InvalidManifest(f"the registry calls it {header}, and the manifest reads as {shape}")
+    return header if header in MODELS else shape
+
+
+def _shape(document: dict[str, Any]) -> str:
+    """The kind of a document that does not name it: umoci, for one, leaves `mediaType` out."""
+    if "fsLayers" in document or document.get("schemaVersion") == 1:
+        return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
+    if "manifests" in document:
+        return OCI_INDEX
+    if "config" in document or "layers" in document:
+        return OCI_MANIFEST
+    raise InvalidManifest("neither an image manifest nor an index: it has no config, layers or manifests")

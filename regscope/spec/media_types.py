@@ -1,0 +1,51 @@
+"""Media types of Docker and OCI content (OCI image-spec, media-types.md), and what kind of thing each names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DOCKER_SCHEMA1: Final = "application/vnd.docker.distribution.manifest.v1+json"
+DOCKER_SCHEMA1_SIGNED: Final = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_MANIFEST_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER_TAR: Final = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_FOREIGN_LAYER: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
+OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_LAYER_ZSTD: Final = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
+IMAGE_MANIFESTS = frozenset({DOCKER_MANIFEST, OCI_MANIFEST})
+INDEXES = frozenset({DOCKER_MANIFEST_LIST, OCI_INDEX})
+MANIFESTS = SCHEMA1 | IMAGE_MANIFESTS | INDEXES
+IMAGE_CONFIGS = frozenset({DOCKER_CONFIG, OCI_CONFIG})
+
+# Every type at once: a registry that is not offered the index answers with one of its children instead.
+ACCEPT_MANIFESTS = ", ".join([OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST, *sorted(SCHEMA1)])
+
+_FILESYSTEM_LAYERS = (
+    "application/vnd.docker.image.rootfs.",
+    "application/vnd.oci.image.layer.",
+)
+
+
+def without_parameters(media_type: str | None) -> str:
+    """The bare, lower-case type of a `Content-Type` header; empty where there is none."""
+    return (media_type or "").partition(";")[0].strip().lower()
+
+
+def is_filesystem_layer(media_type: str) -> bool:
+    """Whether a layer of this type is a tar of files (and not an artifact's payload)."""
+    return media_type.startswith(_FILESYSTEM_LAYERS)
+
+
+def is_foreign_layer(media_type: str) -> bool:
+    """Whether layers of this type need not be stored in the registry (non-distributable)."""
+    return ".foreign." in media_type or ".nondistributable." in media_type
