@@ -1,0 +1,124 @@
+"""Blobs by digest (distribution-spec, Pulling blobs), verified as they stream."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import urllib3
+
+from regscope.errors import InvalidInput, RequestErrorWithResponse
+from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.responses import connection_error, discard, read_whole
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, verified
+from regscope.spec.media_types import without_parameters
+from regscope.spec.reference import check_repository
+
+CHUNK = 2**20
+
+
+class Blob:
+    """A blob in a repository, and where its bytes come from or go to.
+
+    Args:
+        repo: the repository's whole name.
+        digest: of the blob.
+        local_path, fileobj: the file to download to; one of the two.
+        client: of the registry.
+        timeout: seconds; the client's own by default.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        digest: str | None = None,
+        local_path: Path | str | None = None,
+        fileobj: IO[bytes] | None = None,
+        client: DockerRegistryV2Client | None = None,
+        *,
+        timeout: AskTimeout = "default",
+    ) -> None:
+        self.repo = check_repository(repo)
+        self.digest = Digest(digest) if digest else None
+        self.local_path = Path(local_path) if local_path is not None else None
+        self.fileobj = fileobj
+        self.client = client or DockerRegistryV2Client.from_api_endpoint()
+        self.timeout = timeout
+
+    def stat(self, digest: str | None = None) -> Descriptor:
+        """The blob's size (bytes) and stated media type, by one HEAD request.
+
+        Raises:
+            ResourceNotFound: no such blob in this repository.
+        """
+        wanted = self._wanted(digest)
+        response = self.client.head(self._url(wanted), timeout=self.timeout)
+        discard(response)
+        size = response.headers.get("Content-Length", "")
+        if not size.isdigit():
+            raise RequestErrorWithResponse(
+                f"the registry does not say how large {wanted} is", response.status_code, response, url=response.url
+            )
+        media_type = without_parameters(response.headers.get("Content-Type")) or "application/octet-stream"
+        return Descriptor(mediaType=media_type, digest=wanted, size=int(size))
+
+    def chunks(self, digest: str | None = None) -> Iterator[bytes]:
+        """The blob's bytes in chunks of up to 1 MiB.
+
+        Raises:
+            DigestMismatch: after the last chunk, if they are not what the digest names.
+            ConnectionFailed: the blob ended early.
+        """
+        wanted = self._wanted(digest)
+        response = self.client.get(self._url(wanted), timeout=self.timeout)
+        try:
+            yield from verified(response.raw.stream(CHUNK, decode_content=True), wanted, f"the blob in {self.repo}")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise connection_error(error, response.url) from None
+        finally:
+            response.close()
+
+    def read(self, limit: int) -> bytes:
+        """The whole of a small blob, verified.
+
+        Raises:
+            TooLarge: it has more than `limit` bytes.
+            DigestMismatch, ConnectionFailed: as `chunks`, after three attempts.
+        """
+        wanted = self._wanted(None)
+        what = f"the blob {wanted} in {self.repo}"
+        ask = functools.partial(self.client.get, self._url(wanted), timeout=self.timeout)
+        _, content = read_whole(ask, limit, what)
+        return wanted.verify(content, what)
+
+    def download(self, digest: str | None = None) -> None:
+        """Write the blob to `local_path` or `fileobj`.
+
+        A file appears under `local_path` only when all of it is there and verified; what a `fileobj` got before an
+        error is not to be used.
+        """
+        if self.fileobj is not None:
+            for chunk in self.chunks(digest):
+                self.fileobj.write(chunk)
+        elif self.local_path is not None:
+            part = self.local_path.with_name(self.local_path.name + ".part")
+            try:
+                with part.open("wb") as file:
+                    file.writelines(self.chunks(digest))
+                part.replace(self.local_path)
+            finally:
+                part.unlink(missing_ok=True)
+        else:
+            raise InvalidInput("a blob is downloaded to local_path or to fileobj, and neither was given")
+
+    def _wanted(self, digest: str | None) -> Digest:
+        wanted = Digest(digest) if digest else self.digest
+        if wanted is None:
+            raise InvalidInput("which blob? Its digest was not given")
+        return wanted
+
+    def _url(self, digest: Digest) -> str:
+        return self.client.url(self.repo, "blobs", digest)

@@ -1,0 +1,135 @@
+"""Manifests by tag or digest (distribution-spec, Pulling manifests), verified."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import requests
+
+from regscope.errors import ResourceNotFound, UnSupportMediaType
+from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.responses import METADATA_LIMIT, discard, read_whole
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import (
+    MODELS,
+    DockerManifestList,
+    Index,
+    Manifest,
+    ManifestSchema1,
+    OCIIndex,
+    parse_manifest,
+)
+from regscope.spec.media_types import ACCEPT_MANIFESTS, without_parameters
+from regscope.spec.platform import Platform
+from regscope.spec.reference import check_repository, check_tag
+
+LINUX_AMD64 = Platform(os="linux", architecture="amd64")
+
+
+class RawManifest(NamedTuple):
+    """A manifest as it was read: its exact bytes, which hash to `digest`, and the media type of its header."""
+
+    raw: bytes
+    digest: Digest
+    media_type: str | None = None
+
+    def parse(self) -> Manifest:
+        """The model of it; see `parse_manifest` for what can be wrong."""
+        return parse_manifest(self.raw, self.media_type)
+
+
+class ManifestRef:
+    """A manifest in a repository, by tag or digest.
+
+    Args:
+        repo: the repository's whole name.
+        reference: a tag or a digest.
+        client: of the registry.
+        timeout: seconds; the client's own by default.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        reference: str = "latest",
+        client: DockerRegistryV2Client | None = None,
+        *,
+        timeout: AskTimeout = "default",
+    ) -> None:
+        self.repo = check_repository(repo)
+        self.reference = Digest(reference) if ":" in reference else check_tag(reference)
+        self.client = client or DockerRegistryV2Client.from_api_endpoint()
+        self.timeout = timeout
+
+    @property
+    def _url(self) -> str:
+        return self.client.url(self.repo, "manifests", self.reference)
+
+    def _ask(self, method: str, accept: str) -> requests.Response:
+        return self.client.request(method, self._url, headers={"Accept": accept}, timeout=self.timeout)
+
+    def fetch(self, accept: str = ACCEPT_MANIFESTS) -> RawManifest:
+        """The manifest's bytes, verified against the digest that was asked for, or that the registry states.
+
+        Raises:
+            DigestMismatch, TooLarge: and the RequestErrors.
+        """
+        what = f"the manifest {self.repo}:{self.reference}"
+        response, raw = read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, what)
+        stated = response.headers.get("Docker-Content-Digest")
+        expected = self.reference if isinstance(self.reference, Digest) else (Digest(stated) if stated else None)
+        digest = expected or Digest.of(raw)
+        return RawManifest(digest.verify(raw, what), digest, response.headers.get("Content-Type"))
+
+    def get(self, media_type: str | None = None, *, platform: Platform = LINUX_AMD64) -> Manifest:
+        """The manifest as a model.
+
+        Args:
+            media_type: the kind that is wanted. With none, an image manifest, through an index to `platform`.
+            platform: the child of an index that is wanted.
+
+        Raises:
+            UnSupportMediaType: `media_type` is no manifest's, or the registry has another kind.
+            ResourceNotFound: no such manifest, or none for `platform`.
+        """
+        if media_type is None:
+            manifest = self.fetch().parse()
+            return self._child(manifest, platform) if isinstance(manifest, OCIIndex | DockerManifestList) else manifest
+        if media_type not in MODELS:
+            raise UnSupportMediaType(f"{media_type!r} is not a manifest that regscope reads")
+        manifest = self.fetch(media_type).parse()
+        if manifest.media_type != media_type and not (
+            isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
+        ):
+            raise UnSupportMediaType(f"{self.repo}:{self.reference} is {manifest.media_type}, not {media_type}")
+        return manifest
+
+    def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
+        """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest."""
+        try:
+            response = self._ask("HEAD", media_type or ACCEPT_MANIFESTS)
+        except ResourceNotFound:
+            return None
+        discard(response)
+        headers = response.headers
+        found, size = headers.get("Docker-Content-Digest"), headers.get("Content-Length", "")
+        if not found or not size.isdigit():  # Red Hat's registry and ECR leave it out of a HEAD
+            manifest = self.fetch(media_type or ACCEPT_MANIFESTS)
+            return Descriptor(
+                mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
+            )
+        return Descriptor(
+            mediaType=without_parameters(headers.get("Content-Type")), digest=Digest(found), size=int(size)
+        )
+
+    def _child(self, index: Index, platform: Platform) -> Manifest:
+        for child in index.manifests:
+            if child.platform is not None and platform.covers(child.platform):
+                return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
+        raise ResourceNotFound(
+            f"{self.repo}:{self.reference} has no image for {platform}",
+            404,
+            next_step="It is there for: "
+            + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
+        )

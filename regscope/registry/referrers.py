@@ -1,0 +1,58 @@
+"""What refers to a manifest: signatures, SBOMs, attestations (distribution-spec, Listing referrers)."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import ValidationError
+
+from regscope.errors import InvalidManifest, RequestErrorWithResponse
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.paging import pages
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import first_fault
+
+_FALLBACK_TAG = re.compile(r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.[A-Za-z0-9_]{1,32})?")
+
+
+def subject_of_tag(tag: str) -> Digest | None:
+    """The digest that a tag is about: a referrers fallback tag `sha256-…`, or cosign's `sha256-….sig`; else None."""
+    match = _FALLBACK_TAG.fullmatch(tag)
+    if match is None or len(match["encoded"]) != {"sha256": 64, "sha512": 128}[match["algorithm"]]:
+        return None
+    return Digest(f"{match['algorithm']}:{match['encoded']}")
+
+
+def list_referrers(client: DockerRegistryV2Client, repository: str, digest: str) -> list[Descriptor] | None:
+    """The referrers of a manifest by the registry's API; None where the registry has no such API.
+
+    Where there is none the referrers stand under the fallback tag, which the tag list shows already.
+
+    Raises:
+        RequestError: the registry has the API, and it failed.
+    """
+    if not has_referrers_api(client, repository):
+        return None
+    found: list[Descriptor] = []
+    for page in pages(client, client.url(repository, "referrers", digest), f"the referrers of {digest}"):
+        try:
+            found += [Descriptor.model_validate(entry) for entry in page.get("manifests") or ()]
+        except (ValidationError, TypeError) as error:
+            fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
+            raise InvalidManifest(f"the referrers of {digest} cannot be read: {fault}") from None
+    return found
+
+
+def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
+    """Whether the registry answers for referrers at all: asked once, of a digest that nothing has."""
+    if client.has_referrers_api is None:
+        nothing = Digest.of(b"regscope asks whether there is a referrers API")
+        try:
+            page = next(pages(client, client.url(repository, "referrers", nothing), "referrers"))
+            client.has_referrers_api = isinstance(page.get("manifests"), list)
+        except RequestErrorWithResponse as error:
+            if error.status_code not in (400, 401, 403, 404, 405):
+                raise
+            client.has_referrers_api = False
+    return client.has_referrers_api
