@@ -1,0 +1,202 @@
+"""One manifest, and the config it names, as rows of the tables. Pure: no store, no I/O."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.image_config import History, ImageJSON, chain_ids, parse_time
+from regscope.spec.manifest import (
+    DockerManifestList,
+    ImageManifest,
+    Index,
+    Manifest,
+    ManifestSchema1,
+    OCIIndex,
+    OCIManifestSchema1,
+)
+from regscope.spec.media_types import IMAGE_CONFIGS, OCI_EMPTY, is_filesystem_layer, is_foreign_layer
+
+CREATED = "org.opencontainers.image.created"
+_ATTESTATION_TYPE = "vnd.docker.reference.type"
+_ATTESTATION_SUBJECT = "vnd.docker.reference.digest"
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(slots=True)
+class ManifestRows:
+    """The rows that one manifest makes, and what it leads to."""
+
+    digest: Digest
+    rows: Rows = field(default_factory=lambda: defaultdict(list))
+    children: list[Descriptor] = field(default_factory=list)
+
+    def add(self, table: str, *row: Any) -> None:
+        """Append a row, in the order of the table's columns."""
+        self.rows[table].append(row)
+
+
+def needs_config(manifest: Manifest) -> bool:
+    """Whether the manifest is an image whose config can be read."""
+    return not isinstance(manifest, ManifestSchema1 | Index) and manifest.config.mediaType in IMAGE_CONFIGS
+
+
+def manifest_rows(
+    digest: Digest, manifest: Manifest, config: ImageJSON | None = None, sizes: Sequence[int | None] = ()
+) -> ManifestRows:
+    """The rows of a manifest.
+
+    Args:
+        digest: what the manifest is named by.
+        manifest: of any kind.
+        config: an image's config, or what `schema1_config` made; None where it could not be read.
+        sizes: of a schema 1 manifest's layers, lowest first, in bytes.
+    """
+    found = ManifestRows(digest)
+    found.add("blobs", digest, "manifest", len(manifest.raw), manifest.media_type, False)
+    if isinstance(manifest, DockerManifestList | OCIIndex):
+        _index(found, manifest)
+    elif isinstance(manifest, ManifestSchema1):
+        _schema1(found, manifest, config, sizes)
+    else:
+        _image(found, manifest, config)
+    return found
+
+
+def _index(found: ManifestRows, index: Index) -> None:
+    subject = index.subject.digest if isinstance(index, OCIIndex) and index.subject else None
+    artifact_type = index.artifactType if isinstance(index, OCIIndex) else None
+    created = parse_time(index.annotations.get(CREATED))
+    size = len(index.raw)
+    found.add(
+        "manifests", found.digest, index.media_type, "index", size, None, artifact_type, subject,
+        None, None, None, created, None, None,
+    )  # fmt: skip
+    for child in index.manifests:
+        is_attestation = child.annotations.get(_ATTESTATION_TYPE) == "attestation-manifest"
+        platform = child.platform
+        found.add(
+            "platforms", found.digest, child.digest,
+            platform and platform.os, platform and platform.architecture, platform and platform.variant, is_attestation,
+        )  # fmt: skip
+        if is_attestation and (of := child.annotations.get(_ATTESTATION_SUBJECT)):
+            found.add("referrers", of, child.digest, "attestation-manifest", "attestation")
+        found.children.append(child)
+    _subject(found, subject, artifact_type)
+    _annotations(found, index.annotations)
+
+
+def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | None) -> None:
+    artifact_type = _artifact_type(manifest)
+    subject = manifest.subject.digest if isinstance(manifest, OCIManifestSchema1) and manifest.subject else None
+    created = config.created if config else parse_time(manifest.annotations.get(CREATED))
+    sizes = {layer.digest: layer.size for layer in manifest.layers} | {manifest.config.digest: manifest.config.size}
+    found.add(
+        "manifests", found.digest, manifest.media_type, "artifact" if artifact_type else "image", len(manifest.raw),
+        manifest.config.digest, artifact_type, subject,
+        *_platform(config), created, len(manifest.layers), sum(sizes.values()),
+    )  # fmt: skip
+    found.add("blobs", manifest.config.digest, "config", manifest.config.size, manifest.config.mediaType, False)
+    _layers(found, manifest.layers, config)
+    _labels(found, config)
+    _annotations(found, manifest.annotations)
+    _subject(found, subject, artifact_type)
+
+
+def _schema1(
+    found: ManifestRows, manifest: ManifestSchema1, config: ImageJSON | None, sizes: Sequence[int | None]
+) -> None:
+    digests = [layer.blobSum for layer in reversed(manifest.fsLayers)]
+    known = dict(zip(digests, sizes, strict=False))
+    total = sum(size for size in known.values() if size is not None) if None not in known.values() else None
+    created = config.created if config else None
+    found.add(
+        "manifests", found.digest, manifest.media_type, "schema1", len(manifest.raw), None, None, None,
+        *_platform(config), created, len(digests), total,
+    )  # fmt: skip
+    steps = config.history if config else ()
+    for position, digest in enumerate(digests):
+        made_by = steps[position].created_by if position < len(steps) else None
+        size = known.get(digest)
+        found.add("layers", found.digest, position, digest, None, None, None, size, made_by)
+        found.add("blobs", digest, "layer", size, None, False)
+        if position < len(steps):
+            _step(found, position, steps[position], *((None, 0) if steps[position].empty_layer else (digest, size)))
+    _labels(found, config)
+
+
+def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> None:
+    diff_ids = config.rootfs.diff_ids if config else ()
+    chain = chain_ids(diff_ids)
+    made_by = _history(found, layers, config)
+    for position, layer in enumerate(layers):
+        known = position < len(diff_ids)
+        found.add(
+            "layers", found.digest, position, layer.digest,
+            diff_ids[position] if known else None, chain[position] if known else None,
+            layer.mediaType, layer.size, made_by.get(position),
+        )  # fmt: skip
+        foreign = bool(layer.urls) and is_foreign_layer(layer.mediaType)
+        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType, foreign)
+
+
+def _history(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> dict[int, str | None]:
+    """Add the history, its steps that made a layer paired with the layers in order; who made which layer."""
+    made_by: dict[int, str | None] = {}
+    position = 0
+    for number, step in enumerate(config.history if config else ()):
+        if step.empty_layer:
+            _step(found, number, step, None, 0)
+            continue
+        layer = layers[position] if position < len(layers) else None
+        _step(found, number, step, layer.digest if layer else None, layer.size if layer else None)
+        made_by[position] = step.created_by
+        position += 1
+    return made_by
+
+
+def _step(found: ManifestRows, number: int, step: History, digest: Digest | None, size: int | None) -> None:
+    found.add(
+        "history", found.digest, number, step.created, step.created_by, step.comment,
+        bool(step.empty_layer), digest, size,
+    )  # fmt: skip
+
+
+def _platform(config: ImageJSON | None) -> tuple[str | None, str | None, str | None]:
+    if config is None:
+        return None, None, None
+    return config.os or None, config.architecture or None, config.variant or None
+
+
+def _labels(found: ManifestRows, config: ImageJSON | None) -> None:
+    for key, value in (config.config.Labels if config else {}).items():
+        found.add("labels", found.digest, "config", key, value)
+
+
+def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
+    for key, value in annotations.items():
+        found.add("labels", found.digest, "annotation", key, value)
+
+
+def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:
+    if subject:
+        found.add("referrers", subject, found.digest, artifact_type, "subject")
+
+
+def _artifact_type(manifest: ImageManifest) -> str | None:
+    """What an artifact is; None for an image. BuildKit's attestations have an image's config and no file system."""
+    stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1) else None
+    if stated:
+        return stated
+    if manifest.config.mediaType not in IMAGE_CONFIGS:
+        if manifest.config.mediaType == OCI_EMPTY and manifest.layers:
+            return manifest.layers[0].mediaType
+        return manifest.config.mediaType
+    if manifest.layers and not any(is_filesystem_layer(layer.mediaType) for layer in manifest.layers):
+        return manifest.layers[0].mediaType
+    return None

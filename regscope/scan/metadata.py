@@ -1,0 +1,232 @@
+"""The metadata scan: every tag, manifest and config of a store, as tables."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from operator import itemgetter
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from regscope.errors import RegscopeError
+from regscope.registry.referrers import subject_of_tag
+from regscope.scan.manifest_rows import Rows
+from regscope.scan.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
+from regscope.scan.worklist import Worklist, is_interactive, local_pool
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+from regscope.tables import Snapshot
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+def scan(
+    store: ContentStore,
+    *,
+    repositories: str | Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    platforms: str | Sequence[str] | None = None,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+) -> Snapshot:
+    """Read the metadata of every image in `store` (no layer is downloaded).
+
+    Indexes are followed to their children, and images to their referrers. What cannot be read becomes a row of the
+    `problems` table, and the scan goes on. Interrupted, it loses nothing that was read: the next one finds it in the
+    cache.
+
+    Args:
+        store: what `regscope.open` gave.
+        repositories: names or globs; all by default. Names alone need no catalog.
+        tags: globs of the tags to read; all by default.
+        platforms: such as `linux/arm64`: which children of an index to follow; all by default. An image that is
+            not part of an index is always read.
+        executor: where to run; 16 threads by default. `dask.distributed`'s `Client.get_executor()` is one too.
+        progress: show a progress bar; by default where somebody is watching.
+
+    Returns:
+        A Snapshot, with every table but `files`.
+
+    Raises:
+        RegscopeError: the repositories cannot be listed, or one that was named cannot be read at all.
+    """
+    started = datetime.now(UTC)
+    wanted, tag_globs = _listed(repositories), _listed(tags)
+    chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
+    names, must_exist = _choose(store, wanted)
+    with local_pool() if executor is None else nullcontext(executor) as pool:
+        collected = _Collected(store, Worklist(pool), tag_globs, chosen, must_exist)
+        collected.run(names, is_interactive() if progress is None else progress)
+    return Snapshot.from_rows(
+        collected.rows(),
+        location=store.location,
+        taken_at=started,
+        sees_untagged=store.sees_untagged,
+        filtered=bool(wanted or tag_globs or chosen),
+    )
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str] | None:
+    return [value] if isinstance(value, str) else None if value is None else list(value)
+
+
+def _choose(store: ContentStore, wanted: list[str] | None) -> tuple[list[str], bool]:
+    """The repositories to read, and whether each of them must be there."""
+    if wanted is None:
+        return store.repositories(), False
+    if not any(_GLOB.search(name) for name in wanted):
+        return list(dict.fromkeys(wanted)), True
+    found = [name for name in store.repositories() if _matches(name, wanted)]
+    if not found:
+        raise RegscopeError(
+            f"no repository of {store.location} matches {', '.join(wanted)}",
+            next_step="`regscope tags` without a repository lists what there is.",
+        )
+    return found, False
+
+
+def _matches(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+class _Collected:
+    """What a running scan has found so far, and what it still has to read."""
+
+    def __init__(
+        self,
+        store: ContentStore,
+        work: Worklist,
+        tag_globs: list[str] | None,
+        platforms: list[Platform],
+        must_exist: bool,
+    ) -> None:
+        self._store = store
+        self._work = work
+        self._tag_globs = tag_globs
+        self._platforms = platforms
+        self._must_exist = must_exist
+        self._asked: set[str] = set()
+        self._manifests: dict[str, Rows] = {}
+        self._children: dict[str, list[str]] = {}
+        self._tags: list[tuple[str, str, str, str | None]] = []
+        self._untagged: list[tuple[str, str]] = []
+        self._referrers: dict[tuple[str, str], tuple[str | None, str]] = {}
+        self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
+        self._problems: list[tuple[str, str, str, str]] = []
+
+    def run(self, repositories: Iterable[str], show: bool) -> None:
+        """Read everything that the repositories lead to."""
+        for repository in repositories:
+            self._work.add(list_repository, self._store, repository)
+        with tqdm(desc="scan", unit=" read", disable=not show, total=self._work.added) as bar:
+            for result in self._work.results():
+                if isinstance(result, ListedRepository):
+                    self._take_listing(result)
+                else:
+                    self._take_manifest(result)
+                bar.total = self._work.added
+                bar.update()
+
+    def _take_listing(self, listed: ListedRepository) -> None:
+        if listed.problems and self._must_exist:
+            raise listed.problems[0].error
+        self._take_problems(listed.problems)
+        for tag in listed.tags:
+            if self._tag_globs is None or _matches(tag, self._tag_globs):
+                self._work.add(read_manifest, self._store, listed.repository, tag)
+        for digest in listed.untagged if self._tag_globs is None else ():
+            self._untagged.append((listed.repository, digest))
+            self._ask(listed.repository, digest)
+
+    def _take_manifest(self, read: ReadManifest) -> None:
+        self._take_problems(read.problems)
+        found, repository = read.found, read.repository
+        if found is None:
+            return
+        if ":" not in read.reference:
+            self._take_tag(repository, read.reference, found.digest, found.children)
+        for descriptor in read.referrers:
+            self._refer(repository, found.digest, descriptor.digest, descriptor.artifactType, "api")
+            self._ask(repository, descriptor.digest)
+        for subject, digest, artifact_type, how in found.rows.get("referrers", ()):
+            self._refer(repository, subject, digest, artifact_type, how)
+        self._asked.add(found.digest)
+        if found.digest not in self._manifests:
+            self._manifests[found.digest] = found.rows
+            self._children[found.digest] = [child.digest for child in found.children if self._wants(child)]
+            for child in self._children[found.digest]:
+                self._ask(repository, child)
+
+    def _take_tag(self, repository: str, tag: str, digest: str, children: list[Descriptor]) -> None:
+        subject = subject_of_tag(tag)
+        self._tags.append((repository, tag, digest, subject))
+        if subject and children:
+            for child in children:
+                self._refer(repository, subject, child.digest, child.artifactType, "fallback tag")
+        elif subject:
+            self._refer(repository, subject, digest, None, "cosign tag")
+
+    def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
+        self._referred[repository, subject].add(digest)
+        known, _ = self._referrers.get((subject, digest), (None, ""))
+        if (subject, digest) not in self._referrers or (known is None and artifact_type):
+            self._referrers[subject, digest] = artifact_type, how
+
+    def _take_problems(self, problems: Iterable[Problem]) -> None:
+        self._problems += [problem.row for problem in problems]
+
+    def _ask(self, repository: str, digest: str) -> None:
+        if digest not in self._asked:
+            self._asked.add(digest)
+            self._work.add(read_manifest, self._store, repository, digest)
+
+    def _wants(self, child: Descriptor) -> bool:
+        if not self._platforms:
+            return True
+        platform = child.platform
+        return platform is not None and any(wanted.covers(platform) for wanted in self._platforms)
+
+    def rows(self) -> dict[str, Iterable[Sequence[Any]]]:
+        """All rows, each once, in an order that does not depend on who answered first."""
+        tables: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        blobs: dict[str, tuple[Any, ...]] = {}
+        for digest in sorted(self._manifests):
+            for table, rows in self._manifests[digest].items():
+                if table == "blobs":
+                    for row in rows:
+                        blobs.setdefault(row[0], row)
+                elif table != "referrers":
+                    tables[table] += rows
+        return {
+            **tables,
+            "blobs": [blobs[digest] for digest in sorted(blobs)],
+            "tags": sorted(self._tags, key=itemgetter(0, 1)),
+            "placements": self._placements(),
+            "referrers": [(*pair, *about) for pair, about in sorted(self._referrers.items())],
+            "problems": sorted(set(self._problems)),
+        }
+
+    def _placements(self) -> list[tuple[str, str, str]]:
+        """Which manifests each repository keeps, and why: the first reason that holds, tags before all else."""
+        placed: dict[tuple[str, str], str] = {}
+        self._place(placed, [(repository, digest, "tag") for repository, _, digest, _ in self._tags])
+        self._place(placed, [(repository, digest, "untagged") for repository, digest in self._untagged])
+        return sorted((repository, digest, how) for (repository, digest), how in placed.items())
+
+    def _place(self, placed: dict[tuple[str, str], str], reached: list[tuple[str, str, str]]) -> None:
+        while reached:
+            onward: list[tuple[str, str, str]] = []
+            for repository, digest, how in reached:
+                if (repository, digest) in placed or digest not in self._manifests:
+                    continue
+                placed[repository, digest] = how
+                onward += [(repository, child, "index child") for child in self._children[digest]]
+                onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]
+            reached = onward

@@ -1,0 +1,127 @@
+"""One unit of a scan: a manifest and its config, from a store to rows. Errors become rows of `problems`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from regscope.errors import RegscopeError
+from regscope.registry.responses import METADATA_LIMIT
+from regscope.scan.manifest_rows import ManifestRows, manifest_rows, needs_config
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.image_config import ImageJSON, parse_image_config
+from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
+from regscope.spec.schema1 import schema1_config
+from regscope.stores.content_store import ContentStore
+from regscope.text import plain
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What could not be read, and why; `error` lets a caller raise it after all."""
+
+    repository: str
+    reference: str
+    what: str
+    error: RegscopeError
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """As a row of the `problems` table."""
+        return self.repository, self.reference, self.what, plain(self.error.message, 2000)
+
+
+@dataclass(slots=True)
+class ReadManifest:
+    """What came of reading `reference`: a tag or a digest. `found` is None where the manifest itself failed."""
+
+    repository: str
+    reference: str
+    found: ManifestRows | None = None
+    referrers: list[Descriptor] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def fail(self, what: str, error: RegscopeError) -> None:
+        """Note a problem."""
+        self.problems.append(Problem(self.repository, self.reference, what, error))
+
+
+@dataclass(slots=True)
+class ListedRepository:
+    """A repository's tags and untagged manifests."""
+
+    repository: str
+    tags: list[str] = field(default_factory=list)
+    untagged: list[Digest] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def list_repository(store: ContentStore, repository: str) -> ListedRepository:
+    """The tags of a repository."""
+    listed = ListedRepository(repository)
+    try:
+        listed.tags = store.tags(repository)
+        listed.untagged = store.untagged(repository)
+    except RegscopeError as error:
+        listed.problems.append(Problem(repository, "", "tag list", error))
+    return listed
+
+
+def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadManifest:
+    """Read a manifest by tag or digest, with its config and its referrers."""
+    result = ReadManifest(repository, reference)
+    try:
+        raw = store.manifest(repository, reference)
+        manifest = raw.parse()
+    except RegscopeError as error:
+        result.fail("manifest", error)
+        return result
+    result.found = _rows(store, result, raw.digest, manifest)
+    try:
+        result.referrers = store.referrers(repository, raw.digest) or []
+    except RegscopeError as error:
+        result.fail("referrers", error)
+    return result
+
+
+def _rows(store: ContentStore, result: ReadManifest, digest: Digest, manifest: Manifest) -> ManifestRows:
+    if isinstance(manifest, ManifestSchema1):
+        try:
+            return manifest_rows(digest, manifest, schema1_config(manifest), _layer_sizes(store, result, manifest))
+        except RegscopeError as error:
+            result.fail("manifest", error)
+            return manifest_rows(digest, manifest)
+    if not needs_config(manifest):
+        return manifest_rows(digest, manifest)
+    assert isinstance(manifest, ImageManifest)
+    return manifest_rows(digest, manifest, _config(store, result, manifest))
+
+
+def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) -> ImageJSON | None:
+    try:
+        config = parse_image_config(store.read_blob(result.repository, manifest.config.digest, METADATA_LIMIT))
+    except RegscopeError as error:
+        result.fail("config", error)
+        return None
+    layers, diff_ids = len(manifest.layers), len(config.rootfs.diff_ids)
+    if layers != diff_ids:
+        result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))
+    if len(config.raw) != manifest.config.size:
+        said, real = manifest.config.size, len(config.raw)
+        result.fail("config", RegscopeError(f"the manifest says that its config has {said} bytes, and it has {real}"))
+    if config.names_unreadable_time:
+        result.fail("config", RegscopeError("the config's `created` is not a time: the age is unknown"))
+    return config
+
+
+def _layer_sizes(store: ContentStore, result: ReadManifest, manifest: ManifestSchema1) -> list[int | None]:
+    """Schema 1 does not say how large its layers are, so the store is asked."""
+    sizes: dict[Digest, int | None] = {}
+    for layer in manifest.fsLayers:
+        if layer.blobSum not in sizes:
+            try:
+                sizes[layer.blobSum] = store.blob_size(result.repository, layer.blobSum)
+            except RegscopeError as error:
+                sizes[layer.blobSum] = None
+                result.fail("layer", error)
+    return [sizes[layer.blobSum] for layer in reversed(manifest.fsLayers)]

@@ -1,0 +1,94 @@
+"""Any store behind the cache: what a digest names is fetched once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regscope.registry.manifests import RawManifest
+from regscope.registry.responses import too_large
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+from regscope.stores.digest_cache import DigestCache
+
+
+class CachedStore:
+    """`store`, with its manifests and small blobs kept in `cache`. Tags move, so they are always asked."""
+
+    def __init__(self, store: ContentStore, cache: DigestCache) -> None:
+        self.store = store
+        self.cache = cache
+
+    @property
+    def location(self) -> str:
+        """The store's own."""
+        return self.store.location
+
+    @property
+    def sees_untagged(self) -> bool:
+        """The store's own."""
+        return self.store.sees_untagged
+
+    def repositories(self) -> list[str]:
+        """Asked of the store."""
+        return self.store.repositories()
+
+    def tags(self, repository: str) -> list[str]:
+        """Asked of the store."""
+        return self.store.tags(repository)
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """Asked of the store."""
+        return self.store.untagged(repository)
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """Asked of the store."""
+        return self.store.resolve(repository, tag)
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """From the cache where it can be.
+
+        A tag seen before is resolved first, which is cheap and counts as no pull, and its manifest is fetched only
+        if it has moved; a tag never seen is fetched at once.
+        """
+        tag = f"{self.location} {repository}:{reference}"
+        if ":" in reference:
+            digest: str | None = reference
+        else:
+            digest = self.resolve(repository, reference) if self.cache.hint(tag) else None
+        if digest is not None and (raw := self.cache.get(digest)) is not None:
+            return RawManifest(raw, Digest(digest))
+        found = self.store.manifest(repository, digest or reference)
+        self.cache.put(found.digest, found.raw)
+        if ":" not in reference:
+            self.cache.note(tag, found.digest)
+        return found
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed from the store: large blobs are not kept."""
+        return self.store.blob(repository, digest)
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """From the cache where it can be."""
+        content = self.cache.get(digest)
+        if content is None:
+            content = self.store.read_blob(repository, digest, limit)
+            self.cache.put(digest, content)
+        elif len(content) > limit:
+            raise too_large(f"the blob {digest}", len(content), limit)
+        return content
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """Asked of the store."""
+        return self.store.blob_size(repository, digest)
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """Asked of the store: they come and go."""
+        return self.store.referrers(repository, digest)
+
+    def __repr__(self) -> str:
+        return f"CachedStore({self.store!r}, {self.cache!r})"
+
+    def _repr_html_(self) -> str:
+        shown = self.store
+        return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)

@@ -1,0 +1,54 @@
+"""The one protocol behind which images live, whatever holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from regscope.registry.manifests import RawManifest
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+
+
+@runtime_checkable
+class ContentStore(Protocol):
+    """Repositories, their tags, and content by digest.
+
+    Whatever a store returns has been verified against its digest. Stores pickle, so that a scan can run on a
+    cluster. What is not there raises ContentMissing or ResourceNotFound.
+    """
+
+    @property
+    def location(self) -> str:
+        """How a user names it, without secrets: `http://localhost:5000`, `oci:layout`."""
+
+    @property
+    def sees_untagged(self) -> bool:
+        """Whether `untagged` tells all; a registry's API cannot."""
+
+    def repositories(self) -> list[str]:
+        """All repositories, sorted."""
+
+    def tags(self, repository: str) -> list[str]:
+        """All tags of a repository, sorted."""
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """Manifests that are kept in a repository by no tag, and belong to no index there."""
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """What a tag points to now, as cheaply as the store can say it."""
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """A manifest by tag or digest."""
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """A blob in chunks; DigestMismatch after the last one if they are not what was asked for."""
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """The whole of a small blob, such as an image config; TooLarge above `limit` bytes."""
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """The size of a blob in bytes, for manifests that do not state it (schema 1)."""
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""

@@ -1,0 +1,248 @@
+"""A docker-archive: the tar that `docker save` and `skopeo copy … docker-archive:` write, in its old form and its new.
+
+It names images by config and layer files in `manifest.json` and holds no registry manifests, so each image gets the
+schema 2 manifest that describes just these files. What the format loses, such as the compressed layers' digests,
+indexes and annotations, cannot come back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from regscope import text
+from regscope.errors import ContentMissing, DigestMismatch, InvalidReference, NotAStore, StoreError
+from regscope.registry.manifests import RawManifest
+from regscope.registry.responses import METADATA_LIMIT, too_large
+from regscope.spec.descriptor import Descriptor, DockerConfigDescriptor, DockerLayerDescriptor
+from regscope.spec.digest import Digest, verified
+from regscope.spec.image_config import parse_image_config
+from regscope.spec.manifest import ManifestSchema2
+from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
+from regscope.spec.reference import Reference, split_image
+
+_CHUNK = 2**20
+_MAGIC = {b"\x1f\x8b": DOCKER_LAYER, b"\x28\xb5\x2f\xfd": OCI_LAYER_ZSTD}
+
+
+class DockerArchiveStore:
+    """Images in one tar file.
+
+    Repositories are the names in `RepoTags`, Docker Hub's in their short form. An image without a tag belongs to a
+    repository called as the file is.
+
+    Raises:
+        NotAStore: the file is no such archive.
+    """
+
+    sees_untagged = True
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._images  # an archive that is none must say so when it is opened  # noqa: B018
+
+    @property
+    def location(self) -> str:
+        """`docker-archive:` and the file."""
+        return f"docker-archive:{self.path}"
+
+    @cached_property
+    def _members(self) -> dict[str, tarfile.TarInfo]:
+        try:
+            with tarfile.open(self.path) as archive:
+                return {posixpath.normpath(member.name): member for member in archive}
+        except FileNotFoundError:
+            raise self._no_archive("no such file") from None
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise self._no_archive(f"it cannot be read as a tar ({error})") from None
+
+    @cached_property
+    def _images(self) -> list[dict[str, Any]]:
+        try:
+            listed = json.loads(self._read("manifest.json", METADATA_LIMIT))
+        except (ContentMissing, ValueError):
+            raise self._no_archive("it has no manifest.json that names images") from None
+        if not isinstance(listed, list) or not all(_is_image(image) for image in listed):
+            raise self._no_archive("its manifest.json is not a list of images with Config and Layers")
+        return listed
+
+    @cached_property
+    def _manifests(self) -> dict[Digest, ManifestSchema2]:
+        manifests = [self._manifest_of(image) for image in self._images]
+        return {manifest.digest: manifest for manifest in manifests}
+
+    @cached_property
+    def _named(self) -> dict[str, dict[str, Digest]]:
+        found: dict[str, dict[str, Digest]] = {}
+        for image, digest in zip(self._images, self._digests, strict=True):
+            for name in image.get("RepoTags") or ():
+                repository, tag, _ = split_image(str(name))
+                found.setdefault(_short(repository), {})[tag or "latest"] = digest
+        return found
+
+    @cached_property
+    def _digests(self) -> list[Digest]:
+        return [self._manifest_of(image).digest for image in self._images]
+
+    def repositories(self) -> list[str]:
+        """The names in `RepoTags`."""
+        unnamed = {self.path.stem} if self.untagged(self.path.stem) else set()
+        return sorted(set(self._named) | unnamed)
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags in `RepoTags`."""
+        if repository not in self.repositories():
+            raise ContentMissing(
+                f"{self.location} has no repository {repository!r}",
+                next_step="It has: " + (", ".join(self.repositories()[:20]) or "none"),
+            )
+        return sorted(self._named.get(repository, {}))
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """Images without `RepoTags`."""
+        named = {digest for tags in self._named.values() for digest in tags.values()}
+        return sorted(set(self._digests) - named) if repository == self.path.stem else []
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """From `manifest.json`."""
+        try:
+            return self._named[repository][tag]
+        except KeyError:
+            raise ContentMissing(
+                f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
+            ) from None
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """The schema 2 manifest made for an image."""
+        digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
+        if digest not in self._manifests:
+            raise ContentMissing(f"{self.location} has no manifest {digest}")
+        manifest = self._manifests[digest]
+        return RawManifest(manifest.raw, digest, manifest.media_type)
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed out of the tar, and verified."""
+        return verified(self._chunks(self._name_of(digest)), Digest(digest), f"a blob of {self.location}")
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """Read out of the tar, verified."""
+        return Digest(digest).verify(self._read(self._name_of(digest), limit), f"a blob of {self.location}")
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """The member's size."""
+        return self._resolved(self._name_of(digest)).size
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """None: the format knows no referrers."""
+        return None
+
+    @cached_property
+    def _layer_descriptors(self) -> dict[str, DockerLayerDescriptor]:
+        names = dict.fromkeys(str(layer) for image in self._images for layer in image["Layers"])
+        return {name: self._described(name) for name in names}
+
+    @cached_property
+    def _files(self) -> dict[Digest, str]:
+        layers = {found.digest: name for name, found in self._layer_descriptors.items()}
+        configs = {Digest.of(self._read(image["Config"], METADATA_LIMIT)): image["Config"] for image in self._images}
+        return {**layers, **configs}
+
+    def _manifest_of(self, image: dict[str, Any]) -> ManifestSchema2:
+        raw = self._read(image["Config"], METADATA_LIMIT)
+        layers = [self._layer_descriptors[str(name)] for name in image["Layers"]]
+        diff_ids = parse_image_config(raw).rootfs.diff_ids
+        for layer, diff_id in zip(layers, diff_ids, strict=False):
+            if layer.mediaType == DOCKER_LAYER_TAR and layer.digest != diff_id:
+                raise DigestMismatch(
+                    f"a layer of {self.location} hashes to {layer.digest}, and the config calls it {diff_id}",
+                    next_step="The archive is damaged: save the image again.",
+                )
+        return ManifestSchema2(
+            config=DockerConfigDescriptor(digest=Digest.of(raw), size=len(raw)), layers=tuple(layers)
+        )
+
+    def _described(self, name: str) -> DockerLayerDescriptor:
+        hasher, size, start = hashlib.sha256(), 0, b""
+        for chunk in self._chunks(name):
+            start = start or chunk[:4]
+            hasher.update(chunk)
+            size += len(chunk)
+        kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), DOCKER_LAYER_TAR)
+        return DockerLayerDescriptor(mediaType=kind, digest=Digest(f"sha256:{hasher.hexdigest()}"), size=size)
+
+    def _name_of(self, digest: str) -> str:
+        try:
+            return self._files[Digest(digest)]
+        except KeyError:
+            raise ContentMissing(f"{self.location} lacks the blob {digest}") from None
+
+    def _resolved(self, name: str) -> tarfile.TarInfo:
+        """The file behind a name; the old form stores a repeated layer as a link to its first copy."""
+        for _ in range(10):
+            member = self._members.get(posixpath.normpath(name))
+            if member is None:
+                break
+            if member.issym():
+                name = posixpath.join(posixpath.dirname(member.name), member.linkname)
+            elif member.islnk():
+                name = member.linkname
+            elif member.isfile():
+                return member
+            else:
+                break
+        raise ContentMissing(
+            f"{self.location} lacks the file {text.plain(name, 200)}",
+            next_step="The archive is incomplete: save the image again.",
+        )
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        member = self._resolved(name)
+        try:
+            with tarfile.open(self.path) as archive:
+                file = archive.extractfile(member)
+                while file is not None and (chunk := file.read(_CHUNK)):
+                    yield chunk
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise StoreError(
+                f"{self.location} breaks off: {error}", next_step="The archive is incomplete: save the image again."
+            ) from None
+
+    def _read(self, name: str, limit: int) -> bytes:
+        size = self._resolved(name).size
+        if size > limit:
+            raise too_large(name, size, limit)
+        return b"".join(self._chunks(name))
+
+    def _no_archive(self, why: str) -> NotAStore:
+        return NotAStore(
+            f"{self.path} is not a docker-archive: {why}",
+            next_step="Write one with `docker save` or `skopeo copy … docker-archive:FILE:NAME`.",
+        )
+
+    def __repr__(self) -> str:
+        return f"DockerArchiveStore({os.fspath(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        return text.card("docker-archive", {"file": self.path, "images": len(self._images)})
+
+
+def _is_image(image: object) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("Config"), str) and isinstance(image.get("Layers"), list)
+
+
+def _short(repository: str) -> str:
+    """A name as docker prints it: without Docker Hub's host and `library/`."""
+    try:
+        reference = Reference.parse(repository)
+    except InvalidReference:
+        return repository
+    if reference.host != "docker.io":
+        return repository
+    return reference.repository.removeprefix("library/")

@@ -1,0 +1,187 @@
+"""An OCI image layout: a folder of blobs and an `index.json` (OCI image-spec, image-layout.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from regscope import text
+from regscope.errors import ContentMissing, NotAStore, RegscopeError, StoreError
+from regscope.registry.manifests import RawManifest
+from regscope.registry.responses import METADATA_LIMIT, too_large
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, verified
+from regscope.spec.manifest import OCIIndex, first_fault
+from regscope.spec.media_types import MANIFESTS
+from regscope.spec.reference import split_image
+
+REF_NAME = "org.opencontainers.image.ref.name"
+_CONTAINERD_NAME = "io.containerd.image.name"
+_CHUNK = 2**20
+
+
+class OCILayoutStore:
+    """Images in a layout folder.
+
+    An image's repository and tag are read from `io.containerd.image.name`, else from
+    `org.opencontainers.image.ref.name`. A name that is only a tag belongs to a repository called as the folder is,
+    and so does what has no name, untagged.
+
+    Raises:
+        NotAStore: the folder is no layout.
+    """
+
+    sees_untagged = True
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "oci-layout").is_file() or not (self.folder / "index.json").is_file():
+            missing = "no such folder" if not self.folder.is_dir() else "it has no oci-layout and index.json files"
+            raise NotAStore(
+                f"{self.folder} is not an OCI image layout: {missing}",
+                next_step="Write one with `skopeo copy … oci:DIR:NAME`, or try `regscope demo`.",
+            )
+
+    @property
+    def location(self) -> str:
+        """`oci:` and the folder."""
+        return f"oci:{self.folder}"
+
+    @cached_property
+    def _index(self) -> OCIIndex:
+        raw = _read_file(self.folder / "index.json", METADATA_LIMIT * 8, "index.json")
+        try:
+            return OCIIndex.from_document(json.loads(raw), raw)
+        except (ValidationError, ValueError) as error:
+            fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
+            raise StoreError(
+                f"{self.folder / 'index.json'} is not an image index: {fault}", next_step="Copy the images again."
+            ) from None
+
+    @cached_property
+    def _tagged(self) -> dict[str, dict[str, Descriptor]]:
+        found: dict[str, dict[str, Descriptor]] = {}
+        for entry in self._index.manifests:
+            if name := _name(entry):
+                repository, tag = self._split(name)
+                found.setdefault(repository, {})[tag] = entry
+        return found
+
+    def repositories(self) -> list[str]:
+        """The names that `index.json` gives, without their tags."""
+        unnamed = {self._own_name} if self.untagged(self._own_name) else set()
+        return sorted(set(self._tagged) | unnamed)
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags that `index.json` gives."""
+        if repository not in self._tagged and repository != self._own_name:
+            raise ContentMissing(
+                f"{self.location} has no repository {repository!r}",
+                next_step="It has: " + (", ".join(self.repositories()[:20]) or "none"),
+            )
+        return sorted(self._tagged.get(repository, {}))
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """Entries of `index.json` that have no name and refer to nothing in the layout."""
+        if repository != self._own_name:
+            return []
+        named = {entry.digest for tags in self._tagged.values() for entry in tags.values()}
+        referring = {entry.digest for entries in self._referring.values() for entry in entries}
+        return sorted({entry.digest for entry in self._index.manifests} - named - referring)
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """From `index.json`."""
+        try:
+            return self._tagged[repository][tag].digest
+        except KeyError:
+            raise ContentMissing(
+                f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
+            ) from None
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """By tag or digest."""
+        digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
+        raw = self.read_blob(repository, digest, METADATA_LIMIT)
+        stated = next((entry.mediaType for entry in self._index.manifests if entry.digest == digest), None)
+        return RawManifest(raw, digest, stated if stated in MANIFESTS else None)
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed from its file, and verified."""
+        wanted = Digest(digest)
+        with self._existing(wanted).open("rb") as file:
+            yield from verified(iter(lambda: file.read(_CHUNK), b""), wanted, f"a blob of {self.location}")
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """From its file, verified."""
+        wanted = Digest(digest)
+        return wanted.verify(
+            _read_file(self._existing(wanted), limit, f"the blob {wanted}"), f"a blob of {self.location}"
+        )
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """The file's size."""
+        return self._existing(Digest(digest)).stat().st_size
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """Entries of `index.json` without a name whose manifest has this `subject`."""
+        return self._referring.get(digest, [])
+
+    @cached_property
+    def _referring(self) -> dict[str, list[Descriptor]]:
+        found: dict[str, list[Descriptor]] = {}
+        for entry in self._index.manifests:
+            if _name(entry) is None and (subject := self._subject(entry)):
+                found.setdefault(subject, []).append(entry)
+        return found
+
+    def _subject(self, entry: Descriptor) -> Digest | None:
+        """What an unnamed entry refers to, if that is here; a manifest that cannot be read is left to the scan."""
+        try:
+            manifest = self.manifest(self._own_name, entry.digest).parse()
+        except RegscopeError:
+            return None
+        subject = getattr(manifest, "subject", None)
+        return subject.digest if subject is not None and self._path(subject.digest).is_file() else None
+
+    @property
+    def _own_name(self) -> str:
+        return self.folder.resolve().name
+
+    def _split(self, name: str) -> tuple[str, str]:
+        repository, tag, _ = split_image(name)
+        if tag is None and "/" not in name:
+            return self._own_name, name
+        return repository, tag or "latest"
+
+    def _path(self, digest: Digest) -> Path:
+        return self.folder / "blobs" / digest.algorithm / digest.encoded
+
+    def _existing(self, digest: Digest) -> Path:
+        path = self._path(digest)
+        if not path.is_file():
+            raise ContentMissing(
+                f"{self.location} lacks the blob {digest}", next_step="The layout is incomplete: copy the image again."
+            )
+        return path
+
+    def __repr__(self) -> str:
+        return f"OCILayoutStore({os.fspath(self.folder)!r})"
+
+    def _repr_html_(self) -> str:
+        return text.card("OCI image layout", {"folder": self.folder, "repositories": len(self.repositories())})
+
+
+def _name(entry: Descriptor) -> str | None:
+    return entry.annotations.get(_CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or None
+
+
+def _read_file(path: Path, limit: int, what: str) -> bytes:
+    size = path.stat().st_size
+    if size > limit:
+        raise too_large(what, size, limit)
+    return path.read_bytes()

@@ -1,0 +1,95 @@
+"""From what a user writes to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regscope.errors import InvalidLocation
+from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
+from regscope.registry.credentials import find_credentials
+from regscope.registry.endpoint import APIEndpoint
+from regscope.stores.cached_store import CachedStore
+from regscope.stores.content_store import ContentStore
+from regscope.stores.digest_cache import DigestCache
+from regscope.stores.docker_archive import DockerArchiveStore
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.registry_store import RegistryStore
+
+_FORMS = "Write registry.example.com, http://localhost:5000, oci:FOLDER or docker-archive:FILE."
+
+
+def open(
+    location: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    cache: DigestCache | bool = True,
+    verify: bool | str = True,
+    insecure: bool = False,
+    timeout: Timeout = (10, 60),
+    pool_size: int = DEFAULT_POOL_SIZE,
+) -> ContentStore:
+    """Open a registry, an OCI image layout or a docker-archive for reading.
+
+    Args:
+        location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER` or `docker-archive:FILE`.
+        username, password: for a registry; by default what `docker login` left in docker's `config.json`.
+        cache: the cache to use; True for the user's own (a registry only), False for none.
+        verify: the path of a certificate authority's PEM file for a registry, or False for no verification.
+        insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
+        timeout: seconds for a request, or a pair for connecting and for each read.
+        pool_size: connections kept open to a registry.
+
+    Raises:
+        InvalidLocation: it is none of these.
+        NotAStore: the folder or file is not what it was called.
+        UnknownHost, TimedOut: a registry without a scheme whose host cannot be asked.
+    """
+    kind, colon, rest = location.partition(":")
+    if colon and kind == "oci":
+        return _with_cache(OCILayoutStore(_path(location, rest)), cache)
+    if colon and kind == "docker-archive":
+        return _with_cache(DockerArchiveStore(_path(location, rest)), cache)
+    _refuse_paths(location)
+    endpoint = APIEndpoint(url=location)
+    if username is None and (found := find_credentials(endpoint.host)):
+        username, password = found.username, found.password
+    client = DockerRegistryV2Client.from_api_endpoint(
+        endpoint,
+        username,
+        password,
+        verify_certificate=verify,
+        default_timeout=timeout,
+        insecure=insecure,
+        pool_size=pool_size,
+    )
+    return _with_cache(RegistryStore(client), DigestCache() if cache is True else cache)
+
+
+def _with_cache(store: ContentStore, cache: DigestCache | bool) -> ContentStore:
+    return CachedStore(store, cache) if isinstance(cache, DigestCache) else store
+
+
+def _path(location: str, path: str) -> Path:
+    if not path:
+        raise InvalidLocation(f"{location!r} names no path", next_step=_FORMS)
+    return Path(path).expanduser()
+
+
+def _refuse_paths(location: str) -> None:
+    scheme, _, rest = location.rpartition("://")
+    path = Path(location).expanduser()
+    if not scheme and path.is_dir():
+        raise InvalidLocation(f"{location!r} is a folder", next_step=f"Write oci:{location} for an OCI image layout.")
+    if not scheme and path.is_file():
+        raise InvalidLocation(
+            f"{location!r} is a file", next_step=f"Write docker-archive:{location} for a saved image."
+        )
+    host, slash, repository = rest.partition("/")
+    if slash and repository.strip("/"):
+        raise InvalidLocation(
+            f"{location!r} names more than a registry",
+            next_step=f"Open {scheme + '://' if scheme else ''}{host}, and name {repository!r} when scanning it.",
+        )
+    if not location.strip() or any(character.isspace() for character in location):
+        raise InvalidLocation(f"{location!r} is not a store", next_step=_FORMS)

@@ -1,0 +1,79 @@
+"""A registry, as a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regscope import text
+from regscope.errors import ResourceNotFound
+from regscope.registry.blobs import Blob
+from regscope.registry.catalog import list_repositories
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef, RawManifest
+from regscope.registry.origin import without_secrets
+from regscope.registry.referrers import list_referrers
+from regscope.registry.tags import Tags
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+
+
+class RegistryStore:
+    """Images in a registry, read through `client`."""
+
+    sees_untagged = False
+
+    def __init__(self, client: DockerRegistryV2Client) -> None:
+        self.client = client
+
+    @property
+    def location(self) -> str:
+        """The registry's address."""
+        return without_secrets(self.client.api_base_url)
+
+    def repositories(self) -> list[str]:
+        """As the catalog lists them; see `list_repositories` for registries that close it."""
+        return list_repositories(self.client)
+
+    def tags(self, repository: str) -> list[str]:
+        """All tags, sorted."""
+        return Tags(repository, self.client).list()
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """None: no registry's API lists them."""
+        return []
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """By one HEAD request."""
+        found = ManifestRef(repository, tag, self.client).get_metadata()
+        if found is None:
+            raise ResourceNotFound(
+                f"{self.location} has no {repository}:{tag}", 404, next_step=f"`tags` lists what {repository} has."
+            )
+        return found.digest
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """By one GET request."""
+        return ManifestRef(repository, reference, self.client).fetch()
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed and verified."""
+        return Blob(repository, digest, client=self.client).chunks()
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """By one GET request."""
+        return Blob(repository, digest, client=self.client).read(limit)
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """By one HEAD request."""
+        return Blob(repository, digest, client=self.client).stat().size
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """By the referrers API; None where the registry has none."""
+        return list_referrers(self.client, repository, digest)
+
+    def __repr__(self) -> str:
+        return f"RegistryStore({self.location!r})"
+
+    def _repr_html_(self) -> str:
+        who = "with credentials" if self.client.credentials else "anonymously"
+        return text.card("Registry", {"address": self.location, "read": who})
