@@ -40,7 +40,7 @@ def size(value: float | None) -> str:
     """Bytes in decimal units, as registries and disks count: `1.2 MB`; an absent value is a dash."""
     if value is None or value != value:
         return "–"
-    return "-" + size(-value) if value < 0 else humanize.naturalsize(value, format="%.1f")
+    return "-" + size(-value) if value < 0 else humanize.naturalsize(value, format="%.1f").replace("Byte", "byte")
 
 
 def percent(share: float | None) -> str:

@@ -30,9 +30,9 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     """Strings as keys, strings or bytes as values; no pickle, either way."""
 
     def put(self, key: Any) -> tuple[str, bool]:
-        if type(key) is not str:
+        if not isinstance(key, str):
             raise TypeError(f"a cache key must be a str, not {type(key).__name__}")
-        return key, True
+        return str(key), True
 
     def get(self, key: Any, raw: bool) -> str:
         if not raw or type(key) is not str:
