@@ -1,1 +1,163 @@
-"""regscope."""
+"""regscope turns a container registry into DataFrames, and what the DataFrames show into safe action.
+
+    import regscope as rs
+
+    store = rs.open("registry.example.com")
+    snap = rs.scan(store)
+    rs.sharing(snap)
+
+Names are loaded when they are first used, so that `import regscope` costs little.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from regscope.version import __version__
+
+if TYPE_CHECKING:
+    from regscope.analysis.growth import growth
+    from regscope.analysis.history_cost import history_cost
+    from regscope.analysis.lineage import lineage
+    from regscope.analysis.sharing import sharing
+    from regscope.analysis.sizes import image_sizes, layer_sizes
+    from regscope.analysis.stale import stale
+    from regscope.analysis.what_if import WhatIf, what_if
+    from regscope.demo import build_demo
+    from regscope.errors import (
+        AuthFailed,
+        PermissionDeny,
+        RegscopeError,
+        RequestError,
+        RequestErrorWithResponse,
+        ResourceNotFound,
+        UnSupportMediaType,
+    )
+    from regscope.registry.blobs import Blob
+    from regscope.registry.client import DockerRegistryV2Client
+    from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
+    from regscope.registry.manifests import ManifestRef
+    from regscope.registry.tags import Tags
+    from regscope.scan.metadata import scan
+    from regscope.spec.digest import Digest
+    from regscope.spec.image_config import ImageJSON
+    from regscope.spec.manifest import (
+        DockerManifestList,
+        ManifestSchema1,
+        ManifestSchema2,
+        OCIIndex,
+        OCIManifestSchema1,
+        parse_manifest,
+    )
+    from regscope.spec.platform import Platform
+    from regscope.spec.reference import Reference
+    from regscope.stores.content_store import ContentStore
+    from regscope.stores.digest_cache import DigestCache
+    from regscope.stores.open_store import open
+    from regscope.tables import TABLES, Snapshot
+    from regscope.views.report import Report, report
+
+_HOMES = {
+    "APIEndpoint": "regscope.registry.endpoint",
+    "AuthFailed": "regscope.errors",
+    "Blob": "regscope.registry.blobs",
+    "ContentStore": "regscope.stores.content_store",
+    "Digest": "regscope.spec.digest",
+    "DigestCache": "regscope.stores.digest_cache",
+    "DockerManifestList": "regscope.spec.manifest",
+    "DockerRegistryV2Client": "regscope.registry.client",
+    "ImageJSON": "regscope.spec.image_config",
+    "ManifestRef": "regscope.registry.manifests",
+    "ManifestSchema1": "regscope.spec.manifest",
+    "ManifestSchema2": "regscope.spec.manifest",
+    "OCIIndex": "regscope.spec.manifest",
+    "OCIManifestSchema1": "regscope.spec.manifest",
+    "OFFICIAL_ENDPOINT": "regscope.registry.endpoint",
+    "PermissionDeny": "regscope.errors",
+    "Platform": "regscope.spec.platform",
+    "Reference": "regscope.spec.reference",
+    "RegscopeError": "regscope.errors",
+    "Report": "regscope.views.report",
+    "RequestError": "regscope.errors",
+    "RequestErrorWithResponse": "regscope.errors",
+    "ResourceNotFound": "regscope.errors",
+    "Snapshot": "regscope.tables",
+    "TABLES": "regscope.tables",
+    "Tags": "regscope.registry.tags",
+    "UnSupportMediaType": "regscope.errors",
+    "WhatIf": "regscope.analysis.what_if",
+    "build_demo": "regscope.demo",
+    "growth": "regscope.analysis.growth",
+    "history_cost": "regscope.analysis.history_cost",
+    "image_sizes": "regscope.analysis.sizes",
+    "layer_sizes": "regscope.analysis.sizes",
+    "lineage": "regscope.analysis.lineage",
+    "open": "regscope.stores.open_store",
+    "parse_manifest": "regscope.spec.manifest",
+    "report": "regscope.views.report",
+    "scan": "regscope.scan.metadata",
+    "sharing": "regscope.analysis.sharing",
+    "stale": "regscope.analysis.stale",
+    "what_if": "regscope.analysis.what_if",
+}
+
+__all__ = [
+    "OFFICIAL_ENDPOINT",
+    "TABLES",
+    "APIEndpoint",
+    "AuthFailed",
+    "Blob",
+    "ContentStore",
+    "Digest",
+    "DigestCache",
+    "DockerManifestList",
+    "DockerRegistryV2Client",
+    "ImageJSON",
+    "ManifestRef",
+    "ManifestSchema1",
+    "ManifestSchema2",
+    "OCIIndex",
+    "OCIManifestSchema1",
+    "PermissionDeny",
+    "Platform",
+    "Reference",
+    "RegscopeError",
+    "Report",
+    "RequestError",
+    "RequestErrorWithResponse",
+    "ResourceNotFound",
+    "Snapshot",
+    "Tags",
+    "UnSupportMediaType",
+    "WhatIf",
+    "__version__",
+    "build_demo",
+    "growth",
+    "history_cost",
+    "image_sizes",
+    "layer_sizes",
+    "lineage",
+    "open",
+    "parse_manifest",
+    "report",
+    "scan",
+    "sharing",
+    "stale",
+    "what_if",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'regscope' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,48 @@
+"""Which build instruction costs what."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regscope.analysis.instructions import keyword, normalised
+from regscope.analysis.sizes import image_layers
+from regscope.tables import Snapshot
+
+UNKNOWN = "(no history)"
+
+
+def history_cost(snap: Snapshot) -> pd.DataFrame:
+    """Bytes by build instruction over the whole registry, instructions normalised.
+
+    A layer that two different instructions are said to have made counts for both.
+
+    Returns:
+        One row for each instruction, most stored bytes first:
+
+        - `instruction` (str): without what differs from build to build; `(no history)` where none is recorded
+        - `keyword` (category): RUN, COPY, ADD … or other
+        - `images` (int64): images with a layer that it made
+        - `layers` (int64): distinct layers that it made
+        - `stored` (int64, bytes): of these layers, each once
+        - `referenced` (int64, bytes): of these layers, once for each image
+    """
+    layers = image_layers(snap).drop_duplicates(["digest", "blob_digest", "created_by"])
+    lines = layers["created_by"].unique()
+    by_line = {line: normalised(line) or UNKNOWN for line in lines if isinstance(line, str)}
+    layers = layers.assign(
+        instruction=layers["created_by"].map(by_line).fillna(UNKNOWN).astype("str"), size=layers["size"].fillna(0)
+    )
+    layers = layers.drop_duplicates(["digest", "blob_digest", "instruction"])
+    by_instruction = layers.groupby("instruction", sort=True)
+    distinct = layers.drop_duplicates(["blob_digest", "instruction"]).groupby("instruction")
+    table = pd.DataFrame(
+        {
+            "images": by_instruction["digest"].nunique(),
+            "layers": distinct.size(),
+            "stored": distinct["size"].sum(),
+            "referenced": by_instruction["size"].sum(),
+        }
+    ).astype("int64")
+    table = table.rename_axis("instruction").reset_index().astype({"instruction": "str"})
+    table.insert(1, "keyword", pd.Series([keyword(line) for line in table["instruction"]], dtype="category"))
+    return table.sort_values("stored", ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,142 @@
+"""Who holds what: which tags keep which manifests, and which manifests which blobs.
+
+Everything that counts bytes stands on this: sharing, `what_if`, stale images, and plans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.relation import Bools, Ints, Relation, numbered
+from regscope.tables import Snapshot
+
+
+@dataclass(frozen=True, eq=False)
+class Holdings:
+    """A snapshot's placements (a manifest in a repository) as numbered nodes of a graph, and its blobs.
+
+    A tag holds its placement; an index holds its children, and a subject its referrers, in the same repository. A
+    fallback or cosign tag, `sha256-…`, holds nothing by itself: it goes with the manifest that it is about.
+    """
+
+    snap: Snapshot
+
+    @cached_property
+    def manifests(self) -> pd.Index[str]:
+        """The digests of all manifests; their positions are the manifests' numbers."""
+        return pd.Index(self.snap.manifests["digest"].astype("str"))
+
+    @cached_property
+    def repositories(self) -> pd.Index[str]:
+        """The names of all repositories; their positions are the repositories' numbers."""
+        return pd.Index(self.snap.placements["repository"].astype("str").drop_duplicates())
+
+    @cached_property
+    def blobs(self) -> pd.Index[str]:
+        """The digests of all blobs; their positions are the blobs' numbers."""
+        return pd.Index(self.snap.blobs["digest"].astype("str"))
+
+    @cached_property
+    def blob_size(self) -> Ints:
+        """Bytes that each blob takes in the store: 0 where it lives elsewhere, or its size is unknown."""
+        sizes = self.snap.blobs["size"].fillna(0).to_numpy(dtype=np.int64)
+        return np.where(self.snap.blobs["foreign"].to_numpy(), 0, sizes)
+
+    @cached_property
+    def is_layer(self) -> Bools:
+        """Whether each blob is a layer."""
+        return (self.snap.blobs["kind"] == "layer").to_numpy()
+
+    @cached_property
+    def node_manifest(self) -> Ints:
+        """Each node's manifest."""
+        return numbered(self.snap.placements["digest"], self.manifests)
+
+    @cached_property
+    def node_repository(self) -> Ints:
+        """Each node's repository."""
+        return numbered(self.snap.placements["repository"], self.repositories)
+
+    @cached_property
+    def is_untagged(self) -> Bools:
+        """Whether each node stands there by itself, kept by no tag."""
+        return (self.snap.placements["found"] == "untagged").to_numpy()
+
+    @cached_property
+    def contents(self) -> Relation:
+        """Manifest to blobs: itself, its config and its layers."""
+        manifests, layers = self.snap.manifests, self.snap.layers
+        own = np.arange(len(manifests), dtype=np.int64)
+        left = [own, own, numbered(layers["digest"], self.manifests)]
+        right = [
+            numbered(manifests["digest"], self.blobs),
+            numbered(manifests["config_digest"], self.blobs),
+            numbered(layers["blob_digest"], self.blobs),
+        ]
+        return Relation(np.concatenate(left), np.concatenate(right), len(self.manifests), len(self.blobs))
+
+    @cached_property
+    def children(self) -> Relation:
+        """Node to node: an index to its children."""
+        platforms = self.snap.platforms
+        parents = numbered(platforms["index_digest"], self.manifests)
+        return self._within_repositories(parents, numbered(platforms["digest"], self.manifests))
+
+    @cached_property
+    def onward(self) -> Relation:
+        """Node to node: all that a node holds, children and referrers alike."""
+        referrers, tags = self.snap.referrers, self.snap.tags
+        subjects = numbered(referrers["subject"], self.manifests)
+        referring = self._within_repositories(subjects, numbered(referrers["digest"], self.manifests))
+        about = self._nodes(self.tag_repository, numbered(tags["subject"], self.manifests))
+        left = np.concatenate([self.children.left, referring.left, about])
+        right = np.concatenate([self.children.right, referring.right, self.tag_node])
+        return Relation(left, right, self.n_nodes, self.n_nodes)
+
+    @property
+    def n_nodes(self) -> int:
+        """How many placements there are."""
+        return len(self.snap.placements)
+
+    @cached_property
+    def tag_node(self) -> Ints:
+        """Each tag's node; -1 where its manifest could not be read."""
+        return self._nodes(self.tag_repository, numbered(self.snap.tags["digest"], self.manifests))
+
+    @cached_property
+    def tag_is_root(self) -> Bools:
+        """Whether each tag holds its manifest by itself, and not as an attachment of a manifest that is there."""
+        subject = self._nodes(self.tag_repository, numbered(self.snap.tags["subject"], self.manifests))
+        independent = subject < 0
+        readable = self.tag_node >= 0
+        roots = np.concatenate([self.tag_node[independent & readable], np.flatnonzero(self.is_untagged)])
+        held = self.onward.reached(roots)
+        # A subject that nothing else holds is held by its attachment's tag: letting both go would be a surprise.
+        attached: Bools = np.append(held, False)[subject]
+        return readable & (independent | ~attached)
+
+    @cached_property
+    def tag_repository(self) -> Ints:
+        """Each tag's repository; -1 where nothing in it could be read."""
+        return numbered(self.snap.tags["repository"], self.repositories)
+
+    @cached_property
+    def _node_keys(self) -> pd.Index[Any]:
+        return pd.Index(self.node_repository * max(len(self.manifests), 1) + self.node_manifest)
+
+    def _nodes(self, repository: Ints, manifest: Ints) -> Ints:
+        """The node of each manifest in its repository; -1 where it is not placed there."""
+        keys = repository * max(len(self.manifests), 1) + manifest
+        known = (repository >= 0) & (manifest >= 0)
+        return np.where(known, self._node_keys.get_indexer(pd.Index(keys)), -1).astype(np.int64)
+
+    def _within_repositories(self, left: Ints, right: Ints) -> Relation:
+        """A relation of manifests as one of nodes: it holds wherever both are in one repository."""
+        manifests = Relation(left, right, len(self.manifests), len(self.manifests))
+        source, target = manifests.of(self.node_manifest)
+        return Relation(source, self._nodes(self.node_repository[source], target), self.n_nodes, self.n_nodes)

@@ -1,0 +1,36 @@
+"""What people call a manifest: the tags that lead to it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regscope.analysis.holdings import Holdings
+from regscope.tables import Snapshot
+
+
+def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
+    """Each tag with each manifest that it names, directly or through an index.
+
+    Returns:
+        `repository`, `tag`, `digest` (str) and `is_direct` (bool: not through an index). Tags that are about another
+        manifest (`sha256-…`) are left out.
+    """
+    held = Holdings(snap)
+    rows = held.tag_is_root.nonzero()[0]
+    position, node = held.children.closure(held.tag_node[rows])
+    tags = snap.tags.iloc[rows[position]]
+    return pd.DataFrame(
+        {
+            "repository": tags["repository"].astype("str").to_numpy(),
+            "tag": tags["tag"].to_numpy(),
+            "digest": held.manifests[held.node_manifest[node]],
+            "is_direct": held.tag_node[rows[position]] == node,
+        }
+    ).astype({"repository": "str", "tag": "str", "digest": "str"})
+
+
+def image_names(snap: Snapshot) -> pd.Series[str]:
+    """One name for each manifest that a tag leads to: `repository:tag`, the first that is direct; by digest."""
+    named = tagged_manifests(snap).sort_values(["is_direct", "repository", "tag"], ascending=[False, True, True])
+    first = named.drop_duplicates("digest").set_index("digest")
+    return (first["repository"] + ":" + first["tag"]).astype("str")

@@ -1,0 +1,79 @@
+"""Relations between integers: what joins and closures over millions of rows are made of."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+
+
+class Relation:
+    """Distinct pairs of numbers from 0, grouped by the left one."""
+
+    def __init__(self, left: Ints, right: Ints, n_left: int, n_right: int) -> None:
+        known = (left >= 0) & (right >= 0)
+        left, right = distinct_pairs(left[known], right[known], n_right)
+        self.n_left, self.n_right = n_left, n_right
+        self.left, self.right = left, right
+        self._starts = np.zeros(n_left + 1, dtype=np.int64)
+        np.cumsum(np.bincount(left, minlength=n_left), out=self._starts[1:])
+
+    def of(self, keys: Ints) -> tuple[Ints, Ints]:
+        """For every pair whose left is in `keys`: the position of that key, and the right."""
+        starts = self._starts[keys]
+        counts = self._starts[keys + 1] - starts
+        position = np.repeat(np.arange(len(keys), dtype=np.int64), counts)
+        within = np.arange(len(position), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+        return position, self.right[np.repeat(starts, counts) + within]
+
+    def closure(self, roots: Ints) -> tuple[Ints, Ints]:
+        """For each root: its position, and everything that it leads to, itself included, each once."""
+        position, node = np.arange(len(roots), dtype=np.int64), roots
+        all_positions, all_nodes = position, node
+        seen = position * self.n_right + node
+        while len(node):
+            step, onward = self.of(node)
+            position, node = distinct_pairs(position[step], onward, self.n_right)
+            key = position * self.n_right + node
+            new = ~np.isin(key, seen)
+            position, node = position[new], node[new]
+            seen = np.concatenate([seen, key[new]])
+            all_positions, all_nodes = np.concatenate([all_positions, position]), np.concatenate([all_nodes, node])
+        return all_positions, all_nodes
+
+    def reached(self, roots: Ints) -> Bools:
+        """For each node, whether any of `roots` leads to it, itself included."""
+        reached = np.zeros(self.n_right, dtype=np.bool_)
+        frontier = np.unique(roots)
+        while len(frontier):
+            reached[frontier] = True
+            _, onward = self.of(frontier)
+            frontier = np.unique(onward[~reached[onward]])
+        return reached
+
+
+def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
+    """The pairs, each once, sorted."""
+    keys = np.unique(left.astype(np.int64) * max(n_right, 1) + right)
+    return keys // max(n_right, 1), keys % max(n_right, 1)
+
+
+def numbered(values: pd.Series[Any], index: pd.Index[Any]) -> Ints:
+    """The position of each value in `index`; -1 for what is absent or not there."""
+    categorical = values.astype("category")
+    positions = index.get_indexer(categorical.cat.categories)
+    codes = categorical.cat.codes.to_numpy()
+    found = np.where(codes >= 0, np.append(positions, -1)[codes], -1)
+    return found.astype(np.int64)
+
+
+def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:
+    """The sum of `values` in each group, exact: numpy's bincount would add in floating point."""
+    total = np.zeros(n_groups, dtype=np.int64)
+    np.add.at(total, groups, values)
+    return total

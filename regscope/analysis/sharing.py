@@ -1,0 +1,99 @@
+"""Who shares what with whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.holdings import Holdings
+from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
+from regscope.tables import Snapshot
+
+_LEVELS = ["registry", "repository", "tag", "image"]
+
+
+def sharing(snap: Snapshot) -> pd.DataFrame:
+    """Exclusive and shared bytes of the registry, and of each repository, tag and image.
+
+    A tag counts with all that goes with it: the platforms of its index, and its signatures and SBOMs. Manifests that
+    no tag keeps, where the store shows them, stand among the tags with the tag absent.
+
+    Returns:
+        One row for each, largest `exclusive` first within its level:
+
+        - `level` (category): registry, repository, tag or image
+        - `repository`, `tag`, `digest` (str): which one it is, as far as its level has them
+        - `total` (int64, bytes): as if each of its manifests were stored by itself
+        - `unique` (int64, bytes): each of its blobs once
+        - `shared` (int64, bytes): of `unique`, what others on its level use as well
+        - `exclusive` (int64, bytes): of `unique`, what is its own; for a tag or a repository just what deleting
+          that one alone frees
+        - `dedup_ratio` (float64): its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing
+    """
+    held = Holdings(snap)
+    tables = [_registry(held), _repositories(held), _tags(held), _images(held)]
+    table = pd.concat(tables, ignore_index=True)
+    table["level"] = pd.Categorical(table["level"], categories=_LEVELS)
+    return table.sort_values(["level", "exclusive"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def _registry(held: Holdings) -> pd.DataFrame:
+    every = np.arange(len(held.manifests), dtype=np.int64)
+    return _described(_measured(held, np.zeros_like(every), every, 1), "registry")
+
+
+def _repositories(held: Holdings) -> pd.DataFrame:
+    measured = _measured(held, held.node_repository, held.node_manifest, len(held.repositories))
+    return _described(measured, "repository", repository=held.repositories)
+
+
+def _tags(held: Holdings) -> pd.DataFrame:
+    tags = held.snap.tags[held.tag_is_root]
+    alone = held.snap.placements[held.is_untagged]
+    roots = np.concatenate([held.tag_node[held.tag_is_root], np.flatnonzero(held.is_untagged)])
+    entity, node = held.onward.closure(roots)
+    measured = _measured(held, entity, held.node_manifest[node], len(roots))
+    named = pd.concat(
+        [tags[["repository", "tag", "digest"]].astype("str"), alone[["repository", "digest"]].astype("str")]
+    )
+    return _described(measured, "tag", **{name: named[name] for name in ("repository", "tag", "digest")})
+
+
+def _images(held: Holdings) -> pd.DataFrame:
+    every = np.arange(len(held.manifests), dtype=np.int64)
+    measured = _described(_measured(held, every, every, len(every)), "image", digest=held.manifests)
+    return measured[held.snap.manifests["kind"].isin(["image", "schema1"]).to_numpy()]
+
+
+def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
+    """The sizes of `n_entities` things, each made of manifests; the pairs say which."""
+    entity, manifest = distinct_pairs(entity, manifest, len(held.manifests))
+    position, blob = held.contents.of(manifest)
+    owner = entity[position]
+    size = held.blob_size[blob]
+    layer_total = sums(owner, np.where(held.is_layer[blob], size, 0), n_entities)
+    total = sums(owner, size, n_entities)
+    owned = Relation(owner, blob, n_entities, len(held.blobs))
+    sharers = np.bincount(owned.right, minlength=len(held.blobs))
+    size = held.blob_size[owned.right]
+    unique = sums(owned.left, size, n_entities)
+    exclusive = sums(owned.left, np.where(sharers[owned.right] == 1, size, 0), n_entities)
+    layer_unique = sums(owned.left, np.where(held.is_layer[owned.right], size, 0), n_entities)
+    return pd.DataFrame(
+        {
+            "total": total,
+            "unique": unique,
+            "shared": unique - exclusive,
+            "exclusive": exclusive,
+            "dedup_ratio": np.divide(layer_total, layer_unique, out=np.ones(n_entities), where=layer_unique > 0),
+        }
+    )
+
+
+def _described(measured: pd.DataFrame, level: str, **names: pd.Series[str] | pd.Index[str]) -> pd.DataFrame:
+    described = {"level": [level] * len(measured)}
+    columns = {
+        name: pd.array(list(names.get(name, [None] * len(measured))), dtype="str")
+        for name in ("repository", "tag", "digest")
+    }
+    return pd.concat([pd.DataFrame({**described, **columns}), measured], axis=1)

@@ -1,0 +1,69 @@
+"""Where the bytes are: layers and images by size."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from regscope.analysis.names import tagged_manifests
+from regscope.tables import Snapshot
+
+
+def layer_sizes(snap: Snapshot) -> pd.DataFrame:
+    """Every distinct layer of an image, and who uses it.
+
+    Returns:
+        One row for each layer, largest first:
+
+        - `blob_digest` (str)
+        - `size` (Int64, bytes): as stored
+        - `images` (int64): image manifests that have it
+        - `repositories` (int64): repositories where such an image is
+        - `saved` (Int64, bytes): what storing it once saves
+        - `created_by` (str): the build instruction that made it
+        - `media_type` (str)
+    """
+    used = image_layers(snap).drop_duplicates(["digest", "blob_digest"])
+    placed = used[["digest", "blob_digest"]].merge(_strings(snap.placements, "repository", "digest"), on="digest")
+    by_layer = used.groupby("blob_digest", sort=False)
+    table = by_layer.agg(
+        size=("size", "first"),
+        images=("digest", "nunique"),
+        created_by=("created_by", "first"),
+        media_type=("media_type", "first"),
+    )
+    table.insert(2, "repositories", placed.groupby("blob_digest")["repository"].nunique())
+    table.insert(3, "saved", table["size"] * (table["images"] - 1))
+    table = table.reset_index().astype({"size": "Int64", "saved": "Int64", "images": "int64"})
+    table["repositories"] = table["repositories"].fillna(0).astype("int64")
+    return table.sort_values(["size", "blob_digest"], ascending=[False, True], ignore_index=True)
+
+
+def image_sizes(snap: Snapshot) -> pd.DataFrame:
+    """Every image by the tags that lead to it: an index gives one row for each platform.
+
+    Returns:
+        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`), `size` (Int64, bytes:
+        config and distinct layers as stored), `n_layers` (Int64), `created` (UTC).
+    """
+    images = snap.manifests[snap.manifests["kind"].isin(["image", "schema1"])]
+    described = _strings(images, "digest", "os", "architecture", "variant")
+    parts = described[["os", "architecture", "variant"]].fillna("")
+    described["platform"] = parts.agg("/".join, axis=1).str.strip("/") if len(parts) else pd.Series(dtype="str")
+    described["size"], described["n_layers"] = images["image_size"], images["n_layers"]
+    described["created"] = images["created"]
+    table = tagged_manifests(snap)[["repository", "tag", "digest"]].merge(described, on="digest")
+    table = table[["repository", "tag", "digest", "platform", "size", "n_layers", "created"]].astype(
+        {"platform": "str"}
+    )
+    return table.sort_values(["size", "repository", "tag"], ascending=[False, True, True], ignore_index=True)
+
+
+def image_layers(snap: Snapshot) -> pd.DataFrame:
+    """The `layers` table of images alone, without artifacts, its digests as plain strings."""
+    images = snap.manifests.loc[snap.manifests["kind"].isin(["image", "schema1"]), "digest"].astype("str")
+    layers = snap.layers.assign(**_strings(snap.layers, "digest", "blob_digest", "created_by", "media_type"))
+    return layers[layers["digest"].isin(images)]
+
+
+def _strings(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    return table[list(columns)].astype("str")
