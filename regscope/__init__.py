@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
-    from regscope.scan.metadata import scan
+    from regscope.scanning.metadata import scan
     from regscope.spec.digest import Digest
     from regscope.spec.image_config import ImageJSON
     from regscope.spec.manifest import (
@@ -97,7 +97,7 @@ _HOMES = {
     "open": "regscope.stores.open_store",
     "parse_manifest": "regscope.spec.manifest",
     "report": "regscope.views.report",
-    "scan": "regscope.scan.metadata",
+    "scan": "regscope.scanning.metadata",
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
     "what_if": "regscope.analysis.what_if",

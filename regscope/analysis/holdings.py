@@ -127,7 +127,8 @@ class Holdings:
 
     @cached_property
     def _node_keys(self) -> pd.Index[Any]:
-        return pd.Index(self.node_repository * max(len(self.manifests), 1) + self.node_manifest)
+        keys: pd.Index[Any] = pd.Index(self.node_repository * max(len(self.manifests), 1) + self.node_manifest)
+        return keys
 
     def _nodes(self, repository: Ints, manifest: Ints) -> Ints:
         """The node of each manifest in its repository; -1 where it is not placed there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from regscope.errors import RegscopeError
 from regscope.registry.responses import METADATA_LIMIT
-from regscope.scan.manifest_rows import ManifestRows, manifest_rows, needs_config
+from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import ImageJSON, parse_image_config

@@ -16,9 +16,9 @@ from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
 from regscope.registry.referrers import subject_of_tag
-from regscope.scan.manifest_rows import Rows
-from regscope.scan.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
-from regscope.scan.worklist import Worklist, is_interactive, local_pool
+from regscope.scanning.manifest_rows import Rows
+from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
+from regscope.scanning.worklist import Worklist, is_interactive, local_pool
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
