@@ -16,7 +16,7 @@ def lineage(snap: Snapshot) -> pd.DataFrame:
 
     An image's base is the one whose layers are all at the bottom of it, as many as possible; of two with the same
     layers the one with fewer build steps. A base is old if its repository has a newer image for the same platform under
-    a comparable tag: one that differs in digits only, as `3.11-slim` and `3.12-slim` do.
+    a comparable tag: one that differs in its version only, as `3.11-slim` and `3.12-slim` do.
 
     Returns:
         One row for each image with a base:
@@ -47,6 +47,7 @@ def lineage(snap: Snapshot) -> pd.DataFrame:
         }
     )
     table["newer_base"] = table["base_digest"].map(_newer(snap, tops))
+    table.loc[_is_successor(snap, table), "newer_base"] = None
     table.insert(8, "base_is_old", table["newer_base"].notna())
     strings = dict.fromkeys(["digest", "name", "base_digest", "base_name", "newer_base"], "str")
     numbers = {"shared_layers": "int64", "own_layers": "int64", "shared_size": "Int64", "own_size": "Int64"}
@@ -85,11 +86,25 @@ def _candidates(snap: Snapshot, tops: pd.DataFrame) -> pd.DataFrame:
     return pairs[is_below & (pairs["digest"] != pairs["base_digest"])]
 
 
+def _is_successor(snap: Snapshot, table: pd.DataFrame) -> pd.Series[bool]:
+    """Whether an image is a later version of its own base: then it is no user of it that fell behind."""
+    tagged = _families(snap)
+    pairs = table[["digest", "base_digest"]].merge(tagged, on="digest")
+    pairs = pairs.merge(tagged.add_prefix("base_"), on="base_digest")
+    same = pairs["repository"].eq(pairs["base_repository"]) & pairs["family"].eq(pairs["base_family"])
+    return table["digest"].isin(pairs.loc[same, "digest"])
+
+
+def _families(snap: Snapshot) -> pd.DataFrame:
+    """Each tagged manifest with its tag's family: the tag with its version numbers left open."""
+    tagged = tagged_manifests(snap)
+    return tagged.assign(family=[re.sub(r"\d+(?:\.\d+)*", "N", tag) for tag in tagged["tag"]])
+
+
 def _newer(snap: Snapshot, tops: pd.DataFrame) -> dict[str, str]:
     """For each image that has one, the name of the newest comparable image."""
-    tagged = tagged_manifests(snap).merge(tops, on="digest")
+    tagged = _families(snap).merge(tops, on="digest")
     tagged = tagged[tagged["created"].notna()]
-    tagged["family"] = [re.sub(r"\d+(?:\.\d+)*", "N", tag) for tag in tagged["tag"]]
     line = ["repository", "family", "os", "architecture", "variant"]
     newest = tagged.sort_values(["created", "tag"]).drop_duplicates(line, keep="last")
     newest = newest[[*line, "tag", "created", "chain_id"]]

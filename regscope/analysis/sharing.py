@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.holdings import Holdings
+from regscope.analysis.names import tagged_manifests
 from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
-from regscope.tables import Snapshot
+from regscope.tables import TIME, Snapshot
 
 _LEVELS = ["registry", "repository", "tag", "image"]
 
@@ -97,3 +98,22 @@ def _described(measured: pd.DataFrame, level: str, **names: pd.Series[str] | pd.
         for name in ("repository", "tag", "digest")
     }
     return pd.concat([pd.DataFrame({**described, **columns}), measured], axis=1)
+
+
+def tag_weights(snap: Snapshot) -> pd.DataFrame:
+    """Every tag with its weight and its age.
+
+    Returns:
+        By repository and tag: `repository`, `tag`, `digest` (str), `unique` and `exclusive` (Int64, bytes: what it
+        weighs, and what deleting it alone frees; absent for a tag that is an attachment of another manifest),
+        `created` (UTC: of its newest image; absent if unknown).
+    """
+    names = ["repository", "tag", "digest"]
+    weights = sharing(snap)
+    weights = weights.loc[weights["level"].eq("tag") & weights["tag"].notna(), [*names, "unique", "exclusive"]]
+    created = snap.manifests[["created"]].assign(digest=snap.manifests["digest"].astype("str"))
+    newest = tagged_manifests(snap).merge(created, on="digest").groupby(names[:2])["created"].max()
+    table = snap.tags[names].astype("str").merge(weights, on=names, how="left")
+    table = table.merge(newest.reset_index(), on=names[:2], how="left")
+    table = table.astype({"unique": "Int64", "exclusive": "Int64", "created": TIME})
+    return table.sort_values(names[:2], ignore_index=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regscope.analysis.names import tagged_manifests
-from regscope.analysis.sharing import sharing
+from regscope.analysis.sharing import tag_weights
 from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
 
@@ -21,7 +20,7 @@ def stale(snap: Snapshot, *, older_than: str | pd.Timedelta = "180d") -> pd.Data
 
     Returns:
         Oldest first: `repository`, `tag`, `digest` (str), `created` (UTC), `age` (timedelta), `unique` and
-        `exclusive` (int64, bytes: what the tag weighs, and what deleting it alone frees).
+        `exclusive` (Int64, bytes: what the tag weighs, and what deleting it alone frees).
 
     Raises:
         InvalidInput: `older_than` is not a duration.
@@ -30,13 +29,7 @@ def stale(snap: Snapshot, *, older_than: str | pd.Timedelta = "180d") -> pd.Data
         limit = pd.Timedelta(older_than)
     except ValueError:
         raise InvalidInput(f"{older_than!r} is not a duration", next_step="Write 30d, 12h or 90m.") from None
-    created = snap.manifests[["created"]].assign(digest=snap.manifests["digest"].astype("str"))
-    ages = tagged_manifests(snap).merge(created, on="digest").groupby(["repository", "tag"])["created"].max()
-    weights = sharing(snap)
-    weights = weights[weights["level"].eq("tag") & weights["tag"].notna()]
-    table = weights[["repository", "tag", "digest", "unique", "exclusive"]].merge(
-        ages.reset_index(), on=["repository", "tag"]
-    )
+    table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
     table = table.loc[table["age"] > limit, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
     return table.sort_values(["created", "repository", "tag"], ignore_index=True)

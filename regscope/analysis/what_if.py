@@ -34,28 +34,31 @@ class WhatIf:
     gone: pd.DataFrame
     kept: pd.DataFrame
 
-    def _facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, str]:
+        """The answer in words."""
+        exact = f" ({self.freed_bytes:,} bytes)" if self.freed_bytes >= 1000 else ""
         bound = "at most " if self.at_most else ""
         return {
-            "comes back": f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)",
+            "comes back": f"{bound}{text.size(self.freed_bytes)}{exact}",
             "blobs": f"{len(self.blobs):,}",
             "manifests": f"{len(self.gone):,}",
             "stays although named": f"{len(self.kept):,}",
         }
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """What a reader of the answer must know."""
         notes = ["The bytes come back when the registry collects its garbage."]
         if self.at_most:
             notes.append("An upper bound: something that could not be seen may still hold some of these blobs.")
         return notes
 
     def __repr__(self) -> str:
-        return text.facts("If deleted", self._facts(), self._notes())
+        return text.facts("If deleted", self.facts(), self.notes())
 
     def _repr_html_(self) -> str:
         rows = self.kept.astype(object).head(10).itertuples(index=False)
         columns = tuple(self.kept.columns) if len(self.kept) else ()
-        return text.card("If deleted", self._facts(), self._notes(), columns, rows if columns else ())
+        return text.card("If deleted", self.facts(), self.notes(), columns, rows if columns else ())
 
 
 def what_if(snap: Snapshot, *, delete: str | Sequence[str]) -> WhatIf:

@@ -1,0 +1,49 @@
+"""`regscope cache`: what is kept on disk."""
+
+from __future__ import annotations
+
+import click
+
+from regscope.errors import InvalidInput
+from regscope.text import count, size
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> None:
+    """Show the cache, or make it smaller. It holds manifests and configs by digest; it can always go."""
+    if context.invoked_subcommand is None:
+        from regscope.stores.digest_cache import DigestCache
+
+        kept = DigestCache()
+        click.echo(
+            f"{kept.folder}: {count(len(kept), 'entry', 'entries')}, {size(kept.size)} of at most {size(kept.limit)}"
+        )
+
+
+@cache.command()
+def clear() -> None:
+    """Delete everything that is cached."""
+    from regscope.stores.digest_cache import DigestCache
+
+    click.echo(f"{count(DigestCache().clear(), 'entry', 'entries')} deleted")
+
+
+@cache.command()
+@click.argument("limit")
+def prune(limit: str) -> None:
+    """Delete the oldest entries until the cache is within LIMIT, such as 500MB."""
+    from regscope.stores.digest_cache import DigestCache
+
+    click.echo(f"{count(DigestCache().prune(_bytes(limit)), 'entry', 'entries')} deleted")
+
+
+def _bytes(text: str) -> int:
+    number = text.strip().lower().removesuffix("b")
+    unit = number[-1:] if number[-1:].isalpha() else ""
+    try:
+        return int(float(number.removesuffix(unit)) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise InvalidInput(f"{text!r} is not a size", next_step="Write 500MB, 2GB or a number of bytes.") from None

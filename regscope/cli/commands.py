@@ -1,0 +1,225 @@
+"""The commands that look: scan, report, tags, layers, sharing, what-if, history, lineage, demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regscope.cli.output import Output, Shown, finish, prints_table
+from regscope.cli.source import Source, reads_source
+from regscope.errors import ContentMissing
+from regscope.spec.reference import split_image
+from regscope.text import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from regscope.tables import Snapshot
+
+_LAYERS = [Shown("size", "size", "size"), Shown("images", "images", "number"), Shown("saved", "saved", "size"),
+           Shown("blob_digest", "layer", "digest"), Shown("created_by", "created by")]  # fmt: skip
+_IMAGE_LAYERS = [Shown("platform", "platform"), Shown("position", "#", "number"), Shown("size", "size", "size"),
+                 Shown("blob_digest", "layer", "digest"), Shown("created_by", "created by")]  # fmt: skip
+_COST = [Shown("stored", "stored", "size"), Shown("referenced", "referenced", "size"),
+         Shown("images", "images", "number"), Shown("layers", "layers", "number"),
+         Shown("instruction", "instruction")]  # fmt: skip
+_STEPS = [Shown("platform", "platform"), Shown("step", "#", "number"), Shown("size", "size", "size"), Shown("created", "created", "time"),
+          Shown("created_by", "created by")]  # fmt: skip
+_TAGS = [Shown("repository", "repository"), Shown("tag", "tag"), Shown("digest", "digest", "digest"),
+         Shown("unique", "size", "size"), Shown("exclusive", "exclusive", "size"),
+         Shown("created", "created", "time")]  # fmt: skip
+_SHARING = [Shown("unique", "unique", "size"), Shown("shared", "shared", "size"),
+            Shown("exclusive", "exclusive", "size"), Shown("dedup_ratio", "dedup", "ratio")]  # fmt: skip
+_LINEAGE = [Shown("name", "image"), Shown("base_name", "built on"), Shown("own_layers", "own layers", "number"),
+            Shown("own_size", "own size", "size"), Shown("newer_base", "newer base")]  # fmt: skip
+_NAMES = {"registry": [], "repository": [Shown("repository", "repository")],
+          "tag": [Shown("repository", "repository"), Shown("tag", "tag")],
+          "image": [Shown("digest", "digest", "digest")]}  # fmt: skip
+
+
+@click.command()
+@prints_table
+@reads_source
+@click.option("--save", type=click.Path(file_okay=False), help="Write the tables as Parquet files into this folder.")
+def scan(source: Source, output: Output, save: str | None) -> None:
+    """Read the metadata of every image and say what is there."""
+    snap = source.snapshot()
+    rows = {name: len(table) for name, table in snap.tables.items()}
+    about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
+    output.show_facts(f"{plain(snap.location)}", snap.facts(), snap.notes(), about)
+    if save:
+        click.echo(f"saved in {snap.save(save)}", err=True)
+    finish(snap)
+
+
+@click.command()
+@reads_source
+@click.option(
+    "-o", "--output", "path", default="regscope-report.html", show_default=True, type=click.Path(dir_okay=False)
+)
+def report(source: Source, path: str) -> None:
+    """Write one self-contained HTML page about it all."""
+    from regscope.views.report import report as make_report
+
+    snap = source.snapshot()
+    click.echo(f"report written to {make_report(snap).save(path)}")
+    finish(snap)
+
+
+@click.command()
+@prints_table
+@reads_source
+@click.argument("repository_name", metavar="[REPOSITORY]", required=False)
+def tags(source: Source, output: Output, repository_name: str | None) -> None:
+    """List tags with their size, and their exclusive size."""
+    from regscope.analysis.sharing import tag_weights
+
+    snap = source.snapshot(repository_name)
+    table = tag_weights(snap)
+    if repository_name:
+        table = table[table["repository"] == repository_name]
+    output.show(table, _TAGS)
+    finish(snap)
+
+
+@click.command()
+@prints_table
+@reads_source
+@click.argument("image", required=False)
+def layers(source: Source, output: Output, image: str | None) -> None:
+    """List the largest layers, or those of one IMAGE (repository:tag)."""
+    from regscope.analysis.sizes import layer_sizes
+
+    if image is None:
+        snap = source.snapshot()
+        output.show(layer_sizes(snap), _LAYERS)
+    else:
+        snap, images = _one_image(source, image)
+        output.show(_of_each(snap.layers, images), _IMAGE_LAYERS)
+    finish(snap)
+
+
+@click.command()
+@prints_table
+@reads_source
+@click.option("--level", type=click.Choice(list(_NAMES)), default="repository", show_default=True)
+def sharing(source: Source, output: Output, level: str) -> None:
+    """Show what is shared and what is exclusive.
+
+    `exclusive` is what deleting just that one frees.
+    """
+    from regscope.analysis.sharing import sharing as who_shares
+
+    snap = source.snapshot()
+    table = who_shares(snap)
+    output.show(table[table["level"] == level].reset_index(drop=True), [*_NAMES[level], *_SHARING])
+    finish(snap)
+
+
+@click.command("what-if")
+@prints_table
+@reads_source
+@click.argument("delete", nargs=-1, required=True)
+def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
+    """Say what deleting would free; nothing is deleted.
+
+    DELETE is one or more of repository, repository:tag, repository@digest or digest, for all at once; * stands for
+    anything.
+    """
+    from regscope.analysis.what_if import what_if as ask
+
+    snap = source.snapshot()
+    answer = ask(snap, delete=list(delete))
+    if output.as_csv:
+        output.show(answer.gone, [])
+    else:
+        parts = {name: getattr(answer, name).to_dict("records") for name in ("gone", "kept", "blobs")}
+        about = {"freed_bytes": answer.freed_bytes, "at_most": answer.at_most, **parts}
+        output.show_facts("If deleted", answer.facts(), answer.notes(), about)
+    if not output.as_json and not output.as_csv and len(answer.kept):
+        click.echo("\nStays although named:")
+        output.show(answer.kept, [Shown("repository", "repository"), Shown("tag", "tag"), Shown("reason", "because")])
+    finish(snap)
+
+
+@click.command()
+@prints_table
+@reads_source
+@click.argument("image", required=False)
+def history(source: Source, output: Output, image: str | None) -> None:
+    """List build instructions by cost, or the steps of one IMAGE."""
+    from regscope.analysis.history_cost import history_cost
+
+    if image is None:
+        snap = source.snapshot()
+        output.show(history_cost(snap), _COST)
+    else:
+        snap, images = _one_image(source, image)
+        output.show(_of_each(snap.history, images), _STEPS)
+    finish(snap)
+
+
+@click.command()
+@prints_table
+@reads_source
+def lineage(source: Source, output: Output) -> None:
+    """List which image is built on which, and on which old base."""
+    from regscope.analysis.lineage import lineage as find_lineage
+
+    snap = source.snapshot()
+    output.show(find_lineage(snap), _LINEAGE)
+    finish(snap)
+
+
+@click.command()
+@click.argument("folder", default="regscope-demo", type=click.Path(file_okay=False))
+def demo(folder: str) -> None:
+    """Build a sample layout, look at it, and write the report.
+
+    It is made in FOLDER from this Python installation. No network, no server, no account.
+    """
+    from regscope.analysis.history_cost import history_cost
+    from regscope.analysis.sharing import tag_weights
+    from regscope.analysis.sizes import layer_sizes
+    from regscope.demo import build_demo
+    from regscope.scanning.metadata import scan as scan_store
+    from regscope.stores.oci_layout import OCILayoutStore
+    from regscope.views.report import report as make_report
+
+    layout = build_demo(Path(folder) / "layout")
+    snap = scan_store(OCILayoutStore(layout))
+    output = Output(as_json=False, as_csv=False, limit=8)
+    click.echo(f"{snap!r}\n")
+    for title, table, columns in (
+        ("Tags", tag_weights(snap), _TAGS),
+        ("Largest layers", layer_sizes(snap), _LAYERS),
+        ("Build instructions by cost", history_cost(snap), _COST),
+    ):
+        click.echo(title)
+        output.show(table, columns)
+        click.echo()
+    click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
+    click.echo(f"layout   oci:{layout}")
+    click.echo(f"go on    regscope what-if oci:{layout} team/importer 'team/worker:1.*'")
+
+
+def _one_image(source: Source, image: str) -> tuple[Snapshot, pd.DataFrame]:
+    """The snapshot of one image, and its images by `digest` and `platform`."""
+    from regscope.analysis.sizes import image_sizes
+
+    repository, tag, digest = split_image(image)
+    tag = tag or (None if digest else "latest")
+    snap = source.snapshot(repository, tag)
+    images = image_sizes(snap)
+    is_named = images["tag"].eq(tag) if tag else images["digest"].eq(digest or "")
+    found = images[images["repository"].eq(repository) & is_named]
+    if found.empty:
+        finish(snap)
+        raise ContentMissing(f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is.")
+    return snap, found[["digest", "platform"]].drop_duplicates()
+
+
+def _of_each(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    return images.merge(table.assign(digest=table["digest"].astype("str")), on="digest")

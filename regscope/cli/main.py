@@ -1,0 +1,58 @@
+"""The `regscope` command: its groups, and how errors leave it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from regscope.cli import exit_codes
+from regscope.cli.cache_commands import cache
+from regscope.cli.commands import demo, history, layers, lineage, report, scan, sharing, tags, what_if
+from regscope.errors import RegscopeError
+from regscope.text import plain
+from regscope.version import __version__
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="regscope")
+def regscope() -> None:
+    """Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
+
+    SOURCE is a registry (registry.example.com, http://localhost:5000), an OCI image layout (oci:FOLDER), a saved image
+    (docker-archive:FILE) or a folder that `regscope scan --save` wrote.
+    """
+
+
+for command in (scan, report, tags, layers, sharing, what_if, history, lineage, cache, demo):
+    regscope.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        sys.exit(regscope.main(arguments, prog_name="regscope", standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(exit_codes.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: what was read is kept, the next run goes on from there", err=True)
+        sys.exit(exit_codes.INTERRUPTED)
+    except RegscopeError as error:
+        _show(error)
+        sys.exit(exit_codes.exit_code(error))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _show(error: RegscopeError) -> None:
+    first, *rest = str(error).splitlines()
+    click.echo(f"error: {plain(first)}", err=True)
+    for line in rest:
+        click.echo(f"  {plain(line)}", err=True)

@@ -1,0 +1,100 @@
+"""SOURCE and the options that go with it: from what a user wrote to a snapshot."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from regscope.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from regscope.tables import Snapshot
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("source"),
+    click.option(
+        "-r", "--repository", multiple=True, metavar="NAME", help="Only this repository (or glob); repeatable."
+    ),
+    click.option("-t", "--tag", multiple=True, metavar="GLOB", help="Only tags like this; repeatable."),
+    click.option(
+        "-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these children of indexes; repeatable."
+    ),
+    click.option("-u", "--username", help="Log in with this name instead of docker's saved one."),
+    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
+    click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Trust this certificate authority (PEM)."),
+    click.option("--insecure", is_flag=True, help="Do not verify TLS, and send credentials all the same."),
+    click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the user asked to look at."""
+
+    source: str
+    repository: tuple[str, ...]
+    tag: tuple[str, ...]
+    platform: tuple[str, ...]
+    username: str | None
+    password_stdin: bool
+    ca: str | None
+    insecure: bool
+    no_cache: bool
+
+    def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
+        """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""
+        from regscope.scanning.metadata import scan
+        from regscope.stores.open_store import open as open_store
+        from regscope.tables import Snapshot, is_saved_snapshot
+
+        if is_saved_snapshot(Path(self.source)):
+            if self.repository or self.tag or self.platform:
+                raise InvalidInput(
+                    "a saved snapshot is read whole", next_step="Leave out -r, -t and -p, or scan again."
+                )
+            return Snapshot.load(self.source)
+        store = open_store(
+            self.source,
+            username=self.username,
+            password=self._password(),
+            cache=not self.no_cache,
+            verify=False if self.insecure else self.ca or True,
+            insecure=self.insecure,
+        )
+        return scan(
+            store,
+            repositories=[repository] if repository else list(self.repository) or None,
+            tags=[tag] if tag else list(self.tag) or None,
+            platforms=list(self.platform) or None,
+        )
+
+    def _password(self) -> str | None:
+        if not self.password_stdin:
+            if self.username:
+                return str(click.prompt("Password", hide_input=True, err=True))
+            return None
+        if not self.username:
+            raise InvalidInput("--password-stdin needs a name", next_step="Add --username NAME.")
+        return sys.stdin.readline().rstrip("\r\n")
+
+
+def reads_source(command: Command) -> Command:
+    """Give a command SOURCE and its options, as one `source: Source` argument."""
+
+    def with_source(**arguments: Any) -> Any:
+        fields = {name: arguments.pop(name) for name in Source.__dataclass_fields__}
+        return command(source=Source(**fields), **arguments)
+
+    with_source.__name__, with_source.__doc__ = command.__name__, command.__doc__
+    with_source.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    wrapped: Any = with_source
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]

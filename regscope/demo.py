@@ -1,0 +1,216 @@
+"""A sample OCI layout, built from the Python installation that it runs on: no network, no server, no account.
+
+It has what real registries have: shared bases, several versions, an image for two platforms with its attestation, an
+SBOM, a wasteful image, an untagged leftover, and one build done twice with different results.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from regscope.errors import InvalidInput
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.platform import Platform
+from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
+
+_CORE = ("encodings", "importlib", "collections", "json", "re", "logging", "os.py", "io.py", "abc.py", "pathlib.py")
+_MORE = ("asyncio", "concurrent", "email", "html", "http", "multiprocessing", "sqlite3", "unittest", "urllib", "xml")
+_ON_TEAMS = "usr/local/lib/python3/site-packages"
+_SETUP = 'ENV PATH="/usr/local/bin:/usr/bin:/bin"'
+
+Files = dict[str, bytes]
+
+
+def build_demo(folder: Path | str) -> Path:
+    """Write the sample layout into `folder`, and return it; a layout that is there already is replaced.
+
+    Raises:
+        InvalidInput: the folder holds something else.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / "oci-layout").is_file():
+            raise InvalidInput(
+                f"{folder} holds something that is no OCI layout: it is left alone",
+                next_step="Name a folder that is empty or does not exist yet.",
+            )
+        shutil.rmtree(folder)
+    with LayoutWriter(folder) as writer:
+        _Demo(writer).build()
+    return folder
+
+
+class _Demo:
+    """The sample's images, team by team."""
+
+    def __init__(self, writer: LayoutWriter) -> None:
+        self.writer = writer
+        self.core = self._layer("ADD file:{} in /", _standard_library(_CORE))
+        self.more = self._layer("RUN /bin/sh -c make install # buildkit", _standard_library(_MORE))
+
+    def build(self) -> None:
+        """Write everything."""
+        self._bases()
+        api = self._api()
+        self._worker()
+        self._notebook()
+        self._wasteful()
+        self._built_twice()
+        self._two_platforms()
+        self._sbom(api)
+
+    def _bases(self) -> None:
+        patch = self._layer("RUN /bin/sh -c apt-get upgrade -y # buildkit", {"etc/os-release": b"VERSION=12.1\n"})
+        self.old_base: list[Layer | str] = [self.core, self.more, _SETUP]
+        self.new_base: list[Layer | str] = [self.core, self.more, patch, _SETUP]
+        old = self._image(self.old_base, "2025-01-14T09:00:00Z", _labels("base/python", "3.11"))
+        new = self._image(self.new_base, "2025-09-02T09:00:00Z", _labels("base/python", "3.12"))
+        self._tag("base/python", old, "3.11")
+        self._tag("base/python", new, "3.12", "latest")
+
+    def _api(self) -> Descriptor:
+        packages = self._layer("RUN /bin/sh -c pip install requests # buildkit", _packages("requests", "urllib3"))
+        typed = self._layer("RUN /bin/sh -c pip install pydantic # buildkit", _packages("pydantic", "jinja2"))
+        run: list[Layer | str] = ["EXPOSE map[8080/tcp:{}]", 'CMD ["python" "-m" "api"]']
+        versions = [
+            ("1.0", [*self.old_base, packages], "2025-02-03T10:00:00Z"),
+            ("1.1", [*self.old_base, packages, typed], "2025-05-20T10:00:00Z"),
+            ("2.0", [*self.new_base, packages, typed], "2025-10-11T10:00:00Z"),
+        ]
+        for version, below, created in versions:
+            image = self._image([*below, self._source("api", version), *run], created, _labels("team/api", version))
+            self._tag("team/api", image, version)
+        self._tag("team/api", image, "latest")
+        # Pushed again under its tag: the older manifest lost its name, and still holds its layers.
+        self.writer.keep(
+            self._image([*self.old_base, packages, self._source("api", "0.9")], "2025-01-30T10:00:00Z", {})
+        )
+        return image
+
+    def _worker(self) -> None:
+        packages = self._layer("RUN /bin/sh -c pip install rich tqdm # buildkit", _packages("rich", "tqdm"))
+        for version, created in [("1.0", "2025-03-01T08:30:00Z"), ("1.1", "2025-06-01T08:30:00Z")]:
+            layers = [*self.old_base, packages, self._source("worker", version)]
+            self._tag("team/worker", self._image(layers, created, _labels("team/worker", version)), version)
+
+    def _notebook(self) -> None:
+        big = self._layer("RUN /bin/sh -c pip install numpy # buildkit", _packages("numpy", suffixes=(".py", ".pyi")))
+        image = self._image([*self.new_base, big], "2025-11-03T12:00:00Z", _labels("data/notebook", "2025.11"))
+        self._tag("data/notebook", image, "2025.11")
+
+    def _wasteful(self) -> None:
+        data = {f"opt/data/{name}": content for name, content in _standard_library(("pydoc_data", "idlelib")).items()}
+        layers: list[Layer | str] = [
+            *self.old_base,
+            self._layer("COPY dir:{} in /opt/data", data),
+            self._layer("RUN /bin/sh -c chmod -R a+rX /opt/data # buildkit", data, mode=0o755),
+            self._layer("RUN /bin/sh -c rm -rf /opt/data # buildkit", {"opt/.wh.data": b""}),
+        ]
+        self._tag("team/importer", self._image(layers, "2025-04-08T15:45:00Z", _labels("team/importer", "1")), "1")
+
+    def _built_twice(self) -> None:
+        files = _packages("humanize")
+        for tag, created, mtime in [
+            ("build-1", "2025-07-01T01:00:00Z", 1_751_331_600),
+            ("build-2", "2025-07-02T01:00:00Z", 1_751_418_000),
+        ]:
+            twin = self._layer("RUN /bin/sh -c pip install humanize # buildkit", files, mtime=mtime)
+            image = self._image([*self.new_base, twin], created, _labels("team/nightly", tag))
+            self._tag("team/nightly", image, tag)
+
+    def _two_platforms(self) -> None:
+        shared = self._layer("COPY dir:{} in /srv", _packages("typer"))
+        children = []
+        for platform in (
+            Platform(os="linux", architecture="amd64"),
+            Platform(os="linux", architecture="arm64", variant="v8"),
+        ):
+            machine = self._layer("COPY file:{} in /srv/bin", {"srv/bin/cli": f"#!/bin/{platform}\n".encode() * 4000})
+            children.append(
+                self._image([shared, machine, 'ENTRYPOINT ["/srv/bin/cli"]'], "2025-08-15T07:00:00Z", {}, platform)
+            )
+        statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}}).encode()
+        about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": children[0].digest}
+        provenance = self.writer.artifact(
+            statement, "application/vnd.in-toto+json", artifact_type="application/vnd.in-toto+json"
+        )
+        unknown = Platform(os="unknown", architecture="unknown")
+        children.append(provenance.model_copy(update={"annotations": about, "platform": unknown}))
+        self._tag("team/cli", self.writer.index(children), "1.0", "latest")
+
+    def _sbom(self, subject: Descriptor) -> None:
+        packages = [{"name": d.name, "versionInfo": d.version} for d in importlib.metadata.distributions()]
+        names = sorted(packages, key=lambda package: str(package["name"]))
+        content = json.dumps({"spdxVersion": "SPDX-2.3", "packages": names}).encode()
+        self.writer.keep(
+            self.writer.artifact(
+                content, "application/spdx+json", artifact_type="application/spdx+json", subject=subject
+            )
+        )
+
+    def _layer(self, created_by: str, files: Mapping[str, bytes], *, mtime: int = 0, mode: int = 0o644) -> Layer:
+        tar = tar_of(files, mtime=mtime, mode=mode)
+        layer = self.writer.layer(tar, created_by)
+        return layer._replace(created_by=created_by.replace("{}", layer.diff_id.encoded))
+
+    def _source(self, name: str, version: str) -> Layer:
+        files = {
+            f"srv/{name}/__init__.py": f"__version__ = {version!r}\n".encode(),
+            **_packages("platformdirs", to=f"srv/{name}"),
+        }
+        return self._layer("COPY dir:{} in /srv", files)
+
+    def _image(
+        self,
+        layers: list[Layer | str],
+        created: str,
+        labels: Mapping[str, str],
+        platform: Platform | None = None,
+    ) -> Descriptor:
+        on = platform or Platform(os="linux", architecture="amd64")
+        return self.writer.image(
+            layers,
+            created=created,
+            os=on.os,
+            architecture=on.architecture,
+            variant=on.variant,
+            config={"Labels": dict(labels)},
+        )
+
+    def _tag(self, repository: str, manifest: Descriptor, *tags: str) -> None:
+        for tag in tags:
+            self.writer.tag(f"{repository}:{tag}", manifest)
+
+
+def _labels(name: str, version: str) -> dict[str, str]:
+    return {"org.opencontainers.image.title": name, "org.opencontainers.image.version": version}
+
+
+def _standard_library(names: Iterable[str]) -> Files:
+    """Files of the standard library, where an image would have them."""
+    root = Path(sysconfig.get_path("stdlib"))
+    paths = [path for name in names for path in _files_under(root / name)]
+    return {f"usr/local/lib/python3/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}
+
+
+def _files_under(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(found for found in path.rglob("*") if found.is_file() and "__pycache__" not in found.parts)
+
+
+def _packages(*names: str, to: str = _ON_TEAMS, suffixes: tuple[str, ...] = ()) -> Files:
+    """Files of installed packages, where an image would have them."""
+    wanted: Callable[[str], bool] = (lambda name: name.endswith(suffixes)) if suffixes else (lambda _: True)
+    files: Files = {}
+    for name in names:
+        for entry in importlib.metadata.files(name) or ():
+            path = Path(str(entry.locate()))
+            if ".." not in entry.parts and "__pycache__" not in entry.parts and wanted(entry.name) and path.is_file():
+                files[f"{to}/{entry.as_posix()}"] = path.read_bytes()
+    return files
