@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regscope.cli.output import Output, Shown, finish, prints_table
+from regscope.cli.output import Output, columns, finish, prints_table
 from regscope.cli.source import Source, reads_source
 from regscope.errors import ContentMissing
 from regscope.spec.reference import split_image
@@ -18,25 +18,20 @@ if TYPE_CHECKING:
 
     from regscope.tables import Snapshot
 
-_LAYERS = [Shown("size", "size", "size"), Shown("images", "images", "number"), Shown("saved", "saved", "size"),
-           Shown("blob_digest", "layer", "digest"), Shown("created_by", "created by")]  # fmt: skip
-_IMAGE_LAYERS = [Shown("platform", "platform"), Shown("position", "#", "number"), Shown("size", "size", "size"),
-                 Shown("blob_digest", "layer", "digest"), Shown("created_by", "created by")]  # fmt: skip
-_COST = [Shown("stored", "stored", "size"), Shown("referenced", "referenced", "size"),
-         Shown("images", "images", "number"), Shown("layers", "layers", "number"),
-         Shown("instruction", "instruction")]  # fmt: skip
-_STEPS = [Shown("platform", "platform"), Shown("step", "#", "number"), Shown("size", "size", "size"), Shown("created", "created", "time"),
-          Shown("created_by", "created by")]  # fmt: skip
-_TAGS = [Shown("repository", "repository"), Shown("tag", "tag"), Shown("digest", "digest", "digest"),
-         Shown("unique", "size", "size"), Shown("exclusive", "exclusive", "size"),
-         Shown("created", "created", "time")]  # fmt: skip
-_SHARING = [Shown("unique", "unique", "size"), Shown("shared", "shared", "size"),
-            Shown("exclusive", "exclusive", "size"), Shown("dedup_ratio", "dedup", "ratio")]  # fmt: skip
-_LINEAGE = [Shown("name", "image"), Shown("base_name", "built on"), Shown("own_layers", "own layers", "number"),
-            Shown("own_size", "own size", "size"), Shown("newer_base", "newer base")]  # fmt: skip
-_NAMES = {"registry": [], "repository": [Shown("repository", "repository")],
-          "tag": [Shown("repository", "repository"), Shown("tag", "tag")],
-          "image": [Shown("digest", "digest", "digest")]}  # fmt: skip
+_LAYERS = columns(size="size", images="number", saved="size", blob_digest="digest", created_by="text")
+_IMAGE_LAYERS = columns(platform="text", position="number", size="size", blob_digest="digest", created_by="text")
+_COST = columns(stored="size", referenced="size", images="number", layers="number", instruction="text")
+_STEPS = columns(platform="text", step="number", size="size", created="time", created_by="text")
+_TAGS = columns(repository="text", tag="text", digest="digest", unique="size", exclusive="size", created="time")
+_LINEAGE = columns(name="text", base_name="text", own_layers="number", own_size="size", newer_base="text")
+_KEPT = columns(repository="text", tag="text", reason="text")
+_SHARING = columns(unique="size", shared="size", exclusive="size", dedup_ratio="ratio")
+_NAMES = {
+    "registry": [],
+    "repository": columns(repository="text"),
+    "tag": columns(repository="text", tag="text"),
+    "image": columns(digest="digest"),
+}
 
 
 @click.command()
@@ -140,7 +135,7 @@ def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
         output.show_facts("If deleted", answer.facts(), answer.notes(), about)
     if not output.as_json and not output.as_csv and len(answer.kept):
         click.echo("\nStays although named:")
-        output.show(answer.kept, [Shown("repository", "repository"), Shown("tag", "tag"), Shown("reason", "because")])
+        output.show(answer.kept, _KEPT)
     finish(snap)
 
 
@@ -192,13 +187,13 @@ def demo(folder: str) -> None:
     snap = scan_store(OCILayoutStore(layout))
     output = Output(as_json=False, as_csv=False, limit=8)
     click.echo(f"{snap!r}\n")
-    for title, table, columns in (
+    for title, table, shown in (
         ("Tags", tag_weights(snap), _TAGS),
         ("Largest layers", layer_sizes(snap), _LAYERS),
         ("Build instructions by cost", history_cost(snap), _COST),
     ):
         click.echo(title)
-        output.show(table, columns)
+        output.show(table, shown)
         click.echo()
     click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
     click.echo(f"layout   oci:{layout}")

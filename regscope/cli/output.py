@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import click
 
@@ -21,15 +21,24 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Kind = Literal["text", "size", "number", "digest", "time", "ratio", "yes"]
 _RIGHT = {"size", "number", "ratio"}
 _ON_SCREEN = 25
+_HEADINGS = {"blob_digest": "layer", "position": "#", "step": "#", "name": "image", "base_name": "built on"}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One column of a table for people: the DataFrame's column, its heading, and how its values read."""
+class Shown(NamedTuple):
+    """One column of a table for people: the DataFrame's column, and how its values read."""
 
     column: str
-    heading: str
-    kind: Kind = "text"
+    kind: Kind
+
+    @property
+    def heading(self) -> str:
+        """What stands over it."""
+        return _HEADINGS.get(self.column, self.column.replace("_", " "))
+
+
+def columns(**kinds: Kind) -> list[Shown]:
+    """The columns to show, in order, each with its kind."""
+    return [Shown(column, kind) for column, kind in kinds.items()]
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,7 @@ class Output:
 
     def _show_data(self, table: pd.DataFrame) -> None:
         if self.as_json:
-            as_json: str = table.to_json(orient="records", date_format="iso", date_unit="us", indent=2)  # type: ignore[assignment]
-            click.echo(as_json)
+            print(table.to_json(orient="records", date_format="iso", date_unit="us", indent=2))  # noqa: T201
         else:
             click.echo(table.to_csv(index=False), nl=False)
 

@@ -1,0 +1,74 @@
+"""The figures of a report's first screen: how much there is, and what can go."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from regscope import text
+from regscope.analysis.holdings import Holdings
+from regscope.tables import Snapshot
+from regscope.views.table import exact_bytes
+
+
+class Figure(NamedTuple):
+    """One key figure: what it is called, its value, what it means, and its exact value."""
+
+    label: str
+    value: str
+    meaning: str
+    title: str = ""
+
+
+def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> list[Figure]:
+    """What a reader asks first.
+
+    Args:
+        snap: the snapshot.
+        sharing: of `regscope.sharing`.
+        stale: of `regscope.stale`.
+        older_than: the age that makes a tag stale, in words.
+    """
+    registry = sharing.iloc[0]
+    stored, apart = int(registry["unique"]), int(registry["total"])
+    freed = held_by_alone(snap, stale)
+    bound = "" if snap.sees_everything else "at most "
+    facts = snap.facts()
+    return [
+        Figure(
+            "Stored", text.size(stored), f"in {text.count(int((~snap.blobs['foreign']).sum()), 'distinct blob')}",
+            exact_bytes(stored),
+        ),
+        Figure("Without sharing", text.size(apart), "if every manifest kept its own copy", exact_bytes(apart)),
+        Figure("Deduplication", f"{registry['dedup_ratio']:.2f}×", "layer bytes of all images, over distinct layers"),
+        Figure(
+            "Held by stale tags alone", text.size(freed),
+            f"{bound}what deleting {_all(len(stale))} older than {older_than} frees", exact_bytes(freed),
+        ),
+        Figure("Repositories", facts["repositories"], "with a manifest that could be read"),
+        Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
+        Figure("Images", facts["images"], f"and {facts['indexes']} indexes, {facts['artifacts']} artifacts"),
+        Figure("Problems", f"{len(snap.problems):,}", "things that could not be read"),
+    ]  # fmt: skip
+
+
+def held_by_alone(snap: Snapshot, tags: pd.DataFrame) -> int:
+    """The bytes of blobs that nothing but `tags` (`repository`, `tag`) holds: what deleting all of them frees.
+
+    The same as `regscope.what_if`, which takes names and globs, for tags of any spelling.
+    """
+    held = Holdings(snap)
+    named = pd.MultiIndex.from_frame(tags[["repository", "tag"]].astype("str"))
+    going = pd.MultiIndex.from_frame(snap.tags[["repository", "tag"]].astype("str")).isin(named)
+    roots = held.tag_node[held.tag_is_root & ~going]
+    stays = held.onward.reached(np.concatenate([roots, np.flatnonzero(held.is_untagged)]))
+    gone = held.onward.reached(held.tag_node[going & (held.tag_node >= 0)]) & ~stays
+    _, leaving = held.contents.of(np.unique(held.node_manifest[gone]))
+    _, needed = held.contents.of(np.unique(held.node_manifest[~gone]))
+    return int(held.blob_size[np.setdiff1d(leaving, needed)].sum())
+
+
+def _all(number: int) -> str:
+    return "the one tag" if number == 1 else f"all {number:,} tags"

@@ -1,0 +1,133 @@
+"""How the sizes of layers are distributed: bins on a logarithmic scale, and where their bars stand."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from regscope import text
+
+_STEPS = (1, 2, 5)
+_MARGIN = 8.0
+_PANEL = 110.0
+_TOP = 26.0
+_AXIS = 24.0
+
+
+class Bin(NamedTuple):
+    """Layers of at least `low` and less than `high` bytes: how many, and their bytes together."""
+
+    low: int
+    high: int
+    layers: int
+    size: int
+
+
+class Bar(NamedTuple):
+    """One bar: where it stands, how high it is, and what it says."""
+
+    x: float
+    width: float
+    height: float
+    title: str
+
+
+class Panel(NamedTuple):
+    """Bars on a common ground line `bottom`, and the highest of them in words."""
+
+    heading: str
+    peak: str
+    top: float
+    bottom: float
+    bars: list[Bar]
+
+
+class Tick(NamedTuple):
+    """A label on the axis; `anchor` is how it stands to `x`, as in SVG."""
+
+    x: float
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Two panels over one axis of sizes: how many layers, and how many bytes.
+
+    Attributes:
+        bins: what is drawn.
+        left_out: how many layers have no size, or none that is known.
+    """
+
+    width: float
+    height: float
+    bins: list[Bin]
+    panels: list[Panel]
+    ticks: list[Tick]
+    left_out: int
+
+
+def bins(sizes: pd.Series[int]) -> list[Bin]:
+    """The sizes above 0 in bins of 1, 2 and 5 times the powers of ten, the empty ones between them included."""
+    known = sorted(int(size) for size in sizes.dropna() if size > 0)
+    if not known:
+        return []
+    edges = [step * 10**power for power in range(len(str(known[0])) - 1, len(str(known[-1])) + 1) for step in _STEPS]
+    first, last = bisect_right(edges, known[0]) - 1, bisect_right(edges, known[-1])
+    counts = [0] * len(edges)
+    totals = [0] * len(edges)
+    for size in known:
+        place = bisect_right(edges, size) - 1
+        counts[place] += 1
+        totals[place] += size
+    return [Bin(edges[n], edges[n + 1], counts[n], totals[n]) for n in range(first, last)]
+
+
+def histogram(sizes: pd.Series[int], width: float) -> Histogram:
+    """Lay out the distribution of `sizes`, bytes, on a canvas as wide as `width`."""
+    found = bins(sizes)
+    left_out = len(sizes) - sum(b.layers for b in found)
+    height = 2 * (_TOP + _PANEL) + _AXIS
+    if not found:
+        return Histogram(width, height, [], [], [], left_out)
+    start, end = math.log10(found[0].low), math.log10(found[-1].high)
+    scale = (width - 2 * _MARGIN) / (end - start)
+
+    def x(size: int) -> float:
+        return _MARGIN + (math.log10(size) - start) * scale
+
+    def panel(number: int, heading: str, peak: str, values: list[int]) -> Panel:
+        top = number * (_TOP + _PANEL) + _TOP
+        highest = max(values)
+        bars = [
+            Bar(x(b.low), x(b.high) - x(b.low), value / highest * _PANEL, _described(b))
+            for b, value in zip(found, values, strict=True)
+            if value
+        ]
+        return Panel(heading, peak, top, top + _PANEL, bars)
+
+    counts, totals = [b.layers for b in found], [b.size for b in found]
+    panels = [
+        panel(0, "Layers", f"at most {max(counts):,}", counts),
+        panel(1, "Bytes", f"at most {text.size(max(totals))}", totals),
+    ]
+    return Histogram(width, height, found, panels, _ticks(found, x(found[-1].high), x, width), left_out)
+
+
+def _ticks(found: list[Bin], end: float, x: object, width: float) -> list[Tick]:
+    raise NotImplementedError
+
+
+def _described(b: Bin) -> str:
+    return (
+        f"{text.count(b.layers, 'layer')} of {round_size(b.low)} to {round_size(b.high)}, together {text.size(b.size)}"
+    )
+
+
+def round_size(number: int) -> str:
+    """A round size: `20 MB`, not `20.0 MB`."""
+    return text.size(number).replace(".0 ", " ")

@@ -1,0 +1,188 @@
+"""The treemap of the stored layers: where every byte lies, as rectangles. Pure geometry, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import pandas as pd
+import squarify
+
+from regscope import text
+from regscope.analysis.instructions import normalised
+from regscope.tables import Snapshot
+from regscope.views.fit import fitted
+from regscope.views.table import short_digest
+
+SHARED = "shared by several repositories"
+NOWHERE = "in no repository"
+HEADER = 18.0
+LINE = 13.0
+_PADDING = 5.0
+# Below this share of its surroundings a rectangle is drawn larger than it is: thinner ones would not be seen.
+_LEAST = 1e-5
+_LEAST_AREA = 25.0
+_TINTS = 4
+
+
+class Rect(NamedTuple):
+    """A rectangle, in units of the canvas."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One layer, or the smaller layers of a box together.
+
+    Attributes:
+        rect: where it is drawn.
+        size: its bytes.
+        title: what it is, in words.
+        lines: the label, as far as it fits; may be empty.
+        tint: from 0, for the largest of its box, to 3; 4 for several layers together.
+    """
+
+    rect: Rect
+    size: int
+    title: str
+    lines: tuple[str, ...] = ()
+    tint: int = 0
+
+
+@dataclass(frozen=True)
+class Box:
+    """What one repository alone holds, what several share, or the smaller repositories together."""
+
+    rect: Rect
+    name: str
+    size: int
+    title: str
+    header: str
+    is_shared: bool
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Treemap:
+    """The boxes on their canvas: together the bytes of all stored layers."""
+
+    width: float
+    height: float
+    size: int
+    boxes: tuple[Box, ...]
+
+
+def stored_layers(snap: Snapshot) -> pd.DataFrame:
+    """Every distinct layer in the store, largest first.
+
+    Returns:
+        `digest`, `owner` (str: the repository that alone has it, `SHARED` or `NOWHERE`), `is_shared` (bool), `size`
+        (int64, bytes; 0 if unknown), `created_by` (str).
+    """
+    blobs = snap.blobs[(snap.blobs["kind"] == "layer") & ~snap.blobs["foreign"]]
+    table = pd.DataFrame({"digest": blobs["digest"].astype("str"), "size": blobs["size"].fillna(0).astype("int64")})
+    used = snap.layers[["digest", "blob_digest", "created_by"]].astype("str")
+    placed = used.merge(snap.placements[["repository", "digest"]].astype("str"), on="digest")
+    by_layer = placed.groupby("blob_digest")["repository"]
+    holders = table["digest"].map(by_layer.nunique()).fillna(0)
+    table["owner"] = table["digest"].map(by_layer.first())
+    table["owner"] = table["owner"].mask(holders > 1, SHARED).mask(holders == 0, NOWHERE).astype("str")
+    table["is_shared"] = holders > 1
+    table["created_by"] = table["digest"].map(used.groupby("blob_digest")["created_by"].first()).astype("str")
+    return table.sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
+
+
+def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: int, most_boxes: int) -> Treemap:
+    """Lay out `stored_layers` on a canvas.
+
+    Args:
+        layers: of `stored_layers`.
+        width: of the canvas.
+        height: of the canvas.
+        most_layers: how many layers are drawn one by one; the others of a box become one rectangle.
+        most_boxes: how many boxes are drawn one by one; the other repositories become one.
+
+    Returns:
+        Boxes with areas in proportion to their bytes, and in each box tiles in proportion, under the box's name.
+    """
+    layers = layers[layers["size"] > 0]
+    total = int(layers["size"].sum())
+    if not total:
+        return Treemap(width, height, 0, ())
+    # A repository may be called as the box of the shared ones is: they are told apart by `is_shared`.
+    sizes = layers.groupby(["is_shared", "owner"])["size"].sum().sort_values(ascending=False, kind="stable")
+    drawn = layers.head(most_layers)
+    drawn = drawn[drawn["size"] * (width * height / total) >= _LEAST_AREA]
+    keys, rest = list(sizes.index[:most_boxes]), sizes.iloc[most_boxes:]
+    areas = [int(size) for size in sizes.iloc[:most_boxes]] + ([int(rest.sum())] if len(rest) else [])
+    rects = lay_out(areas, Rect(0.0, 0.0, width, height))
+    by_owner = {key: frame for key, frame in drawn.groupby(["is_shared", "owner"])}
+    counts = layers.groupby(["is_shared", "owner"]).size()
+    boxes = [
+        _box(rect, owner, bool(is_shared), size, by_owner.get((is_shared, owner)), int(counts[(is_shared, owner)]))
+        for (is_shared, owner), size, rect in zip(keys, areas, rects, strict=False)
+    ]
+    if len(rest):
+        name = text.count(len(rest), "smaller repository", "smaller repositories")
+        n_layers = int(counts.sum() - counts[keys].sum())
+        boxes.append(_box(rects[-1], name, False, areas[-1], None, n_layers))
+    return Treemap(width, height, total, tuple(boxes))
+
+
+def lay_out(sizes: Sequence[int], rect: Rect) -> list[Rect]:
+    """Rectangles that fill `rect`, in proportion to `sizes`, all above 0 and largest first."""
+    total = sum(sizes)
+    visible = [max(size, total * _LEAST) for size in sizes]
+    areas = squarify.normalize_sizes(visible, rect.width, rect.height)
+    return [Rect(r["x"], r["y"], r["dx"], r["dy"]) for r in squarify.squarify(areas, *rect)]
+
+
+def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame | None, n_layers: int) -> Box:
+    name = text.plain(owner, 200)
+    title = f"{name}: {text.size(size)} in {text.count(n_layers, 'layer')}"
+    header = fitted(f"{name} {text.size(size)}", rect.width - 2 * _PADDING) or fitted(name, rect.width - 2 * _PADDING)
+    if rect.height < 2 * HEADER or "…" in header and len(header) < 5:
+        header = ""
+    top = HEADER if header else 0.0
+    inner = Rect(rect.x, rect.y + top, rect.width, rect.height - top)
+    tiles = (
+        []
+        if drawn is None
+        else [_tile(*row) for row in drawn[["digest", "size", "created_by"]].itertuples(index=False)]
+    )
+    left_out = n_layers - len(tiles)
+    if left_out:
+        rest = size - sum(tile.size for tile in tiles)
+        label = text.count(left_out, "smaller layer" if tiles else "layer")
+        tiles.append(Tile(inner, rest, f"{label}: {text.size(rest)}", (label, text.size(rest)), _TINTS))
+    ordered = sorted(tiles, key=lambda tile: -tile.size)
+    placed = zip(ordered, lay_out([tile.size for tile in ordered], inner), strict=True)
+    tinted = [
+        replace(tile, rect=where, lines=_label(tile.lines, where), tint=max(tile.tint, min(rank, _TINTS - 1)))
+        for rank, (tile, where) in enumerate(placed)
+    ]
+    return Box(rect, name, size, title, header, is_shared, tuple(tinted))
+
+
+def _tile(digest: str, size: int, created_by: object) -> Tile:
+    line = text.plain(normalised(created_by), 120) if isinstance(created_by, str) else ""
+    shown = line or short_digest(digest)
+    title = f"{short_digest(digest)}: {text.size(size)}"
+    return Tile(Rect(0, 0, 0, 0), int(size), f"{title}\n{line}" if line else title, (shown, text.size(size)))
+
+
+def _label(lines: tuple[str, ...], rect: Rect) -> tuple[str, ...]:
+    """What of `name` and `size` fits into `rect`: both, the size alone, or nothing."""
+    name, size = lines
+    room = rect.width - 2 * _PADDING
+    if rect.height < LINE + 4 or not fitted(size, room, whole=True):
+        return ()
+    short = fitted(name, room)
+    if rect.height >= 2 * LINE + 4 and len(short) >= min(len(name), 8):
+        return (short, size)
+    return (size,)
