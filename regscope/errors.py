@@ -76,7 +76,9 @@ class InvalidReference(InvalidInput):
     """Not an image reference. `position` is the index of the first bad character."""
 
     def __init__(self, message: str, *, text: str = "", position: int = 0, next_step: str = "") -> None:
-        pointer = f"\n  {text}\n  {' ' * position}^" if text else ""
+        # One character for one, so that the pointer stays under the right one; names come from registries, too.
+        shown = "".join(character if character.isprintable() else " " for character in text)
+        pointer = f"\n  {shown}\n  {' ' * position}^" if text else ""
         super().__init__(message + pointer, next_step=next_step)
         self.text = text
         self.position = position

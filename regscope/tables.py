@@ -138,8 +138,15 @@ def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     columns = TABLES[name]
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     return pd.DataFrame(
-        {column.name: _typed(cells, column.dtype) for column, cells in zip(columns, values, strict=True)}
+        {column.name: _column(cells, column.dtype) for column, cells in zip(columns, values, strict=True)}
     )
+
+
+def _column(cells: Sequence[Any], dtype: DType) -> Any:
+    try:
+        return _typed(cells, dtype)
+    except UnicodeEncodeError:
+        return _typed([_storable(cell) for cell in cells], dtype)
 
 
 def _typed(cells: Sequence[Any], dtype: DType) -> Any:
@@ -152,7 +159,12 @@ def _typed(cells: Sequence[Any], dtype: DType) -> Any:
     return pd.array(list(cells), dtype=dtype)
 
 
-@dataclass(frozen=True, repr=False)
+def _storable(cell: Any) -> Any:
+    """A name on disk or in a tar that is not UTF-8 reaches Python as lone surrogates; Arrow takes none."""
+    return cell.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(cell, str) else cell
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Snapshot:
     """What one scan found: a DataFrame for each table of `regscope.tables.TABLES`.
 
@@ -208,6 +220,7 @@ class Snapshot:
         """Write one Parquet file for each table, and `snapshot.json`, into `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "snapshot.json").unlink(missing_ok=True)
         for name, table in self.tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
         about = {
@@ -245,7 +258,7 @@ class Snapshot:
                 sees_untagged=bool(about["sees_untagged"]),
                 filtered=bool(about["filtered"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             raise StoreError(
                 f"the snapshot in {folder} is damaged: {text.plain(error, 300)}",
                 next_step="Scan again and save it anew.",
@@ -299,4 +312,11 @@ def is_saved_snapshot(folder: Path) -> bool:
 
 def _conformed(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """`table` with just the dtypes of its schema: other writers of Parquet have their own."""
-    return pd.DataFrame({column.name: table[column.name].astype(column.dtype) for column in TABLES[name]})
+    return pd.DataFrame({column.name: _recast(table[column.name], column.dtype) for column in TABLES[name]})
+
+
+def _recast(cells: pd.Series[Any], dtype: DType) -> Any:
+    if dtype != "category":
+        return cells.astype(dtype)
+    found = cells.astype(dtype).cat  # without a value in them, categories come back as objects
+    return pd.Categorical.from_codes(found.codes, categories=found.categories.astype("str"))

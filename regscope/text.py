@@ -9,12 +9,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 
 import humanize
 
 # Controls (C0, DEL, C1) and the marks that reorder or hide text: a terminal must get none of them.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
 CARD_STYLE = (
@@ -38,14 +40,14 @@ def escape(text: object, limit: int | None = None) -> str:
 
 def size(value: float | None) -> str:
     """Bytes in decimal units, as registries and disks count: `1.2 MB`; an absent value is a dash."""
-    if value is None or value != value:
+    if not isinstance(value, Real) or value != value:  # pandas' NA is no number, and cannot be compared
         return "–"
     return "-" + size(-value) if value < 0 else humanize.naturalsize(value, format="%.1f").replace("Byte", "byte")
 
 
 def percent(share: float | None) -> str:
     """A share from 0 to 1 as `12.3 %`; an absent value is a dash."""
-    return "–" if share is None or share != share else f"{share * 100:.1f} %"
+    return "–" if not isinstance(share, Real) or share != share else f"{share * 100:.1f} %"
 
 
 def count(number: int, noun: str, nouns: str | None = None) -> str:
@@ -56,7 +58,7 @@ def count(number: int, noun: str, nouns: str | None = None) -> str:
 def facts(title: str, items: Mapping[str, object], notes: Iterable[str] = ()) -> str:
     """A titled list of facts for a terminal."""
     width = max((len(name) for name in items), default=0)
-    lines = [plain(title), *(f"  {name:<{width}}  {plain(value)}" for name, value in items.items())]
+    lines = [plain(title), *(f"  {plain(name):<{width}}  {plain(value)}" for name, value in items.items())]
     return "\n".join([*lines, *(f"  {plain(note)}" for note in notes)])
 
 

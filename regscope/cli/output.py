@@ -99,9 +99,9 @@ def prints_table(command: Command) -> Command:
 
 def finish(snap: Snapshot) -> None:
     """Say what a reader of the numbers must know; exit with WITH_PROBLEMS where something could not be read."""
-    for row in snap.problems.head(5).itertuples(index=False):
-        where = f"{row.repository}:{row.reference}" if row.reference else row.repository
-        click.echo(f"problem: {text.plain(where, 100)}: {text.plain(row.what)}: {text.plain(row.error, 300)}", err=True)
+    for row in snap.problems.head(5).to_dict("records"):
+        where = str(row["repository"]) + (f":{row['reference']}" if row["reference"] else "")
+        click.echo(f"problem: {text.plain(where, 100)}: {row['what']}: {text.plain(row['error'], 300)}", err=True)
     if len(snap.problems) > 5:
         click.echo(f"… and {len(snap.problems) - 5:,} more problems", err=True)
     if len(snap.problems):

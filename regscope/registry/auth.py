@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,13 @@ from regscope.errors import AuthFailed, PermissionDeny
 from regscope.registry.challenge import Challenge, parse_challenges
 from regscope.registry.credentials import Credentials
 from regscope.registry.origin import without_secrets
+from regscope.text import plain
 
 _DEFAULT_LIFETIME = 60.0  # seconds, where the token service names none
 _RENEW_BEFORE = 0.8  # of the lifetime: a long answer must not outlive its token
 
 Scopes = frozenset[str]
+_Key = tuple[str, str, Scopes]
 FetchToken = Callable[[str, dict[str, str | list[str]], str | None], dict[str, Any]]
 """Asks a token service: realm, query and `Authorization` header in, its JSON answer out."""
 
@@ -38,7 +41,8 @@ class Authorizer:
         self._credentials = credentials
         self._fetch_token = fetch_token
         self._challenge: Challenge | None = None
-        self._tokens: dict[tuple[str, str, Scopes], _Token] = {}
+        self._tokens: dict[_Key, _Token] = {}
+        self._locks: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
 
     def header(self, scopes: Scopes) -> str | None:
@@ -50,8 +54,10 @@ class Authorizer:
             return self._credentials.basic if self._credentials else None
         return f"Bearer {self._token(challenge, scopes)}"
 
-    def answer(self, header: str, scopes: Scopes, url: str) -> str:
-        """The header that answers a 401's `WWW-Authenticate`.
+    def answer(self, header: str, scopes: Scopes, url: str, sent: str | None = None) -> str:
+        """The header that answers a 401's `WWW-Authenticate`; `sent` is the one that was not good enough.
+
+        A token that the registry no longer takes is replaced before its time, unless it only lacked a permission.
 
         Raises:
             AuthFailed: the challenge cannot be met, or what it asks for was refused.
@@ -59,7 +65,8 @@ class Authorizer:
         challenges = parse_challenges(header)
         if bearer := challenges.get("bearer"):
             wanted = frozenset(bearer.parameters.get("scope", "").split()) or scopes
-            token = self._token(bearer, wanted)
+            stale = sent if bearer.parameters.get("error") != "insufficient_scope" else None
+            token = self._token(bearer, wanted, stale)
             self._challenge = bearer
             return f"Bearer {token}"
         if basic := challenges.get("basic"):
@@ -72,17 +79,25 @@ class Authorizer:
                 )
             self._challenge = basic
             return self._credentials.basic
-        asked = ", ".join(challenges) or "nothing known"
+        asked = plain(", ".join(challenges), 200) or "nothing known"
         raise AuthFailed(
             f"{without_secrets(url)} asks for {asked}; regscope knows Basic and Bearer",
             401,
             url=without_secrets(url),
+            next_step="Ask whoever runs the registry for a way in that docker knows as well.",
         )
 
-    def refused(self, url: str, had_token: bool) -> AuthFailed | PermissionDeny:
-        """The error for a request that is still refused with the header that answered its challenge."""
+    def refused(self, url: str, had_token: bool, header: str = "") -> AuthFailed | PermissionDeny:
+        """The error for a request that is still refused, by `header`, with what answered its challenge."""
         who = "these credentials" if self._credentials else "an anonymous user"
         shown = without_secrets(url)
+        if had_token and "invalid_token" in header:
+            return AuthFailed(
+                f"{shown} does not take the token that its own token service gave",
+                401,
+                url=shown,
+                next_step="Report it to whoever runs the registry: clocks or keys of the two may differ.",
+            )
         if had_token:
             return PermissionDeny(
                 f"{who} may not do this at {shown}",
@@ -94,12 +109,14 @@ class Authorizer:
             f"{shown} refuses {who}", 401, url=shown, next_step="Check the user name and password, or log in again."
         )
 
-    def _token(self, challenge: Challenge, scopes: Scopes) -> str:
+    def _token(self, challenge: Challenge, scopes: Scopes, stale: str | None = None) -> str:
         realm, service = challenge.parameters.get("realm", ""), challenge.parameters.get("service", "")
         key = (realm, service, scopes)
-        with self._lock:  # one asks, the others wait for the same token
+        with self._lock:
+            lock = self._locks[key]
+        with lock:  # one asks, the others wait for the same token; those who need another do not
             token = self._tokens.get(key)
-            if token is None or time.monotonic() >= token.renew_at:
+            if token is None or time.monotonic() >= token.renew_at or f"Bearer {token.value}" == stale:
                 token = self._tokens[key] = self._ask(realm, service, scopes)
         return token.value
 
@@ -110,8 +127,14 @@ class Authorizer:
         asked_at = time.monotonic()
         answer = self._fetch_token(realm, query, self._credentials.basic if self._credentials else None)
         value = answer.get("token") or answer.get("access_token")
-        if not isinstance(value, str):
-            raise AuthFailed(f"the token service {without_secrets(realm)} gave no token", 401, url=realm)
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+            shown = without_secrets(realm)
+            raise AuthFailed(
+                f"the token service {shown} gave no token",
+                401,
+                url=shown,
+                next_step="Report it to whoever runs the registry.",
+            )
         return _Token(value, asked_at + _lifetime(answer.get("expires_in")) * _RENEW_BEFORE)
 
 

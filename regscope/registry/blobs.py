@@ -11,7 +11,8 @@ import urllib3
 
 from regscope.errors import InvalidInput, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.responses import connection_error, discard, read_whole
+from regscope.registry.origin import without_secrets
+from regscope.registry.responses import connection_error, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.media_types import without_parameters
@@ -57,13 +58,16 @@ class Blob:
         wanted = self._wanted(digest)
         response = self.client.head(self._url(wanted), timeout=self.timeout)
         discard(response)
-        size = response.headers.get("Content-Length", "")
-        if not size.isdigit():
+        size = content_length(response)
+        if size is None:
             raise RequestErrorWithResponse(
-                f"the registry does not say how large {wanted} is", response.status_code, response, url=response.url
+                f"the registry does not say how large {wanted} is",
+                response.status_code,
+                response,
+                url=without_secrets(response.url),
             )
         media_type = without_parameters(response.headers.get("Content-Type")) or "application/octet-stream"
-        return Descriptor(mediaType=media_type, digest=wanted, size=int(size))
+        return Descriptor(mediaType=media_type, digest=wanted, size=size)
 
     def chunks(self, digest: str | None = None) -> Iterator[bytes]:
         """The blob's bytes in chunks of up to 1 MiB.

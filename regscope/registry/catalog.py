@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regscope.errors import AuthFailed, PermissionDeny, ResourceNotFound, Unsupported
+from regscope.errors import PermissionDeny, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import pages, strings
 
@@ -14,16 +14,24 @@ def list_repositories(client: DockerRegistryV2Client) -> list[str]:
         PermissionDeny, Unsupported: the catalog is closed to these credentials, or there is none: the
             repositories must be named.
     """
-    names: list[str] = []
+    url = client.url("_catalog")
     try:
-        for page in pages(client, client.url("_catalog") + "?n=1000", "the catalog"):
-            names += strings(page, "repositories")
+        try:
+            names = _names(client, f"{url}?n=1000")
+        except RequestErrorWithResponse as error:
+            if error.status_code != 400:
+                raise
+            names = _names(client, url)  # distribution refuses an n above its catalog.maxentries
     except (PermissionDeny, ResourceNotFound, Unsupported) as error:
         raise _closed(error) from None
-    return sorted(set(names))
+    return sorted(names)
 
 
-def _closed(error: PermissionDeny | ResourceNotFound | Unsupported) -> AuthFailed | PermissionDeny | Unsupported:
+def _names(client: DockerRegistryV2Client, url: str) -> set[str]:
+    return {name for page in pages(client, url, "the catalog") for name in strings(page, "repositories")}
+
+
+def _closed(error: PermissionDeny | ResourceNotFound | Unsupported) -> PermissionDeny | Unsupported:
     kind = PermissionDeny if isinstance(error, PermissionDeny) else Unsupported
     return kind(
         f"the registry does not list its repositories: {error.message}",

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 import www_authenticate
 
 from regscope.errors import AuthFailed
+from regscope.text import plain
 
 _LONGEST_HEADER = 8192  # the package's parser is quadratic
-# What the package cannot read and servers send all the same: an empty value, and a URL without quotes.
-_EMPTY_PARAMETER = re.compile(r',?\s*[\w-]+\s*=\s*""')
-_UNQUOTED_URL = re.compile(r'=\s*(https?://[^\s,"]+)')
-_ESCAPE = re.compile(r"\\(.)")
+# What the package cannot read and servers send all the same: an empty value, needless escapes, a missing comma
+# after a quoted value, and a URL without quotes.
+_VALUE = re.compile(
+    r'(?P<quoted>"(?:[^"\\]|\\.)*+")(?P<gap>\s+(?=[\w-]+\s*=))?|(?<==)\s*(?P<bare>[^\s",=][^\s",]*)', re.DOTALL
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_EMPTY = "\0"  # stands for an empty value on the way through the package
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +44,27 @@ def parse_challenges(header: str) -> dict[str, Challenge]:
 
 
 def _mended(header: str) -> str:
-    without_empty = _EMPTY_PARAMETER.sub("", header)
-    quoted = _UNQUOTED_URL.sub(r'="\1"', without_empty)
-    return re.sub(r"^(\w+),", r"\1 ", quoted).strip()
+    return _VALUE.sub(_mended_value, header).strip()
+
+
+def _mended_value(match: re.Match[str]) -> str:
+    value = match["bare"] or _unescaped(match["quoted"][1:-1])
+    escaped = (value or _EMPTY).replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"' + ("," if match["gap"] else "")
+
+
+def _unescaped(value: str) -> str:
+    return _ESCAPE.sub(r"\1", value)
 
 
 def _parameters(found: object) -> dict[str, str]:
     if not isinstance(found, dict):
         return {}
-    return {str(name).lower(): _ESCAPE.sub(r"\1", str(value)) for name, value in found.items()}
+    return {str(name).lower(): _unescaped(str(value)).removeprefix(_EMPTY) for name, value in found.items()}
 
 
 def _unreadable(header: str) -> AuthFailed:
-    shown = header if len(header) <= 200 else f"{header[:200]}… ({len(header)} characters)"
+    shown = plain(header, 200) + (f" ({len(header)} characters)" if len(header) > 200 else "")
     return AuthFailed(
         f"the registry asks for authentication in words that cannot be read: WWW-Authenticate: {shown or '(empty)'}",
         401,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, TypeAlias
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
@@ -19,7 +19,7 @@ from regscope.errors import AuthFailed, RequestError, UnsafeRedirect
 from regscope.registry.auth import Authorizer, Scopes
 from regscope.registry.credentials import Credentials
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
-from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
+from regscope.registry.origin import check_hop, is_loopback, origin, resolved, same_origin, without_secrets
 from regscope.registry.responses import connection_error, discard, error_from, read_json
 from regscope.version import __version__
 
@@ -136,20 +136,19 @@ class DockerRegistryV2Client:
         """
         scopes = _scopes(method, url)
         header = self._authorizer.header(scopes) if self._credentials_may_go_to(url) else None
-        for _ in range(2):
-            with_auth = {**(headers or {}), **({"Authorization": header} if header else {})}
-            response = self._follow(method, url, with_auth, params, timeout)
-            if response.status_code != 401 or not same_origin(response.url, self.api_base_url):
-                break
+        response = self._follow(method, url, _with(headers, header), params, timeout)
+        if response.status_code == 401 and same_origin(response.url, self.api_base_url):
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
-            answer = self._authorizer.answer(challenge, scopes, url)
-            if answer == header:
-                raise self._authorizer.refused(url, had_token=header.startswith("Bearer"))
-            header = answer
+            answer = self._authorizer.answer(challenge, scopes, url, header)
             self._refuse_to_leak(url)
+            if answer != header:
+                header = answer
+                response = self._follow(method, url, _with(headers, header), params, timeout)
         if response.status_code == 401:
-            raise self._authorizer.refused(url, had_token=bool(header and header.startswith("Bearer")))
+            challenge = response.headers.get("WWW-Authenticate", "")
+            discard(response)
+            raise self._authorizer.refused(url, bool(header and header.startswith("Bearer")), challenge)
         if response.status_code >= 400:
             raise error_from(response)
         return response
@@ -169,7 +168,7 @@ class DockerRegistryV2Client:
             if location is None:
                 return response
             discard(response)
-            target = urljoin(response.url, location)
+            target = resolved(response.url, location)
             if not same_origin(target, self.api_base_url):
                 check_hop(url, target)
             if not same_origin(target, url):
@@ -186,8 +185,8 @@ class DockerRegistryV2Client:
         timeout: AskTimeout,
     ) -> requests.Response:
         prepared = requests.PreparedRequest()
-        prepared.prepare(method=method, url=url, headers={**self.session.headers, **headers}, params=params)
         try:
+            prepared.prepare(method=method, url=url, headers={**self.session.headers, **headers}, params=params)
             return self.session.send(
                 prepared,
                 stream=True,
@@ -200,8 +199,12 @@ class DockerRegistryV2Client:
             raise connection_error(error, url) from None
 
     def _fetch_token(self, realm: str, query: dict[str, str | list[str]], basic: str | None) -> dict[str, Any]:
-        if not urlsplit(realm).netloc:
-            raise AuthFailed(f"the registry names no token service that can be asked: {realm!r}", 401)
+        if not origin(realm)[1]:
+            raise AuthFailed(
+                f"the registry names no token service that can be asked: {without_secrets(realm) or '(nothing)'}",
+                401,
+                next_step="Report it to whoever runs the registry.",
+            )
         check_hop(self.api_base_url, realm)
         if basic:
             self._refuse_to_leak(realm)
@@ -222,7 +225,7 @@ class DockerRegistryV2Client:
         return read_json(response, _TOKEN_LIMIT, "a token")
 
     def _credentials_may_go_to(self, url: str) -> bool:
-        return same_origin(url, self.api_base_url) and self._is_confidential(url)
+        return same_origin(url, self.api_base_url) and (self.credentials is None or self._is_confidential(url))
 
     def _is_confidential(self, url: str) -> bool:
         scheme, host, _ = origin(url)
@@ -238,6 +241,10 @@ class DockerRegistryV2Client:
             )
 
 
+def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[str, str]:
+    return {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
+
+
 def _scopes(method: str, url: str) -> Scopes:
     """The token scopes that a request needs (distribution, docs/spec/auth/scope.md)."""
     path = urlsplit(url).path
@@ -249,17 +256,28 @@ def _scopes(method: str, url: str) -> Scopes:
     return frozenset({f"repository:{match['name']}:{_ACTIONS.get(method, 'pull,push')}"})
 
 
+class _Retry(urllib3.Retry):
+    """Takes a `Retry-After` that cannot be read for none."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return 0
+
+
 def _session(pool_size: int) -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # or a .netrc would replace our Authorization header
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # Harbor asks cookie holders for CSRF tokens
     session.headers.clear()
     session.headers.update({"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"})
-    retry = urllib3.Retry(
+    retry = _Retry(
         total=6,
         connect=2,
         read=2,
         status=5,
+        other=0,  # a certificate that is not trusted will not be trusted a second later
         backoff_factor=0.2,
         backoff_jitter=0.2,
         backoff_max=20,

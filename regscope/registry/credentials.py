@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from dataclasses import dataclass, field
@@ -45,18 +44,24 @@ def find_credentials(host: str, path: Path | None = None) -> Credentials | None:
     path = path or docker_config_path()
     try:
         document = json.loads(path.read_bytes())
-        entries: dict[str, Any] = document.get("auths") or {}
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, AttributeError) as error:
-        raise RegscopeError(
-            f"docker's configuration {path} cannot be read: {error}",
-            next_step="Correct the file, or give username and password by hand.",
-        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path, str(error)) from None
+    entries = (document.get("auths") or {}) if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise _unreadable(path, "it has no JSON object of `auths`")
     for key in _keys(host):
         if isinstance(entry := entries.get(key), dict) and (found := _credentials(entry)):
             return found
     return None
+
+
+def _unreadable(path: Path, why: str) -> RegscopeError:
+    return RegscopeError(
+        f"docker's configuration {path} cannot be read: {why}",
+        next_step="Correct the file, or give username and password by hand.",
+    )
 
 
 def _keys(host: str) -> tuple[str, ...]:
@@ -71,7 +76,7 @@ def _credentials(entry: dict[str, Any]) -> Credentials | None:
         return Credentials(str(entry["username"]), str(entry.get("password") or ""))
     try:
         text = base64.b64decode(entry.get("auth") or "", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, TypeError):
+    except (ValueError, TypeError):  # no base64, or no text in it
         return None
     username, colon, password = text.partition(":")
     return Credentials(username, password) if colon else None

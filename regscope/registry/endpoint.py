@@ -9,9 +9,18 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, PrivateAttr
 
 from regscope.errors import InvalidLocation, TimedOut, UnknownHost
+from regscope.registry.origin import without_user
 
 # Docker Hub's registry does not live at its own name.
 _HUB = "registry-1.docker.io"
+# How OpenSSL names an answer that is no TLS at all; whatever else goes wrong, the other side does speak it.
+_NOT_TLS = {
+    "",
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH_TOO_LONG",
+    "UNEXPECTED_EOF_WHILE_READING",
+}
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry.hub.docker.com", _HUB}
 
 
@@ -58,10 +67,14 @@ class APIEndpoint(BaseModel):
 
     @property
     def _parts(self) -> SplitResult:
-        parts = urlsplit(self.url if "://" in self.url else f"//{self.url}")
-        if parts.scheme not in ("", "http", "https") or not parts.hostname or _bad_port(parts):
+        try:
+            parts = urlsplit(self.url if "://" in self.url else f"//{self.url}")
+            fits = parts.scheme in ("", "http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # the port is no number, or is above 65535
+            fits = False
+        if not fits:
             raise InvalidLocation(
-                f"{self.url!r} is not the address of a registry",
+                f"{without_user(self.url)!r} is not the address of a registry",
                 next_step="Write registry.example.com, localhost:5000 or https://registry.example.com:5000.",
             )
         return parts
@@ -102,15 +115,8 @@ def _handshake(connection: socket.socket, hostname: str) -> tuple[bool, bool]:
             return True, True
     except ssl.SSLCertVerificationError:
         return True, False
-    except ssl.SSLError:
-        return False, False
-
-
-def _bad_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port == 0
-    except ValueError:
-        return True
+    except ssl.SSLError as error:
+        return (error.reason or "") not in _NOT_TLS, False
 
 
 OFFICIAL_ENDPOINT = APIEndpoint(url="https://registry.hub.docker.com", official=True)

@@ -8,7 +8,7 @@ import requests
 
 from regscope.errors import ResourceNotFound, UnSupportMediaType
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.responses import METADATA_LIMIT, discard, read_whole
+from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import (
@@ -20,9 +20,10 @@ from regscope.spec.manifest import (
     OCIIndex,
     parse_manifest,
 )
-from regscope.spec.media_types import ACCEPT_MANIFESTS, without_parameters
+from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
 from regscope.spec.platform import Platform
 from regscope.spec.reference import check_repository, check_tag
+from regscope.spec.schema1 import schema1_payload
 
 LINUX_AMD64 = Platform(os="linux", architecture="amd64")
 
@@ -72,15 +73,20 @@ class ManifestRef:
     def fetch(self, accept: str = ACCEPT_MANIFESTS) -> RawManifest:
         """The manifest's bytes, verified against the digest that was asked for, or that the registry states.
 
+        Of a schema 1 manifest only what its signatures sign, which is what its digest names.
+
         Raises:
             DigestMismatch, TooLarge: and the RequestErrors.
         """
         what = f"the manifest {self.repo}:{self.reference}"
         response, raw = read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, what)
+        media_type = without_parameters(response.headers.get("Content-Type"))
+        if media_type in SCHEMA1:
+            raw = schema1_payload(raw)
         stated = response.headers.get("Docker-Content-Digest")
         expected = self.reference if isinstance(self.reference, Digest) else (Digest(stated) if stated else None)
         digest = expected or Digest.of(raw)
-        return RawManifest(digest.verify(raw, what), digest, response.headers.get("Content-Type"))
+        return RawManifest(digest.verify(raw, what), digest, media_type or None)
 
     def get(self, media_type: str | None = None, *, platform: Platform = LINUX_AMD64) -> Manifest:
         """The manifest as a model.
@@ -113,15 +119,13 @@ class ManifestRef:
             return None
         discard(response)
         headers = response.headers
-        found, size = headers.get("Docker-Content-Digest"), headers.get("Content-Length", "")
-        if not found or not size.isdigit():  # Red Hat's registry and ECR leave it out of a HEAD
+        found, size = headers.get("Docker-Content-Digest"), content_length(response)
+        if not found or size is None:  # Red Hat's registry and ECR leave it out of a HEAD
             manifest = self.fetch(media_type or ACCEPT_MANIFESTS)
             return Descriptor(
                 mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
             )
-        return Descriptor(
-            mediaType=without_parameters(headers.get("Content-Type")), digest=Digest(found), size=int(size)
-        )
+        return Descriptor(mediaType=without_parameters(headers.get("Content-Type")), digest=Digest(found), size=size)
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
         for child in index.manifests:

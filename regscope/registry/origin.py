@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit, urlunsplit
+import re
+import socket
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from regscope.errors import UnsafeRedirect
+from regscope.text import plain
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_USER = re.compile(r"(^|//)[^/\s]*@")
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of `url`, the port filled in."""
-    parts = urlsplit(url)
+    """Scheme, host and port of `url`, the port filled in; nothing of them where it is no URL."""
+    parts = _split(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
+
+
+def resolved(base: str, location: str) -> str:
+    """The address that a `Location` or `Link` on the page `base` means.
+
+    Raises:
+        UnsafeRedirect: it is none.
+    """
+    try:
+        target = urljoin(base, location)
+    except ValueError:
+        target = ""
+    if not origin(target)[1]:
+        raise _unsafe(base, location, "is no address")
+    return target
 
 
 def same_origin(a: str, b: str) -> bool:
@@ -48,14 +67,37 @@ def check_hop(source: str, target: str) -> None:
 
 def without_secrets(url: str) -> str:
     """`url` without user, password, query and fragment: fit for an error message."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    parts = _split(url)
+    return plain(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 500)
+
+
+def without_user(location: str) -> str:
+    """What a user wrote as an address, without user and password; it need not be a URL."""
+    return _USER.sub(r"\1", location)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # what follows the colon may be no port
+    except ValueError:
+        return SplitResult("", "", without_user(url.partition("?")[0]), "", "")
+    return parts
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
+        return _numeric_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _numeric_address(host: str) -> ipaddress.IPv4Address | None:
+    """The forms of an IPv4 address that only the resolver understands: `127.1`, `0x7f000001`, `2130706433`."""
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host)) if host[:1].isdecimal() else None
+    except (OSError, UnicodeEncodeError):
         return None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
-from urllib.parse import urljoin
 
 from regscope.errors import RequestError, UnsafeRedirect
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.origin import same_origin, without_secrets
-from regscope.registry.responses import read_json
+from regscope.registry.origin import resolved, same_origin, without_secrets
+from regscope.registry.responses import parse_json, read_whole
 
 _MOST_PAGES = 100_000
 _PAGE_LIMIT = 64 * 2**20
@@ -27,13 +27,12 @@ def pages(
     seen: set[str] = set()
     while True:
         seen.add(url)
-        response = client.get(url, timeout=timeout)
+        response, body = read_whole(partial(client.get, url, timeout=timeout), _PAGE_LIMIT, what)
+        yield parse_json(response, body, what)
         link = response.links.get("next", {}).get("url")
-        base = response.url
-        yield read_json(response, _PAGE_LIMIT, what)
         if not link:
             return
-        url = urljoin(base, link)
+        url = resolved(response.url, link)
         if not same_origin(url, client.api_base_url):
             raise UnsafeRedirect(
                 f"{what} goes on at {without_secrets(url)}, which is not the registry: not followed",

@@ -57,10 +57,10 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
         TooLarge: the body is announced as, or turns out to be, more than `limit` bytes.
         ConnectionFailed: the body ended early.
     """
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > limit:
+    announced = content_length(response)
+    if announced is not None and announced > limit:
         response.close()
-        raise too_large(what, int(announced), limit)
+        raise too_large(what, announced, limit)
     try:
         body: bytes = response.raw.read(limit + 1, decode_content=True)
     except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -71,6 +71,12 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
         raise too_large(what, None, limit)
     response.raw.release_conn()
     return body
+
+
+def content_length(response: requests.Response) -> int | None:
+    """The size (bytes) that a response announces; None where it announces none, or nonsense."""
+    announced = response.headers.get("Content-Length", "")
+    return int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else None
 
 
 def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> tuple[requests.Response, bytes]:
@@ -87,7 +93,7 @@ def discard(response: requests.Response) -> None:
     """Let go of a response whose body nobody wants; its connection stays usable if the body is short."""
     with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
         response.raw.read(_ERROR_LIMIT)
-        if response.raw.closed or not response.raw.length_remaining:
+        if response.raw.closed or response.raw.length_remaining == 0:
             response.raw.release_conn()
             return
     response.close()
@@ -108,7 +114,15 @@ def read_json(response: requests.Response, limit: int, what: str) -> dict[str, A
     Raises:
         RequestErrorWithResponse: it is none, as where the address is not a registry at all.
     """
-    body = read_bounded(response, limit, what)
+    return parse_json(response, read_bounded(response, limit, what), what)
+
+
+def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str, Any]:
+    """`body`, which was read from `response`, as a JSON object.
+
+    Raises:
+        RequestErrorWithResponse: it is none.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -132,6 +146,8 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
         kind, status_step = Unsupported, _NEXT_STEPS[405]
     else:
         status_step = _NEXT_STEPS.get(status, "Try again later; the registry's log may say more.")
+    if status == 400 and "HTTPS" in message:  # Go's and nginx's answer to HTTP on a port that speaks TLS
+        status_step = "The other side speaks TLS: write https:// before the address."
     reason = message or _phrase(status)
     said = f"{code}: {reason}" if code else reason
     return kind(
@@ -140,12 +156,13 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
 
 
 def _stated_error(response: requests.Response) -> tuple[str | None, str]:
+    body = b""
     try:
         body = response.raw.read(_ERROR_LIMIT, decode_content=True) or b""
         first = json.loads(body)["errors"][0]
         return plain(first.get("code") or "", 80) or None, plain(first.get("message") or "", 300)
     except (urllib3.exceptions.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None, ""
+        return None, plain(body.decode(errors="replace").strip(), 300) if response.status_code == 400 else ""
     finally:
         response.close()
 

@@ -43,7 +43,7 @@ class ManifestRows:
 
 def needs_config(manifest: Manifest) -> bool:
     """Whether the manifest is an image whose config can be read."""
-    return not isinstance(manifest, ManifestSchema1 | Index) and manifest.config.mediaType in IMAGE_CONFIGS
+    return isinstance(manifest, ImageManifest) and artifact_type(manifest) is None
 
 
 def manifest_rows(
@@ -92,20 +92,20 @@ def _index(found: ManifestRows, index: Index) -> None:
 
 
 def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | None) -> None:
-    artifact_type = _artifact_type(manifest)
+    artifact = artifact_type(manifest)
     subject = manifest.subject.digest if isinstance(manifest, OCIManifestSchema1) and manifest.subject else None
     created = config.created if config else parse_time(manifest.annotations.get(CREATED))
     sizes = {layer.digest: layer.size for layer in manifest.layers} | {manifest.config.digest: manifest.config.size}
     found.add(
-        "manifests", found.digest, manifest.media_type, "artifact" if artifact_type else "image", len(manifest.raw),
-        manifest.config.digest, artifact_type, subject,
+        "manifests", found.digest, manifest.media_type, "artifact" if artifact else "image", len(manifest.raw),
+        manifest.config.digest, artifact, subject,
         *_platform(config), created, len(manifest.layers), sum(sizes.values()),
     )  # fmt: skip
     found.add("blobs", manifest.config.digest, "config", manifest.config.size, manifest.config.mediaType, False)
     _layers(found, manifest.layers, config)
     _labels(found, config)
     _annotations(found, manifest.annotations)
-    _subject(found, subject, artifact_type)
+    _subject(found, subject, artifact)
 
 
 def _schema1(
@@ -188,7 +188,7 @@ def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | N
         found.add("referrers", subject, found.digest, artifact_type, "subject")
 
 
-def _artifact_type(manifest: ImageManifest) -> str | None:
+def artifact_type(manifest: ImageManifest) -> str | None:
     """What an artifact is; None for an image. BuildKit's attestations have an image's config and no file system."""
     stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1) else None
     if stated:

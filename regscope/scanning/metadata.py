@@ -24,6 +24,7 @@ from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 
+_HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -73,6 +74,12 @@ def scan(
     )
 
 
+def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:
+    """The artifact type and the way of finding that count, of all that were met."""
+    types = [artifact_type for _, artifact_type in sorted(found) if artifact_type]
+    return (types[0] if types else None), _HOW_REFERRED[min(found)[0]]
+
+
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else None if value is None else list(value)
 
@@ -117,7 +124,7 @@ class _Collected:
         self._children: dict[str, list[str]] = {}
         self._tags: list[tuple[str, str, str, str | None]] = []
         self._untagged: list[tuple[str, str]] = []
-        self._referrers: dict[tuple[str, str], tuple[str | None, str]] = {}
+        self._referrers: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and its type
         self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
         self._problems: list[tuple[str, str, str, str]] = []
 
@@ -175,9 +182,7 @@ class _Collected:
 
     def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
         self._referred[repository, subject].add(digest)
-        known, _ = self._referrers.get((subject, digest), (None, ""))
-        if (subject, digest) not in self._referrers or (known is None and artifact_type):
-            self._referrers[subject, digest] = artifact_type, how
+        self._referrers[subject, digest].add((_HOW_REFERRED.index(how), artifact_type or ""))
 
     def _take_problems(self, problems: Iterable[Problem]) -> None:
         self._problems += [problem.row for problem in problems]
@@ -209,7 +214,7 @@ class _Collected:
             "blobs": [blobs[digest] for digest in sorted(blobs)],
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
             "placements": self._placements(),
-            "referrers": [(*pair, *about) for pair, about in sorted(self._referrers.items())],
+            "referrers": [(*pair, *_best(about)) for pair, about in sorted(self._referrers.items())],
             "problems": sorted(set(self._problems)),
         }
 
@@ -223,7 +228,7 @@ class _Collected:
     def _place(self, placed: dict[tuple[str, str], str], reached: list[tuple[str, str, str]]) -> None:
         while reached:
             onward: list[tuple[str, str, str]] = []
-            for repository, digest, how in reached:
+            for repository, digest, how in sorted(reached):
                 if (repository, digest) in placed or digest not in self._manifests:
                     continue
                 placed[repository, digest] = how

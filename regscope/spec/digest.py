@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
+_HEX_DIGITS = "0123456789abcdef"
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -33,7 +34,7 @@ class Digest(str):
             return text
         algorithm, _, encoded = text.partition(":")
         length = _HEX_LENGTH.get(algorithm)
-        if length is None or len(encoded) != length or encoded.strip("0123456789abcdef"):
+        if length is None or len(encoded) != length or encoded.strip(_HEX_DIGITS):
             raise InvalidDigest(_fault(text), next_step="A digest looks like sha256: and 64 hexadecimal digits.")
         return super().__new__(cls, text)
 
@@ -90,6 +91,15 @@ def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> 
         yield chunk
     if hasher.hexdigest() != digest.encoded:
         raise mismatch(digest, f"{digest.algorithm}:{hasher.hexdigest()}", what)
+
+
+def first_bad(text: str) -> int:
+    """The index of the first character that keeps `text` from being a digest."""
+    algorithm, _, encoded = text.partition(":")
+    if algorithm not in _HEX_LENGTH:
+        return 0
+    good = len(encoded) - len(encoded.lstrip(_HEX_DIGITS))
+    return min(len(algorithm) + 1 + min(good, _HEX_LENGTH[algorithm]), len(text))
 
 
 def _fault(text: str) -> str:

@@ -20,7 +20,7 @@ _DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 def parse_time(value: Any) -> datetime | None:
     """An RFC 3339 time in UTC; None for what is absent, unreadable, or Go's zero time (year 1)."""
-    if value is None or value == "":
+    if not isinstance(value, str | datetime):
         return None
     try:
         moment = _DATETIME.validate_python(value)

@@ -30,6 +30,7 @@ from regscope.spec.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
 )
+from regscope.text import plain
 
 
 class RawBacked(BaseModel):
@@ -58,6 +59,13 @@ class RawBacked(BaseModel):
         """The sha256 digest of `raw`."""
         return Digest.of(self.raw)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether `other` is the same kind of document with the same bytes."""
+        return isinstance(other, RawBacked) and type(self) is type(other) and self.raw == other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
     def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:
         """A copy; one with `update` forgets the bytes, since they are no longer its own."""
         copy = super().model_copy(update=update, deep=deep)
@@ -69,7 +77,7 @@ class RawBacked(BaseModel):
 def _without_empty(value: Any) -> Any:
     # An absent annotations map and an empty one mean the same; the shorter form is the customary one.
     if isinstance(value, dict):
-        return {k: _without_empty(v) for k, v in value.items() if not (k in {"annotations", "urls"} and not v)}
+        return {k: _without_empty(v) for k, v in value.items() if k not in {"annotations", "urls"} or v not in ({}, [])}
     return [_without_empty(item) for item in value] if isinstance(value, list) else value
 
 
@@ -231,7 +239,7 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
 def first_fault(error: ValidationError) -> str:
     """The first complaint of pydantic as one line: where, and what."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in fault["loc"])
+    where = plain(".".join(str(part) for part in fault["loc"]), 200)  # may hold the document's own keys
     what = fault["msg"].removeprefix("Value error, ").partition("\n")[0]
     return f"{where}: {what}" if where else what
 
@@ -248,11 +256,14 @@ def _decode(raw: bytes) -> dict[str, Any]:
 
 def _kind(document: dict[str, Any], header: str) -> str:
     # One document that reads as an index here and as an image there is how content is smuggled (CVE-2021-41190).
-    if "manifests" in document and ("layers" in document or "config" in document or "fsLayers" in document):
-        raise InvalidManifest("a manifest that is an index and an image at once")
     body = document.get("mediaType")
+    is_index = "manifests" in document or (isinstance(body, str) and body in media_types.INDEXES)
+    if is_index and not document.keys().isdisjoint({"layers", "config", "fsLayers"}):
+        raise InvalidManifest("a manifest that is an index and an image at once")
+    if "fsLayers" in document and not document.keys().isdisjoint({"layers", "config"}):
+        raise InvalidManifest("a manifest that is of schema 1 and of schema 2 at once")
     if body is not None:
-        if body not in MODELS:
+        if not isinstance(body, str) or body not in MODELS:
             raise UnSupportMediaType(f"{str(body)[:120]!r} is not a manifest that regscope reads")
         if header in MODELS and header != body and not {header, body} <= media_types.SCHEMA1:
             raise InvalidManifest(f"the registry calls it {header}, and the manifest itself says {body}")
@@ -265,10 +276,10 @@ def _kind(document: dict[str, Any], header: str) -> str:
 
 def _shape(document: dict[str, Any]) -> str:
     """The kind of a document that does not name it: umoci, for one, leaves `mediaType` out."""
-    if "fsLayers" in document or document.get("schemaVersion") == 1:
-        return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
     if "manifests" in document:
         return OCI_INDEX
     if "config" in document or "layers" in document:
         return OCI_MANIFEST
+    if "fsLayers" in document or document.get("schemaVersion") == 1:
+        return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
     raise InvalidManifest("neither an image manifest nor an index: it has no config, layers or manifests")

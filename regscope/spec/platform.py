@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from regscope.errors import InvalidPlatform
+
+_PART = re.compile("[!-~]+")
 
 
 class Platform(BaseModel):
@@ -27,7 +31,7 @@ class Platform(BaseModel):
             InvalidPlatform: anything else.
         """
         parts = text.strip().split("/")
-        if len(parts) not in (2, 3) or not all(part and part.isascii() and part.isprintable() for part in parts):
+        if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
             raise InvalidPlatform(
                 f"{text!r} is not a platform",
                 next_step="Write os/architecture[/variant], such as linux/arm64/v8.",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import NoReturn
 
 from regscope.errors import InvalidDigest, InvalidReference
-from regscope.spec.digest import Digest
+from regscope.spec.digest import Digest, first_bad
 
 DOCKER_HUB = "docker.io"
 
-_HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::[0-9]{1,5})?")
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:\[[0-9a-fA-F:.]+\]|{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
+_OPEN_BRACKET = re.compile(r"\[[0-9a-fA-F:.]*")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HUB_ALIASES = {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 _LONGEST_NAME = 255
+_TOO_LONG = f"is beyond the {_LONGEST_NAME} characters of a repository name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Reference:
         repository, tag, digest = _split_name(text, rest, offset)
         if host == DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
+            if len(repository) > _LONGEST_NAME:
+                _fail(text, offset + _LONGEST_NAME - len("library/"), _TOO_LONG)
         if tag is None and digest is None:
             tag = "latest"
         return cls(host, repository, tag, digest)
@@ -94,12 +100,22 @@ def _split_host(text: str) -> tuple[str, str, int]:
     if not slash or not ("." in first or ":" in first or first == "localhost" or first.lower() != first):
         return DOCKER_HUB, text, 0
     if not _HOST.fullmatch(first):
-        good = _HOST.match(first)
+        good = _HOST.match(first) or _OPEN_BRACKET.match(first)
         _fail(text, good.end() if good else 0, "is not part of a registry's host name")
+    if first.startswith("[") and not _is_ipv6(first[1 : first.index("]")]):
+        _fail(text, 1, "does not begin an IPv6 address")
     _, _, port = first.rpartition(":") if not first.endswith("]") else ("", "", "")
     if port.isdigit() and int(port) > 65535:
         _fail(text, len(first) - len(port), "starts a port above 65535")
     return (DOCKER_HUB if first in _HUB_ALIASES else first), rest, len(first) + 1
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_name(text: str, rest: str, offset: int) -> tuple[str, str | None, Digest | None]:
@@ -119,7 +135,8 @@ def _split_name(text: str, rest: str, offset: int) -> tuple[str, str | None, Dig
         try:
             digest = Digest(digest_text)
         except InvalidDigest as error:
-            raise InvalidReference(error.message, text=text, position=offset + len(name) + 1) from None
+            position = offset + len(name) + 1 + first_bad(digest_text)
+            raise InvalidReference(error.message, text=text, position=position, next_step=error.next_step) from None
     return repository, tag if colon else None, digest
 
 
@@ -132,7 +149,7 @@ def _check_repository(text: str, repository: str, offset: int) -> None:
             _fail(text, fault, "is not allowed there in a repository name (lower-case letters, digits, . _ - /)")
         position += len(component) + 1
     if len(repository) > _LONGEST_NAME:
-        _fail(text, offset + _LONGEST_NAME, f"is beyond the {_LONGEST_NAME} characters of a repository name")
+        _fail(text, offset + _LONGEST_NAME, _TOO_LONG)
 
 
 def _check_tag(text: str, tag: str, offset: int) -> None:

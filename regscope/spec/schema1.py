@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
-from regscope.spec.manifest import ManifestSchema1
+from regscope.spec.manifest import ManifestSchema1, first_fault
+
+
+def schema1_payload(raw: bytes) -> bytes:
+    """What a schema 1 manifest's signatures sign, and its digest names: the document without them.
+
+    It is put together as each signature's `protected` header says (docs/spec/manifest-v2-1.md, Signed Manifests), so
+    that nothing which somebody added around the signed part is ever read. An unsigned manifest is its own payload.
+
+    Raises:
+        InvalidManifest: the signatures cannot be read, or sign different things.
+    """
+    signatures = _step(raw).get("signatures")
+    if not signatures:
+        return raw
+    try:
+        headers = [from_json(_decoded(signature["protected"])) for signature in signatures]
+        parts = {(int(header["formatLength"]), _decoded(header["formatTail"])) for header in headers}
+    except (ValueError, LookupError, TypeError):
+        raise InvalidManifest("a schema 1 manifest whose signatures cannot be read") from None
+    if len(parts) != 1:
+        raise InvalidManifest("a schema 1 manifest whose signatures sign different things")
+    [(length, tail)] = parts
+    if not 0 <= length <= len(raw):
+        raise InvalidManifest("a schema 1 manifest whose signatures sign more than is there")
+    return raw[:length] + tail
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
@@ -17,7 +48,7 @@ def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
     `rootfs.diff_ids` is empty: schema 1 does not know them.
 
     Raises:
-        InvalidManifest: a history entry that is not a JSON object, or not one entry for each layer.
+        InvalidManifest: a history entry that is no image's JSON object, or not one entry for each layer.
     """
     if len(manifest.history) != len(manifest.fsLayers):
         raise InvalidManifest(
@@ -25,32 +56,36 @@ def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
         )
     steps = [_step(entry.v1Compatibility) for entry in reversed(manifest.history)]
     newest = steps[-1] if steps else {}
-    return ImageJSON.model_validate(
-        {
-            "created": newest.get("created"),
-            "os": newest.get("os") or "linux",
-            "architecture": newest.get("architecture") or manifest.architecture,
-            "config": newest.get("config"),
-            "history": [_history(step) for step in steps],
-        }
-    )
+    document = {
+        "created": newest.get("created"),
+        "os": newest.get("os") or "linux",
+        "architecture": newest.get("architecture") or manifest.architecture,
+        "config": newest.get("config"),
+        "history": [_history(step) for step in steps],
+    }
+    try:
+        return ImageJSON.model_validate(document)
+    except ValidationError as error:
+        raise InvalidManifest(f"a schema 1 history entry that breaks its form: {first_fault(error)}") from None
 
 
-def _step(text: str) -> dict[str, Any]:
+def _step(text: str | bytes) -> dict[str, Any]:
     try:
         step = from_json(text)
     except ValueError as error:
-        raise InvalidManifest(f"a schema 1 history entry that is not JSON: {error}") from None
+        raise InvalidManifest(f"a schema 1 document that is not JSON: {error}") from None
     if not isinstance(step, dict):
-        raise InvalidManifest("a schema 1 history entry that is not a JSON object")
+        raise InvalidManifest("a schema 1 document that is not a JSON object")
     return step
 
 
 def _history(step: dict[str, Any]) -> dict[str, Any]:
-    command = (step.get("container_config") or {}).get("Cmd") or []
+    container = step.get("container_config")
+    command = container.get("Cmd") if isinstance(container, dict) else None
+    words = command if isinstance(command, list) else [command or ""]  # old builders wrote a plain string
     return {
         "created": step.get("created"),
-        "created_by": " ".join(str(word) for word in command),
+        "created_by": " ".join(str(word) for word in words),
         "comment": step.get("comment"),
         "author": step.get("author"),
         "empty_layer": bool(step.get("throwaway", False)),

@@ -23,6 +23,8 @@ from regscope.spec.digest import Digest
 DEFAULT_LIMIT = 2 * 2**30
 _PRUNE_TO = 0.9
 _WRITES_BETWEEN_CHECKS = 64
+_DATABASE = "cache.db"
+_FOREIGN_KEY = "\0"
 _LOCK_TIMEOUT = 60  # seconds: with the default, writes are lost silently when threads contend
 
 
@@ -35,9 +37,8 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
         return str(key), True
 
     def get(self, key: Any, raw: bool) -> str:
-        if not raw or type(key) is not str:
-            raise _Foreign("a key")
-        return key
+        # Called for all keys in turn, where an error would hide the keys that follow.
+        return key if raw and type(key) is str else _FOREIGN_KEY
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, str | None, Any]:
         if type(value) is not bytes or read:
@@ -48,14 +49,22 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:
         if mode not in (MODE_RAW, MODE_BINARY) or read:
             raise _Foreign("a value")
-        if filename is not None:
-            folder = os.path.realpath(self._directory)
-            if os.path.commonpath([folder, os.path.realpath(os.path.join(folder, filename))]) != folder:  # noqa: PTH118
-                raise _Foreign("a file name")
+        if (filename is None and mode != MODE_RAW) or (filename is not None and not self._is_ours(filename)):
+            raise _Foreign("a file name")
         fetched = super().fetch(mode, filename, value, read)
         if type(fetched) is not bytes:
             raise _Foreign("a value")
         return fetched
+
+    def remove(self, file_path: str) -> None:
+        if self._is_ours(file_path):
+            super().remove(file_path)
+
+    def _is_ours(self, filename: object) -> bool:
+        if not isinstance(filename, str) or "\0" in filename:
+            return False
+        folder = Path(self._directory).resolve()
+        return (folder / filename).resolve().is_relative_to(folder)
 
 
 class _Foreign(RegscopeError):
@@ -77,8 +86,7 @@ class DigestCache:
 
     def _open(self) -> None:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
+            self._make_folder()
             self._cache = diskcache.Cache(
                 str(self.folder),
                 timeout=_LOCK_TIMEOUT,
@@ -88,11 +96,21 @@ class DigestCache:
                 statistics=0,
             )
         except (OSError, sqlite3.Error) as error:
-            raise RegscopeError(
-                f"the cache in {self.folder} cannot be used: {error}",
-                next_step="Name another folder in REGSCOPE_CACHE_DIR, or do without (cache=False, --no-cache).",
-            ) from None
+            raise self._unusable(str(error)) from None
         self._writes = 0
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.folder.stat().st_mode & 0o077:
+            if any(self.folder.iterdir()) and not (self.folder / _DATABASE).is_file():
+                raise self._unusable("it holds other things, and would be closed to everybody else")
+            self.folder.chmod(0o700)
+
+    def _unusable(self, why: str) -> RegscopeError:
+        return RegscopeError(
+            f"the cache in {self.folder} cannot be used: {why}",
+            next_step="Name another folder in REGSCOPE_CACHE_DIR, or do without (cache=False, --no-cache).",
+        )
 
     def get(self, digest: str) -> bytes | None:
         """The content with this digest; None where it is not there, or is not what its digest says."""
@@ -124,7 +142,10 @@ class DigestCache:
         gone = 0
         if self.size <= limit:
             return gone
-        for key in list(self._cache):
+        keys = list(self._cache)
+        if _FOREIGN_KEY in keys:  # somebody else wrote here, and such rows cannot go one by one
+            return self.clear()
+        for key in keys:
             if self.size <= limit * _PRUNE_TO:
                 break
             gone += bool(self._cache.delete(key))
@@ -162,10 +183,15 @@ class DigestCache:
         except _Foreign:
             self._cache.delete(key)
             return None
+        except (sqlite3.Error, diskcache.Timeout) as error:
+            raise self._unusable(str(error)) from None
         return found
 
     def _put(self, key: str, value: bytes) -> None:
-        self._cache.set(key, value)
+        try:
+            self._cache.set(key, value)
+        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+            raise self._unusable(str(error) or "it is locked") from None
         self._writes += 1
         if self._writes % _WRITES_BETWEEN_CHECKS == 0:
             self.prune()

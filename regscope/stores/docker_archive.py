@@ -9,26 +9,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import posixpath
+import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from regscope import text
-from regscope.errors import ContentMissing, DigestMismatch, InvalidReference, NotAStore, StoreError
+from regscope.errors import (
+    ContentMissing,
+    DigestMismatch,
+    InvalidReference,
+    NotAStore,
+    RegscopeError,
+    StoreError,
+)
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT, too_large
 from regscope.spec.descriptor import Descriptor, DockerConfigDescriptor, DockerLayerDescriptor
-from regscope.spec.digest import Digest, verified
+from regscope.spec.digest import Digest, mismatch, verified
 from regscope.spec.image_config import parse_image_config
 from regscope.spec.manifest import ManifestSchema2
 from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
 from regscope.spec.reference import Reference, split_image
 
 _CHUNK = 2**20
+_BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
+_NAMED_BY_DIGEST = re.compile(r"(?:blobs/(?P<algorithm>sha256)/|sha256:)?(?P<encoded>[0-9a-f]{64})(?:\.json)?")
 _MAGIC = {b"\x1f\x8b": DOCKER_LAYER, b"\x28\xb5\x2f\xfd": OCI_LAYER_ZSTD}
 
 
@@ -46,6 +58,7 @@ class DockerArchiveStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._layers: dict[str, DockerLayerDescriptor] = {}
         self._images  # an archive that is none must say so when it is opened  # noqa: B018
 
     @property
@@ -60,41 +73,48 @@ class DockerArchiveStore:
                 return {posixpath.normpath(member.name): member for member in archive}
         except FileNotFoundError:
             raise self._no_archive("no such file") from None
-        except (tarfile.TarError, OSError, EOFError) as error:
+        except _BROKEN as error:
             raise self._no_archive(f"it cannot be read as a tar ({error})") from None
 
     @cached_property
     def _images(self) -> list[dict[str, Any]]:
         try:
             listed = json.loads(self._read("manifest.json", METADATA_LIMIT))
-        except (ContentMissing, ValueError):
+        except (ContentMissing, ValueError, RecursionError):
             raise self._no_archive("it has no manifest.json that names images") from None
         if not isinstance(listed, list) or not all(_is_image(image) for image in listed):
             raise self._no_archive("its manifest.json is not a list of images with Config and Layers")
         return listed
 
     @cached_property
-    def _manifests(self) -> dict[Digest, ManifestSchema2]:
-        manifests = [self._manifest_of(image) for image in self._images]
-        return {manifest.digest: manifest for manifest in manifests}
-
-    @cached_property
-    def _named(self) -> dict[str, dict[str, Digest]]:
-        found: dict[str, dict[str, Digest]] = {}
-        for image, digest in zip(self._images, self._digests, strict=True):
-            for name in image.get("RepoTags") or ():
-                repository, tag, _ = split_image(str(name))
-                found.setdefault(_short(repository), {})[tag or "latest"] = digest
+    def _manifests(self) -> list[ManifestSchema2 | RegscopeError]:
+        """One for each image; where one cannot be read, why: the others still can."""
+        found: list[ManifestSchema2 | RegscopeError] = []
+        for image in self._images:
+            try:
+                found.append(self._manifest_of(image))
+            except RegscopeError as error:
+                found.append(error)
         return found
 
     @cached_property
-    def _digests(self) -> list[Digest]:
-        return [self._manifest_of(image).digest for image in self._images]
+    def _readable(self) -> dict[Digest, ManifestSchema2]:
+        return {found.digest: found for found in self._manifests if isinstance(found, ManifestSchema2)}
+
+    @cached_property
+    def _named(self) -> dict[str, dict[str, int]]:
+        """The position in `manifest.json` by repository and tag."""
+        found: dict[str, dict[str, int]] = {}
+        for position, image in enumerate(self._images):
+            for name in image.get("RepoTags") or ():
+                repository, tag, _ = split_image(str(name))
+                found.setdefault(_short(repository), {})[tag or "latest"] = position
+        return found
 
     def repositories(self) -> list[str]:
         """The names in `RepoTags`."""
-        unnamed = {self.path.stem} if self.untagged(self.path.stem) else set()
-        return sorted(set(self._named) | unnamed)
+        unnamed = [self.path.stem for image in self._images if not image.get("RepoTags")]
+        return sorted({*self._named, *unnamed})
 
     def tags(self, repository: str) -> list[str]:
         """The tags in `RepoTags`."""
@@ -107,24 +127,30 @@ class DockerArchiveStore:
 
     def untagged(self, repository: str) -> list[Digest]:
         """Images without `RepoTags`."""
-        named = {digest for tags in self._named.values() for digest in tags.values()}
-        return sorted(set(self._digests) - named) if repository == self.path.stem else []
+        if repository != self.path.stem:
+            return []
+        named = {self._digest(position) for tags in self._named.values() for position in tags.values()}
+        unnamed = [position for position, image in enumerate(self._images) if not image.get("RepoTags")]
+        return sorted({digest for position in unnamed if (digest := self._digest(position)) and digest not in named})
 
     def resolve(self, repository: str, tag: str) -> Digest:
         """From `manifest.json`."""
         try:
-            return self._named[repository][tag]
+            found = self._manifests[self._named[repository][tag]]
         except KeyError:
             raise ContentMissing(
                 f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
             ) from None
+        if isinstance(found, RegscopeError):
+            raise found.with_traceback(None)
+        return found.digest
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """The schema 2 manifest made for an image."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
-        if digest not in self._manifests:
+        if digest not in self._readable:
             raise ContentMissing(f"{self.location} has no manifest {digest}")
-        manifest = self._manifests[digest]
+        manifest = self._readable[digest]
         return RawManifest(manifest.raw, digest, manifest.media_type)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
@@ -144,19 +170,24 @@ class DockerArchiveStore:
         return None
 
     @cached_property
-    def _layer_descriptors(self) -> dict[str, DockerLayerDescriptor]:
-        names = dict.fromkeys(str(layer) for image in self._images for layer in image["Layers"])
-        return {name: self._described(name) for name in names}
-
-    @cached_property
     def _files(self) -> dict[Digest, str]:
-        layers = {found.digest: name for name, found in self._layer_descriptors.items()}
-        configs = {Digest.of(self._read(image["Config"], METADATA_LIMIT)): image["Config"] for image in self._images}
-        return {**layers, **configs}
+        """The file of each blob of the images that can be read."""
+        found: dict[Digest, str] = {}
+        for image, manifest in zip(self._images, self._manifests, strict=True):
+            if isinstance(manifest, ManifestSchema2):
+                found[manifest.config.digest] = image["Config"]
+                found.update((layer.digest, name) for layer, name in zip(manifest.layers, image["Layers"], strict=True))
+        return found
+
+    def _digest(self, position: int) -> Digest | None:
+        found = self._manifests[position]
+        return found.digest if isinstance(found, ManifestSchema2) else None
 
     def _manifest_of(self, image: dict[str, Any]) -> ManifestSchema2:
         raw = self._read(image["Config"], METADATA_LIMIT)
-        layers = [self._layer_descriptors[str(name)] for name in image["Layers"]]
+        if stated := _stated_digest(image["Config"]):
+            stated.verify(raw, f"an image config of {self.location}")
+        layers = [self._described(name) for name in image["Layers"]]
         diff_ids = parse_image_config(raw).rootfs.diff_ids
         for layer, diff_id in zip(layers, diff_ids, strict=False):
             if layer.mediaType == DOCKER_LAYER_TAR and layer.digest != diff_id:
@@ -169,13 +200,19 @@ class DockerArchiveStore:
         )
 
     def _described(self, name: str) -> DockerLayerDescriptor:
+        """The layer in a file; images share files, which are read once."""
+        if name in self._layers:
+            return self._layers[name]
         hasher, size, start = hashlib.sha256(), 0, b""
         for chunk in self._chunks(name):
             start = start or chunk[:4]
             hasher.update(chunk)
             size += len(chunk)
         kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), DOCKER_LAYER_TAR)
-        return DockerLayerDescriptor(mediaType=kind, digest=Digest(f"sha256:{hasher.hexdigest()}"), size=size)
+        digest = Digest(f"sha256:{hasher.hexdigest()}")
+        if (stated := _stated_digest(name)) and kind != DOCKER_LAYER_TAR and stated != digest:
+            raise mismatch(stated, digest, f"a layer of {self.location}")
+        return self._layers.setdefault(name, DockerLayerDescriptor(mediaType=kind, digest=digest, size=size))
 
     def _name_of(self, digest: str) -> str:
         try:
@@ -193,7 +230,7 @@ class DockerArchiveStore:
                 name = posixpath.join(posixpath.dirname(member.name), member.linkname)
             elif member.islnk():
                 name = member.linkname
-            elif member.isfile():
+            elif member.isfile() and not member.issparse():
                 return member
             else:
                 break
@@ -209,7 +246,7 @@ class DockerArchiveStore:
                 file = archive.extractfile(member)
                 while file is not None and (chunk := file.read(_CHUNK)):
                     yield chunk
-        except (tarfile.TarError, OSError, EOFError) as error:
+        except _BROKEN as error:
             raise StoreError(
                 f"{self.location} breaks off: {error}", next_step="The archive is incomplete: save the image again."
             ) from None
@@ -234,7 +271,16 @@ class DockerArchiveStore:
 
 
 def _is_image(image: object) -> bool:
-    return isinstance(image, dict) and isinstance(image.get("Config"), str) and isinstance(image.get("Layers"), list)
+    if not isinstance(image, dict) or not isinstance(image.get("Config"), str):
+        return False
+    layers, names = image.get("Layers"), image.get("RepoTags") or []
+    return all(isinstance(found, list) and all(isinstance(item, str) for item in found) for found in (layers, names))
+
+
+def _stated_digest(name: str) -> Digest | None:
+    """The digest in the name of a config, or of a blob in the new form; a layer's in the old form is of other bytes."""
+    match = _NAMED_BY_DIGEST.fullmatch(posixpath.normpath(name))
+    return Digest(f"{match['algorithm'] or 'sha256'}:{match['encoded']}") if match else None
 
 
 def _short(repository: str) -> str:

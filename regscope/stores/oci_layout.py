@@ -57,7 +57,7 @@ class OCILayoutStore:
         raw = _read_file(self.folder / "index.json", METADATA_LIMIT * 8, "index.json")
         try:
             return OCIIndex.from_document(json.loads(raw), raw)
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise StoreError(
                 f"{self.folder / 'index.json'} is not an image index: {fault}", next_step="Copy the images again."

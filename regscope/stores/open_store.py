@@ -8,6 +8,7 @@ from regscope.errors import InvalidLocation
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
 from regscope.registry.credentials import find_credentials
 from regscope.registry.endpoint import APIEndpoint
+from regscope.registry.origin import without_user
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
@@ -73,23 +74,35 @@ def _with_cache(store: ContentStore, cache: DigestCache | bool) -> ContentStore:
 def _path(location: str, path: str) -> Path:
     if not path:
         raise InvalidLocation(f"{location!r} names no path", next_step=_FORMS)
-    return Path(path).expanduser()
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidLocation(f"{location!r} names no path: {error}", next_step=_FORMS) from None
 
 
 def _refuse_paths(location: str) -> None:
     scheme, _, rest = location.rpartition("://")
-    path = Path(location).expanduser()
-    if not scheme and path.is_dir():
-        raise InvalidLocation(f"{location!r} is a folder", next_step=f"Write oci:{location} for an OCI image layout.")
-    if not scheme and path.is_file():
-        raise InvalidLocation(
-            f"{location!r} is a file", next_step=f"Write docker-archive:{location} for a saved image."
-        )
-    host, slash, repository = rest.partition("/")
+    shown = without_user(location)
+    if not location.strip() or scheme not in ("", "http", "https"):
+        raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
+    kind = "" if scheme else _kind_of_path(location)
+    if kind == "folder":
+        raise InvalidLocation(f"{shown!r} is a folder", next_step=f"Write oci:{shown} for an OCI image layout.")
+    if kind == "file":
+        raise InvalidLocation(f"{shown!r} is a file", next_step=f"Write docker-archive:{shown} for a saved image.")
+    if any(character.isspace() for character in location):
+        raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
+    host, slash, repository = without_user(rest).partition("/")
     if slash and repository.strip("/"):
         raise InvalidLocation(
-            f"{location!r} names more than a registry",
+            f"{shown!r} names more than a registry",
             next_step=f"Open {scheme + '://' if scheme else ''}{host}, and name {repository!r} when scanning it.",
         )
-    if not location.strip() or any(character.isspace() for character in location):
-        raise InvalidLocation(f"{location!r} is not a store", next_step=_FORMS)
+
+
+def _kind_of_path(location: str) -> str:
+    try:
+        path = Path(location).expanduser()
+        return "folder" if path.is_dir() else "file" if path.is_file() else ""
+    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
+        return ""

@@ -34,24 +34,27 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
     registry = sharing.iloc[0]
     stored, apart = int(registry["unique"]), int(registry["total"])
     freed = held_by_alone(snap, stale)
-    bound = "" if snap.sees_everything else "at most "
     facts = snap.facts()
     return [
         Figure(
-            "Stored", text.size(stored), f"in {text.count(int((~snap.blobs['foreign']).sum()), 'distinct blob')}",
+            "Stored",
+            text.size(stored),
+            f"in {text.count(int((~snap.blobs['foreign']).sum()), 'distinct blob')}",
             exact_bytes(stored),
         ),
         Figure("Without sharing", text.size(apart), "if every manifest kept its own copy", exact_bytes(apart)),
-        Figure("Deduplication", f"{registry['dedup_ratio']:.2f}×", "layer bytes of all images, over distinct layers"),
+        Figure("Deduplication", f"{registry['dedup_ratio']:.2f}×", "layer bytes used per layer byte kept"),
         Figure(
-            "Held by stale tags alone", text.size(freed),
-            f"{bound}what deleting {_all(len(stale))} older than {older_than} frees", exact_bytes(freed),
+            "Held by stale tags alone",
+            text.size(freed),
+            _freed_by(len(stale), older_than, exact=snap.sees_everything),
+            exact_bytes(freed),
         ),
         Figure("Repositories", facts["repositories"], "with a manifest that could be read"),
         Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
         Figure("Images", facts["images"], f"and {facts['indexes']} indexes, {facts['artifacts']} artifacts"),
         Figure("Problems", f"{len(snap.problems):,}", "things that could not be read"),
-    ]  # fmt: skip
+    ]
 
 
 def held_by_alone(snap: Snapshot, tags: pd.DataFrame) -> int:
@@ -70,5 +73,8 @@ def held_by_alone(snap: Snapshot, tags: pd.DataFrame) -> int:
     return int(held.blob_size[np.setdiff1d(leaving, needed)].sum())
 
 
-def _all(number: int) -> str:
-    return "the one tag" if number == 1 else f"all {number:,} tags"
+def _freed_by(tags: int, older_than: str, *, exact: bool) -> str:
+    if not tags:
+        return f"no tag is older than {older_than}"
+    which = "the tag" if tags == 1 else f"all {tags:,} tags"
+    return f"deleting {which} older than {older_than} frees {'this' if exact else 'at most this'}"

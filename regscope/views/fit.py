@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import unicodedata
 
-# Of the average letter, and of a letter as wide as it is high, at a font size of 11.
-_LETTER, _WIDE = 6.1, 11.5
+# Widths at a font size of 11, in a wide font: a label should rather be too short than run out of its rectangle.
+_WIDTHS = {
+    letter: width for width, letters in ((4.4, " !'(),-./:;I[]`fijlrt{|}"), (11.0, "%@MWmw…")) for letter in letters
+}
+_LETTER, _CAPITAL, _IDEOGRAPH = 7.1, 8.3, 13.0
+_BOLD = 1.13
 
 
-def width_of(label: str) -> float:
+def width_of(label: str, *, bold: bool = False) -> float:
     """About how wide `label` is at a font size of 11."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in label)
-    return wide * _WIDE + (len(label) - wide) * _LETTER
+    return sum(map(_width, label)) * (_BOLD if bold else 1.0)
 
 
-def fitted(label: str, room: float, *, whole: bool = False) -> str:
-    """`label` if it fits into `room`, else as much of it as does, with an ellipsis; nothing where it must be `whole`."""
-    if width_of(label) <= room:
+def fitted(label: str, room: float, *, whole: bool = False, bold: bool = False) -> str:
+    """`label` if it fits into `room`; else its beginning and an ellipsis, or nothing if it must be `whole`."""
+    if width_of(label, bold=bold) <= room:
         return label
     if whole:
         return ""
-    kept = label[: max(int(room / _LETTER), 0)]
-    while kept and width_of(kept + "…") > room:
+    kept = label[: max(int(room / 4), 0)]
+    while kept and width_of(kept + "…", bold=bold) > room:
         kept = kept[:-1]
     return f"{kept.rstrip()}…" if kept else ""
+
+
+def _width(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF":
+        return _IDEOGRAPH
+    return _WIDTHS.get(letter, _CAPITAL if letter.isupper() else _LETTER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,10 +13,10 @@ import pandas as pd
 from regscope import text
 
 _STEPS = (1, 2, 5)
-_MARGIN = 8.0
 _PANEL = 110.0
 _TOP = 26.0
 _AXIS = 24.0
+_LABEL_ROOM = 64.0
 
 
 class Bin(NamedTuple):
@@ -95,10 +96,10 @@ def histogram(sizes: pd.Series[int], width: float) -> Histogram:
     if not found:
         return Histogram(width, height, [], [], [], left_out)
     start, end = math.log10(found[0].low), math.log10(found[-1].high)
-    scale = (width - 2 * _MARGIN) / (end - start)
+    scale = width / (end - start)
 
     def x(size: int) -> float:
-        return _MARGIN + (math.log10(size) - start) * scale
+        return (math.log10(size) - start) * scale
 
     def panel(number: int, heading: str, peak: str, values: list[int]) -> Panel:
         top = number * (_TOP + _PANEL) + _TOP
@@ -112,14 +113,22 @@ def histogram(sizes: pd.Series[int], width: float) -> Histogram:
 
     counts, totals = [b.layers for b in found], [b.size for b in found]
     panels = [
-        panel(0, "Layers", f"at most {max(counts):,}", counts),
-        panel(1, "Bytes", f"at most {text.size(max(totals))}", totals),
+        panel(0, "Layers", f"tallest: {max(counts):,}", counts),
+        panel(1, "Bytes", f"tallest: {text.size(max(totals))}", totals),
     ]
-    return Histogram(width, height, found, panels, _ticks(found, x(found[-1].high), x, width), left_out)
+    return Histogram(width, height, found, panels, _ticks(found, x, width), left_out)
 
 
-def _ticks(found: list[Bin], end: float, x: object, width: float) -> list[Tick]:
-    raise NotImplementedError
+def _ticks(found: list[Bin], x: Callable[[int], float], width: float) -> list[Tick]:
+    """Labels at the powers of ten, or at every edge where there is at most one, as many as have room."""
+    edges = [b.low for b in found] + [found[-1].high]
+    decades = [edge for edge in edges if str(edge).strip("0") == "1"]
+    ticks: list[Tick] = []
+    for edge in decades if len(decades) > 1 else edges:
+        if not ticks or x(edge) - ticks[-1].x >= _LABEL_ROOM:
+            anchor = "start" if x(edge) < _LABEL_ROOM / 2 else "end" if x(edge) > width - _LABEL_ROOM / 2 else "middle"
+            ticks.append(Tick(x(edge), round_size(edge), anchor))
+    return ticks
 
 
 def _described(b: Bin) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from regscope import text
+from regscope.analysis.instructions import normalised
 
 TOP = 50
 ABSENT = "–"
@@ -59,8 +60,18 @@ class Table:
     more_title: str = ""
 
 
-def table(frame: pd.DataFrame, columns: Sequence[Column], *, weight: str | None = None, top: int = TOP) -> Table:
-    """The first `top` rows of `frame`, and a word on the rest: how many, and the sum of `weight`, bytes."""
+def table(
+    frame: pd.DataFrame, columns: Sequence[Column], *, weight: str | None = None, meaning: str = "", top: int = TOP
+) -> Table:
+    """The first `top` rows of `frame`, and a word on the rest.
+
+    Args:
+        frame: what to show.
+        columns: of the page.
+        weight: a column of bytes, of which the rest has so many.
+        meaning: what these bytes are, in words.
+        top: how many rows to show.
+    """
     shown = frame.head(top)
     cells = [[column.cell(value) for value in shown[column.source].astype(object)] for column in columns]
     heads = [column.head for column in columns]
@@ -71,7 +82,9 @@ def table(frame: pd.DataFrame, columns: Sequence[Column], *, weight: str | None 
     if weight is None:
         return Table(heads, rows, f"and {left_out:,} more")
     rest = int(frame[weight].iloc[top:].sum())
-    return Table(heads, rows, f"and {left_out:,} more ({text.size(rest)})", exact_bytes(rest))
+    return Table(
+        heads, rows, f"and {left_out:,} more ({text.size(rest)}{meaning and f' {meaning}'})", exact_bytes(rest)
+    )
 
 
 def words(value: Any) -> Cell:
@@ -80,8 +93,12 @@ def words(value: Any) -> Cell:
 
 
 def code(value: Any) -> Cell:
-    """A build line."""
-    return _written(value, "code")
+    """A build line without what differs from build to build, all of it in the tooltip."""
+    if pd.isna(value):
+        return Cell(ABSENT, style="code")
+    line = normalised(str(value))
+    cell = _written(line, "code")
+    return cell if line == value else replace(cell, title=text.plain(value, _TOOLTIP))
 
 
 def digest(value: Any) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import squarify
@@ -121,7 +121,7 @@ def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: i
     keys, rest = list(sizes.index[:most_boxes]), sizes.iloc[most_boxes:]
     areas = [int(size) for size in sizes.iloc[:most_boxes]] + ([int(rest.sum())] if len(rest) else [])
     rects = lay_out(areas, Rect(0.0, 0.0, width, height))
-    by_owner = {key: frame for key, frame in drawn.groupby(["is_shared", "owner"])}
+    by_owner: dict[Any, pd.DataFrame] = dict(list(drawn.groupby(["is_shared", "owner"])))
     counts = layers.groupby(["is_shared", "owner"]).size()
     boxes = [
         _box(rect, owner, bool(is_shared), size, by_owner.get((is_shared, owner)), int(counts[(is_shared, owner)]))
@@ -145,9 +145,7 @@ def lay_out(sizes: Sequence[int], rect: Rect) -> list[Rect]:
 def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame | None, n_layers: int) -> Box:
     name = text.plain(owner, 200)
     title = f"{name}: {text.size(size)} in {text.count(n_layers, 'layer')}"
-    header = fitted(f"{name} {text.size(size)}", rect.width - 2 * _PADDING) or fitted(name, rect.width - 2 * _PADDING)
-    if rect.height < 2 * HEADER or "…" in header and len(header) < 5:
-        header = ""
+    header = _header(name, text.size(size), rect)
     top = HEADER if header else 0.0
     inner = Rect(rect.x, rect.y + top, rect.width, rect.height - top)
     tiles = (
@@ -158,7 +156,7 @@ def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame
     left_out = n_layers - len(tiles)
     if left_out:
         rest = size - sum(tile.size for tile in tiles)
-        label = text.count(left_out, "smaller layer" if tiles else "layer")
+        label = f"{left_out:,} smaller" if tiles else text.count(left_out, "layer")
         tiles.append(Tile(inner, rest, f"{label}: {text.size(rest)}", (label, text.size(rest)), _TINTS))
     ordered = sorted(tiles, key=lambda tile: -tile.size)
     placed = zip(ordered, lay_out([tile.size for tile in ordered], inner), strict=True)
@@ -167,6 +165,13 @@ def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame
         for rank, (tile, where) in enumerate(placed)
     ]
     return Box(rect, name, size, title, header, is_shared, tuple(tinted))
+
+
+def _header(name: str, size: str, rect: Rect) -> str:
+    """The name of a box, with its size if both fit; nothing where not even a beginning of the name does."""
+    room = rect.width - 2 * _PADDING
+    header = fitted(f"{name} {size}", room, whole=True, bold=True) or fitted(name, room, bold=True)
+    return header if rect.height >= 2 * HEADER and len(header) >= min(len(name), 4) else ""
 
 
 def _tile(digest: str, size: int, created_by: object) -> Tile:

@@ -1,0 +1,208 @@
+"""The tables of a report, one section each: what the reader sees, and the call that gives the same table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regscope.analysis.history_cost import history_cost
+from regscope.analysis.lineage import lineage
+from regscope.analysis.sizes import image_sizes
+from regscope.tables import Snapshot
+from regscope.views.table import Column, Table, code, count, day, days, digest, size, table, times, two_parts, words
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table with its heading.
+
+    Attributes:
+        key: names the section within the page.
+        heading: what it is about.
+        sentence: what the reader sees.
+        call: the Python that gives the same table.
+        table: the rows.
+        nothing: what to say where there are none.
+    """
+
+    key: str
+    heading: str
+    sentence: str
+    call: str
+    table: Table
+    nothing: str
+
+
+def layers(sizes: pd.DataFrame) -> Section:
+    """The largest layers, of `regscope.layer_sizes`."""
+    columns = [
+        Column("Layer", "blob_digest", digest),
+        Column("Size", "size", size),
+        Column("Build line", "created_by", code),
+        Column("Images", "images", count),
+        Column("Repositories", "repositories", count),
+        Column("Saved by sharing", "saved", size),
+    ]
+    return Section(
+        "layers",
+        "Largest layers",
+        "Each distinct layer of an image once, with what storing it once instead of once for each image saves.",
+        "rs.layer_sizes(snap)",
+        table(sizes, columns, weight="size"),
+        "There are no layers.",
+    )
+
+
+def images(snap: Snapshot) -> Section:
+    """The largest images by their tags."""
+    sizes = _named(image_sizes(snap))
+    columns = [
+        Column("Image", "name", words),
+        Column("Platform", "platform", words),
+        Column("Size", "size", size),
+        Column("Layers", "n_layers", count),
+        Column("Built", "created", day),
+        Column("Digest", "digest", digest),
+    ]
+    return Section(
+        "images",
+        "Largest images",
+        "What a client pulls for each tag and platform, shared layers included, so the sizes do not add up.",
+        "rs.image_sizes(snap)",
+        table(sizes, columns, top=25),
+        "There are no images.",
+    )
+
+
+def repositories(sharing: pd.DataFrame) -> Section:
+    """What each repository alone holds, and what it shares, of `regscope.sharing`."""
+    found = _with_bars(sharing[sharing["level"] == "repository"])
+    columns = [
+        Column("Repository", "repository", words),
+        Column("Unique", "unique", size),
+        Column("Shared", "shared", size),
+        Column("Exclusive", "exclusive", size),
+        Column("Deduplication", "dedup_ratio", times),
+        Column("Exclusive and shared", "bar", two_parts),
+    ]
+    return Section(
+        "repositories",
+        "Sharing between repositories",
+        "Unique is each blob of a repository once; shared is what another repository uses as well; exclusive is what "
+        "deleting the whole repository frees.",
+        "rs.sharing(snap).query(\"level == 'repository'\")",
+        table(found, columns, weight="exclusive", meaning="exclusive"),
+        "There are no repositories.",
+    )
+
+
+def tags(sharing: pd.DataFrame) -> Section:
+    """What each tag alone holds, and what it shares, of `regscope.sharing`."""
+    found = _named(_with_bars(sharing[sharing["level"] == "tag"]))
+    columns = [
+        Column("Tag", "name", words),
+        Column("Unique", "unique", size),
+        Column("Shared", "shared", size),
+        Column("Exclusive", "exclusive", size),
+        Column("Digest", "digest", digest),
+        Column("Exclusive and shared", "bar", two_parts),
+    ]
+    return Section(
+        "tags",
+        "Sharing between tags",
+        "A tag counts with its platforms, signatures and SBOMs; exclusive is what deleting that tag alone frees.",
+        "rs.sharing(snap).query(\"level == 'tag'\")",
+        table(found, columns, weight="exclusive", meaning="exclusive"),
+        "There are no tags.",
+    )
+
+
+def build_lines(snap: Snapshot) -> Section:
+    """What each build instruction costs over the whole registry."""
+    columns = [
+        Column("Instruction", "instruction", code),
+        Column("Stored", "stored", size),
+        Column("Referenced", "referenced", size),
+        Column("Layers", "layers", count),
+        Column("Images", "images", count),
+    ]
+    return Section(
+        "build-lines",
+        "Build lines by cost",
+        "The layers that an instruction made, stored once each, and referenced once for each image that has them.",
+        "rs.history_cost(snap)",
+        table(history_cost(snap), columns, weight="stored", meaning="stored"),
+        "There are no build lines.",
+    )
+
+
+def old_bases(snap: Snapshot) -> Section:
+    """The images whose base has a newer build."""
+    found = lineage(snap)
+    found = found[found["base_is_old"]]
+    columns = [
+        Column("Image", "name", words),
+        Column("Built on", "base_name", words),
+        Column("Newer base", "newer_base", words),
+        Column("From the base", "shared_size", size),
+        Column("Its own", "own_size", size),
+        Column("Digest", "digest", digest),
+    ]
+    return Section(
+        "old-bases",
+        "Images on old bases",
+        "Images whose base has a newer build under a comparable tag: rebuilding them picks up its fixes.",
+        'rs.lineage(snap).query("base_is_old")',
+        table(found, columns, weight="own_size", meaning="their own"),
+        "No image stands on an old base.",
+    )
+
+
+def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
+    """The tags that have not been built for long, of `regscope.stale`."""
+    columns = [
+        Column("Tag", "name", words),
+        Column("Built", "created", day),
+        Column("Age", "age", days),
+        Column("Unique", "unique", size),
+        Column("Exclusive", "exclusive", size),
+        Column("Digest", "digest", digest),
+    ]
+    return Section(
+        "stale",
+        "Stale tags",
+        f"Tags whose image is older than {older_than}, oldest first; exclusive is what deleting that tag alone frees.",
+        "rs.stale(snap)",
+        table(_named(stale), columns, weight="exclusive", meaning="exclusive"),
+        f"No image is older than {older_than}.",
+    )
+
+
+def problems(snap: Snapshot) -> Section:
+    """What could not be read."""
+    columns = [
+        Column("Repository", "repository", words),
+        Column("Reference", "reference", words),
+        Column("What", "what", words),
+        Column("Why", "error", words),
+    ]
+    return Section(
+        "problems",
+        "Problems",
+        "What could not be read; no figure on this page counts it.",
+        "snap.problems",
+        table(snap.problems, columns),
+        "Everything could be read.",
+    )
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """With `name`: `repository:tag`, or the repository alone where no tag leads there."""
+    return frame.assign(name=frame["repository"] + (":" + frame["tag"]).fillna(" (no tag)"))
+
+
+def _with_bars(frame: pd.DataFrame) -> pd.DataFrame:
+    longest = int(frame["unique"].max()) if len(frame) else 0
+    parts = [(int(own), int(shared), longest) for own, shared in zip(frame["exclusive"], frame["shared"], strict=True)]
+    return frame.assign(bar=pd.Series(parts, index=frame.index, dtype=object))

@@ -1,0 +1,69 @@
+"""A browser for the pages, and what they must not do in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from regscope.tables import Snapshot
+from regscope.views.report import Report, report
+from tests.views import registries
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Chromium without what it does of its own accord on the network; the system's, where there is one."""
+    quiet = ["background-networking", "component-update", "gpu", "quic", "sync"]
+    args = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in quiet)]
+    installed = shutil.which("chromium")
+    return {**browser_type_launch_args, "args": args, **({"executable_path": installed} if installed else {})}
+
+
+@pytest.fixture(scope="session")
+def small() -> Snapshot:
+    return registries.small()
+
+
+@pytest.fixture(scope="session")
+def large() -> Snapshot:
+    return registries.large()
+
+
+@pytest.fixture(scope="session")
+def small_report(small: Snapshot) -> Report:
+    return report(small)
+
+
+@pytest.fixture(scope="session")
+def large_report(large: Snapshot) -> Report:
+    return report(large)
+
+
+@pytest.fixture
+def show(page: Page, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
+    """Opens a page from a file; at the end, it has asked for nothing else and complained of nothing."""
+    path = tmp_path / "page.html"
+    complaints: list[str] = []
+
+    def asked(url: str) -> None:
+        if url not in (path.as_uri(), "about:srcdoc"):
+            complaints.append(f"asked for {url}")
+
+    page.on("request", lambda request: asked(request.url))
+    page.on("console", lambda message: complaints.append(f"said {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"raised {error}"))
+    page.on("dialog", lambda dialog: (complaints.append(f"opened {dialog.message}"), dialog.dismiss()))
+
+    def opened(html: str) -> Page:
+        path.write_text(html, encoding="utf-8")
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    page.wait_for_timeout(50)
+    assert complaints == []
