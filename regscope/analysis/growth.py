@@ -42,7 +42,8 @@ def growth(snapshots: Sequence[Snapshot]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=_COLUMNS)
     integers = {"tags": "int64", "manifests": "int64", "stored": "int64", "added": "Int64", "removed": "Int64"}
     table["taken_at"] = pd.to_datetime(table["taken_at"], utc=True)
-    return table.astype({"taken_at": TIME, "level": "category", "repository": "str", **integers})
+    table["level"] = pd.Categorical(table["level"], categories=["registry", "repository"])
+    return table.astype({"taken_at": TIME, "repository": "str", **integers})
 
 
 def _change(
@@ -64,6 +65,7 @@ def _blobs_by_repository(snap: Snapshot) -> dict[str | None, dict[str, int]]:
     owned = Relation(held.node_repository[source], blob, len(held.repositories), len(held.blobs))
     sizes = held.blob_size
     found: dict[str | None, dict[str, int]] = {None: dict(zip(held.blobs, sizes.tolist(), strict=True))}
+    found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # one may have nothing readable
     for number, name in enumerate(held.repositories):
         _, mine = owned.of(np.array([number]))
         found[name] = dict(zip(held.blobs[mine], sizes[mine].tolist(), strict=True))

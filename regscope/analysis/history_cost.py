@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regscope.analysis.instructions import keyword, normalised
+from regscope.analysis.instructions import KEYWORDS, OTHER, keyword, normalised
 from regscope.analysis.sizes import image_layers
 from regscope.tables import Snapshot
 
@@ -14,7 +14,8 @@ UNKNOWN = "(no history)"
 def history_cost(snap: Snapshot) -> pd.DataFrame:
     """Bytes by build instruction over the whole registry, instructions normalised.
 
-    A layer that two different instructions are said to have made counts for both.
+    A layer that two different instructions are said to have made counts for both. One of unknown size, or one that
+    lives elsewhere, takes no bytes.
 
     Returns:
         One row for each instruction, most stored bytes first:
@@ -30,7 +31,8 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
     lines = layers["created_by"].unique()
     by_line = {line: normalised(line) or UNKNOWN for line in lines if isinstance(line, str)}
     layers = layers.assign(
-        instruction=layers["created_by"].map(by_line).fillna(UNKNOWN).astype("str"), size=layers["size"].fillna(0)
+        instruction=layers["created_by"].map(by_line).fillna(UNKNOWN).astype("str"),
+        size=layers["size"].fillna(0).mask(layers["foreign"], 0),
     )
     layers = layers.drop_duplicates(["digest", "blob_digest", "instruction"])
     by_instruction = layers.groupby("instruction", sort=True)
@@ -44,5 +46,6 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
         }
     ).astype("int64")
     table = table.rename_axis("instruction").reset_index().astype({"instruction": "str"})
-    table.insert(1, "keyword", pd.Series([keyword(line) for line in table["instruction"]], dtype="category"))
+    keywords = [keyword(line) for line in table["instruction"]]
+    table.insert(1, "keyword", pd.Categorical(keywords, categories=[*KEYWORDS, OTHER]))
     return table.sort_values("stored", ascending=False, kind="stable", ignore_index=True)

@@ -12,14 +12,14 @@ def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
     """Each tag with each manifest that it names, directly or through an index.
 
     Returns:
-        `repository`, `tag`, `digest` (str) and `is_direct` (bool: not through an index). Tags that are about another
-        manifest (`sha256-…`) are left out.
+        By repository, tag and digest: `repository`, `tag`, `digest` (str) and `is_direct` (bool: not through an
+        index). Tags that are about another manifest (`sha256-…`) are left out.
     """
     held = Holdings(snap)
     rows = held.tag_is_root.nonzero()[0]
     position, node = held.children.closure(held.tag_node[rows])
     tags = snap.tags.iloc[rows[position]]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "repository": tags["repository"].astype("str").to_numpy(),
             "tag": tags["tag"].to_numpy(),
@@ -27,10 +27,11 @@ def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
             "is_direct": held.tag_node[rows[position]] == node,
         }
     ).astype({"repository": "str", "tag": "str", "digest": "str"})
+    return table.sort_values(["repository", "tag", "digest"], ignore_index=True)
 
 
 def image_names(snap: Snapshot) -> pd.Series[str]:
     """One name for each manifest that a tag leads to: `repository:tag`, the first that is direct; by digest."""
-    named = tagged_manifests(snap).sort_values(["is_direct", "repository", "tag"], ascending=[False, True, True])
+    named = tagged_manifests(snap).sort_values("is_direct", ascending=False, kind="stable")
     first = named.drop_duplicates("digest").set_index("digest")
     return (first["repository"] + ":" + first["tag"]).astype("str")

@@ -35,7 +35,8 @@ def sharing(snap: Snapshot) -> pd.DataFrame:
     tables = [_registry(held), _repositories(held), _tags(held), _images(held)]
     table = pd.concat(tables, ignore_index=True)
     table["level"] = pd.Categorical(table["level"], categories=_LEVELS)
-    return table.sort_values(["level", "exclusive"], ascending=[True, False], kind="stable", ignore_index=True)
+    order = {"level": True, "exclusive": False, "repository": True, "tag": True, "digest": True}
+    return table.sort_values(list(order), ascending=list(order.values()), ignore_index=True)
 
 
 def _registry(held: Holdings) -> pd.DataFrame:

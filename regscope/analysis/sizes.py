@@ -15,11 +15,11 @@ def layer_sizes(snap: Snapshot) -> pd.DataFrame:
         One row for each layer, largest first:
 
         - `blob_digest` (str)
-        - `size` (Int64, bytes): as stored
+        - `size` (Int64, bytes): as stored; absent if unknown
         - `images` (int64): image manifests that have it
         - `repositories` (int64): repositories where such an image is
-        - `saved` (Int64, bytes): what storing it once saves
-        - `created_by` (str): the build instruction that made it
+        - `saved` (Int64, bytes): what storing it once saves; 0 where it lives elsewhere
+        - `created_by` (str): the build instruction that made it; absent if unknown
         - `media_type` (str)
     """
     used = image_layers(snap).drop_duplicates(["digest", "blob_digest"])
@@ -27,12 +27,13 @@ def layer_sizes(snap: Snapshot) -> pd.DataFrame:
     by_layer = used.groupby("blob_digest", sort=False)
     table = by_layer.agg(
         size=("size", "first"),
-        images=("digest", "nunique"),
+        images=("digest", "size"),
         created_by=("created_by", "first"),
         media_type=("media_type", "first"),
+        foreign=("foreign", "first"),
     )
     table.insert(2, "repositories", placed.groupby("blob_digest")["repository"].nunique())
-    table.insert(3, "saved", table["size"] * (table["images"] - 1))
+    table.insert(3, "saved", (table["size"] * (table["images"] - 1)).mask(table.pop("foreign"), 0))
     table = table.reset_index().astype({"size": "Int64", "saved": "Int64", "images": "int64"})
     table["repositories"] = table["repositories"].fillna(0).astype("int64")
     return table.sort_values(["size", "blob_digest"], ascending=[False, True], ignore_index=True)
@@ -42,27 +43,32 @@ def image_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every image by the tags that lead to it: an index gives one row for each platform.
 
     Returns:
-        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`), `size` (Int64, bytes:
-        config and distinct layers as stored), `n_layers` (Int64), `created` (UTC).
+        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`; empty if unknown), `size` (Int64, bytes:
+        config and distinct layers as stored; absent if unknown), `n_layers` (Int64), `created` (UTC).
     """
     images = snap.manifests[snap.manifests["kind"].isin(["image", "schema1"])]
     described = _strings(images, "digest", "os", "architecture", "variant")
     parts = described[["os", "architecture", "variant"]].fillna("")
-    described["platform"] = parts.agg("/".join, axis=1).str.strip("/") if len(parts) else pd.Series(dtype="str")
+    described["platform"] = (parts["os"] + "/" + parts["architecture"] + "/" + parts["variant"]).str.strip("/")
     described["size"], described["n_layers"] = images["image_size"], images["n_layers"]
     described["created"] = images["created"]
     table = tagged_manifests(snap)[["repository", "tag", "digest"]].merge(described, on="digest")
-    table = table[["repository", "tag", "digest", "platform", "size", "n_layers", "created"]].astype(
-        {"platform": "str"}
-    )
-    return table.sort_values(["size", "repository", "tag"], ascending=[False, True, True], ignore_index=True)
+    table = table[["repository", "tag", "digest", "platform", "size", "n_layers", "created"]]
+    order = ["size", "repository", "tag", "digest"]
+    return table.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
 
 
 def image_layers(snap: Snapshot) -> pd.DataFrame:
-    """The `layers` table of images alone, without artifacts, its digests as plain strings."""
+    """The `layers` table of images alone, without artifacts, by image and position; its digests as plain strings.
+
+    A layer's `size` is known wherever it is known of one image, and `foreign` (bool) says that it lives elsewhere.
+    """
     images = snap.manifests.loc[snap.manifests["kind"].isin(["image", "schema1"]), "digest"].astype("str")
     layers = snap.layers.assign(**_strings(snap.layers, "digest", "blob_digest", "created_by", "media_type"))
-    return layers[layers["digest"].isin(images)]
+    layers = layers[layers["digest"].isin(images)].sort_values(["digest", "position"])
+    elsewhere = snap.blobs.loc[snap.blobs["foreign"], "digest"].astype("str")
+    size = layers.groupby("blob_digest")["size"].transform("first")
+    return layers.assign(size=size, foreign=layers["blob_digest"].isin(elsewhere))
 
 
 def _strings(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

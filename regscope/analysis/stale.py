@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 import pandas as pd
 
 from regscope.analysis.sharing import tag_weights
 from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
 
+_DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
-def stale(snap: Snapshot, *, older_than: str | pd.Timedelta = "180d") -> pd.DataFrame:
+
+def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFrame:
     """Tags whose image was built longer ago than `older_than`, counted from when the snapshot was taken.
 
     An index is as old as its newest image. An unknown age is never old.
 
     Args:
         snap: the snapshot.
-        older_than: such as `30d`, `12h` or a Timedelta.
+        older_than: such as `30d`, `12h` or a Timedelta; units are `w`, `d`, `h`, `m` (minutes) and `s`.
 
     Returns:
         Oldest first: `repository`, `tag`, `digest` (str), `created` (UTC), `age` (timedelta), `unique` and
@@ -25,11 +31,20 @@ def stale(snap: Snapshot, *, older_than: str | pd.Timedelta = "180d") -> pd.Data
     Raises:
         InvalidInput: `older_than` is not a duration.
     """
-    try:
-        limit = pd.Timedelta(older_than)
-    except ValueError:
-        raise InvalidInput(f"{older_than!r} is not a duration", next_step="Write 30d, 12h or 90m.") from None
+    limit = _duration(older_than)
     table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
     table = table.loc[table["age"] > limit, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
     return table.sort_values(["created", "repository", "tag"], ignore_index=True)
+
+
+def _duration(value: object) -> pd.Timedelta:
+    """A duration from zero up. A bare number is none: pandas would take it for nanoseconds."""
+    try:
+        if isinstance(value, str) and (written := _DURATION.fullmatch(value.strip())):
+            value = timedelta(**{_UNITS[written[2].lower()]: int(written[1])})
+        if isinstance(value, timedelta) and value >= timedelta(0):
+            return pd.Timedelta(value)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput(f"{value!r} is not a duration", next_step="Write 30d, 12h or 90m.")

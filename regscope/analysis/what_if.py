@@ -109,16 +109,17 @@ def _blobs(held: Holdings, freed: Ints) -> pd.DataFrame:
             "size": held.blob_size[freed],
         }
     ).astype({"digest": "str", "kind": "category"})
-    return table.sort_values("size", ascending=False, kind="stable", ignore_index=True)
+    return table.sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
 
 
 def _gone(held: Holdings, gone: Bools) -> pd.DataFrame:
     nodes = np.flatnonzero(gone)
     table = held.snap.placements.loc[gone, ["repository", "digest"]].astype("str").reset_index(drop=True)
     table["kind"] = held.snap.manifests["kind"].astype("str").to_numpy()[held.node_manifest[nodes]]
-    on_node = held.snap.tags["tag"].groupby(held.tag_node).agg(", ".join)
+    on_node = held.snap.tags["tag"].groupby(held.tag_node).agg(lambda tags: ", ".join(sorted(tags)))
     table["tags"] = on_node.reindex(nodes).fillna("").astype("str").to_numpy()
-    return table.astype({"kind": "category", "tags": "str"})
+    table = table.astype({"kind": "category", "tags": "str"})
+    return table.sort_values(["repository", "digest"], ignore_index=True)
 
 
 def _kept(held: Holdings, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFrame:
@@ -131,12 +132,13 @@ def _kept(held: Holdings, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFra
     alone = np.flatnonzero(nodes & stays & ~already)
     by_digest = held.snap.placements.iloc[alone][["repository", "digest"]].astype("str")
     by_digest["reason"] = _reasons(held, alone, tags, stays)
-    return pd.concat([by_tag, by_digest], ignore_index=True).reindex(columns=[*columns, "reason"]).astype("str")
+    table = pd.concat([by_tag, by_digest]).reindex(columns=[*columns, "reason"]).astype("str")
+    return table.sort_values(columns, ignore_index=True)
 
 
 def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> list[str]:
     staying = held.tag_is_root & ~tags
-    others = held.snap.tags["tag"][staying].groupby(held.tag_node[staying]).first()
+    others = held.snap.tags["tag"][staying].groupby(held.tag_node[staying]).min()
     holders = Relation(held.onward.right, held.onward.left, held.n_nodes, held.n_nodes)
     children = set(zip(held.children.left.tolist(), held.children.right.tolist(), strict=True))
     reasons = []
@@ -145,11 +147,13 @@ def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> list[str
             reasons.append(f"the tag {others[node]} stays, on the same manifest")
             continue
         _, parents = holders.of(np.array([node]))
-        parent = next((int(p) for p in parents if stays[p] and p != node), None)
-        if parent is None:
+        staying_parents = [
+            (held.manifests[held.node_manifest[p]], p) for p in parents.tolist() if stays[p] and p != node
+        ]
+        if not staying_parents:
             reasons.append("it is kept by itself, without a tag")
             continue
-        digest = held.manifests[held.node_manifest[parent]]
+        digest, parent = min(staying_parents)
         relation = "a child of the index" if (parent, node) in children else "attached to"
         reasons.append(f"it is {relation} {digest}, which stays")
     return reasons

@@ -51,9 +51,7 @@ def scan(source: Source, output: Output, save: str | None) -> None:
 
 @click.command()
 @reads_source
-@click.option(
-    "-o", "--output", "path", default="regscope-report.html", show_default=True, type=click.Path(dir_okay=False)
-)
+@click.option("-o", "--output", "path", default="regscope-report.html", show_default=True, help="The file to write.")
 def report(source: Source, path: str) -> None:
     """Write one self-contained HTML page about it all."""
     from regscope.views.report import report as make_report
@@ -99,7 +97,9 @@ def layers(source: Source, output: Output, image: str | None) -> None:
 @click.command()
 @prints_table
 @reads_source
-@click.option("--level", type=click.Choice(list(_NAMES)), default="repository", show_default=True)
+@click.option(
+    "--level", type=click.Choice(list(_NAMES)), default="repository", show_default=True, help="Compare these."
+)
 def sharing(source: Source, output: Output, level: str) -> None:
     """Show what is shared and what is exclusive.
 

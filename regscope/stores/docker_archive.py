@@ -129,21 +129,19 @@ class DockerArchiveStore:
         """Images without `RepoTags`."""
         if repository != self.path.stem:
             return []
-        named = {self._digest(position) for tags in self._named.values() for position in tags.values()}
-        unnamed = [position for position, image in enumerate(self._images) if not image.get("RepoTags")]
-        return sorted({digest for position in unnamed if (digest := self._digest(position)) and digest not in named})
+        unnamed = {self._digest(position) for position, image in enumerate(self._images) if not image.get("RepoTags")}
+        named = [self._manifests[position] for tags in self._named.values() for position in tags.values()]
+        return sorted(unnamed - {found.digest for found in named if isinstance(found, ManifestSchema2)})
 
     def resolve(self, repository: str, tag: str) -> Digest:
         """From `manifest.json`."""
         try:
-            found = self._manifests[self._named[repository][tag]]
+            position = self._named[repository][tag]
         except KeyError:
             raise ContentMissing(
                 f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
             ) from None
-        if isinstance(found, RegscopeError):
-            raise found.with_traceback(None)
-        return found.digest
+        return self._digest(position)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """The schema 2 manifest made for an image."""
@@ -179,9 +177,11 @@ class DockerArchiveStore:
                 found.update((layer.digest, name) for layer, name in zip(manifest.layers, image["Layers"], strict=True))
         return found
 
-    def _digest(self, position: int) -> Digest | None:
+    def _digest(self, position: int) -> Digest:
         found = self._manifests[position]
-        return found.digest if isinstance(found, ManifestSchema2) else None
+        if isinstance(found, RegscopeError):
+            raise found.with_traceback(None)
+        return found.digest
 
     def _manifest_of(self, image: dict[str, Any]) -> ManifestSchema2:
         raw = self._read(image["Config"], METADATA_LIMIT)
@@ -210,7 +210,7 @@ class DockerArchiveStore:
             size += len(chunk)
         kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), DOCKER_LAYER_TAR)
         digest = Digest(f"sha256:{hasher.hexdigest()}")
-        if (stated := _stated_digest(name)) and kind != DOCKER_LAYER_TAR and stated != digest:
+        if (stated := _stated_digest(name)) and stated != digest:
             raise mismatch(stated, digest, f"a layer of {self.location}")
         return self._layers.setdefault(name, DockerLayerDescriptor(mediaType=kind, digest=digest, size=size))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import strategies as st
+
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER, OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
 
 DIGEST = "sha256:" + "a" * 64
@@ -53,3 +55,10 @@ def schema1(*steps: Any, layers: int | None = None, **fields: Any) -> dict[str, 
         "history": [{"v1Compatibility": text} for text in texts],
         **fields,
     }
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(DIGEST),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)

@@ -25,6 +25,11 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 
 @pytest.fixture(scope="session")
+def base_url() -> None:
+    """Pages are opened by their whole address. (pytest 9.1 and later deprecate how pytest-playwright gives its own.)"""
+
+
+@pytest.fixture(scope="session")
 def small() -> Snapshot:
     return registries.small()
 

@@ -28,7 +28,7 @@ HOSTILE = {
     "long": "<b>" + "x" * 10_000,
     "wide": "漢字" * 200,
 }
-ELEMENTS = {  # fmt: skip
+ELEMENTS = {
     "a",
     "b",
     "bdi",
@@ -69,7 +69,7 @@ ELEMENTS = {  # fmt: skip
     "tr",
     "ul",
 }
-ATTRIBUTES = {  # fmt: skip
+ATTRIBUTES = {
     "aria-hidden",
     "aria-label",
     "aria-labelledby",
@@ -164,7 +164,9 @@ def test_a_browser_runs_asks_for_and_complains_of_nothing(said: str, show: Calla
 
 
 def test_a_browser_runs_nothing_in_a_notebook_either(said: str, show: Callable[[str], Page]) -> None:
-    page = show("<!DOCTYPE html><title>notebook</title>" + report(hostile(said), title=said)._repr_html_())
+    page = show(
+        "<!DOCTYPE html><meta charset=utf-8><title>notebook</title>" + report(hostile(said), title=said)._repr_html_()
+    )
     frame = page.frame_locator("iframe")
     assert frame.locator("h1").inner_text().split() == text.plain(said, 200).split()
     assert page.locator("body > *").count() == 1

@@ -147,7 +147,7 @@ def test_on_paper_there_are_no_controls(show: Show, large_report: Report) -> Non
 
 
 def test_in_a_notebook_the_page_sorts_and_its_links_stay_inside(show: Show, large_report: Report) -> None:
-    page = show("<!DOCTYPE html><title>notebook</title><h1>mine</h1>" + large_report._repr_html_())
+    page = show("<!DOCTYPE html><meta charset=utf-8><title>notebook</title><h1>mine</h1>" + large_report._repr_html_())
     frame = page.frame_locator("iframe")
     frame.locator("nav a", has_text="Stale tags").click()
     expect(frame.locator("#stale h2")).to_be_in_viewport()

@@ -1,0 +1,114 @@
+"""Which addresses are trusted, and which hops are followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from regscope.errors import UnsafeRedirect
+from regscope.registry.origin import (
+    check_hop,
+    is_loopback,
+    origin,
+    resolved,
+    same_origin,
+    without_secrets,
+    without_user,
+)
+
+PUBLIC = "https://registry.example.com/v2/"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("https://a.test/x", "https://a.test:443/y?z"),
+        ("http://a.test", "http://A.TEST:80/"),
+        ("https://u:p@a.test/", "https://a.test/"),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(a: str, b: str) -> None:
+    assert same_origin(a, b)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["http://a.test/", "https://a.test:444/", "https://b.test/", "https://a.test.b.test/", "https://a.test@b.test"],
+)
+def test_another_scheme_port_or_host_is_another_origin(other: str) -> None:
+    assert not same_origin("https://a.test/", other)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "x.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "127.1", "2130706433"]
+)
+def test_this_machine_is_known_in_every_spelling(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.example.com", "notlocalhost", "10.0.0.1", "::2", "0.0.0.0", "127.example.com", ""]
+)
+def test_other_machines_are_not_this_one(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://registry.example.com/",
+        "http://storage.example.com/",
+        "https://127.0.0.1/",
+        "https://localhost/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.1.2.3/",
+        "https://192.168.0.1/",
+        "https://0x7f000001/",
+        "https://127.1/",
+        "file:///etc/passwd",
+        "ftp://registry.example.com/",
+        "https:///nowhere",
+        "",
+    ],
+)
+def test_unsafe_hops_from_a_public_registry_are_refused(target: str) -> None:
+    with pytest.raises(UnsafeRedirect) as caught:
+        check_hop(PUBLIC, target)
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (PUBLIC, "https://storage.example.net/blob?signature=x"),
+        (PUBLIC, "https://8.8.8.8/"),
+        ("http://localhost:5000/", "http://127.0.0.1:9000/"),
+        ("http://10.0.0.1:5000/", "http://10.0.0.2:9000/"),
+        ("http://registry.example.com/", "https://registry.example.com/"),
+    ],
+)
+def test_safe_hops_are_followed(source: str, target: str) -> None:
+    check_hop(source, target)
+
+
+def test_an_address_is_shown_without_its_secrets() -> None:
+    assert without_secrets("https://ann:secret@a.test:1/b?signature=c#d") == "https://a.test:1/b"
+    assert without_secrets("https://ann:secret@a.test:99999/b?signature=c") == "https://a.test:99999/b"
+    assert without_secrets("https://a.test/\x1b[31m") == "https://a.test/ [31m"
+    assert without_user("ann:secret@host:5000/x") == "host:5000/x"
+    assert without_user("http://ann:se@cret@host/x@y") == "http://host/x@y"
+
+
+@pytest.mark.parametrize("url", ["https://a.test:99999/", "https://a.test:x/", "http://[bad/", "//["])
+def test_what_is_no_address_has_no_origin(url: str) -> None:
+    assert origin(url) == ("", "", None)
+    with pytest.raises(UnsafeRedirect):
+        check_hop(PUBLIC, url)
+    with pytest.raises(UnsafeRedirect, match="is no address"):
+        resolved(PUBLIC, url)
+
+
+def test_a_relative_location_is_resolved() -> None:
+    assert resolved("https://a.test/v2/x?n=1", "/v2/y?last=b") == "https://a.test/v2/y?last=b"
+    assert resolved("https://a.test/v2/x", "//b.test/y") == "https://b.test/y"

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regscope.errors import InvalidManifest
+from regscope.spec.image_config import ImageJSON
+from regscope.spec.manifest import ManifestSchema1, parse_manifest
+from regscope.spec.schema1 import schema1_config
+from tests.spec.documents import encoded, json_values, schema1
+
+NEWEST = {
+    "id": "c" * 64,
+    "parent": "b" * 64,
+    "created": "2015-04-22T18:00:03Z",
+    "author": "someone",
+    "os": "windows",
+    "architecture": "arm64",
+    "throwaway": True,
+    "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) CMD [\"/bin/bash\"]"]},
+    "config": {"Cmd": ["/bin/bash"], "Env": ["A=b"], "Labels": {"team": "x"}},
+}  # fmt: skip
+MIDDLE = {
+    "created": "2015-04-22T18:00:02Z",
+    "comment": "a comment",
+    "container_config": {"Cmd": ["apt-get", "install"]},
+}
+OLDEST = {"created": "2015-04-22T18:00:01Z", "container_config": {"Cmd": ["#(nop) ADD file:1 in /"]}}
+
+
+def config_of(*steps: Any, **fields: Any) -> ImageJSON:
+    manifest = parse_manifest(encoded(schema1(*steps, **fields)))
+    assert isinstance(manifest, ManifestSchema1)
+    return schema1_config(manifest)
+
+
+def test_the_history_is_turned_round_to_oldest_first() -> None:
+    config = config_of(NEWEST, MIDDLE, OLDEST)
+    assert [step.created_by for step in config.history] == [
+        "#(nop) ADD file:1 in /",
+        "apt-get install",
+        '/bin/sh -c #(nop) CMD ["/bin/bash"]',
+    ]
+    assert [step.created.second for step in config.history if step.created] == [1, 2, 3]
+    assert config.history[1].comment == "a comment"
+    assert config.history[2].author == "someone"
+
+
+def test_a_throwaway_step_made_no_layer() -> None:
+    assert [step.empty_layer for step in config_of(NEWEST, MIDDLE, OLDEST).history] == [False, False, True]
+
+
+def test_the_newest_step_says_what_the_image_runs() -> None:
+    config = config_of(NEWEST, MIDDLE, OLDEST)
+    assert config.created == datetime(2015, 4, 22, 18, 0, 3, tzinfo=UTC)
+    assert (config.os, config.architecture) == ("windows", "arm64")
+    assert config.config.Cmd == ("/bin/bash",)
+    assert config.config.Labels == {"team": "x"}
+    assert config.rootfs.diff_ids == ()
+
+
+def test_what_the_newest_step_leaves_open_is_linux_and_the_manifests_architecture() -> None:
+    config = config_of({}, NEWEST)
+    assert (config.os, config.architecture) == ("linux", "amd64")
+    assert config.created is None
+    assert config.config.Labels == {}
+
+
+def test_a_command_may_be_a_plain_string_or_missing() -> None:
+    steps = [
+        {"container_config": {"Cmd": "make all"}},
+        {"container_config": None},
+        {"container_config": {"Cmd": None}},
+        {},
+    ]
+    assert [step.created_by for step in config_of(*steps).history] == ["", "", "", "make all"]
+
+
+def test_the_manifest_itself_keeps_its_layers_newest_first_and_its_bytes() -> None:
+    raw = encoded(schema1(NEWEST, OLDEST))
+    manifest = parse_manifest(raw)
+    assert isinstance(manifest, ManifestSchema1)
+    assert json.loads(manifest.history[0].v1Compatibility) == NEWEST
+    assert (manifest.name, manifest.tag) == ("team/app", "1.0")
+    assert manifest.raw == raw
+
+
+@pytest.mark.parametrize(("steps", "layers"), [(0, 1), (1, 0), (1, 2), (3, 2)])
+def test_mismatching_counts_of_layers_and_history_are_refused(steps: int, layers: int) -> None:
+    with pytest.raises(InvalidManifest, match=f"with {layers} layers and {steps} history entries"):
+        config_of(*[OLDEST] * steps, layers=layers)
+
+
+def test_no_layers_and_no_history_make_an_empty_config() -> None:
+    assert config_of().history == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        ("not json", "not JSON"),
+        ("", "not JSON"),
+        (r'{"author": "\ud800"}', "not JSON"),
+        ("[" * 10_000, "not JSON"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
+        ({"comment": 5}, "history.0.comment: "),
+        ({"author": []}, "history.0.author: "),
+        ({"config": "x"}, "config: "),
+        ({"config": {"Labels": 5}}, "config.Labels: "),
+        ({"os": 5}, "os: "),
+        ({"architecture": {"x": 1}}, "architecture: "),
+    ],
+)
+def test_a_broken_history_entry_is_refused_with_the_reason(step: Any, complaint: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        config_of(step)
+    assert complaint in caught.value.message
+
+
+FIELDS = ["created", "author", "comment", "os", "architecture", "config", "container_config", "throwaway"]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(FIELDS), json_values), max_size=3))
+def test_arbitrary_steps_raise_nothing_but_invalid_manifest(steps: list[dict[str, Any]]) -> None:
+    try:
+        config = config_of(*steps)
+    except InvalidManifest:
+        return
+    assert len(config.history) == len(steps)
+
+
+@given(json_values)
+def test_arbitrary_container_configs_raise_nothing_but_invalid_manifest(value: Any) -> None:
+    for container in (value, {"Cmd": value}):
+        assert isinstance(config_of({"container_config": container}).history[0].created_by, str)
