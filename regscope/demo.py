@@ -11,6 +11,7 @@ import json
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from regscope.errors import InvalidInput
@@ -68,8 +69,8 @@ class _Demo:
         patch = self._layer("RUN /bin/sh -c apt-get upgrade -y # buildkit", {"etc/os-release": b"VERSION=12.1\n"})
         self.old_base: list[Layer | str] = [self.core, self.more, _SETUP]
         self.new_base: list[Layer | str] = [self.core, self.more, patch, _SETUP]
-        old = self._image(self.old_base, "2025-01-14T09:00:00Z", _labels("base/python", "3.11"))
-        new = self._image(self.new_base, "2025-09-02T09:00:00Z", _labels("base/python", "3.12"))
+        old = self._image(self.old_base, _days_ago(420), _labels("base/python", "3.11"))
+        new = self._image(self.new_base, _days_ago(75), _labels("base/python", "3.12"))
         self._tag("base/python", old, "3.11")
         self._tag("base/python", new, "3.12", "latest")
 
@@ -78,29 +79,27 @@ class _Demo:
         typed = self._layer("RUN /bin/sh -c pip install pydantic # buildkit", _packages("pydantic", "jinja2"))
         run: list[Layer | str] = ["EXPOSE map[8080/tcp:{}]", 'CMD ["python" "-m" "api"]']
         versions = [
-            ("1.0", [*self.old_base, packages], "2025-02-03T10:00:00Z"),
-            ("1.1", [*self.old_base, packages, typed], "2025-05-20T10:00:00Z"),
-            ("2.0", [*self.new_base, packages, typed], "2025-10-11T10:00:00Z"),
+            ("1.0", [*self.old_base, packages], _days_ago(400)),
+            ("1.1", [*self.old_base, packages, typed], _days_ago(210)),
+            ("2.0", [*self.new_base, packages, typed], _days_ago(21)),
         ]
         for version, below, created in versions:
             image = self._image([*below, self._source("api", version), *run], created, _labels("team/api", version))
             self._tag("team/api", image, version)
         self._tag("team/api", image, "latest")
         # Pushed again under its tag: the older manifest lost its name, and still holds its layers.
-        self.writer.keep(
-            self._image([*self.old_base, packages, self._source("api", "0.9")], "2025-01-30T10:00:00Z", {})
-        )
+        self.writer.keep(self._image([*self.old_base, packages, self._source("api", "0.9")], _days_ago(405), {}))
         return image
 
     def _worker(self) -> None:
         packages = self._layer("RUN /bin/sh -c pip install rich tqdm # buildkit", _packages("rich", "tqdm"))
-        for version, created in [("1.0", "2025-03-01T08:30:00Z"), ("1.1", "2025-06-01T08:30:00Z")]:
+        for version, created in [("1.0", _days_ago(330)), ("1.1", _days_ago(120))]:
             layers = [*self.old_base, packages, self._source("worker", version)]
             self._tag("team/worker", self._image(layers, created, _labels("team/worker", version)), version)
 
     def _notebook(self) -> None:
         big = self._layer("RUN /bin/sh -c pip install numpy # buildkit", _packages("numpy", suffixes=(".py", ".pyi")))
-        image = self._image([*self.new_base, big], "2025-11-03T12:00:00Z", _labels("data/notebook", "2025.11"))
+        image = self._image([*self.new_base, big], _days_ago(9), _labels("data/notebook", "2025.11"))
         self._tag("data/notebook", image, "2025.11")
 
     def _wasteful(self) -> None:
@@ -111,13 +110,13 @@ class _Demo:
             self._layer("RUN /bin/sh -c chmod -R a+rX /opt/data # buildkit", data, mode=0o755),
             self._layer("RUN /bin/sh -c rm -rf /opt/data # buildkit", {"opt/.wh.data": b""}),
         ]
-        self._tag("team/importer", self._image(layers, "2025-04-08T15:45:00Z", _labels("team/importer", "1")), "1")
+        self._tag("team/importer", self._image(layers, _days_ago(260), _labels("team/importer", "1")), "1")
 
     def _built_twice(self) -> None:
         files = _packages("humanize")
         for tag, created, mtime in [
-            ("build-1", "2025-07-01T01:00:00Z", 1_751_331_600),
-            ("build-2", "2025-07-02T01:00:00Z", 1_751_418_000),
+            ("build-1", _days_ago(31), 1_751_331_600),
+            ("build-2", _days_ago(30), 1_751_418_000),
         ]:
             twin = self._layer("RUN /bin/sh -c pip install humanize # buildkit", files, mtime=mtime)
             image = self._image([*self.new_base, twin], created, _labels("team/nightly", tag))
@@ -131,9 +130,7 @@ class _Demo:
             Platform(os="linux", architecture="arm64", variant="v8"),
         ):
             machine = self._layer("COPY file:{} in /srv/bin", {"srv/bin/cli": f"#!/bin/{platform}\n".encode() * 4000})
-            children.append(
-                self._image([shared, machine, 'ENTRYPOINT ["/srv/bin/cli"]'], "2025-08-15T07:00:00Z", {}, platform)
-            )
+            children.append(self._image([shared, machine, 'ENTRYPOINT ["/srv/bin/cli"]'], _days_ago(60), {}, platform))
         statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}}).encode()
         about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": children[0].digest}
         provenance = self.writer.artifact(
@@ -185,6 +182,11 @@ class _Demo:
     def _tag(self, repository: str, manifest: Descriptor, *tags: str) -> None:
         for tag in tags:
             self.writer.tag(f"{repository}:{tag}", manifest)
+
+
+def _days_ago(days: int) -> str:
+    """A time that keeps its distance, so that what is stale in the sample stays so; the same all day long."""
+    return f"{datetime.now(UTC).date() - timedelta(days=days)}T09:30:00Z"
 
 
 def _labels(name: str, version: str) -> dict[str, str]:

@@ -316,6 +316,8 @@ def _conformed(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _recast(cells: pd.Series[Any], dtype: DType) -> Any:
+    if dtype == "bool" and not pd.api.types.is_bool_dtype(cells.dtype):  # else any text, and NaN, would be True
+        raise TypeError(f"{cells.name} holds {cells.dtype} instead of true and false")
     if dtype != "category":
         return cells.astype(dtype)
     found = cells.astype(dtype).cat  # without a value in them, categories come back as objects

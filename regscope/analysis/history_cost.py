@@ -47,5 +47,5 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
     ).astype("int64")
     table = table.rename_axis("instruction").reset_index().astype({"instruction": "str"})
     keywords = [keyword(line) for line in table["instruction"]]
-    table.insert(1, "keyword", pd.Categorical(keywords, categories=[*KEYWORDS, OTHER]))
+    table.insert(1, "keyword", pd.Series(pd.Categorical(keywords, categories=[*KEYWORDS, OTHER])))
     return table.sort_values("stored", ascending=False, kind="stable", ignore_index=True)

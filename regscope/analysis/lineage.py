@@ -120,7 +120,8 @@ def _newer(snap: Snapshot, tops: pd.DataFrame) -> dict[str, str]:
     newest: dict[tuple[str, ...], Any] = {}
     newer: dict[str, Any] = {}
     # From the highest version down, so that the newest seen so far has no lower one.
-    for image in sorted(tagged.itertuples(), key=_by_version, reverse=True):
+    images: list[Any] = list(tagged.itertuples())
+    for image in sorted(images, key=_by_version, reverse=True):
         line = image.repository, image.family, image.os, image.architecture, image.variant
         best = newest.setdefault(line, image)
         if image.created > best.created:

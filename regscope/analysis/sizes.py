@@ -43,8 +43,9 @@ def image_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every image by the tags that lead to it: an index gives one row for each platform.
 
     Returns:
-        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`; empty if unknown), `size` (Int64, bytes:
-        config and distinct layers as stored; absent if unknown), `n_layers` (Int64), `created` (UTC).
+        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`; empty if unknown),
+        `size` (Int64, bytes: config and distinct layers as stored; absent if unknown), `n_layers` (Int64), `created`
+        (UTC; absent if unknown).
     """
     images = snap.manifests[snap.manifests["kind"].isin(["image", "schema1"])]
     described = _strings(images, "digest", "os", "architecture", "variant")

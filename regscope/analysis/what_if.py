@@ -147,13 +147,11 @@ def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> list[str
             reasons.append(f"the tag {others[node]} stays, on the same manifest")
             continue
         _, parents = holders.of(np.array([node]))
-        staying_parents = [
-            (held.manifests[held.node_manifest[p]], p) for p in parents.tolist() if stays[p] and p != node
-        ]
-        if not staying_parents:
+        kept_by = [(held.manifests[held.node_manifest[p]], p) for p in parents.tolist() if stays[p] and p != node]
+        if not kept_by:
             reasons.append("it is kept by itself, without a tag")
             continue
-        digest, parent = min(staying_parents)
+        digest, parent = min(kept_by)
         relation = "a child of the index" if (parent, node) in children else "attached to"
         reasons.append(f"it is {relation} {digest}, which stays")
     return reasons

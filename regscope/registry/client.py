@@ -174,7 +174,11 @@ class DockerRegistryV2Client:
             if not same_origin(target, url):
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
             url, params = target, None
-        raise UnsafeRedirect(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
+        raise UnsafeRedirect(
+            f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}",
+            url=without_secrets(url),
+            next_step="Ask whoever runs the registry to correct the address that it hands out.",
+        )
 
     def _send(
         self,
@@ -187,13 +191,13 @@ class DockerRegistryV2Client:
         prepared = requests.PreparedRequest()
         try:
             prepared.prepare(method=method, url=url, headers={**self.session.headers, **headers}, params=params)
-            return self.session.send(
+            # Not by session.send, which reads the whole body of a redirect, however long it is.
+            return self.session.get_adapter(url).send(
                 prepared,
                 stream=True,
                 timeout=self.default_timeout if timeout == "default" else timeout,
                 verify=self.verify_certificate,
                 proxies=self._proxies,
-                allow_redirects=False,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise connection_error(error, url) from None

@@ -185,9 +185,14 @@ def connection_error(error: Exception, url: str) -> RequestError:
             url=shown,
             next_step="Check the spelling, and that this machine can resolve the name.",
         )
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError) or "SSL" in type(cause).__name__:
+    if (
+        isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError)
+        or "SSL" in type(cause).__name__
+        or "CA certificate" in text  # the file of an authority that is not there
+    ):
         return TLSFailed(f"no trusted connection to {host}:{port}: {text}", url=shown, next_step=_tls_step(text))
-    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    timeouts = requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError
+    if isinstance(error, timeouts) or isinstance(cause, timeouts):
         return TimedOut(
             f"{host}:{port} did not answer in time", url=shown, next_step="Try again, or allow a longer timeout."
         )

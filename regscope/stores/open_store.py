@@ -92,6 +92,8 @@ def _refuse_paths(location: str) -> None:
         raise InvalidLocation(f"{shown!r} is a file", next_step=f"Write docker-archive:{shown} for a saved image.")
     if any(character.isspace() for character in location):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
+    if not scheme and location.startswith(("/", ".", "~")):
+        raise InvalidLocation(f"there is no folder or file {shown!r}", next_step=_FORMS)
     host, slash, repository = without_user(rest).partition("/")
     if slash and repository.strip("/"):
         raise InvalidLocation(

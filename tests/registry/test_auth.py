@@ -232,7 +232,7 @@ def test_what_is_not_granted_is_denied(guarded: Registry, service: TokenService)
 
 
 def test_a_wrong_password_for_a_token_is_said_and_not_shown(guarded: Registry) -> None:
-    with pytest.raises(AuthFailed, match="the token service .* refuses these credentials") as caught:
+    with pytest.raises(AuthFailed, match=r"the token service .* refuses these credentials") as caught:
         tags(DockerRegistryV2Client(guarded.url, "bob", PASSWORD))
     assert_keeps_secrets(caught.value)
 
@@ -280,8 +280,18 @@ def test_a_huge_token_is_not_read(guarded: Registry, service: TokenService) -> N
 
 @pytest.mark.parametrize(
     "challenge",
-    ["", "Bearer", "Bearer realm=", 'Bearer realm="",service="x"', 'Negotiate, Digest realm="x"', "a=b,a=b", "[]"]
-    + ['Bearer realm="http://nope.invalid:99999/"', 'Bearer realm="/token"', "B" * 60_000],
+    [
+        "",
+        "Bearer",
+        "Bearer realm=",
+        'Bearer realm="",service="x"',
+        'Bearer realm="http://nope.invalid:99999/"',
+        'Bearer realm="/token"',
+        'Negotiate, Digest realm="x"',
+        "a=b,a=b",
+        "[]",
+        "B" * 60_000,
+    ],
 )
 def test_a_challenge_that_cannot_be_met_fails_with_a_next_step(proxy: FaultProxy, challenge: str) -> None:
     headers = [("WWW-Authenticate", challenge)] if challenge else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -100,8 +101,6 @@ def test_a_huge_header_is_refused_at_once_and_not_repeated(size: int) -> None:
 def test_the_largest_header_that_is_read_is_read_quickly(filler: str) -> None:
     header = f"Bearer {filler * 9000}"[:8192]
     start = time.monotonic()
-    try:
+    with contextlib.suppress(AuthFailed):
         parse_challenges(header)
-    except AuthFailed:
-        pass
     assert time.monotonic() - start < 1

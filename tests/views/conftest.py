@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request
 
 from regscope.tables import Snapshot
 from regscope.views.report import Report, report
@@ -49,26 +49,43 @@ def large_report(large: Snapshot) -> Report:
     return report(large)
 
 
+@pytest.fixture(scope="session")
+def tab(browser: Browser) -> Page:
+    return browser.new_page()
+
+
 @pytest.fixture
-def show(page: Page, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
+def show(tab: Page, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
     """Opens a page from a file; at the end, it has asked for nothing else and complained of nothing."""
     path = tmp_path / "page.html"
     complaints: list[str] = []
 
-    def asked(url: str) -> None:
-        if url not in (path.as_uri(), "about:srcdoc"):
-            complaints.append(f"asked for {url}")
+    def asked(request: Request) -> None:
+        if request.url not in (path.as_uri(), "about:srcdoc"):
+            complaints.append(f"asked for {request.url}")
 
-    page.on("request", lambda request: asked(request.url))
-    page.on("console", lambda message: complaints.append(f"said {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"raised {error}"))
-    page.on("dialog", lambda dialog: (complaints.append(f"opened {dialog.message}"), dialog.dismiss()))
+    def said(message: ConsoleMessage) -> None:
+        complaints.append(f"said {message.text}")
 
-    def opened(html: str) -> Page:
+    def raised(error: Error) -> None:
+        complaints.append(f"raised {error}")
+
+    def opened(dialog: Dialog) -> None:
+        complaints.append(f"opened {dialog.message}")
+        dialog.dismiss()
+
+    def shown(html: str) -> Page:
         path.write_text(html, encoding="utf-8")
-        page.goto(path.as_uri())
-        return page
+        tab.set_viewport_size({"width": 1280, "height": 900})
+        tab.emulate_media(media="screen", color_scheme="light")
+        tab.goto(path.as_uri())
+        return tab
 
-    yield opened
-    page.wait_for_timeout(50)
+    listeners = {"request": asked, "console": said, "pageerror": raised, "dialog": opened}
+    for event, listener in listeners.items():
+        tab.on(event, listener)  # type: ignore[call-overload]
+    yield shown
+    tab.wait_for_timeout(20)  # what came last is told a little later
+    for event, listener in listeners.items():
+        tab.remove_listener(event, listener)
     assert complaints == []

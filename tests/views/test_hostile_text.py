@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from regscope import text
 from regscope.tables import Snapshot
-from regscope.views.report import report
+from regscope.views.report import Report, report
 from tests.views.reading import ReadPage
 from tests.views.registries import NOW, Layer, RegistryRows, layer, sha
 
@@ -122,8 +122,13 @@ def said(request: pytest.FixtureRequest) -> str:
     return HOSTILE[request.param].encode("utf-8", "replace").decode()
 
 
-def test_it_makes_no_element_and_no_attribute(said: str) -> None:
-    read = ReadPage(report(hostile(said), title=said).html)
+@pytest.fixture(scope="module")
+def made(said: str) -> Report:
+    return report(hostile(said), title=said)
+
+
+def test_it_makes_no_element_and_no_attribute(made: Report) -> None:
+    read = ReadPage(made.html)
     assert set(read.elements) <= ELEMENTS
     assert read.attributes <= ATTRIBUTES
     assert (read.elements["script"], read.elements["style"]) == (1, 1)
@@ -131,17 +136,16 @@ def test_it_makes_no_element_and_no_attribute(said: str) -> None:
     assert read.elements["section"] == 10
 
 
-def test_it_is_shown_as_it_is_written(said: str) -> None:
-    read = ReadPage(report(hostile(said), title=said).html)
+def test_it_is_shown_as_it_is_written(said: str, made: Report) -> None:
+    read = ReadPage(made.html)
     shown = text.plain(said, 200)
     assert read.head == shown
     assert [cell.text for cell in read.sections["problems"].rows[0]] == [shown] * 4
     assert shown in [cell.text for cell in read.sections["repositories"].column("Repository")]
 
 
-def test_no_control_or_bidirectional_character_is_left(said: str) -> None:
-    page = report(hostile(said), title=said).html
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", page)
+def test_no_control_or_bidirectional_character_is_left(made: Report) -> None:
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]", made.html)
 
 
 def test_a_title_may_hold_a_lone_surrogate() -> None:
@@ -157,16 +161,14 @@ def test_long_text_is_cut_so_that_the_page_stays_small() -> None:
     assert len(report(hostile("<b>" + "x" * 10_000)).html) < 100_000
 
 
-def test_a_browser_runs_asks_for_and_complains_of_nothing(said: str, show: Callable[[str], Page]) -> None:
-    page = show(report(hostile(said), title=said).html)
+def test_a_browser_runs_asks_for_and_complains_of_nothing(said: str, made: Report, show: Callable[[str], Page]) -> None:
+    page = show(made.html)
     assert page.locator("img, iframe, b:not(dd b)").count() == 0
     assert page.locator("h1").inner_text().split() == text.plain(said, 200).split()
 
 
-def test_a_browser_runs_nothing_in_a_notebook_either(said: str, show: Callable[[str], Page]) -> None:
-    page = show(
-        "<!DOCTYPE html><meta charset=utf-8><title>notebook</title>" + report(hostile(said), title=said)._repr_html_()
-    )
+def test_a_browser_runs_nothing_in_a_notebook_either(said: str, made: Report, show: Callable[[str], Page]) -> None:
+    page = show("<!DOCTYPE html><meta charset=utf-8><title>notebook</title>" + made._repr_html_())
     frame = page.frame_locator("iframe")
     assert frame.locator("h1").inner_text().split() == text.plain(said, 200).split()
     assert page.locator("body > *").count() == 1

@@ -1,0 +1,55 @@
+"""The embedded sample has what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regscope.analysis.lineage import lineage
+from regscope.analysis.stale import stale
+from regscope.demo import build_demo
+from regscope.scanning.metadata import scan
+from regscope.stores.open_store import open as open_store
+from regscope.tables import Snapshot
+
+
+@pytest.fixture(scope="module")
+def snap(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return scan(open_store(f"oci:{build_demo(tmp_path_factory.mktemp('demo') / 'layout')}"))
+
+
+def test_it_has_a_dozen_images_and_no_problems(snap: Snapshot) -> None:
+    assert (snap.manifests["kind"] == "image").sum() >= 12
+    assert snap.problems.empty
+    assert snap.sees_everything
+
+
+def test_it_shares_bases_and_has_old_ones(snap: Snapshot) -> None:
+    found = lineage(snap)
+    assert found["base_name"].nunique() >= 2
+    assert found["base_is_old"].any()
+    assert not found["base_is_old"].all()
+
+
+def test_it_has_an_index_with_an_attestation_and_an_sbom(snap: Snapshot) -> None:
+    assert set(snap.platforms["architecture"].dropna()) >= {"amd64", "arm64"}
+    assert snap.platforms["is_attestation"].sum() == 1
+    assert "application/spdx+json" in set(snap.referrers["artifact_type"])
+
+
+def test_it_has_an_untagged_leftover_and_a_build_done_twice(snap: Snapshot) -> None:
+    assert (snap.placements["found"] == "untagged").sum() == 1
+    nightly = snap.tags.loc[snap.tags["repository"] == "team/nightly", "digest"]
+    layers = [snap.layers[snap.layers["digest"] == digest] for digest in nightly]
+    assert layers[0]["created_by"].tolist()[-1].startswith("RUN") and layers[0]["size"].iloc[-1] > 0  # noqa: PT018
+    assert layers[0]["blob_digest"].iloc[-1] != layers[1]["blob_digest"].iloc[-1]
+
+
+def test_some_of_it_is_stale_whenever_it_is_built(snap: Snapshot) -> None:
+    assert 0 < len(stale(snap)) < len(snap.tags)
+
+
+def test_building_it_again_replaces_it(tmp_path: Path) -> None:
+    first = {path.name for path in build_demo(tmp_path / "d").rglob("*")}
+    assert {path.name for path in build_demo(tmp_path / "d").rglob("*")} == first

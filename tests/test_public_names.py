@@ -1,0 +1,62 @@
+"""The public surface, pinned: a name that comes or goes is a decision."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import regscope
+
+NAMES = [
+    "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "AuthFailed", "Blob", "ContentStore", "Digest", "DigestCache",
+    "DockerManifestList", "DockerRegistryV2Client", "ImageJSON", "ManifestRef", "ManifestSchema1", "ManifestSchema2",
+    "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegscopeError", "Report",
+    "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Snapshot", "Tags", "UnSupportMediaType", "WhatIf",
+    "__version__", "build_demo", "growth", "history_cost", "image_sizes", "layer_sizes", "lineage", "open",
+    "parse_manifest", "report", "scan", "sharing", "stale", "what_if",
+]  # fmt: skip
+
+
+def test_the_public_names_are_these_and_sorted() -> None:
+    assert regscope.__all__ == NAMES
+    assert dir(regscope) == sorted(NAMES)
+
+
+def test_every_public_name_can_be_had_and_is_documented() -> None:
+    for name in NAMES:
+        value = getattr(regscope, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), name
+
+
+def test_every_public_member_of_a_public_class_is_documented() -> None:
+    for name in NAMES:
+        value = getattr(regscope, name)
+        if inspect.isclass(value):
+            for member, found in vars(value).items():
+                if not member.startswith("_") and (inspect.isfunction(found) or isinstance(found, property)):
+                    assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    assert not hasattr(regscope, "nonsense")
+
+
+def test_scan_is_the_function_whatever_was_imported_before() -> None:
+    code = "import regscope.scanning.metadata, regscope.cli.main, regscope as rs; assert callable(rs.scan)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_importing_regscope_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, regscope; print(*sorted({'pandas', 'requests', 'pydantic', 'jinja2', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_the_command_line_says_help_without_loading_pandas() -> None:
+    code = "import sys, regscope.cli.main; print('pandas' in sys.modules, 'requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False"]
