@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from regscope.tables import Snapshot
 
-_LAYERS = columns(size="size", images="number", saved="size", blob_digest="digest", created_by="text")
-_IMAGE_LAYERS = columns(platform="text", position="number", size="size", blob_digest="digest", created_by="text")
+_LAYERS = columns(size="size", images="number", saved="size", blob_digest="digest", created_by="instruction")
+_IMAGE_LAYERS = columns(platform="text", position="number", size="size", blob_digest="digest", created_by="instruction")
 _COST = columns(stored="size", referenced="size", images="number", layers="number", instruction="text")
-_STEPS = columns(platform="text", step="number", size="size", created="time", created_by="text")
+_STEPS = columns(platform="text", step="number", size="size", created="time", created_by="instruction")
 _TAGS = columns(repository="text", tag="text", digest="digest", unique="size", exclusive="size", created="time")
 _LINEAGE = columns(name="text", base_name="text", own_layers="number", own_size="size", newer_base="text")
 _KEPT = columns(repository="text", tag="text", reason="text")
@@ -197,7 +197,7 @@ def demo(folder: str) -> None:
         click.echo()
     click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
     click.echo(f"layout   oci:{layout}")
-    click.echo(f"go on    regscope what-if oci:{layout} team/importer 'team/worker:1.*'")
+    click.echo(f"go on    regscope what-if oci:{layout} 'team/worker:1.*'")
 
 
 def _one_image(source: Source, image: str) -> tuple[Snapshot, pd.DataFrame]:

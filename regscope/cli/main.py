@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(exit_codes.USAGE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: what was read is kept, the next run goes on from there", err=True)
-        sys.exit(exit_codes.INTERRUPTED)
+        sys.stderr.flush()
+        os._exit(exit_codes.INTERRUPTED)  # at once: a thread may be waiting for an answer for a minute yet
     except RegscopeError as error:
         _show(error)
         sys.exit(exit_codes.exit_code(error))

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from regscope.tables import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Kind = Literal["text", "size", "number", "digest", "time", "ratio", "yes"]
+Kind = Literal["text", "instruction", "size", "number", "digest", "time", "ratio"]
 _RIGHT = {"size", "number", "ratio"}
+_CAN_BE_CUT = {"text", "instruction"}
+_GAP, _NARROWEST = 1, 6
 _ON_SCREEN = 25
 _HEADINGS = {"blob_digest": "layer", "position": "#", "step": "#", "name": "image", "base_name": "built on"}
 
@@ -115,6 +117,8 @@ def _cells(row: dict[Any, Any], columns: Sequence[Shown]) -> list[str]:
 def _cell(value: Any, kind: Kind) -> str:
     import pandas as pd
 
+    from regscope.analysis.instructions import normalised
+
     if value is None or pd.isna(value):
         return "–"
     if kind == "size":
@@ -127,8 +131,8 @@ def _cell(value: Any, kind: Kind) -> str:
         return text.plain(value).partition(":")[2][:12]
     if kind == "time":
         return f"{value:%Y-%m-%d %H:%M}"
-    if kind == "yes":
-        return "yes" if value else ""
+    if kind == "instruction":
+        return text.plain(normalised(str(value)), 500)
     return text.plain(value, 500)
 
 
@@ -138,25 +142,26 @@ def _print_rich(rows: list[list[str]], columns: Sequence[Shown]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        right = column.kind in _RIGHT
-        table.add_column(
-            column.heading,
-            justify="right" if right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None
-            if column.kind == "text"
-            else max([len(column.heading), *map(len, _of(rows, columns, column))]),
-        )
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for column, width in zip(columns, _widths(rows, columns, console.width), strict=True):
+        justify: Literal["left", "right"] = "right" if column.kind in _RIGHT else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
-def _of(rows: list[list[str]], columns: Sequence[Shown], column: Shown) -> list[str]:
-    return [row[columns.index(column)] for row in rows]
+def _widths(rows: list[list[str]], columns: Sequence[Shown], room: int) -> list[int]:
+    """The width of each column: as its cells need, with the widest texts cut so that all fit into `room`."""
+    widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows, strict=True)]
+    texts = [number for number, column in enumerate(columns) if column.kind in _CAN_BE_CUT]
+    while sum(widths) + (_GAP + 1) * len(widths) > room:
+        widest = max(texts, key=widths.__getitem__, default=None)
+        if widest is None or widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 def _print_plain(rows: list[list[str]], columns: Sequence[Shown]) -> None:

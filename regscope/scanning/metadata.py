@@ -132,7 +132,7 @@ class _Collected:
         """Read everything that the repositories lead to."""
         for repository in repositories:
             self._work.add(list_repository, self._store, repository)
-        with tqdm(desc="scan", unit=" read", disable=not show, total=self._work.added) as bar:
+        with tqdm(desc="scan", unit=" read", disable=not show, leave=False, total=self._work.added) as bar:
             for result in self._work.results():
                 if isinstance(result, ListedRepository):
                     self._take_listing(result)
