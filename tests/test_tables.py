@@ -281,7 +281,7 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.fixed_dictionaries({}, optional={
     name: st.lists(st.tuples(*(CELLS[column.dtype] for column in columns)), max_size=3)
     for name, columns in TABLES.items()

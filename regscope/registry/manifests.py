@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import requests
 
-from regscope.errors import ResourceNotFound, UnSupportMediaType
+from regscope.errors import DigestMismatch, InvalidDigest, ResourceNotFound, UnSupportMediaType
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
@@ -83,8 +83,7 @@ class ManifestRef:
         media_type = without_parameters(response.headers.get("Content-Type"))
         if media_type in SCHEMA1:
             raw = schema1_payload(raw)
-        stated = response.headers.get("Docker-Content-Digest")
-        expected = self.reference if isinstance(self.reference, Digest) else (Digest(stated) if stated else None)
+        expected = self.reference if isinstance(self.reference, Digest) else _stated_digest(response)
         digest = expected or Digest.of(raw)
         return RawManifest(digest.verify(raw, what), digest, media_type or None)
 
@@ -118,14 +117,13 @@ class ManifestRef:
         except ResourceNotFound:
             return None
         discard(response)
-        headers = response.headers
-        found, size = headers.get("Docker-Content-Digest"), content_length(response)
-        if not found or size is None:  # Red Hat's registry and ECR leave it out of a HEAD
+        found, size = _stated_digest(response), content_length(response)
+        if found is None or size is None:  # Red Hat's registry and ECR leave it out of a HEAD
             manifest = self.fetch(media_type or ACCEPT_MANIFESTS)
             return Descriptor(
                 mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
             )
-        return Descriptor(mediaType=without_parameters(headers.get("Content-Type")), digest=Digest(found), size=size)
+        return Descriptor(mediaType=without_parameters(response.headers.get("Content-Type")), digest=found, size=size)
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
         for child in index.manifests:
@@ -137,3 +135,14 @@ class ManifestRef:
             next_step="It is there for: "
             + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
         )
+
+
+def _stated_digest(response: requests.Response) -> Digest | None:
+    stated = response.headers.get("Docker-Content-Digest")
+    try:
+        return Digest(stated) if stated else None
+    except InvalidDigest as error:
+        raise DigestMismatch(
+            f"the registry's Docker-Content-Digest cannot be checked: {error.message}",
+            next_step="Report it to whoever runs the registry; by digest the manifest can still be read.",
+        ) from None

@@ -52,7 +52,7 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
             page = next(pages(client, client.url(repository, "referrers", nothing), "referrers"))
             client.has_referrers_api = isinstance(page.get("manifests"), list)
         except RequestErrorWithResponse as error:
-            if error.status_code not in (400, 401, 403, 404, 405):
+            if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for
                 raise
             client.has_referrers_api = False
     return client.has_referrers_api

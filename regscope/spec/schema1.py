@@ -28,7 +28,7 @@ def schema1_payload(raw: bytes) -> bytes:
     try:
         headers = [from_json(_decoded(signature["protected"])) for signature in signatures]
         parts = {(int(header["formatLength"]), _decoded(header["formatTail"])) for header in headers}
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         raise InvalidManifest("a schema 1 manifest whose signatures cannot be read") from None
     if len(parts) != 1:
         raise InvalidManifest("a schema 1 manifest whose signatures sign different things")

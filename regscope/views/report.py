@@ -120,13 +120,20 @@ def _nothing(snap: Snapshot) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("regscope.views"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _breakable(name: str) -> Markup:
+    """A name, escaped, that a narrow column breaks between repository and tag."""
+    return Markup(":<wbr>").join(name.split(":"))
 
 
 @cache

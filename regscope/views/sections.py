@@ -80,9 +80,9 @@ def repositories(sharing: pd.DataFrame) -> Section:
     found = _with_bars(sharing[sharing["level"] == "repository"])
     columns = [
         Column("Repository", "repository", words),
-        Column("Unique", "unique", size),
-        Column("Shared", "shared", size),
         Column("Exclusive", "exclusive", size),
+        Column("Shared", "shared", size),
+        Column("Unique", "unique", size),
         Column("Deduplication", "dedup_ratio", times),
         Column("Exclusive and shared", "bar", two_parts),
     ]
@@ -102,9 +102,9 @@ def tags(sharing: pd.DataFrame) -> Section:
     found = _named(_with_bars(sharing[sharing["level"] == "tag"]))
     columns = [
         Column("Tag", "name", words),
-        Column("Unique", "unique", size),
-        Column("Shared", "shared", size),
         Column("Exclusive", "exclusive", size),
+        Column("Shared", "shared", size),
+        Column("Unique", "unique", size),
         Column("Digest", "digest", digest),
         Column("Exclusive and shared", "bar", two_parts),
     ]
@@ -165,8 +165,8 @@ def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
         Column("Tag", "name", words),
         Column("Built", "created", day),
         Column("Age", "age", days),
-        Column("Unique", "unique", size),
         Column("Exclusive", "exclusive", size),
+        Column("Unique", "unique", size),
         Column("Digest", "digest", digest),
     ]
     return Section(

@@ -145,7 +145,7 @@ def lay_out(sizes: Sequence[int], rect: Rect) -> list[Rect]:
 def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame | None, n_layers: int) -> Box:
     name = text.plain(owner, 200)
     title = f"{name}: {text.size(size)} in {text.count(n_layers, 'layer')}"
-    header = _header(name, text.size(size), rect)
+    header = _header([f"{name} {text.size(size)}", name, *(["shared"] if is_shared else [])], rect)
     top = HEADER if header else 0.0
     inner = Rect(rect.x, rect.y + top, rect.width, rect.height - top)
     tiles = (
@@ -167,11 +167,12 @@ def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame
     return Box(rect, name, size, title, header, is_shared, tuple(tinted))
 
 
-def _header(name: str, size: str, rect: Rect) -> str:
-    """The name of a box, with its size if both fit; nothing where not even a beginning of the name does."""
+def _header(names: Sequence[str], rect: Rect) -> str:
+    """The first of `names` that fits over a box, or a beginning of the last; nothing where there is no room."""
     room = rect.width - 2 * _PADDING
-    header = fitted(f"{name} {size}", room, whole=True, bold=True) or fitted(name, room, bold=True)
-    return header if rect.height >= 2 * HEADER and len(header) >= min(len(name), 4) else ""
+    whole = [name for name in names if fitted(name, room, whole=True, bold=True)]
+    header = whole[0] if whole else fitted(names[-1], room, bold=True)
+    return header if rect.height >= 2 * HEADER and len(header) >= min(len(names[-1]), 4) else ""
 
 
 def _tile(digest: str, size: int, created_by: object) -> Tile:

@@ -153,12 +153,12 @@ MEGABYTE = 1_000_000
         *("0", "'@1", "\n", "bin/", "|1 A=1 /bin/sh -c "),
     ],
 )
-@pytest.mark.parametrize("start", ["", "|1 A=", "/bin/sh -o ", "powershell -Command $A = '", "# debian.sh '@1"])
+@pytest.mark.parametrize("start", ["", "|1 A=", "powershell -Command $A = '"])
 def test_a_megabyte_takes_no_more_than_linear_time(start: str, piece: str) -> None:
     line = start + piece * (MEGABYTE // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     keyword(normalised(line))
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("word", KEYWORDS)

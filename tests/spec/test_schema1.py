@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
 from regscope.spec.manifest import ManifestSchema1, parse_manifest
-from regscope.spec.schema1 import schema1_config
+from regscope.spec.schema1 import schema1_config, schema1_payload
 from tests.spec.documents import encoded, json_values, schema1
 
 NEWEST = {
@@ -139,3 +140,85 @@ def test_arbitrary_steps_raise_nothing_but_invalid_manifest(steps: list[dict[str
 def test_arbitrary_container_configs_raise_nothing_but_invalid_manifest(value: Any) -> None:
     for container in (value, {"Cmd": value}):
         assert isinstance(config_of({"container_config": container}).history[0].created_by, str)
+
+
+# --- what the signatures sign -----------------------------------------------------------------------------------------
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+TAIL = base64url(b"\n}")
+
+
+def protected(length: Any, tail: Any = TAIL) -> dict[str, Any]:
+    return {"protected": base64url(json.dumps({"formatLength": length, "formatTail": tail}).encode())}
+
+
+def signed(payload: bytes, *signatures: Any) -> bytes:
+    """`payload` as libtrust signs it: the signatures are put in before its closing brace."""
+    body = payload.removesuffix(b"\n}")
+    return body + b',\n   "signatures": ' + json.dumps(signatures or [protected(len(body))]).encode() + b"\n}"
+
+
+PAYLOAD = json.dumps(schema1(NEWEST, OLDEST, name="ünïcode"), indent=3, ensure_ascii=False).encode()
+
+
+def test_the_payload_is_the_document_as_it_was_before_it_was_signed() -> None:
+    length = len(PAYLOAD) - 2
+    assert schema1_payload(signed(PAYLOAD)) == PAYLOAD
+    assert schema1_payload(signed(PAYLOAD, protected(length), protected(length))) == PAYLOAD
+
+
+def test_an_unsigned_manifest_is_its_own_payload() -> None:
+    for raw in (PAYLOAD, encoded(schema1(OLDEST, signatures=[])), encoded(schema1(OLDEST, signatures=None))):
+        assert schema1_payload(raw) == raw
+
+
+def test_what_was_added_beside_the_signatures_is_not_in_the_payload() -> None:
+    assert schema1_payload(signed(PAYLOAD)[:-2] + b', "fsLayers": []\n}') == PAYLOAD
+
+
+@pytest.mark.parametrize(
+    ("signatures", "complaint"),
+    [
+        ([protected(5), protected(6)], "sign different things"),
+        ([protected(5), protected(5, base64url(b"}"))], "sign different things"),
+        ([protected(10**9)], "more than is there"),
+        ([protected(-1)], "more than is there"),
+        ([protected("many")], "cannot be read"),
+        ([protected(float("inf"))], "cannot be read"),
+        ([protected(float("nan"))], "cannot be read"),
+        ([protected(None)], "cannot be read"),
+        ([protected(5, 5)], "cannot be read"),
+        ([protected(5, "ü")], "cannot be read"),
+        ([{"protected": "e"}], "cannot be read"),
+        ([{"protected": base64url(b"[]")}], "cannot be read"),
+        ([{"protected": base64url(b"{}")}], "cannot be read"),
+        ([{"protected": None}], "cannot be read"),
+        ([{}], "cannot be read"),
+        (["text"], "cannot be read"),
+        ([None], "cannot be read"),
+    ],
+)
+def test_signatures_that_make_no_sense_are_refused(signatures: list[Any], complaint: str) -> None:
+    with pytest.raises(InvalidManifest, match=complaint):
+        schema1_payload(signed(PAYLOAD, *signatures))
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b"\xff", b"[" * 10_000])
+def test_what_is_no_json_object_has_no_payload(raw: bytes) -> None:
+    with pytest.raises(InvalidManifest):
+        schema1_payload(raw)
+
+
+@given(json_values, json_values, json_values)
+def test_arbitrary_signatures_raise_nothing_but_invalid_manifest(value: Any, length: Any, tail: Any) -> None:
+    for signatures in (value, [value], [{"protected": value}], [protected(length, tail)]):
+        raw = encoded(schema1(OLDEST, signatures=signatures))
+        try:
+            payload = schema1_payload(raw)
+        except InvalidManifest:
+            continue
+        assert isinstance(payload, bytes)

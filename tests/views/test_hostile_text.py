@@ -68,6 +68,7 @@ ELEMENTS = {
     "title",
     "tr",
     "ul",
+    "wbr",
 }
 ATTRIBUTES = {
     "aria-hidden",

@@ -1,0 +1,225 @@
+"""What holds for every question: the columns it promises, and that it only looks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regscope.analysis.growth import growth
+from regscope.analysis.history_cost import history_cost
+from regscope.analysis.lineage import lineage
+from regscope.analysis.names import image_names, tagged_manifests
+from regscope.analysis.sharing import sharing, tag_weights
+from regscope.analysis.sizes import image_sizes, layer_sizes
+from regscope.analysis.stale import stale
+from regscope.analysis.what_if import what_if
+from regscope.demo import build_demo
+from regscope.scanning.metadata import scan
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.tables import Snapshot
+from tests.analysis.drawn import NOW, Drawn, digest, registries
+from tests.analysis.made import Registry, empty
+
+LEVELS = ["registry", "repository", "tag", "image"]
+UTC_TIME = "datetime64[us, UTC]"
+Question = Callable[[Snapshot], pd.DataFrame]
+
+
+def in_two_days(snap: Snapshot) -> pd.DataFrame:
+    """How an empty registry grew into this one."""
+    before = dataclasses.replace(empty(), taken_at=snap.taken_at - timedelta(days=1))
+    return growth([snap, before])
+
+
+def names_as_table(snap: Snapshot) -> pd.DataFrame:
+    return image_names(snap).rename("name").rename_axis("digest").reset_index()
+
+
+def anything_old(snap: Snapshot) -> pd.DataFrame:
+    return stale(snap, older_than="0d")
+
+
+PROMISED: dict[Question, dict[str, str]] = {
+    layer_sizes: {
+        "blob_digest": "str",
+        "size": "Int64",
+        "images": "int64",
+        "repositories": "int64",
+        "saved": "Int64",
+        "created_by": "str",
+        "media_type": "str",
+    },
+    image_sizes: {
+        **dict.fromkeys(["repository", "tag", "digest", "platform"], "str"),
+        "size": "Int64",
+        "n_layers": "Int64",
+        "created": UTC_TIME,
+    },
+    sharing: {
+        "level": "category",
+        **dict.fromkeys(["repository", "tag", "digest"], "str"),
+        **dict.fromkeys(["total", "unique", "shared", "exclusive"], "int64"),
+        "dedup_ratio": "float64",
+    },
+    history_cost: {
+        "instruction": "str",
+        "keyword": "category",
+        **dict.fromkeys(["images", "layers", "stored", "referenced"], "int64"),
+    },
+    lineage: {
+        **dict.fromkeys(["digest", "name", "base_digest", "base_name"], "str"),
+        **dict.fromkeys(["shared_layers", "own_layers"], "int64"),
+        **dict.fromkeys(["shared_size", "own_size"], "Int64"),
+        "base_is_old": "bool",
+        "newer_base": "str",
+    },
+    stale: {
+        **dict.fromkeys(["repository", "tag", "digest"], "str"),
+        "created": UTC_TIME,
+        "age": "timedelta64[us]",
+        "unique": "Int64",
+        "exclusive": "Int64",
+    },
+    in_two_days: {
+        "taken_at": UTC_TIME,
+        "level": "category",
+        "repository": "str",
+        **dict.fromkeys(["tags", "manifests", "stored"], "int64"),
+        **dict.fromkeys(["added", "removed"], "Int64"),
+    },
+    tag_weights: {
+        **dict.fromkeys(["repository", "tag", "digest"], "str"),
+        **dict.fromkeys(["unique", "exclusive"], "Int64"),
+        "created": UTC_TIME,
+    },
+    tagged_manifests: {**dict.fromkeys(["repository", "tag", "digest"], "str"), "is_direct": "bool"},
+    names_as_table: {"digest": "str", "name": "str"},
+}
+each_question = pytest.mark.parametrize("ask", [*PROMISED, anything_old], ids=lambda ask: ask.__name__)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """The sample, scanned."""
+    return scan(OCILayoutStore(build_demo(tmp_path_factory.mktemp("demo") / "layout")), progress=False)
+
+
+def odd() -> Snapshot:
+    """What real registries hold as well: nested and broken indexes, unknown and foreign layers, schema 1, lost tags."""
+    made = Registry(windows=1000, unknown=None, blank=32)
+    made.foreign.add("windows")
+    amd = made.image("amd", ["windows", "blank", "blank=RUN a"], created=None)
+    arm = made.image("arm", ["blank=RUN b"], platform="linux/arm64/v8", created=NOW - timedelta(days=400))
+    old = made.image("schema 1", ["unknown"], "old:1", "a:old", kind="schema1", chained=0)
+    inner = made.index("inner", [amd, arm, arm, digest("not there")])
+    made.index("outer", [inner, amd], "a:1", "b:1.0", "b:1.1")
+    for repository in ("a", "b"):
+        for child in (inner, amd, arm):
+            made.place(repository, child)
+    made.image("rebuilt", ["blank=RUN c"], "b:0.9", "c:1", created=NOW - timedelta(days=3))
+    made.image("same again", ["blank=RUN d"], "c:2", created=NOW - timedelta(days=3))
+    made.image("on top", ["blank=RUN e", "more"], "d:1", "d:2", created=NOW - timedelta(days=2))
+    made.place("c", made.image("left over", ["blank", "own"], created=NOW - timedelta(days=1)), "untagged")
+    sbom = made.image("sbom", ["document"], kind="artifact")
+    made.place("old", sbom, "referrer")
+    made.rows["referrers"].append((old, sbom, "sbom", "subject"))
+    made.rows["tags"] += [("a", "lost", digest("lost"), None), ("lost", "1", digest("lost"), None)]
+    return made.snapshot()
+
+
+@pytest.mark.parametrize(("ask", "columns"), PROMISED.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_columns_and_dtypes_are_those_that_are_promised(ask: Question, columns: dict[str, str], demo: Snapshot) -> None:
+    for snap in (demo, odd(), empty()):
+        table = ask(snap)
+        assert list(table.columns) == list(columns)
+        wrong = {name: str(table[name].dtype) for name, dtype in columns.items() if str(table[name].dtype) != dtype}
+        assert not wrong
+        assert table.index.equals(pd.RangeIndex(len(table)))
+
+
+@each_question
+def test_an_empty_snapshot_gives_equal_dtypes(ask: Question, demo: Snapshot) -> None:
+    full, nothing = ask(demo), ask(empty())
+    assert len(full)
+    assert nothing.dtypes.to_dict() == full.dtypes.to_dict() == ask(odd()).dtypes.to_dict()
+
+
+def test_what_if_on_the_columns_that_it_promises(demo: Snapshot) -> None:
+    answer = what_if(demo, delete=["base/*", "team/api:2.0"])
+    assert {name: str(dtype) for name, dtype in answer.blobs.dtypes.items()} == {
+        "digest": "str",
+        "kind": "category",
+        "size": "int64",
+    }
+    assert list(answer.gone.columns) == ["repository", "digest", "kind", "tags"]
+    assert list(answer.kept.columns) == ["repository", "tag", "digest", "reason"]
+
+
+@each_question
+def test_no_table_of_the_snapshot_is_changed(ask: Question, demo: Snapshot) -> None:
+    for snap in (demo, odd(), empty()):
+        before = {name: table.copy(deep=True) for name, table in snap.tables.items()}
+        answer = ask(snap)
+        for column in answer.columns:  # nor is it changed through the answer
+            answer[column] = answer[column].iloc[:0].reindex(answer.index)
+        for name, table in snap.tables.items():
+            pd.testing.assert_frame_equal(table, before[name])
+
+
+def shuffled(snap: Snapshot, seed: int) -> Snapshot:
+    """The same rows in another order."""
+    tables = {name: table.sample(frac=1, random_state=seed, ignore_index=True) for name, table in snap.tables.items()}
+    return dataclasses.replace(snap, **tables)
+
+
+@each_question
+@pytest.mark.parametrize("seed", range(4))
+def test_the_order_of_the_rows_does_not_matter(ask: Question, seed: int, demo: Snapshot) -> None:
+    for snap in (demo, odd()):
+        pd.testing.assert_frame_equal(ask(shuffled(snap, seed)), ask(snap))
+
+
+@settings(max_examples=5, deadline=None)
+@given(registries(), st.integers(0, 1000))
+def test_the_order_of_the_rows_of_a_drawn_registry_does_not_matter(drawn: Drawn, seed: int) -> None:
+    snap = drawn.snapshot()
+    for ask in PROMISED:
+        pd.testing.assert_frame_equal(ask(shuffled(snap, seed)), ask(snap))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_answer_of_what_if_does_not_depend_on_the_order_of_the_rows(seed: int, demo: Snapshot) -> None:
+    for snap, delete in ((demo, ["base/*", "team/api:*", "team/cli"]), (odd(), ["b:1.0", "a", digest("arm")])):
+        one, other = what_if(snap, delete=delete), what_if(shuffled(snap, seed), delete=delete)
+        assert one.freed_bytes == other.freed_bytes
+        pd.testing.assert_frame_equal(one.blobs, other.blobs, check_categorical=False)
+        pd.testing.assert_frame_equal(one.gone, other.gone, check_categorical=False)
+        pd.testing.assert_frame_equal(one.kept, other.kept)
+
+
+@pytest.fixture(scope="module")
+def loaded(demo: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Snapshot, Snapshot]]:
+    """Snapshots, each with itself after saving and loading."""
+    folder: Path = tmp_path_factory.mktemp("saved")
+    snaps = {"demo": demo, "odd": odd(), "empty": empty()}
+    return [(snap, Snapshot.load(snap.save(folder / name))) for name, snap in snaps.items()]
+
+
+@each_question
+def test_a_saved_snapshot_gives_the_same(ask: Question, loaded: list[tuple[Snapshot, Snapshot]]) -> None:
+    for snap, again in loaded:
+        pd.testing.assert_frame_equal(ask(again), ask(snap))
+
+
+@each_question
+def test_rows_with_another_index_give_the_same(ask: Question) -> None:
+    snap = odd()
+    tables = {name: table.set_axis(range(7, 7 + len(table))) for name, table in snap.tables.items()}
+    pd.testing.assert_frame_equal(ask(dataclasses.replace(snap, **tables)), ask(snap))

@@ -1,0 +1,201 @@
+"""Manifests are read whole, bounded and verified."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import tracemalloc
+
+import pytest
+
+from regscope.errors import (
+    ConnectionFailed,
+    DigestMismatch,
+    InvalidReference,
+    RegscopeError,
+    ResourceNotFound,
+    TooLarge,
+    UnSupportMediaType,
+)
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef
+from regscope.registry.responses import METADATA_LIMIT
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import ManifestSchema2, OCIIndex, OCIManifestSchema1
+from regscope.spec.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from regscope.spec.platform import Platform
+from tests.servers import faults
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
+
+Images = dict[str, Descriptor]
+
+
+@pytest.mark.parametrize("name", ["base:1", "team/api:1.0", "legacy:1"])
+def test_a_manifest_is_the_bytes_that_were_pushed(client: DockerRegistryV2Client, images: Images, name: str) -> None:
+    repository, tag = name.split(":")
+    by_tag = ManifestRef(repository, tag, client).fetch()
+    by_digest = ManifestRef(repository, images[name].digest, client).fetch()
+    assert by_tag == by_digest
+    assert (by_tag.digest, by_tag.media_type, len(by_tag.raw)) == (
+        images[name].digest,
+        images[name].mediaType,
+        images[name].size,
+    )
+    assert Digest.of(by_tag.raw) == by_tag.digest
+
+
+def test_an_index_is_not_resolved_by_the_registry(client: DockerRegistryV2Client) -> None:
+    assert isinstance(ManifestRef("team/api", "1.0", client).fetch().parse(), OCIIndex)
+
+
+def test_an_image_for_a_platform_is_found_through_its_index(client: DockerRegistryV2Client) -> None:
+    ref = ManifestRef("team/api", "1.0", client)
+    arm = ref.get(platform=Platform.parse("linux/arm64"))
+    amd = ref.get()
+    assert isinstance(arm, OCIManifestSchema1)
+    assert isinstance(amd, OCIManifestSchema1)
+    assert arm.digest != amd.digest
+    assert ref.get(platform=Platform.parse("linux/arm64/v8")).digest == arm.digest
+    with pytest.raises(ResourceNotFound, match="no image for windows/amd64") as caught:
+        ref.get(platform=Platform.parse("windows/amd64"))
+    assert "linux/arm64/v8" in caught.value.next_step
+
+
+def test_a_kind_of_manifest_can_be_wanted(client: DockerRegistryV2Client) -> None:
+    assert isinstance(ManifestRef("legacy", "1", client).get(DOCKER_MANIFEST), ManifestSchema2)
+    assert isinstance(ManifestRef("team/api", "1.0", client).get(OCI_INDEX), OCIIndex)
+    with pytest.raises(RegscopeError):
+        ManifestRef("base", "1", client).get(OCI_INDEX)
+    with pytest.raises(UnSupportMediaType):
+        ManifestRef("base", "1", client).get("text/html")
+
+
+def test_metadata_costs_one_head(proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images) -> None:
+    found = ManifestRef("base", "1", proxied).get_metadata()
+    assert found == Descriptor(mediaType=OCI_MANIFEST, digest=images["base:1"].digest, size=images["base:1"].size)
+    assert [request.method for request in proxy.requests] == ["HEAD"]
+    assert ManifestRef("base", "nothing", proxied).get_metadata() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Docker-Content-Digest", None), ("Docker-Content-Digest", ""), ("Content-Length", None)],
+)
+def test_metadata_that_a_head_leaves_out_are_read_from_the_manifest(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images, name: str, value: str | None
+) -> None:
+    proxy.rule(faults.replace_header("/manifests/", name, value))
+    found = ManifestRef("base", "1", proxied).get_metadata()
+    assert found is not None
+    assert (found.digest, found.size) == (images["base:1"].digest, images["base:1"].size)
+    assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
+    assert ManifestRef("base", "1", proxied).fetch().digest == images["base:1"].digest
+
+
+def test_a_wrong_digest_is_noticed(proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", "sha256:" + "0" * 64))
+    with pytest.raises(DigestMismatch) as caught:
+        ManifestRef("base", "1", proxied).fetch()
+    assert caught.value.next_step
+    assert ManifestRef("base", images["base:1"].digest, proxied).fetch()  # what was asked for is what counts
+
+
+@pytest.mark.parametrize("stated", ["nonsense", "md5:0", "sha256:xyz"])
+def test_a_digest_that_is_none_is_said(proxy: FaultProxy, proxied: DockerRegistryV2Client, stated: str) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", stated))
+    for read in (ManifestRef("base", "1", proxied).fetch, ManifestRef("base", "1", proxied).get_metadata):
+        with pytest.raises(DigestMismatch, match="Docker-Content-Digest"):
+            read()
+
+
+def test_another_manifest_than_asked_for_is_refused(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    proxy.rule(faults.replace_body(images["base:1"].digest, b"{}"))
+    with pytest.raises(DigestMismatch):
+        ManifestRef("base", images["base:1"].digest, proxied).fetch()
+
+
+def test_a_corrupt_manifest_is_noticed(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.corrupt_body("/manifests/"))
+    with pytest.raises(DigestMismatch):
+        ManifestRef("base", "1", proxied).fetch()
+
+
+def test_a_manifest_that_was_cut_is_asked_for_again(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.cut_body("/manifests/", 10, times=2))
+    assert ManifestRef("base", "1", proxied).fetch()
+    assert len(proxy.requests) == 3
+
+
+def test_a_manifest_that_is_always_cut_is_given_up(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.cut_body("/manifests/", 10, times=None))
+    with pytest.raises(ConnectionFailed) as caught:
+        ManifestRef("base", "1", proxied).fetch()
+    assert len(proxy.requests) == 3
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("announced", ["whole", "nothing", "short", "nonsense"])
+def test_a_huge_manifest_is_not_read(proxy: FaultProxy, proxied: DockerRegistryV2Client, announced: str) -> None:
+    huge = ProxyResponse(200, body=b"{" + b" " * 100_000_000)
+    huge.chunked = announced == "nothing"
+    huge.content_length = {"short": 100, "nonsense": 10**30}.get(announced)
+    proxy.rule(lambda request, forward: huge)
+    start = time.monotonic()
+    tracemalloc.start()
+    try:
+        with pytest.raises(RegscopeError) as caught:
+            ManifestRef("base", "1", proxied).fetch().parse()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(caught.value, TooLarge) or announced == "short"  # 100 bytes of blanks are no manifest
+    assert caught.value.next_step or announced == "short"
+    assert time.monotonic() - start < 5
+    assert peak < 5 * METADATA_LIMIT
+    assert proxy.requests[0].sent < 60_000_000
+
+
+def test_a_manifest_that_unpacks_to_a_huge_one_is_not_read(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    packed = gzip.compress(b" " * 60_000_000)
+    proxy.rule(lambda request, forward: ProxyResponse(200, [("Content-Encoding", "gzip")], packed))
+    with pytest.raises(TooLarge):
+        ManifestRef("base", "1", proxied).fetch()
+
+
+def test_a_manifest_of_four_mebibytes_is_read(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    """The distribution specification asks for as much."""
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": {"filler": "x" * 2**22}}
+    raw = json.dumps(document).encode()
+    proxy.rule(lambda request, forward: ProxyResponse(200, [("Content-Type", OCI_INDEX)], raw))
+    assert ManifestRef("base", "1", proxied).fetch().raw == raw
+
+
+def test_parameters_of_a_media_type_are_no_matter(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Content-Type", f"{OCI_MANIFEST}; charset=utf-8"))
+    assert isinstance(ManifestRef("base", "1", proxied).get(), OCIManifestSchema1)
+
+
+def test_every_kind_of_manifest_is_offered_at_once(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    accepted: list[str] = []
+
+    def look(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        accepted.append(request.headers["Accept"])
+        return None
+
+    proxy.rule(look)
+    ManifestRef("base", "1", proxied).fetch()
+    for kind in (OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST, "manifest.list.v2+json", "manifest.v1+prettyjws"):
+        assert kind in accepted[0]
+
+
+@pytest.mark.parametrize(("repository", "reference"), [("../x", "1"), ("Base", "1"), ("base", "a b"), ("base", "../1")])
+def test_a_reference_that_is_none_is_not_asked_for(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, repository: str, reference: str
+) -> None:
+    with pytest.raises(InvalidReference):
+        ManifestRef(repository, reference, proxied).fetch()
+    assert proxy.requests == []
