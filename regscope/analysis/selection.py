@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools
 from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
 
+Selection: TypeAlias = str | Sequence[str] | pd.DataFrame
+"""Names, or a table with the columns `repository` and `tag` or `digest`, such as `stale` gives."""
 
-def select(held: Holdings, wanted: Sequence[str]) -> tuple[Bools, Bools]:
+_GLOB = re.compile(r"[*?\[]")
+
+
+def select(held: Holdings, wanted: Selection) -> tuple[Bools, Bools]:
     """The tags and the placements that `wanted` names, as masks.
 
-    Each is `repository`, `repository:tag`, `repository@digest` or a bare digest; names and tags may be globs. A
-    digest stands for its manifest and for all tags on it, a repository for all that is in it.
+    A name is `repository`, `repository:tag`, `repository@digest` or a bare digest; names and tags may be globs. A
+    digest stands for its manifest and for all tags on it, a repository for all that is in it. In a table each row
+    stands for its tag, or, where that is absent, for its manifest.
 
     Raises:
-        InvalidInput: one of them names nothing.
+        InvalidInput: a name, or a row, that names nothing.
     """
+    if isinstance(wanted, pd.DataFrame):
+        return _select_rows(held, wanted)
     tags = np.zeros(len(held.snap.tags), dtype=np.bool_)
     nodes = np.zeros(held.n_nodes, dtype=np.bool_)
-    for text in wanted:
+    for text in [wanted] if isinstance(wanted, str) else wanted:
         tag_mask, node_mask = _select_one(held, text)
         if not (tag_mask.any() or node_mask.any()):
             raise InvalidInput(
@@ -38,13 +49,45 @@ def select(held: Holdings, wanted: Sequence[str]) -> tuple[Bools, Bools]:
 
 def _select_one(held: Holdings, text: str) -> tuple[Bools, Bools]:
     repository, tag, digest = split_image(f"*@{text}" if text.startswith(("sha256:", "sha512:")) else text)
-    repositories = np.array([fnmatchcase(name, repository) for name in held.repositories], dtype=np.bool_)
+    repositories = _matching(held.repositories, repository)
     nodes = repositories[held.node_repository]
     in_repository = np.append(repositories, False)[held.tag_repository]
     if tag is not None:
-        named = np.array([fnmatchcase(name, tag) for name in held.snap.tags["tag"]], dtype=np.bool_)
-        return in_repository & named, np.zeros(held.n_nodes, dtype=np.bool_)
+        return in_repository & _matching(held.snap.tags["tag"], tag), np.zeros(held.n_nodes, dtype=np.bool_)
     if digest is not None:
         nodes &= (held.snap.placements["digest"] == digest).to_numpy()
         return in_repository & (held.snap.tags["digest"] == digest).to_numpy(), nodes
     return in_repository, nodes
+
+
+def _matching(names: pd.Series[str] | pd.Index[str], pattern: str) -> Bools:
+    if not _GLOB.search(pattern):
+        return np.asarray(names == pattern, dtype=np.bool_)
+    return np.array([fnmatchcase(name, pattern) for name in names], dtype=np.bool_)
+
+
+def _select_rows(held: Holdings, wanted: pd.DataFrame) -> tuple[Bools, Bools]:
+    if "repository" not in wanted or not {"tag", "digest"} & set(wanted):
+        raise InvalidInput(
+            f"a table with the columns {', '.join(map(str, wanted))} does not say what is meant",
+            next_step="Give it the column repository, and tag or digest.",
+        )
+    by_tag = wanted["tag"].notna() if "tag" in wanted else pd.Series(False, index=wanted.index)
+    tags = _among(held.snap.tags, wanted[by_tag], "tag")
+    nodes = _among(held.snap.placements, wanted[~by_tag], "digest")
+    on_nodes = np.append(nodes, False)[held.tag_node]
+    return tags | on_nodes, nodes
+
+
+def _among(table: pd.DataFrame, wanted: pd.DataFrame, what: str) -> Bools:
+    """Which rows of `table` are among those of `wanted`, by repository and `what`; all of these must be there."""
+    if wanted.empty:
+        return np.zeros(len(table), dtype=np.bool_)
+    pairs = pd.MultiIndex.from_frame(wanted[["repository", what]].astype("str"))
+    known = pd.MultiIndex.from_frame(table[["repository", what]].astype("str"))
+    missing = pairs[~pairs.isin(known)]
+    if len(missing):
+        raise InvalidInput(
+            f"{missing[0][0]!r} has no {what} {missing[0][1]!r}", next_step="The table must be of the same snapshot."
+        )
+    return known.isin(pairs)

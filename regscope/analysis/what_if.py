@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from regscope import text
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, Relation
-from regscope.analysis.selection import select
+from regscope.analysis.selection import Selection, select
 from regscope.tables import Snapshot
 
 
@@ -61,7 +60,7 @@ class WhatIf:
         return text.card("If deleted", self.facts(), self.notes(), columns, rows if columns else ())
 
 
-def what_if(snap: Snapshot, *, delete: str | Sequence[str]) -> WhatIf:
+def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     """What deleting all of `delete` at once would free.
 
     The answer is for the whole set: two tags on one image free nothing one by one, and everything together. An index
@@ -70,13 +69,14 @@ def what_if(snap: Snapshot, *, delete: str | Sequence[str]) -> WhatIf:
 
     Args:
         snap: of the whole registry; blobs are shared across repositories.
-        delete: `repository`, `repository:tag`, `repository@digest` or digests; names and tags may be globs.
+        delete: `repository`, `repository:tag`, `repository@digest` or digests, where names and tags may be globs; or
+            a table that says so by its columns `repository`, `tag` and `digest`, such as `stale` gives.
 
     Raises:
         InvalidInput: one of them names nothing.
     """
     held = Holdings(snap)
-    tags, nodes = select(held, [delete] if isinstance(delete, str) else delete)
+    tags, nodes = select(held, delete)
     roots = held.tag_node[held.tag_is_root & ~tags]
     standing = np.flatnonzero(held.is_untagged & ~nodes)
     stays = held.onward.reached(np.concatenate([roots, standing]))

@@ -175,7 +175,7 @@ class DigestCache:
         self._open()
 
     def __repr__(self) -> str:
-        return f"DigestCache({str(self.folder)!r}, {len(self):,} entries, {text.size(self.size)})"
+        return f"DigestCache({str(self.folder)!r}, {text.count(len(self), 'entry', 'entries')}, {text.size(self.size)})"
 
     def _get(self, key: str) -> bytes | None:
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from regscope import text
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.what_if import what_if
 from regscope.tables import Snapshot
 from regscope.views.table import exact_bytes
 
@@ -33,7 +32,7 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
     """
     registry = sharing.iloc[0]
     stored, apart = int(registry["unique"]), int(registry["total"])
-    freed = held_by_alone(snap, stale)
+    freed = what_if(snap, delete=stale).freed_bytes
     facts = snap.facts()
     return [
         Figure(
@@ -52,25 +51,9 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
         ),
         Figure("Repositories", facts["repositories"], "with a manifest that could be read"),
         Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
-        Figure("Images", facts["images"], f"and {facts['indexes']} indexes, {facts['artifacts']} artifacts"),
+        Figure("Images", facts["images"], f"indexes: {facts['indexes']}, artifacts: {facts['artifacts']}"),
         Figure("Problems", f"{len(snap.problems):,}", "things that could not be read"),
     ]
-
-
-def held_by_alone(snap: Snapshot, tags: pd.DataFrame) -> int:
-    """The bytes of blobs that nothing but `tags` (`repository`, `tag`) holds: what deleting all of them frees.
-
-    The same as `regscope.what_if`, which takes names and globs, for tags of any spelling.
-    """
-    held = Holdings(snap)
-    named = pd.MultiIndex.from_frame(tags[["repository", "tag"]].astype("str"))
-    going = pd.MultiIndex.from_frame(snap.tags[["repository", "tag"]].astype("str")).isin(named)
-    roots = held.tag_node[held.tag_is_root & ~going]
-    stays = held.onward.reached(np.concatenate([roots, np.flatnonzero(held.is_untagged)]))
-    gone = held.onward.reached(held.tag_node[going & (held.tag_node >= 0)]) & ~stays
-    _, leaving = held.contents.of(np.unique(held.node_manifest[gone]))
-    _, needed = held.contents.of(np.unique(held.node_manifest[~gone]))
-    return int(held.blob_size[np.setdiff1d(leaving, needed)].sum())
 
 
 def _freed_by(tags: int, older_than: str, *, exact: bool) -> str:

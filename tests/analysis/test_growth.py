@@ -25,7 +25,7 @@ def blobs_by_owner(drawn: Drawn) -> dict[str | None, dict[str, int]]:
     return found
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(registries(), registries())
 def test_added_and_removed_are_what_plain_sets_say(before: Drawn, after: Drawn) -> None:
     after.sizes = after.sizes | before.sizes  # a digest has one size

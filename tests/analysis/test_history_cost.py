@@ -9,7 +9,7 @@ from tests.analysis.drawn import Drawn, registries
 from tests.analysis.made import Registry, empty
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(registries())
 def test_stored_counts_layers_once_and_referenced_once_for_each_image(drawn: Drawn) -> None:
     # Two lines in all: the layers with an even number come from one, the others from another.

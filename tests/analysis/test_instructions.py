@@ -153,7 +153,7 @@ MEGABYTE = 1_000_000
         *("0", "'@1", "\n", "bin/", "|1 A=1 /bin/sh -c "),
     ],
 )
-@pytest.mark.parametrize("start", ["", "|1 A=", "powershell -Command $A = '"])
+@pytest.mark.parametrize("start", ["", "|1 A="])
 def test_a_megabyte_takes_no_more_than_linear_time(start: str, piece: str) -> None:
     line = start + piece * (MEGABYTE // len(piece))
     began = time.process_time()

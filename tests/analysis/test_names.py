@@ -9,7 +9,7 @@ from tests.analysis.drawn import Drawn, digest, registries
 from tests.analysis.made import Registry
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(registries())
 def test_a_tag_leads_to_its_manifest_and_through_indexes_to_their_children(drawn: Drawn) -> None:
     expected = set()

@@ -42,10 +42,6 @@ def names_as_table(snap: Snapshot) -> pd.DataFrame:
     return image_names(snap).rename("name").rename_axis("digest").reset_index()
 
 
-def anything_old(snap: Snapshot) -> pd.DataFrame:
-    return stale(snap, older_than="0d")
-
-
 PROMISED: dict[Question, dict[str, str]] = {
     layer_sizes: {
         "blob_digest": "str",
@@ -102,7 +98,7 @@ PROMISED: dict[Question, dict[str, str]] = {
     tagged_manifests: {**dict.fromkeys(["repository", "tag", "digest"], "str"), "is_direct": "bool"},
     names_as_table: {"digest": "str", "name": "str"},
 }
-each_question = pytest.mark.parametrize("ask", [*PROMISED, anything_old], ids=lambda ask: ask.__name__)
+each_question = pytest.mark.parametrize("ask", list(PROMISED), ids=lambda ask: ask.__name__)
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +176,7 @@ def shuffled(snap: Snapshot, seed: int) -> Snapshot:
 
 
 @each_question
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_the_rows_does_not_matter(ask: Question, seed: int, demo: Snapshot) -> None:
     for snap in (demo, odd()):
         pd.testing.assert_frame_equal(ask(shuffled(snap, seed)), ask(snap))
@@ -194,7 +190,7 @@ def test_the_order_of_the_rows_of_a_drawn_registry_does_not_matter(drawn: Drawn,
         pd.testing.assert_frame_equal(ask(shuffled(snap, seed)), ask(snap))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_answer_of_what_if_does_not_depend_on_the_order_of_the_rows(seed: int, demo: Snapshot) -> None:
     for snap, delete in ((demo, ["base/*", "team/api:*", "team/cli"]), (odd(), ["b:1.0", "a", digest("arm")])):
         one, other = what_if(snap, delete=delete), what_if(shuffled(snap, seed), delete=delete)

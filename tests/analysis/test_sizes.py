@@ -10,7 +10,7 @@ from tests.analysis.drawn import NOW, Drawn, digest, registries
 from tests.analysis.made import Registry
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(registries())
 def test_layers_count_the_images_and_repositories_that_plain_sets_count(drawn: Drawn) -> None:
     placed = drawn.placed()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regscope.analysis.sharing import sharing
 from regscope.analysis.what_if import what_if
 from regscope.errors import InvalidInput
 from tests.analysis.drawn import Drawn, digest, registries
@@ -118,3 +120,23 @@ def test_a_blob_that_lives_elsewhere_frees_nothing() -> None:
     before = what_if(snap, delete="other").freed_bytes
     snap.blobs["foreign"] = snap.blobs["digest"] == digest("other")
     assert what_if(snap, delete="other").freed_bytes == before - 5
+
+
+def test_a_table_says_what_is_meant_by_its_columns() -> None:
+    snap = example().snapshot()
+    by_name = what_if(snap, delete=["app:1", "app:same"])
+    assert what_if(snap, delete=pd.DataFrame({"repository": ["app", "app"], "tag": ["1", "same"]})).freed_bytes == (
+        by_name.freed_bytes
+    )
+    by_digest = pd.DataFrame({"repository": ["app"], "digest": [digest("manifest index")]})
+    assert what_if(snap, delete=by_digest).freed_bytes == by_name.freed_bytes
+    assert what_if(snap, delete=sharing(snap).query("level == 'tag'")).freed_bytes == snap.blobs["size"].sum()
+    assert what_if(snap, delete=by_digest.head(0)).freed_bytes == 0
+
+
+def test_a_table_that_does_not_fit_is_an_error() -> None:
+    snap = example().snapshot()
+    with pytest.raises(InvalidInput, match="no tag 'nope'"):
+        what_if(snap, delete=pd.DataFrame({"repository": ["app"], "tag": ["nope"]}))
+    with pytest.raises(InvalidInput, match="does not say what is meant"):
+        what_if(snap, delete=pd.DataFrame({"tag": ["1"]}))

@@ -8,8 +8,6 @@ import pytest
 
 from tests.images import skopeo
 
-SINGLE = ("app:1.0", "app:1.1", "base:1", "team/worker:2.0")
-
 
 @pytest.fixture(scope="session")
 def archive(layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,9 +17,10 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
-from tests.images import put_manifest
+from tests.images import push, put_manifest
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy
+from tests.servers.registry import Registry
 
 Images = dict[str, Descriptor]
 LIMIT = 2**22
@@ -69,20 +70,17 @@ def test_another_process_finds_what_was_read(store: CachedStore, proxy: FaultPro
     assert again.location == proxy.url
 
 
-def test_a_tag_that_moved_is_noticed(
-    store: CachedStore, proxy: FaultProxy, registry: object, images: Images, layout: Path
-) -> None:
-    contents = [
-        (layout / "blobs" / images[f"app:{tag}"].digest.replace(":", "/")).read_bytes() for tag in ("1.0", "1.1")
-    ]
-    with requests.Session() as web:
+def test_a_tag_that_moved_is_noticed(tmp_path: Path, layout: Path, images: Images) -> None:
+    files = [layout / "blobs" / images[f"app:{tag}"].digest.replace(":", "/") for tag in ("1.0", "1.1", "1.0")]
+    asked = (["GET"], ["HEAD", "GET"], ["HEAD"])
+    with Registry(tmp_path / "r") as registry, FaultProxy(registry.url) as proxy, requests.Session() as web:
         web.trust_env = False
-        for content, expected in zip((*contents, contents[0]), (["GET"], ["HEAD", "GET"], ["HEAD"]), strict=True):
-            put_manifest(web, store.location, "app", "moving", content, OCI_MANIFEST)
-            methods(proxy)
-            assert store.manifest("app", "moving").raw == content
+        push(layout, registry, only="app:1.")
+        store = CachedStore(RegistryStore(DockerRegistryV2Client(proxy.url)), DigestCache())
+        for file, expected in zip(files, asked, strict=True):
+            put_manifest(web, registry.url, "app", "moving", file.read_bytes(), OCI_MANIFEST)
+            assert store.manifest("app", "moving").raw == file.read_bytes()
             assert methods(proxy) == expected
-        web.delete(f"{store.location}/v2/app/manifests/moving")
 
 
 def test_a_tag_that_is_gone_is_gone(store: CachedStore, proxy: FaultProxy) -> None:
