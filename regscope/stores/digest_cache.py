@@ -23,6 +23,7 @@ from regscope.spec.digest import Digest
 DEFAULT_LIMIT = 2 * 2**30
 _PRUNE_TO = 0.9
 _WRITES_BETWEEN_CHECKS = 64
+_READ_ATTEMPTS = 5
 _DATABASE = "cache.db"
 _FOREIGN_KEY = "\0"
 _LOCK_TIMEOUT = 60  # seconds: with the default, writes are lost silently when threads contend
@@ -178,8 +179,12 @@ class DigestCache:
         return f"DigestCache({str(self.folder)!r}, {text.count(len(self), 'entry', 'entries')}, {text.size(self.size)})"
 
     def _get(self, key: str) -> bytes | None:
+        found: bytes | None = None
         try:
-            found: bytes | None = self._cache.get(key)
+            for _ in range(_READ_ATTEMPTS):
+                found = self._cache.get(key)
+                if found is not None or key not in self._cache:
+                    break  # else another writer put the same content into a new file meanwhile, or the file is gone
         except _Foreign:
             self._cache.delete(key)
             return None

@@ -176,13 +176,12 @@ def shuffled(snap: Snapshot, seed: int) -> Snapshot:
 
 
 @each_question
-@pytest.mark.parametrize("seed", range(2))
-def test_the_order_of_the_rows_does_not_matter(ask: Question, seed: int, demo: Snapshot) -> None:
-    for snap in (demo, odd()):
+def test_the_order_of_the_rows_does_not_matter(ask: Question, demo: Snapshot) -> None:
+    for snap, seed in ((demo, 0), (odd(), 0), (odd(), 1)):
         pd.testing.assert_frame_equal(ask(shuffled(snap, seed)), ask(snap))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(registries(), st.integers(0, 1000))
 def test_the_order_of_the_rows_of_a_drawn_registry_does_not_matter(drawn: Drawn, seed: int) -> None:
     snap = drawn.snapshot()

@@ -91,7 +91,7 @@ def test_a_huge_header_is_refused_at_once_and_not_repeated(size: int) -> None:
     start = time.monotonic()
     with pytest.raises(AuthFailed) as caught:
         parse_challenges("Bearer " + "a=b," * (size // 4))
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 0.5
     assert len(str(caught.value)) < 500
 
 
