@@ -123,7 +123,7 @@ class _Demo:
             self._tag("team/nightly", image, tag)
 
     def _two_platforms(self) -> None:
-        shared = self._layer("COPY dir:{} in /srv", _packages("typer"))
+        shared = self._layer("COPY dir:{} in /srv", _packages("click"))
         children = []
         for platform in (
             Platform(os="linux", architecture="amd64"),

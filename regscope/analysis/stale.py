@@ -12,13 +12,15 @@ from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
+_FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what reproducible builders write for none
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFrame:
     """Tags whose image was built longer ago than `older_than`, counted from when the snapshot was taken.
 
-    An index is as old as its newest image. An unknown age is never old.
+    An index is as old as its newest image. An unknown age is never old, and a time before there were container images,
+    such as the 1970 and 1980 of reproducible builds, tells no age.
 
     Args:
         snap: the snapshot.
@@ -34,7 +36,8 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
     limit = _duration(older_than)
     table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
-    table = table.loc[table["age"] > limit, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
+    is_old = (table["age"] > limit) & (table["created"] >= _FIRST_IMAGES)
+    table = table.loc[is_old, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
     return table.sort_values(["created", "repository", "tag"], ignore_index=True)
 
 

@@ -80,6 +80,13 @@ def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:
     return (types[0] if types else None), _HOW_REFERRED[min(found)[0]]
 
 
+def _surer(known: tuple[Any, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of two descriptions of one blob the one that knows its size, and that it is stored here; else the first."""
+    _, _, size, _, foreign = known
+    _, _, other_size, _, other_foreign = row
+    return row if (size is None, foreign) > (other_size is None, other_foreign) else known
+
+
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else None if value is None else list(value)
 
@@ -206,7 +213,7 @@ class _Collected:
             for table, rows in self._manifests[digest].items():
                 if table == "blobs":
                     for row in rows:
-                        blobs.setdefault(row[0], row)
+                        blobs[row[0]] = _surer(blobs.get(row[0], row), row)
                 elif table != "referrers":
                     tables[table] += rows
         return {

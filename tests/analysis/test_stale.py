@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -41,6 +41,13 @@ def test_the_oldest_comes_first_with_its_age_and_its_weight() -> None:
 
 def test_an_unknown_age_is_never_old() -> None:
     assert stale(aged(unknown=None).snapshot(), older_than="0d").empty
+
+
+@pytest.mark.parametrize("year", [1970, 1980, 2001])
+def test_a_time_before_there_were_images_tells_no_age(year: int) -> None:
+    made = Registry()
+    made.image("reproducible", ["layer"], "r:1", created=datetime(year, 1, 1, tzinfo=UTC))
+    assert stale(made.snapshot()).empty
 
 
 def test_the_age_is_counted_from_when_the_snapshot_was_taken() -> None:

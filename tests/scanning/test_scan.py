@@ -20,7 +20,9 @@ import pytest
 from regscope.errors import ContentMissing, InvalidPlatform, RegscopeError, ResourceNotFound, Unsupported
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
 from regscope.stores.digest_cache import DigestCache
+from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import TABLES, Snapshot
 from tests.images import TAGS
@@ -268,3 +270,23 @@ def test_schema_1_images_are_read_with_their_sizes(layout: Path, tmp_path: Path)
     assert snap.layers["size"].tolist() == [on_disk[digest] for digest in snap.layers["blob_digest"]]
     assert "COPY app /srv # buildkit" in snap.history["created_by"].tolist()
     assert snap.history["step"].tolist() == list(range(len(snap.history)))
+
+
+@pytest.mark.parametrize("foreign_first", [True, False])
+def test_a_layer_that_one_image_has_from_elsewhere_and_another_here_is_here(
+    tmp_path: Path, foreign_first: bool
+) -> None:
+    with LayoutWriter(tmp_path / "layout") as writer:
+        layer = writer.layer(tar_of({"file": b"content"}), "COPY file /")
+        elsewhere = layer._replace(
+            descriptor=layer.descriptor.model_copy(
+                update={"mediaType": DOCKER_FOREIGN_LAYER, "urls": ("https://example.com/layer",)}
+            )
+        )
+        order = [elsewhere, layer] if foreign_first else [layer, elsewhere]
+        for number, one in enumerate(order):
+            writer.tag(f"r:{number}", writer.image([one], created=f"2024-01-0{number + 1}T00:00:00Z"))
+    snap = scan(open_store(f"oci:{tmp_path / 'layout'}"))
+    [blob] = snap.blobs[snap.blobs["digest"] == layer.descriptor.digest].to_dict("records")
+    assert not blob["foreign"]
+    assert blob["size"] == layer.descriptor.size
