@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import too_large
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
+
+_logger = logging.getLogger(__name__)
 
 
 class CachedStore:
@@ -55,13 +60,14 @@ class CachedStore:
         if ":" in reference:
             digest: str | None = reference
         else:
-            digest = self.resolve(repository, reference) if self.cache.hint(tag) else None
-        if digest is not None and (raw := self.cache.get(digest)) is not None:
+            digest = self.resolve(repository, reference) if self._was_seen(tag) else None
+        if digest is not None and (raw := self._recall(digest)) is not None:
             return RawManifest(raw, Digest(digest))
         found = self.store.manifest(repository, digest or reference)
-        self.cache.put(found.digest, found.raw)
-        if ":" not in reference:
-            self.cache.note(tag, found.digest)
+        with _or_without_it():
+            self.cache.put(found.digest, found.raw)
+            if ":" not in reference:
+                self.cache.note(tag, found.digest)
         return found
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
@@ -70,10 +76,11 @@ class CachedStore:
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """From the cache where it can be."""
-        content = self.cache.get(digest)
+        content = self._recall(digest)
         if content is None:
             content = self.store.read_blob(repository, digest, limit)
-            self.cache.put(digest, content)
+            with _or_without_it():
+                self.cache.put(digest, content)
         elif len(content) > limit:
             raise too_large(f"the blob {digest}", len(content), limit)
         return content
@@ -86,9 +93,28 @@ class CachedStore:
         """Asked of the store: they come and go."""
         return self.store.referrers(repository, digest)
 
+    def _recall(self, digest: str) -> bytes | None:
+        with _or_without_it():
+            return self.cache.get(digest)
+        return None
+
+    def _was_seen(self, tag: str) -> bool:
+        with _or_without_it():
+            return self.cache.hint(tag) is not None
+        return False
+
     def __repr__(self) -> str:
         return f"CachedStore({self.store!r}, {self.cache!r})"
 
     def _repr_html_(self) -> str:
         shown = self.store
         return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
+
+
+@contextmanager
+def _or_without_it() -> Iterator[None]:
+    """A cache that fails, on a full disk or a damaged database, costs time and no answer."""
+    try:
+        yield
+    except RegscopeError as error:
+        _logger.warning("going on without the cache: %s", error.message)

@@ -30,7 +30,7 @@ _LOCK_TIMEOUT = 60  # seconds: with the default, writes are lost silently when t
 
 
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Strings as keys, strings or bytes as values; no pickle, either way."""
+    """Strings as keys, bytes as values; no pickle, either way."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +133,18 @@ def test_content_that_is_not_verified_is_not_kept(store: CachedStore, proxy: Fau
         store.manifest("base", images["base:1"].digest)
     assert len(store.cache) == 0
     assert store.manifest("base", images["base:1"].digest)
+
+
+def test_a_cache_that_fails_costs_time_and_no_answer(
+    store: CachedStore, proxy: FaultProxy, cache_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = store.manifest("base", "1")
+    with contextlib.closing(sqlite3.connect(cache_folder / "cache.db")) as database:
+        database.execute("DROP TABLE Cache")
+    methods(proxy)
+    assert store.manifest("base", "1") == expected
+    manifest = expected.parse()
+    assert isinstance(manifest, OCIManifestSchema1)
+    assert len(store.read_blob("base", manifest.config.digest, LIMIT)) == manifest.config.size
+    assert methods(proxy) == ["GET", "GET"]
+    assert "going on without the cache" in caplog.text
