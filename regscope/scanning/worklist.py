@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 DEFAULT_WORKERS = 16
@@ -23,7 +24,6 @@ class Worklist:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
-        self._running: set[Future[Any]] = set()
         self.added = 0
 
     def add(self, call: Callable[..., Any], *arguments: Any) -> None:
@@ -33,16 +33,21 @@ class Worklist:
 
     def results(self) -> Iterator[Any]:
         """Results as they come, until nothing is left. Left early (Ctrl-C), what waits is dropped."""
+        running: set[Future[Any]] = set()
+        # A queue, since wait() would look at every running future for each one that is done.
+        done: SimpleQueue[Future[Any]] = SimpleQueue()
         try:
-            while self._waiting or self._running:
-                while self._waiting and len(self._running) < _IN_FLIGHT:
+            while self._waiting or running:
+                while self._waiting and len(running) < _IN_FLIGHT:
                     call, arguments = self._waiting.popleft()
-                    self._running.add(self._executor.submit(call, *arguments))
-                done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
+                    future = self._executor.submit(call, *arguments)
+                    running.add(future)
+                    future.add_done_callback(done.put)
+                future = done.get()
+                running.discard(future)
+                yield future.result()
         finally:
-            for future in self._running:
+            for future in running:
                 future.cancel()
 
 

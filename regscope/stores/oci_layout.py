@@ -72,6 +72,10 @@ class OCILayoutStore:
                 found.setdefault(repository, {})[tag] = entry
         return found
 
+    @cached_property
+    def _stated(self) -> dict[str, str]:
+        return {entry.digest: entry.mediaType for entry in self._index.manifests if entry.mediaType in MANIFESTS}
+
     def repositories(self) -> list[str]:
         """The names that `index.json` gives, without their tags."""
         unnamed = {self._own_name} if self.untagged(self._own_name) else set()
@@ -107,8 +111,7 @@ class OCILayoutStore:
         """By tag or digest."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         raw = self.read_blob(repository, digest, METADATA_LIMIT)
-        stated = next((entry.mediaType for entry in self._index.manifests if entry.digest == digest), None)
-        return RawManifest(raw, digest, stated if stated in MANIFESTS else None)
+        return RawManifest(raw, digest, self._stated.get(digest))
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Streamed from its file, and verified."""
