@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -82,13 +83,12 @@ class Output:
 def prints_table(command: Command) -> Command:
     """Give a command --json, --csv and --limit, as one `output: Output` argument."""
 
+    @functools.wraps(command)
     def with_output(*, as_json: bool, as_csv: bool, limit: int | None, **arguments: Any) -> Any:
         if as_json and as_csv:
             raise click.UsageError("--json and --csv exclude each other")
         return command(output=Output(as_json, as_csv, limit), **arguments)
 
-    with_output.__name__, with_output.__doc__ = command.__name__, command.__doc__
-    with_output.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     wrapped: Any = with_output
     for option in (
         click.option("-n", "--limit", type=click.IntRange(min=0), help="Show at most so many rows."),

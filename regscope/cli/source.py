@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,12 +89,11 @@ class Source:
 def reads_source(command: Command) -> Command:
     """Give a command SOURCE and its options, as one `source: Source` argument."""
 
+    @functools.wraps(command)
     def with_source(**arguments: Any) -> Any:
         fields = {name: arguments.pop(name) for name in Source.__dataclass_fields__}
         return command(source=Source(**fields), **arguments)
 
-    with_source.__name__, with_source.__doc__ = command.__name__, command.__doc__
-    with_source.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     wrapped: Any = with_source
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

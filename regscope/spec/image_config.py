@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from regscope.errors import InvalidConfig
 from regscope.spec.descriptor import NullAsEmptyList, StringMap, Strings
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import RawBacked, first_fault
+from regscope.spec.manifest import RawBacked, first_fault, json_object
 
 _DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
@@ -112,12 +112,7 @@ def parse_image_config(raw: bytes) -> ImageJSON:
     Raises:
         InvalidConfig: not JSON, or a field that breaks the specification.
     """
-    try:
-        document = from_json(raw)
-    except ValueError as error:
-        raise InvalidConfig(f"an image config that is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise InvalidConfig(f"an image config must be a JSON object, and this is a {type(document).__name__}")
+    document = json_object(raw, "an image config", InvalidConfig)
     try:
         return ImageJSON.from_document(document, raw)
     except ValidationError as error:

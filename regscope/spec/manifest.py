@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from pydantic_core import from_json
 
-from regscope.errors import InvalidManifest, UnSupportMediaType
+from regscope.errors import ContentError, InvalidManifest, UnSupportMediaType
 from regscope.spec import media_types
 from regscope.spec.descriptor import (
     Descriptor,
@@ -225,7 +225,7 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
             or a field that breaks the specification.
         UnSupportMediaType: the body names a media type that is no manifest.
     """
-    document = _decode(raw)
+    document = json_object(raw, "a manifest", InvalidManifest)
     kind = _kind(document, media_types.without_parameters(media_type))
     try:
         return MODELS[kind].from_document(document, raw)
@@ -244,13 +244,14 @@ def first_fault(error: ValidationError) -> str:
     return f"{where}: {what}" if where else what
 
 
-def _decode(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str, Any]:
+    """The JSON object in `raw`, or an `invalid` that says what `what` is instead."""
     try:
         document = from_json(raw)
     except ValueError as error:
-        raise InvalidManifest(f"a manifest that is not JSON: {error}") from None
+        raise invalid(f"{what} that is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise InvalidManifest(f"a manifest must be a JSON object, and this is a {type(document).__name__}")
+        raise invalid(f"{what} must be a JSON object, and this is a {type(document).__name__}")
     return document
 
 
