@@ -185,7 +185,7 @@ def demo(folder: str) -> None:
 
     layout = build_demo(Path(folder) / "layout")
     snap = scan_store(OCILayoutStore(layout))
-    output = Output(as_json=False, as_csv=False, limit=8)
+    output = Output(as_json=False, as_csv=False, limit=None)
     click.echo(f"{snap!r}\n")
     for title, table, shown in (
         ("Tags", tag_weights(snap), _TAGS),
@@ -193,7 +193,7 @@ def demo(folder: str) -> None:
         ("Build instructions by cost", history_cost(snap), _COST),
     ):
         click.echo(title)
-        output.show(table, shown)
+        output.show(table.head(8), shown)
         click.echo()
     click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
     click.echo(f"layout   oci:{layout}")
