@@ -216,6 +216,11 @@ class Snapshot:
         gaps = self.problems["what"].isin(["tag list", "manifest", "referrers", "layer"])
         return self.sees_untagged and not self.filtered and not gaps.any()
 
+    @property
+    def is_image(self) -> pd.Series[bool]:
+        """Which rows of `manifests` are images, of whatever schema: neither indexes nor artifacts."""
+        return self.manifests["kind"].isin(["image", "schema1"])
+
     def save(self, folder: Path | str) -> Path:
         """Write one Parquet file for each table, and `snapshot.json`, into `folder`."""
         folder = Path(folder)
@@ -273,7 +278,7 @@ class Snapshot:
         return {
             "repositories": f"{self.placements['repository'].nunique():,}",
             "tags": f"{len(self.tags):,}",
-            "images": f"{kinds.get('image', 0) + kinds.get('schema1', 0):,}",
+            "images": f"{self.is_image.sum():,}",
             "indexes": f"{kinds.get('index', 0):,}",
             "artifacts": f"{kinds.get('artifact', 0):,}",
             "stored": f"{text.size(float(stored['size'].sum()))} in {text.count(len(stored), 'blob')}",

@@ -19,6 +19,9 @@ _UNPRINTABLE = re.compile(
     "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
+ABSENT = "–"
+"""What stands for a value that is not there."""
+
 CARD_STYLE = (
     "<style>.rs-card{font-size:13px;line-height:1.5}.rs-card h4{margin:0 0 4px;font-weight:600}"
     ".rs-card td,.rs-card th{padding:1px 12px 1px 0!important;text-align:left!important;vertical-align:top}"
@@ -41,13 +44,18 @@ def escape(text: object, limit: int | None = None) -> str:
 def size(value: float | None) -> str:
     """Bytes in decimal units, as registries and disks count: `1.2 MB`; an absent value is a dash."""
     if not isinstance(value, Real) or value != value:  # pandas' NA is no number, and cannot be compared
-        return "–"
+        return ABSENT
     return "-" + size(-value) if value < 0 else humanize.naturalsize(value, format="%.1f").replace("Byte", "byte")
+
+
+def short_digest(digest: object) -> str:
+    """The first twelve digits of a digest, without its algorithm."""
+    return plain(digest).rpartition(":")[2][:12]
 
 
 def percent(share: float | None) -> str:
     """A share from 0 to 1 as `12.3 %`; an absent value is a dash."""
-    return "–" if not isinstance(share, Real) or share != share else f"{share * 100:.1f} %"
+    return ABSENT if not isinstance(share, Real) or share != share else f"{share * 100:.1f} %"
 
 
 def count(number: int, noun: str, nouns: str | None = None) -> str:

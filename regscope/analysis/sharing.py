@@ -64,7 +64,7 @@ def _tags(held: Holdings) -> pd.DataFrame:
 def _images(held: Holdings) -> pd.DataFrame:
     every = np.arange(len(held.manifests), dtype=np.int64)
     measured = _described(_measured(held, every, every, len(every)), "image", digest=held.manifests)
-    return measured[held.snap.manifests["kind"].isin(["image", "schema1"]).to_numpy()]
+    return measured[held.snap.is_image.to_numpy()]
 
 
 def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:

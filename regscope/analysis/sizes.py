@@ -47,7 +47,7 @@ def image_sizes(snap: Snapshot) -> pd.DataFrame:
         `size` (Int64, bytes: config and distinct layers as stored; absent if unknown), `n_layers` (Int64), `created`
         (UTC; absent if unknown).
     """
-    images = snap.manifests[snap.manifests["kind"].isin(["image", "schema1"])]
+    images = snap.manifests[snap.is_image]
     described = _strings(images, "digest", "os", "architecture", "variant")
     parts = described[["os", "architecture", "variant"]].fillna("")
     described["platform"] = (parts["os"] + "/" + parts["architecture"] + "/" + parts["variant"]).str.strip("/")
@@ -64,7 +64,7 @@ def image_layers(snap: Snapshot) -> pd.DataFrame:
 
     A layer's `size` is known wherever it is known of one image, and `foreign` (bool) says that it lives elsewhere.
     """
-    images = snap.manifests.loc[snap.manifests["kind"].isin(["image", "schema1"]), "digest"].astype("str")
+    images = snap.manifests.loc[snap.is_image, "digest"].astype("str")
     layers = snap.layers.assign(**_strings(snap.layers, "digest", "blob_digest", "created_by", "media_type"))
     layers = layers[layers["digest"].isin(images)].sort_values(["digest", "position"])
     elsewhere = snap.blobs.loc[snap.blobs["foreign"], "digest"].astype("str")

@@ -120,7 +120,7 @@ def _cell(value: Any, kind: Kind) -> str:
     from regscope.analysis.instructions import normalised
 
     if value is None or pd.isna(value):
-        return "–"
+        return text.ABSENT
     if kind == "size":
         return text.size(value)
     if kind == "number":
@@ -128,7 +128,7 @@ def _cell(value: Any, kind: Kind) -> str:
     if kind == "ratio":
         return f"{value:.2f}"
     if kind == "digest":
-        return text.plain(value).partition(":")[2][:12]
+        return text.short_digest(value)
     if kind == "time":
         return f"{value:%Y-%m-%d %H:%M}"
     if kind == "instruction":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+from regscope.errors import ContentMissing
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -52,3 +53,18 @@ class ContentStore(Protocol):
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""
+
+
+def no_such_repository(store: ContentStore, repository: str) -> ContentMissing:
+    """The error for a repository that `store` does not have."""
+    return ContentMissing(
+        f"{store.location} has no repository {repository!r}",
+        next_step="It has: " + (", ".join(store.repositories()[:20]) or "none"),
+    )
+
+
+def no_such_tag(store: ContentStore, repository: str, tag: str) -> ContentMissing:
+    """The error for a tag that `store` does not have."""
+    return ContentMissing(
+        f"{store.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
+    )

@@ -37,6 +37,7 @@ from regscope.spec.image_config import parse_image_config
 from regscope.spec.manifest import ManifestSchema2
 from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
 from regscope.spec.reference import Reference, split_image
+from regscope.stores.content_store import no_such_repository, no_such_tag
 
 _CHUNK = 2**20
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
@@ -119,10 +120,7 @@ class DockerArchiveStore:
     def tags(self, repository: str) -> list[str]:
         """The tags in `RepoTags`."""
         if repository not in self.repositories():
-            raise ContentMissing(
-                f"{self.location} has no repository {repository!r}",
-                next_step="It has: " + (", ".join(self.repositories()[:20]) or "none"),
-            )
+            raise no_such_repository(self, repository)
         return sorted(self._named.get(repository, {}))
 
     def untagged(self, repository: str) -> list[Digest]:
@@ -138,9 +136,7 @@ class DockerArchiveStore:
         try:
             position = self._named[repository][tag]
         except KeyError:
-            raise ContentMissing(
-                f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
-            ) from None
+            raise no_such_tag(self, repository, tag) from None
         return self._digest(position)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:

@@ -19,6 +19,7 @@ from regscope.spec.digest import Digest, verified
 from regscope.spec.manifest import OCIIndex, first_fault
 from regscope.spec.media_types import MANIFESTS
 from regscope.spec.reference import split_image
+from regscope.stores.content_store import no_such_repository, no_such_tag
 
 REF_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -84,10 +85,7 @@ class OCILayoutStore:
     def tags(self, repository: str) -> list[str]:
         """The tags that `index.json` gives."""
         if repository not in self._tagged and repository != self._own_name:
-            raise ContentMissing(
-                f"{self.location} has no repository {repository!r}",
-                next_step="It has: " + (", ".join(self.repositories()[:20]) or "none"),
-            )
+            raise no_such_repository(self, repository)
         return sorted(self._tagged.get(repository, {}))
 
     def untagged(self, repository: str) -> list[Digest]:
@@ -103,9 +101,7 @@ class OCILayoutStore:
         try:
             return self._tagged[repository][tag].digest
         except KeyError:
-            raise ContentMissing(
-                f"{self.location} has no {repository}:{tag}", next_step=f"`tags` lists what {repository} has."
-            ) from None
+            raise no_such_tag(self, repository, tag) from None
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """By tag or digest."""

@@ -12,7 +12,6 @@ from regscope import text
 from regscope.analysis.instructions import normalised
 
 TOP = 50
-ABSENT = "–"
 _SHOWN, _TOOLTIP = 200, 600
 
 
@@ -95,7 +94,7 @@ def words(value: Any) -> Cell:
 def code(value: Any) -> Cell:
     """A build line without what differs from build to build, all of it in the tooltip."""
     if pd.isna(value):
-        return Cell(ABSENT, style="code")
+        return Cell(text.ABSENT, style="code")
     line = normalised(str(value))
     cell = _written(line, "code")
     return cell if line == value else replace(cell, title=text.plain(value, _TOOLTIP))
@@ -104,21 +103,21 @@ def code(value: Any) -> Cell:
 def digest(value: Any) -> Cell:
     """The first twelve hexadecimal digits of a digest, the whole of it in the tooltip."""
     if pd.isna(value):
-        return Cell(ABSENT)
-    return Cell(short_digest(value), text.plain(value, _SHOWN), style="digest")
+        return Cell(text.ABSENT)
+    return Cell(text.short_digest(value), text.plain(value, _SHOWN), style="digest")
 
 
 def size(value: Any) -> Cell:
     """Bytes, humanised, exact in the tooltip."""
     if pd.isna(value):
-        return Cell(ABSENT, style="number")
+        return Cell(text.ABSENT, style="number")
     return Cell(text.size(int(value)), exact_bytes(int(value)), str(int(value)), "number")
 
 
 def count(value: Any) -> Cell:
     """A number of things."""
     return (
-        Cell(ABSENT, style="number")
+        Cell(text.ABSENT, style="number")
         if pd.isna(value)
         else Cell(f"{int(value):,}", value=str(int(value)), style="number")
     )
@@ -132,7 +131,7 @@ def times(value: Any) -> Cell:
 def day(value: Any) -> Cell:
     """The day of a time, the whole of it in the tooltip."""
     if pd.isna(value):
-        return Cell(ABSENT, style="number")
+        return Cell(text.ABSENT, style="number")
     moment = pd.Timestamp(value)
     return Cell(
         moment.date().isoformat(),
@@ -161,13 +160,8 @@ def exact_bytes(number: int) -> str:
     return text.count(number, "byte")
 
 
-def short_digest(value: object) -> str:
-    """The first twelve digits of a digest, without its algorithm."""
-    return text.plain(value).rpartition(":")[2][:12]
-
-
 def _written(value: Any, style: str) -> Cell:
     if pd.isna(value) or not str(value).strip():
-        return Cell(ABSENT, style=style)
+        return Cell(text.ABSENT, style=style)
     shown = text.plain(value, _SHOWN)
     return Cell(shown, text.plain(value, _TOOLTIP) if len(str(value)) > _SHOWN else "", style=style)

@@ -13,7 +13,6 @@ from regscope import text
 from regscope.analysis.instructions import normalised
 from regscope.tables import Snapshot
 from regscope.views.fit import fitted
-from regscope.views.table import short_digest
 
 SHARED = "shared by several repositories"
 NOWHERE = "in no repository"
@@ -177,8 +176,8 @@ def _header(names: Sequence[str], rect: Rect) -> str:
 
 def _tile(digest: str, size: int, created_by: object) -> Tile:
     line = text.plain(normalised(created_by), 120) if isinstance(created_by, str) else ""
-    shown = line or short_digest(digest)
-    title = f"{short_digest(digest)}: {text.size(size)}"
+    shown = line or text.short_digest(digest)
+    title = f"{text.short_digest(digest)}: {text.size(size)}"
     return Tile(Rect(0, 0, 0, 0), int(size), f"{title}\n{line}" if line else title, (shown, text.size(size)))
 
 
