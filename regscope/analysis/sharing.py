@@ -110,8 +110,8 @@ def tag_weights(snap: Snapshot) -> pd.DataFrame:
         `created` (UTC: of its newest image; absent if unknown).
     """
     names = ["repository", "tag", "digest"]
-    weights = sharing(snap)
-    weights = weights.loc[weights["level"].eq("tag") & weights["tag"].notna(), [*names, "unique", "exclusive"]]
+    weights = _tags(Holdings(snap))
+    weights = weights.loc[weights["tag"].notna(), [*names, "unique", "exclusive"]]
     created = snap.manifests[["created"]].assign(digest=snap.manifests["digest"].astype("str"))
     newest = tagged_manifests(snap).merge(created, on="digest").groupby(names[:2])["created"].max()
     table = snap.tags[names].astype("str").merge(weights, on=names, how="left")
