@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from regscope import text
 from regscope.errors import NotAStore, StoreError
+from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
 
 DType = Literal["category", "str", "int64", "Int64", "bool", "datetime64[us, UTC]"]
@@ -173,6 +174,7 @@ class Snapshot:
         taken_at: when the scan began, UTC.
         sees_untagged: whether the store could show manifests that no tag keeps.
         filtered: whether only some repositories, tags or platforms were scanned.
+        rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
     """
 
     tags: pd.DataFrame
@@ -190,6 +192,7 @@ class Snapshot:
     taken_at: datetime
     sees_untagged: bool
     filtered: bool
+    rate_limit: RateLimit | None = None
 
     @classmethod
     def from_rows(
@@ -200,10 +203,18 @@ class Snapshot:
         taken_at: datetime,
         sees_untagged: bool,
         filtered: bool = False,
+        rate_limit: RateLimit | None = None,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
         tables = {name: make_table(name, rows.get(name, ())) for name in TABLES}
-        return cls(**tables, location=location, taken_at=taken_at, sees_untagged=sees_untagged, filtered=filtered)
+        return cls(
+            **tables,
+            location=location,
+            taken_at=taken_at,
+            sees_untagged=sees_untagged,
+            filtered=filtered,
+            rate_limit=rate_limit,
+        )
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -234,6 +245,7 @@ class Snapshot:
             "taken_at": self.taken_at.isoformat(),
             "sees_untagged": self.sees_untagged,
             "filtered": self.filtered,
+            "rate_limit": self.rate_limit,
         }
         # Last: a folder without it is a save that was cut short.
         (folder / "snapshot.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -262,6 +274,7 @@ class Snapshot:
                 taken_at=datetime.fromisoformat(about["taken_at"]),
                 sees_untagged=bool(about["sees_untagged"]),
                 filtered=bool(about["filtered"]),
+                rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             raise StoreError(
@@ -294,6 +307,8 @@ class Snapshot:
             found.append("Manifests without a tag cannot be seen here, so freed bytes are upper bounds.")
         if self.filtered:
             found.append("Only a part of the store was scanned.")
+        if self.rate_limit is not None:
+            found.append(f"The registry's rate limit when the scan ended: {self.rate_limit}.")
         return found
 
     def _title(self) -> str:
@@ -306,7 +321,7 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_ABOUT = {"location", "taken_at", "sees_untagged", "filtered"}
+_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit"}
 assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.settings import VARIABLES
 from regscope.spec.descriptor import Descriptor
 from tests.images import push, write_layout
 from tests.servers.proxy import FaultProxy
@@ -27,6 +28,9 @@ def _no_settings_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setenv("REGSCOPE_CACHE_DIR", str(home / "cache"))
         for name in (*_PROXIES, *(name.upper() for name in _PROXIES)):
             patch.delenv(name, raising=False)
+        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", *VARIABLES):
+            if name != "REGSCOPE_CACHE_DIR":
+                patch.delenv(name, raising=False)
         yield
 
 
@@ -92,7 +96,7 @@ def proxy(registry: Registry) -> Iterator[FaultProxy]:
 def client(registry: Registry) -> Iterator[DockerRegistryV2Client]:
     """A client of the registry."""
     client = DockerRegistryV2Client(registry.url)
-    with client.session:
+    with client:
         yield client
 
 
@@ -100,5 +104,5 @@ def client(registry: Registry) -> Iterator[DockerRegistryV2Client]:
 def proxied(proxy: FaultProxy) -> Iterator[DockerRegistryV2Client]:
     """A client of the registry that goes through the proxy."""
     client = DockerRegistryV2Client(proxy.url)
-    with client.session:
+    with client:
         yield client

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_FILE = click.Path(exists=True, dir_okay=False)
 _OPTIONS = (
     click.argument("source"),
     click.option(
@@ -29,8 +30,14 @@ _OPTIONS = (
     ),
     click.option("-u", "--username", help="Log in with this name instead of docker's saved one."),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
-    click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Trust this certificate authority (PEM)."),
+    click.option("--ca", type=_FILE, help="Trust this certificate authority (PEM)."),
+    click.option("--client-cert", type=_FILE, help="Show this client certificate (PEM) to the registry."),
+    click.option("--client-key", type=_FILE, help="Its key, where that is a file of its own."),
     click.option("--insecure", is_flag=True, help="Do not verify TLS, and send credentials all the same."),
+    click.option("--concurrency", type=click.IntRange(min=1), help="At most so many requests at once to a host."),
+    click.option(
+        "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many requests a second to a host."
+    ),
     click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
 )
 
@@ -46,7 +53,11 @@ class Source:
     username: str | None
     password_stdin: bool
     ca: str | None
+    client_cert: str | None
+    client_key: str | None
     insecure: bool
+    concurrency: int | None
+    rate: float | None
     no_cache: bool
 
     def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
@@ -67,7 +78,10 @@ class Source:
             password=self._password(),
             cache=not self.no_cache,
             verify=False if self.insecure else self.ca or True,
+            client_certificate=self._client_certificate(),
             insecure=self.insecure,
+            concurrency=self.concurrency,
+            rate=self.rate,
         )
         return scan(
             store,
@@ -75,6 +89,13 @@ class Source:
             tags=[tag] if tag else list(self.tag) or None,
             platforms=list(self.platform) or None,
         )
+
+    def _client_certificate(self) -> str | tuple[str, str] | None:
+        if self.client_cert and self.client_key:
+            return self.client_cert, self.client_key
+        if self.client_key:
+            raise InvalidInput("--client-key needs its certificate", next_step="Add --client-cert FILE.")
+        return self.client_cert
 
     def _password(self) -> str | None:
         if not self.password_stdin:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-import urllib3
-
 from regscope.errors import InvalidInput, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.origin import without_secrets
-from regscope.registry.responses import connection_error, content_length, discard, read_whole
+from regscope.registry.responses import content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.media_types import without_parameters
@@ -79,9 +77,7 @@ class Blob:
         wanted = self._wanted(digest)
         response = self.client.get(self._url(wanted), timeout=self.timeout)
         try:
-            yield from verified(response.raw.stream(CHUNK, decode_content=True), wanted, f"the blob in {self.repo}")
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise connection_error(error, response.url) from None
+            yield from verified(response.raw.stream(CHUNK), wanted, f"the blob in {self.repo}")
         finally:
             response.close()
 

@@ -1,18 +1,14 @@
-"""Credentials for a registry: given by hand, or as `docker login` left them."""
+"""What a registry, or its token service, can be shown to prove who asks."""
 
 from __future__ import annotations
 
 import base64
-import json
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeAlias, TypeGuard
 
-from regscope.errors import RegscopeError
-
-# Docker Hub's credentials are filed under the address of a service that is long gone.
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+TOKEN_USER = "<token>"
+"""The user name under which docker files an identity token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +25,77 @@ class Credentials:
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
-def docker_config_path() -> Path:
-    """Docker's `config.json`: under `$DOCKER_CONFIG`, else in `~/.docker`."""
-    folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
+@dataclass(frozen=True, slots=True)
+class IdentityToken:
+    """What a token service takes in place of a password: an OAuth2 refresh token."""
+
+    value: str = field(repr=False)
 
 
-def find_credentials(host: str, path: Path | None = None) -> Credentials | None:
-    """What docker's `config.json` keeps for `host` in `auths`; None where there is nothing.
+@dataclass(frozen=True, slots=True)
+class RegistryToken:
+    """A bearer token that the registry takes as it is; see `is_bearer_token`."""
 
-    Raises:
-        RegscopeError: the file is there and cannot be read.
-    """
-    path = path or docker_config_path()
-    try:
-        document = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise _unreadable(path, str(error)) from None
-    entries = (document.get("auths") or {}) if isinstance(document, dict) else None
-    if not isinstance(entries, dict):
-        raise _unreadable(path, "it has no JSON object of `auths`")
-    for key in _keys(host):
-        if isinstance(entry := entries.get(key), dict) and (found := _credentials(entry)):
-            return found
-    return None
+    value: str = field(repr=False)
 
 
-def _unreadable(path: Path, why: str) -> RegscopeError:
-    return RegscopeError(
-        f"docker's configuration {path} cannot be read: {why}",
-        next_step="Correct the file, or give username and password by hand.",
-    )
+Login: TypeAlias = Credentials | IdentityToken | RegistryToken
+"""One way to say who asks."""
 
 
-def _keys(host: str) -> tuple[str, ...]:
-    if host in _HUB_KEYS:
-        return _HUB_KEYS
-    forms = (host, f"https://{host}", f"http://{host}")
-    return tuple(form + end for form in forms for end in ("", "/", "/v1/", "/v2/"))
+class LoginSource(Protocol):
+    """Where the logins for one registry are kept."""
+
+    def login(self, repository: str) -> Login | None:
+        """The login for `repository`, for the registry as a whole where that is empty; None where there is none."""
 
 
-def _credentials(entry: dict[str, Any]) -> Credentials | None:
-    if entry.get("username"):
-        return Credentials(str(entry["username"]), str(entry.get("password") or ""))
-    try:
-        text = base64.b64decode(entry.get("auth") or "", validate=True).decode()
-    except (ValueError, TypeError):  # no base64, or no text in it
-        return None
-    username, colon, password = text.partition(":")
-    return Credentials(username, password) if colon else None
+@dataclass(frozen=True)
+class SavedLogins:
+    """Logins at hand, by the repository path that they are for; the empty path is the whole registry."""
+
+    by_path: dict[str, Login] = field(repr=False)
+
+    def login(self, repository: str) -> Login | None:
+        """The one with the longest path that `repository` is, or is under."""
+        path = repository
+        while path not in self.by_path and path:
+            path = path.rpartition("/")[0]
+        return self.by_path.get(path)
+
+
+class Keychain:
+    """All logins for one registry: the first of `sources` that has one for a repository says it."""
+
+    def __init__(self, sources: Iterable[LoginSource] = ()) -> None:
+        self._sources = tuple(sources)
+
+    @classmethod
+    def of(cls, login: Login | None) -> Keychain:
+        """One login for everything, or none."""
+        return cls([SavedLogins({"": login})] if login else [])
+
+    def login(self, repository: str = "") -> Login | None:
+        """The login for `repository`, for the registry as a whole by default; None where there is none.
+
+        Raises:
+            RegscopeError: a credential helper failed.
+        """
+        return next((found for source in self._sources if (found := source.login(repository))), None)
+
+    def __bool__(self) -> bool:
+        """Whether there is any place to look; a credential helper may yet have nothing."""
+        return bool(self._sources)
+
+    def __repr__(self) -> str:
+        return f"Keychain({', '.join(map(repr, self._sources))})"
+
+
+def login_from(username: str, secret: str) -> Login:
+    """What a user name and its secret stand for, as docker files them."""
+    return IdentityToken(secret) if username == TOKEN_USER else Credentials(username, secret)
+
+
+def is_bearer_token(value: object) -> TypeGuard[str]:
+    """Whether `value` can stand in an `Authorization` header (RFC 6750, 2.1)."""
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from urllib.parse import SplitResult, urlsplit
@@ -9,7 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, PrivateAttr
 
 from regscope.errors import InvalidLocation, TimedOut, UnknownHost
-from regscope.registry.origin import without_user
+from regscope.registry.origin import origin, without_user
+from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
+from regscope.registry.tls import usual_context
 
 # Docker Hub's registry does not live at its own name.
 _HUB = "registry-1.docker.io"
@@ -22,6 +25,11 @@ _NOT_TLS = {
     "UNEXPECTED_EOF_WHILE_READING",
 }
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry.hub.docker.com", _HUB}
+
+
+def is_docker_hub(url: str) -> bool:
+    """Whether `url` is one of Docker Hub's addresses."""
+    return origin(url)[1] in _HUB_NAMES
 
 
 class APIEndpoint(BaseModel):
@@ -91,8 +99,10 @@ class APIEndpoint(BaseModel):
     def _ask(self, timeout: float | None) -> tuple[bool, bool]:
         address = (self._split_host.hostname or "", self._split_host.port or 443)
         try:
-            with socket.create_connection(address, timeout=timeout) as connection:
+            with self._connection(address, timeout) as connection:
                 return _handshake(connection, address[0])
+        except ssl.SSLCertVerificationError:
+            return self._answers(address, timeout), False
         except socket.gaierror:
             raise UnknownHost(
                 f"there is no host named {address[0]}",
@@ -108,13 +118,39 @@ class APIEndpoint(BaseModel):
         except OSError:
             return False, False
 
+    def _answers(self, address: tuple[str, int], timeout: float | None) -> bool:
+        """Whether HTTP is spoken behind a certificate that is not valid."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            with (
+                self._connection(address, timeout) as connection,
+                context.wrap_socket(connection, server_hostname=address[0]) as encrypted,
+            ):
+                encrypted.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode())
+                return encrypted.recv(5) == b"HTTP/"
+        except OSError:
+            return False
+
+    def _connection(self, address: tuple[str, int], timeout: float | None) -> socket.socket:
+        proxy = proxy_for(f"https://{self.host}")
+        if proxy is None:
+            return socket.create_connection(address, timeout=timeout)
+        tunnel = http.client.HTTPConnection(proxy.netloc.rpartition("@")[2], timeout=timeout)
+        tunnel.set_tunnel(*address, headers=proxy_authorization(proxy))
+        try:
+            tunnel.connect()
+        except socket.gaierror as error:
+            raise proxy_failed(proxy, error) from None
+        return tunnel.sock
+
 
 def _handshake(connection: socket.socket, hostname: str) -> tuple[bool, bool]:
     try:
-        with ssl.create_default_context().wrap_socket(connection, server_hostname=hostname):
+        with usual_context().wrap_socket(connection, server_hostname=hostname):
             return True, True
     except ssl.SSLCertVerificationError:
-        return True, False
+        raise
     except ssl.SSLError as error:
         return (error.reason or "") not in _NOT_TLS, False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import socket
@@ -14,8 +15,22 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _USER = re.compile(r"(^|//)[^/\s]*@")
 
 
+def cut(url: str) -> tuple[str, str]:
+    """`url` in two: what names the server, and what is asked of it."""
+    end = url.find("/", url.find("://") + 3)
+    if end < 0 or "?" in url[:end] or "#" in url[:end]:
+        parts = _split(url)
+        return urlunsplit((parts.scheme, parts.netloc, "", "", "")), urlunsplit(("", "", "/", parts.query, ""))
+    return url[:end], url[end:].partition("#")[0]
+
+
 def origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port of `url`, the port filled in; nothing of them where it is no URL."""
+    return _origin(cut(url)[0])
+
+
+@functools.lru_cache(maxsize=256)  # asked for several times in each request
+def _origin(url: str) -> tuple[str, str, int | None]:
     parts = _split(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
@@ -41,6 +56,7 @@ def same_origin(a: str, b: str) -> bool:
     return origin(a) == origin(b)
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether `host` is this machine, as written: `localhost`, 127.0.0.0/8 or ::1."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -9,23 +9,18 @@ from http import HTTPStatus
 from typing import Any
 
 import requests
-import urllib3
 
 from regscope.errors import (
     AuthFailed,
     ConnectionFailed,
     PermissionDeny,
-    RequestError,
     RequestErrorWithResponse,
     ResourceNotFound,
-    TimedOut,
-    TLSFailed,
     TooLarge,
     TooManyRequests,
-    UnknownHost,
     Unsupported,
 )
-from regscope.registry.origin import origin, without_secrets
+from regscope.registry.origin import without_secrets
 from regscope.text import plain
 
 METADATA_LIMIT = 8 * 2**20
@@ -46,6 +41,7 @@ _NEXT_STEPS = {
     403: "Ask for the permission, or use other credentials.",
     404: "Check the spelling; a private registry may also hide what these credentials may not see.",
     405: "This registry does not offer the operation; its administrator may have switched it off.",
+    407: "Write the proxy's user and password into HTTP_PROXY and HTTPS_PROXY: http://name:password@proxy:3128.",
     429: "Wait a while and try again, with fewer requests at once.",
 }
 
@@ -61,15 +57,10 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
     if announced is not None and announced > limit:
         response.close()
         raise too_large(what, announced, limit)
-    try:
-        body: bytes = response.raw.read(limit + 1, decode_content=True)
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        response.close()
-        raise connection_error(error, response.url) from None
+    body: bytes = response.raw.read(limit + 1)
+    response.raw.close()
     if len(body) > limit:
-        response.close()
         raise too_large(what, None, limit)
-    response.raw.release_conn()
     return body
 
 
@@ -91,12 +82,9 @@ def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> t
 
 def discard(response: requests.Response) -> None:
     """Let go of a response whose body nobody wants; its connection stays usable if the body is short."""
-    with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+    with contextlib.suppress(ConnectionFailed):
         response.raw.read(_ERROR_LIMIT)
-        if response.raw.closed or response.raw.length_remaining == 0:
-            response.raw.release_conn()
-            return
-    response.close()
+    response.raw.close()
 
 
 def too_large(what: str, size: int | None, limit: int) -> TooLarge:
@@ -158,13 +146,13 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
 def _stated_error(response: requests.Response) -> tuple[str | None, str]:
     body = b""
     try:
-        body = response.raw.read(_ERROR_LIMIT, decode_content=True) or b""
+        body = response.raw.read(_ERROR_LIMIT)
         first = json.loads(body)["errors"][0]
         return plain(first.get("code") or "", 80) or None, plain(first.get("message") or "", 300)
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ConnectionFailed, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, plain(body.decode(errors="replace").strip(), 300) if response.status_code == 400 else ""
     finally:
-        response.close()
+        response.raw.close()
 
 
 def _phrase(status: int) -> str:
@@ -172,57 +160,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "an unknown status"
-
-
-def connection_error(error: Exception, url: str) -> RequestError:
-    """What requests or urllib3 raised, as one of ours that says what to do."""
-    shown, (_, host, port) = without_secrets(url), origin(url)
-    cause = _root(error)
-    text = plain(cause, 300)
-    if isinstance(cause, urllib3.exceptions.NameResolutionError) or "Name or service not known" in text:
-        return UnknownHost(
-            f"there is no host named {host}",
-            url=shown,
-            next_step="Check the spelling, and that this machine can resolve the name.",
-        )
-    if (
-        isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError)
-        or "SSL" in type(cause).__name__
-        or "CA certificate" in text  # the file of an authority that is not there
-    ):
-        return TLSFailed(f"no trusted connection to {host}:{port}: {text}", url=shown, next_step=_tls_step(text))
-    timeouts = requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError
-    if isinstance(error, timeouts) or isinstance(cause, timeouts):
-        return TimedOut(
-            f"{host}:{port} did not answer in time", url=shown, next_step="Try again, or allow a longer timeout."
-        )
-    if isinstance(cause, ConnectionRefusedError) or "refused" in text:
-        return ConnectionFailed(
-            f"{host}:{port} refused the connection: nothing listens there",
-            url=shown,
-            next_step="Check the port, and that the registry is running.",
-        )
-    return ConnectionFailed(
-        f"the connection to {host}:{port} broke: {text}", url=shown, next_step="Try again: what was read is kept."
-    )
-
-
-def _root(error: BaseException) -> BaseException:
-    """The innermost cause: requests wraps urllib3, which wraps the socket's own error."""
-    for _ in range(10):
-        inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
-        inner = inner or error.__cause__
-        if not isinstance(inner, BaseException):
-            break
-        if isinstance(error, urllib3.exceptions.NameResolutionError):
-            break
-        error = inner
-    return error
-
-
-def _tls_step(text: str) -> str:
-    if "expired" in text:
-        return "The registry's certificate has expired: it must be renewed."
-    if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
-        return "The other side speaks no TLS: write http:// before the address if that is meant."
-    return "Name the certificate authority (verify='ca.pem', --ca ca.pem), or allow it for this host (insecure)."

@@ -71,6 +71,7 @@ def scan(
         taken_at=started,
         sees_untagged=store.sees_untagged,
         filtered=bool(wanted or tag_globs or chosen),
+        rate_limit=store.rate_limit,
     )
 
 
@@ -146,6 +147,8 @@ class _Collected:
                 else:
                     self._take_manifest(result)
                 bar.total = self._work.added
+                if (limit := self._store.rate_limit) is not None:
+                    bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
                 bar.update()
 
     def _take_listing(self, listed: ListedRepository) -> None:

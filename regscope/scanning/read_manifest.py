@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from regscope.errors import RegscopeError
 from regscope.registry.responses import METADATA_LIMIT
+from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import ImageJSON, parse_image_config
 from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
 from regscope.spec.schema1 import schema1_config
+from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.text import plain
 
@@ -71,17 +73,25 @@ def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadM
     """Read a manifest by tag or digest, with its config and its referrers."""
     result = ReadManifest(repository, reference)
     try:
-        raw = store.manifest(repository, reference)
-        manifest = raw.parse()
+        result.found = _found(store, result)
+        result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
-        result.fail("manifest", error)
-        return result
-    result.found = _rows(store, result, raw.digest, manifest)
-    try:
-        result.referrers = store.referrers(repository, raw.digest) or []
-    except RegscopeError as error:
-        result.fail("referrers", error)
+        result.fail("manifest" if result.found is None else "referrers", error)
     return result
+
+
+def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
+    reference: str = result.reference
+    if isinstance(store, CachedStore) and ":" not in reference:
+        reference = store.current(result.repository, reference) or reference
+    known = known_rows(store, reference) if ":" in reference else None
+    if known is not None:
+        return known
+    raw = store.manifest(result.repository, reference)
+    found = _rows(store, result, raw.digest, raw.parse())
+    if not result.problems:
+        keep_rows(store, found)
+    return found
 
 
 def _rows(store: ContentStore, result: ReadManifest, digest: Digest, manifest: Manifest) -> ManifestRows:

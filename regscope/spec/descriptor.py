@@ -34,7 +34,7 @@ class Descriptor(BaseModel):
     size: Annotated[int, Field(ge=0, lt=2**63)]
     digest: Digest
     urls: Strings = ()
-    annotations: StringMap = {}
+    annotations: StringMap = Field(default_factory=dict)
     data: str | None = None
     artifactType: str | None = None
     platform: Platform | None = None

@@ -57,7 +57,7 @@ class ContainerConfig(BaseModel):
     Cmd: tuple[str, ...] | None = None
     Volumes: dict[str, Any] | None = None
     WorkingDir: str | None = None
-    Labels: StringMap = {}
+    Labels: StringMap = Field(default_factory=dict)
     StopSignal: str | None = None
     Healthcheck: HealthConfig | None = None
 
@@ -91,8 +91,8 @@ class ImageJSON(RawBacked):
     architecture: str = ""
     os: str = ""
     variant: str | None = None
-    config: Annotated[ContainerConfig, BeforeValidator(lambda value: {} if value is None else value)] = (
-        ContainerConfig()
+    config: Annotated[ContainerConfig, BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=ContainerConfig
     )
     rootfs: RootFS = Field(default_factory=RootFS)
     history: Annotated[tuple[History, ...], NullAsEmptyList] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import from_json
 
 from regscope.errors import ContentError, InvalidManifest, UnSupportMediaType
@@ -124,7 +124,7 @@ class ManifestSchema2(RawBacked):
     mediaType: Literal["application/vnd.docker.distribution.manifest.v2+json"] = DOCKER_MANIFEST
     config: DockerConfigDescriptor
     layers: Annotated[tuple[DockerLayerDescriptor, ...], NullAsEmptyList] = ()
-    annotations: StringMap = {}
+    annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
     def content_type() -> str:
@@ -146,7 +146,7 @@ class OCIManifestSchema1(RawBacked):
     config: Descriptor
     layers: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
     subject: Descriptor | None = None
-    annotations: StringMap = {}
+    annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
     def content_type() -> str:
@@ -165,7 +165,7 @@ class DockerManifestList(RawBacked):
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.list.v2+json"] = DOCKER_MANIFEST_LIST
     manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
-    annotations: StringMap = {}
+    annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
     def content_type() -> str:
@@ -186,7 +186,7 @@ class OCIIndex(RawBacked):
     artifactType: str | None = None
     manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
     subject: Descriptor | None = None
-    annotations: StringMap = {}
+    annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
     def content_type() -> str:

@@ -11,6 +11,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import too_large
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.rate_limit import RateLimit
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
 
@@ -34,6 +35,16 @@ class CachedStore:
         """The store's own."""
         return self.store.sees_untagged
 
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The store's own."""
+        return self.store.rate_limit
+
+    @property
+    def counts_pulls(self) -> bool:
+        """The store's own."""
+        return self.store.counts_pulls
+
     def repositories(self) -> list[str]:
         """Asked of the store."""
         return self.store.repositories()
@@ -51,24 +62,33 @@ class CachedStore:
         return self.store.resolve(repository, tag)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """From the cache where it can be.
-
-        A tag seen before is resolved first, which is cheap and counts as no pull, and its manifest is fetched only
-        if it has moved; a tag never seen is fetched at once.
-        """
-        tag = f"{self.location} {repository}:{reference}"
-        if ":" in reference:
-            digest: str | None = reference
-        else:
-            digest = self.resolve(repository, reference) if self._was_seen(tag) else None
+        """From the cache where it can be; a tag by the digest that it has now."""
+        digest = reference if ":" in reference else self.current(repository, reference)
         if digest is not None and (raw := self._recall(digest)) is not None:
             return RawManifest(raw, Digest(digest))
         found = self.store.manifest(repository, digest or reference)
-        with _or_without_it():
+        with or_without_it():
             self.cache.put(found.digest, found.raw)
-            if ":" not in reference:
-                self.cache.note(tag, found.digest)
+            if digest is None:
+                self.cache.note(self._name(repository, reference), found.digest)
         return found
+
+    def current(self, repository: str, tag: str) -> Digest | None:
+        """The digest that a tag has now, by one cheap request that counts as no pull.
+
+        None for a tag never seen, whose manifest is best fetched at once: unless the store counts that.
+        """
+        name = self._name(repository, tag)
+        noted: str | None = None
+        with or_without_it():
+            noted = self.cache.hint(name)
+        if noted is None and not self.store.counts_pulls:
+            return None
+        digest = self.resolve(repository, tag)
+        if digest != noted:
+            with or_without_it():
+                self.cache.note(name, digest)
+        return digest
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Streamed from the store: large blobs are not kept."""
@@ -79,7 +99,7 @@ class CachedStore:
         content = self._recall(digest)
         if content is None:
             content = self.store.read_blob(repository, digest, limit)
-            with _or_without_it():
+            with or_without_it():
                 self.cache.put(digest, content)
         elif len(content) > limit:
             raise too_large(f"the blob {digest}", len(content), limit)
@@ -94,14 +114,12 @@ class CachedStore:
         return self.store.referrers(repository, digest)
 
     def _recall(self, digest: str) -> bytes | None:
-        with _or_without_it():
+        with or_without_it():
             return self.cache.get(digest)
         return None
 
-    def _was_seen(self, tag: str) -> bool:
-        with _or_without_it():
-            return self.cache.hint(tag) is not None
-        return False
+    def _name(self, repository: str, tag: str) -> str:
+        return f"{self.location} {repository}:{tag}"
 
     def __repr__(self) -> str:
         return f"CachedStore({self.store!r}, {self.cache!r})"
@@ -112,7 +130,7 @@ class CachedStore:
 
 
 @contextmanager
-def _or_without_it() -> Iterator[None]:
+def or_without_it() -> Iterator[None]:
     """A cache that fails, on a full disk or a damaged database, costs time and no answer."""
     try:
         yield

@@ -9,6 +9,7 @@ from regscope.errors import ContentMissing
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.rate_limit import RateLimit
 
 
 @runtime_checkable
@@ -26,6 +27,14 @@ class ContentStore(Protocol):
     @property
     def sees_untagged(self) -> bool:
         """Whether `untagged` tells all; a registry's API cannot."""
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What was last said to be left of a quota; None where nothing was."""
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether fetching a manifest uses up a quota, which resolving a tag does not."""
 
     def repositories(self) -> list[str]:
         """All repositories, sorted."""

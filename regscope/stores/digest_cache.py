@@ -7,8 +7,9 @@ the digest that is its key. Several processes may share it.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from diskcache.core import MODE_BINARY, MODE_RAW
 
 from regscope import text
 from regscope.errors import InvalidDigest, RegscopeError
+from regscope.settings import cache_folder
 from regscope.spec.digest import Digest
 
 DEFAULT_LIMIT = 2 * 2**30
@@ -25,6 +27,7 @@ _PRUNE_TO = 0.9
 _WRITES_BETWEEN_CHECKS = 64
 _READ_ATTEMPTS = 5
 _DATABASE = "cache.db"
+_SUM = 32  # bytes of a sha256
 _FOREIGN_KEY = "\0"
 _LOCK_TIMEOUT = 60  # seconds: with the default, writes are lost silently when threads contend
 
@@ -52,7 +55,10 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
             raise _Foreign("a value")
         if (filename is None and mode != MODE_RAW) or (filename is not None and not self._is_ours(filename)):
             raise _Foreign("a file name")
-        fetched = super().fetch(mode, filename, value, read)
+        try:
+            fetched = super().fetch(mode, filename, value, read)
+        except OSError:
+            raise _Vanished("a value's file is gone") from None
         if type(fetched) is not bytes:
             raise _Foreign("a value")
         return fetched
@@ -66,6 +72,10 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
             return False
         folder = Path(self._directory).resolve()
         return (folder / filename).resolve().is_relative_to(folder)
+
+
+class _Vanished(RegscopeError):
+    """Another writer put the same content into a new file meanwhile, or the file is gone."""
 
 
 class _Foreign(RegscopeError):
@@ -95,10 +105,14 @@ class DigestCache:
                 eviction_policy="none",
                 size_limit=2**62,
                 statistics=0,
+                cull_limit=0,  # or every write looks for what has expired, and nothing here does
             )
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(str(error)) from None
         self._writes = 0
+        self._waiting: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,6 +150,17 @@ class DigestCache:
     def note(self, name: str, digest: str) -> None:
         """Note a digest under `name`."""
         self._put(f"hint {name}", digest.encode("ascii"))
+
+    def recall(self, name: str) -> bytes | None:
+        """What was made of content, and kept under `name`; None where it is not there, or is damaged."""
+        kept = self._get(f"made {name}")
+        if kept is None or hashlib.sha256(kept[_SUM:]).digest() != kept[:_SUM]:
+            return None
+        return kept[_SUM:]
+
+    def keep(self, name: str, made: bytes) -> None:
+        """Keep under `name` what was made of content that a digest names, so that it need not be made again."""
+        self._put(f"made {name}", hashlib.sha256(made).digest() + made)
 
     def prune(self, limit: int | None = None) -> int:
         """Delete the oldest entries until the cache is within `limit` bytes; returns how many went."""
@@ -179,30 +204,54 @@ class DigestCache:
         return f"DigestCache({str(self.folder)!r}, {text.count(len(self), 'entry', 'entries')}, {text.size(self.size)})"
 
     def _get(self, key: str) -> bytes | None:
-        found: bytes | None = None
-        try:
-            for _ in range(_READ_ATTEMPTS):
-                found = self._cache.get(key)
-                if found is not None or key not in self._cache:
-                    break  # else another writer put the same content into a new file meanwhile, or the file is gone
-        except _Foreign:
-            self._cache.delete(key)
-            return None
-        except (sqlite3.Error, diskcache.Timeout) as error:
-            raise self._unusable(str(error)) from None
-        return found
+        if (waiting := self._waiting.get(key)) is not None:
+            return waiting
+        for _ in range(_READ_ATTEMPTS):
+            try:
+                found: bytes | None = self._cache.get(key)
+                return found
+            except _Vanished:
+                continue
+            except _Foreign:
+                self._cache.delete(key)
+                return None
+            except (sqlite3.Error, diskcache.Timeout) as error:
+                raise self._unusable(str(error)) from None
+        return None
 
     def _put(self, key: str, value: bytes) -> None:
+        """Write `value`, and with it in one transaction what other threads want written meanwhile.
+
+        A transaction costs more than what is written in it, and there is but one writer at a time.
+        """
+        with self._lock:
+            self._waiting[key] = value
+        while self._waiting and self._writing.acquire(blocking=False):
+            try:
+                self._write_waiting()
+            finally:
+                self._writing.release()
+
+    def _write_waiting(self) -> None:
+        with self._lock:
+            batch = self._waiting.copy()
         try:
-            self._cache.set(key, value)
+            with self._cache.transact():
+                for key, value in batch.items():
+                    self._cache.set(key, value)
         except (OSError, sqlite3.Error, diskcache.Timeout) as error:
             raise self._unusable(str(error) or "it is locked") from None
-        self._writes += 1
-        if self._writes % _WRITES_BETWEEN_CHECKS == 0:
+        finally:
+            with self._lock:
+                for key, value in batch.items():
+                    if self._waiting[key] is value:
+                        del self._waiting[key]
+        self._writes += len(batch)
+        if self._writes >= _WRITES_BETWEEN_CHECKS:
+            self._writes = 0
             self.prune()
 
 
 def default_folder() -> Path:
     """`$REGSCOPE_CACHE_DIR`, else the user's cache folder."""
-    named = os.environ.get("REGSCOPE_CACHE_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("regscope")
+    return cache_folder() or platformdirs.user_cache_path("regscope")

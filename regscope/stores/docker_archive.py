@@ -56,6 +56,8 @@ class DockerArchiveStore:
     """
 
     sees_untagged = True
+    counts_pulls = False
+    rate_limit = None
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

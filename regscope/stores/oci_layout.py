@@ -38,6 +38,8 @@ class OCILayoutStore:
     """
 
     sees_untagged = True
+    counts_pulls = False
+    rate_limit = None
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from regscope.errors import InvalidLocation
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
-from regscope.registry.credentials import find_credentials
+from regscope.registry.credentials import Keychain, Login, login_from
+from regscope.registry.docker_config import find_logins
 from regscope.registry.endpoint import APIEndpoint
 from regscope.registry.origin import without_user
+from regscope.registry.tls import ClientCertificate
+from regscope.settings import read_settings
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
@@ -26,23 +32,35 @@ def open(
     password: str | None = None,
     cache: DigestCache | bool = True,
     verify: bool | str = True,
+    client_certificate: ClientCertificate | None = None,
     insecure: bool = False,
     timeout: Timeout = (10, 60),
     pool_size: int = DEFAULT_POOL_SIZE,
+    concurrency: int | None = None,
+    rate: float | None = None,
 ) -> ContentStore:
     """Open a registry, an OCI image layout or a docker-archive for reading.
 
+    What is not given for a registry is taken from the environment: see `regscope.settings.VARIABLES`.
+
     Args:
         location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER` or `docker-archive:FILE`.
-        username, password: for a registry; by default what `docker login` left in docker's `config.json`.
+        username, password: for a registry; by default those in a location like
+            `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
+            `podman login` left behind.
         cache: the cache to use; True for the user's own (a registry only), False for none.
         verify: the path of a certificate authority's PEM file for a registry, or False for no verification.
+        client_certificate: for a registry that wants one: a PEM file, or one with the certificate and one with its key.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
         timeout: seconds for a request, or a pair for connecting and for each read.
         pool_size: connections kept open to a registry.
+        concurrency: requests at once to each host; no limit by default.
+        rate: requests a second to each host; no limit by default.
 
     Raises:
         InvalidLocation: it is none of these.
+        InvalidInput: a variable in the environment has a value that it cannot have.
+        RegscopeError: saved logins cannot be read.
         NotAStore: the folder or file is not what it was called.
         UnknownHost, TimedOut: a registry without a scheme whose host cannot be asked.
     """
@@ -52,19 +70,43 @@ def open(
     if colon and kind == "docker-archive":
         return _with_cache(DockerArchiveStore(_path(location, rest)), cache)
     _refuse_paths(location)
-    endpoint = APIEndpoint(url=location)
-    if username is None and (found := find_credentials(endpoint.host)):
-        username, password = found.username, found.password
-    client = DockerRegistryV2Client.from_api_endpoint(
-        endpoint,
-        username,
-        password,
-        verify_certificate=verify,
-        default_timeout=timeout,
+    settings = read_settings()
+    client = _client(
+        location,
+        _login(username, password) or _login_in(location) or _login(settings.username, settings.password),
         insecure=insecure,
+        insecure_hosts=settings.insecure,
+        verify_certificate=settings.ca or True if verify is True else verify,
+        client_certificate=client_certificate or settings.client_certificate,
+        default_timeout=timeout,
         pool_size=pool_size,
+        concurrency=settings.concurrency if concurrency is None else concurrency,
+        rate=settings.rate if rate is None else rate,
     )
     return _with_cache(RegistryStore(client), DigestCache() if cache is True else cache)
+
+
+def _client(
+    location: str, login: Login | None, *, insecure: bool, insecure_hosts: Collection[str], **options: Any
+) -> DockerRegistryV2Client:
+    """A client of one registry, with `login`, else with those that are saved for it."""
+    endpoint = APIEndpoint(url=location)
+    host = endpoint.host
+    return DockerRegistryV2Client.from_api_endpoint(
+        endpoint,
+        keychain=Keychain.of(login) if login else find_logins(host),
+        insecure=insecure or host.lower() in insecure_hosts,
+        **options,
+    )
+
+
+def _login(username: str | None, password: str | None) -> Login | None:
+    return login_from(username, password or "") if username else None
+
+
+def _login_in(location: str) -> Login | None:
+    parts = urlsplit(location if "://" in location else f"//{location}")
+    return _login(unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def _with_cache(store: ContentStore, cache: DigestCache | bool) -> ContentStore:

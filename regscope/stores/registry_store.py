@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from regscope import text
@@ -9,12 +10,14 @@ from regscope.errors import ResourceNotFound
 from regscope.registry.blobs import Blob
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.endpoint import is_docker_hub
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.origin import without_secrets
 from regscope.registry.referrers import list_referrers
 from regscope.registry.tags import Tags
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.rate_limit import RateLimit
 
 
 class RegistryStore:
@@ -25,10 +28,20 @@ class RegistryStore:
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self.client = client
 
-    @property
+    @functools.cached_property
     def location(self) -> str:
         """The registry's address."""
         return without_secrets(self.client.api_base_url)
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """As its latest answer with one said (`RateLimit-Remaining`)."""
+        return self.client.rate_limit
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
+        return self.client.rate_limit is not None or is_docker_hub(self.client.api_base_url)
 
     def repositories(self) -> list[str]:
         """As the catalog lists them; see `list_repositories` for registries that close it."""
@@ -75,5 +88,5 @@ class RegistryStore:
         return f"RegistryStore({self.location!r})"
 
     def _repr_html_(self) -> str:
-        who = "with credentials" if self.client.credentials else "anonymously"
+        who = "with credentials" if self.client.keychain else "anonymously"
         return text.card("Registry", {"address": self.location, "read": who})

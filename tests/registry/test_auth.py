@@ -68,7 +68,7 @@ def private(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator[
 
 
 def tags(client: DockerRegistryV2Client, repository: str = "base") -> list[str]:
-    with client.session:
+    with client:
         return Tags(repository, client).list()
 
 
@@ -114,7 +114,7 @@ def test_a_wrong_password_is_said_and_not_shown(private: tuple[Registry, str]) -
         tags(client)
     assert caught.value.status_code == 401
     assert_keeps_secrets(caught.value)
-    assert PASSWORD not in repr(client) + repr(client.credentials)
+    assert PASSWORD not in repr(client) + repr(client.keychain)
 
 
 def test_a_private_registry_asks_for_a_login(private: tuple[Registry, str]) -> None:

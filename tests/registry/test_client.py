@@ -30,6 +30,7 @@ from regscope.errors import (
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
+from regscope.registry.retrying import Patience
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from tests.registry.relay import Relay
@@ -123,7 +124,6 @@ def test_no_cookies_are_kept(proxy: FaultProxy, proxied: DockerRegistryV2Client)
     proxy.rule(faults.replace_header("", "Set-Cookie", "sid=1; Path=/"))
     for _ in range(2):
         Tags("base", proxied).list()
-    assert len(proxied.session.cookies) == 0
     assert not any("Cookie" in request.headers for request in proxy.requests)
 
 
@@ -155,8 +155,7 @@ def test_an_unreadable_time_to_wait_is_no_obstacle(
 
 def test_a_registry_that_never_stops_refusing_is_given_up(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
     proxy.rule(faults.too_many(100, "0"))
-    proxied.session.get_adapter(proxy.url).max_retries.backoff_factor = 0
-    proxied.session.get_adapter(proxy.url).max_retries.backoff_jitter = 0
+    proxied.patience = Patience(backoff=0)
     with pytest.raises(TooManyRequests, match="TOOMANYREQUESTS: too many requests") as caught:
         Tags("base", proxied).list()
     assert (caught.value.status_code, caught.value.code) == (429, "TOOMANYREQUESTS")
@@ -222,7 +221,7 @@ def fails(url: str, **options: object) -> RequestError:
     """The error of a first request, which must come quickly."""
     start = time.monotonic()
     client = DockerRegistryV2Client(url, "ann", "hunter2", **options)  # type: ignore[arg-type]
-    with client.session, pytest.raises(RequestError) as caught:
+    with client, pytest.raises(RequestError) as caught:
         Tags("base", client).list()
     assert time.monotonic() - start < 4
     assert caught.value.next_step
@@ -350,7 +349,7 @@ def read_everything(client: DockerRegistryV2Client, layer: Layer) -> None:
 def test_one_thread_needs_one_connection(registry: Registry, layer: Layer) -> None:
     with Relay(registry.port) as relay:
         client = DockerRegistryV2Client(relay.url)
-        with client.session:
+        with client:
             for _ in range(3):
                 read_everything(client, layer)
         assert relay.connections == 1
@@ -360,7 +359,7 @@ def test_one_thread_needs_one_connection_where_a_password_is_wanted(proxy: Fault
     proxy.rule(asks_for_a_password)
     with Relay(proxy.port) as relay:
         client = DockerRegistryV2Client(relay.url, "ann", "hunter2")
-        with client.session:
+        with client:
             read_everything(client, layer)
         assert relay.connections == 1
 
@@ -380,7 +379,7 @@ def test_a_redirect_with_a_long_body_does_not_spoil_the_connection(proxy: FaultP
 def test_as_many_threads_need_as_many_connections(registry: Registry, layer: Layer) -> None:
     with Relay(registry.port) as relay:
         client = DockerRegistryV2Client(relay.url, pool_size=4)
-        with client.session, ThreadPoolExecutor(4) as pool:
+        with client, ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: read_everything(client, layer), range(8)))
         assert relay.connections <= 4
 

@@ -118,9 +118,22 @@ def test_a_refused_address_does_not_show_its_password() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_an_expired_certificate_is_tls_all_the_same(tmp_path: Path) -> None:
-    certificate = CertificateAuthority(tmp_path).issue(expired=True)
+@pytest.fixture(scope="module")
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return CertificateAuthority(tmp_path_factory.mktemp("expired")).issue(expired=True)
+
+
+def test_a_registry_with_an_expired_certificate_is_asked_by_https(tmp_path: Path, expired: Certificate) -> None:
+    with Registry(tmp_path / "r", tls=expired) as registry:
+        endpoint = APIEndpoint(url=registry.host)
+        assert endpoint.is_secure_repository() == (True, False)
+        assert endpoint.base_url == registry.url
+
+
+def test_what_does_not_answer_behind_an_expired_certificate_is_asked_by_http(expired: Certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
+    context.load_cert_chain(expired.cert, expired.key)
     with listener(context) as port:
-        assert APIEndpoint(url=f"localhost:{port}").is_secure_repository() == (True, False)
+        endpoint = APIEndpoint(url=f"localhost:{port}")
+        assert endpoint.is_secure_repository() == (False, False)
+        assert endpoint.base_url == f"http://localhost:{port}"

@@ -38,12 +38,12 @@ class CertificateAuthority:
         self.ca.write_bytes(pem(self._certificate))
 
     def issue(self, hosts: Sequence[str] = ("localhost", "127.0.0.1"), expired: bool = False) -> Certificate:
-        """Sign a server certificate; an expired one was valid until yesterday."""
+        """Sign a certificate that a server can show, and a client; an expired one was valid until yesterday."""
         self._issued += 1
         cert = self.folder / f"server-{self._issued}.crt"
         key_file = self.folder / f"server-{self._issued}.key"
         key = ec.generate_private_key(ec.SECP256R1())
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         signer = self._key.public_key()
         certificate = (
             _builder(hosts[0], key, self._certificate.subject, expired)

@@ -31,6 +31,7 @@ class Registry:
         *,
         delete: bool = True,
         tls: Certificate | None = None,
+        client_ca: Path | None = None,
         htpasswd: Mapping[str, str] | None = None,
         token: TokenService | None = None,
         schema1: bool = True,
@@ -44,6 +45,7 @@ class Registry:
         self.config = folder / "config.yml"
         self.port = 0
         self._delete, self._tls, self._htpasswd, self._token = delete, tls, htpasswd, token
+        self._client_ca = client_ca
         self._schema1 = schema1
         # Settings inherited from the caller's environment would silently override the configuration.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
@@ -146,6 +148,8 @@ class Registry:
         http_: dict[str, Any] = {"addr": f"127.0.0.1:{self.port}", "secret": "kept over restarts"}
         if self._tls:
             http_["tls"] = {"certificate": str(self._tls.cert), "key": str(self._tls.key)}
+            if self._client_ca:
+                http_["tls"]["clientcas"] = [str(self._client_ca)]
         auth: dict[str, Any] = {}
         if self._htpasswd is not None:
             users = self.folder / "htpasswd"
@@ -190,6 +194,8 @@ class Registry:
         try:
             connection.request("GET", "/v2/")
             return connection.getresponse().status in (200, 401)
+        except ssl.SSLError:
+            return self._client_ca is not None  # it does answer, if only those who show a certificate
         except OSError:
             return False
         finally:

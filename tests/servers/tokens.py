@@ -43,7 +43,8 @@ class TokenService(LoopbackServer):
     A glob like "registry:catalog" is for a resource that is no repository. Without an entry for ""
     nobody gets a token anonymously. The registry forgives an expiry of up to 60 seconds: only a
     `lifetime` (seconds until a token really expires) below -60 makes tokens that it refuses as expired.
-    All settings may be changed while the service runs.
+    With `rotate` each refresh token is taken once, and the answer has the next. All settings may be changed while the
+    service runs.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TokenService(LoopbackServer):
         lifetime: int = 300,
         answer: Answer = "token",
         refresh: bool = False,
+        rotate: bool = False,
         oauth: bool = True,
         tls: Certificate | None = None,
     ) -> None:
@@ -79,7 +81,7 @@ class TokenService(LoopbackServer):
         self.service, self.issuer = service, issuer
         self.expires_in, self.lifetime = expires_in, lifetime
         self.answer: Answer = answer
-        self.refresh, self.oauth = refresh, oauth
+        self.refresh, self.rotate, self.oauth = refresh, rotate, oauth
         self.requests: list[TokenRequest] = []
         self._refresh_tokens: dict[str, str] = {}
 
@@ -91,6 +93,12 @@ class TokenService(LoopbackServer):
             "issuer": self.issuer,
             "rootcertbundle": str(self.bundle),
         }
+
+    def refresh_token(self, user: str) -> str:
+        """A new refresh token for a user, as a login with `offline_token` would give."""
+        token = secrets.token_urlsafe(16)
+        self._refresh_tokens[token] = user
+        return token
 
     def sign(self, user: str, access: list[dict[str, Any]], lifetime: int | None = None) -> str:
         """A signed token for the access given, whatever the grants say."""
@@ -146,9 +154,10 @@ class TokenService(LoopbackServer):
         if grant == "password":
             known = self._knows(user, _first(form, "password"))
         elif grant == "refresh_token":
-            user = self._refresh_tokens.get(_first(form, "refresh_token"), "")
+            token = _first(form, "refresh_token")
+            user = (self._refresh_tokens.pop if self.rotate else self._refresh_tokens.get)(token, "")
             known = bool(user)
-        offline = _first(form, "access_type") == "offline"
+        offline = _first(form, "access_type") == "offline" or (self.rotate and grant == "refresh_token")
         self._reply(handler, form, user, known, offline)
 
     def _knows(self, user: str, password: str) -> bool:
@@ -177,9 +186,8 @@ class TokenService(LoopbackServer):
             if self.expires_in is not None:
                 answer["expires_in"] = self.expires_in
                 answer["issued_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            if self.refresh and offline and user:
-                answer["refresh_token"] = secrets.token_urlsafe(16)
-                self._refresh_tokens[answer["refresh_token"]] = user
+            if (self.refresh or self.rotate) and offline and user:
+                answer["refresh_token"] = self.refresh_token(user)
         self.requests.append(
             TokenRequest(
                 method=handler.command,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from regscope.errors import InvalidLocation, NotAStore, UnknownHost
+from regscope.errors import InvalidLocation, NotAStore, RegscopeError, UnknownHost
+from regscope.registry.credentials import Credentials
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.docker_archive import DockerArchiveStore
@@ -55,11 +56,43 @@ def test_credentials_are_those_given_or_those_of_docker(registry: Registry, dock
     given = open_store(registry.url, username="bob", password="word", cache=False)
     assert isinstance(found, RegistryStore)
     assert isinstance(given, RegistryStore)
-    assert found.client.credentials is not None
-    assert given.client.credentials is not None
-    assert (found.client.credentials.username, found.client.credentials.password) == ("ann", "hunter2")
-    assert given.client.credentials.username == "bob"
+    assert found.client.keychain.login() == Credentials("ann", "hunter2")
+    assert given.client.keychain.login() == Credentials("bob", "word")
     assert "hunter2" not in repr(found) + found._repr_html_()
+
+
+def test_credentials_come_from_the_first_place_that_has_some(
+    registry: Registry, docker_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def login(location: str = registry.url, **options: str) -> object:
+        store = open_store(location, cache=False, **options)  # type: ignore[arg-type]
+        assert isinstance(store, RegistryStore)
+        assert "hunter" not in f"{store!r}{store._repr_html_()}{store.location}{vars(store.client)}"
+        return store.client.keychain.login("base")
+
+    assert login() is None
+    podman = tmp_path / "auth.json"
+    podman.write_text(json.dumps({"auths": {f"{registry.host}/base": {"username": "podman", "password": "hunter1"}}}))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(podman))
+    assert login() == Credentials("podman", "hunter1")
+    docker = {"auths": {registry.host: {"username": "docker", "password": "hunter2"}}}
+    (docker_config / "config.json").write_text(json.dumps(docker))
+    assert login() == Credentials("docker", "hunter2")
+    monkeypatch.setenv("REGSCOPE_USERNAME", "env")
+    monkeypatch.setenv("REGSCOPE_PASSWORD", "hunter3")
+    assert login() == Credentials("env", "hunter3")
+    in_address = f"http://url:hunter%2F4@{registry.host}"
+    assert login(in_address) == Credentials("url", "hunter/4")
+    assert login(in_address, username="hand", password="hunter5") == Credentials("hand", "hunter5")
+
+
+@pytest.mark.parametrize("address", ["http://ann:hunter2@{host}", "ann:hunter2@{host}", "https://ann:hunter2@{host}"])
+def test_a_password_in_the_address_never_shows(registry: Registry, address: str) -> None:
+    store = open_store(address.format(host=registry.host), cache=False)
+    with pytest.raises(RegscopeError) as caught:
+        store.tags("no/such")
+    assert "hunter2" not in f"{store!r}{store.location}{caught.value}{caught.value!r}{vars(caught.value)}"
+    assert "ann" not in store.location
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""Credential helpers: the programs `docker-credential-NAME` that keep logins for docker and podman.
+
+The protocol is that of github.com/docker/docker-credential-helpers: `get` as the argument, the server's address on
+standard input, and a JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from typing import Any
+
+from regscope.errors import RegscopeError
+from regscope.registry.credentials import Login, login_from
+from regscope.text import plain
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separator: it must be found on the PATH and nowhere else
+_LONGEST_ANSWER = 64 * 2**10
+_NOTHING = b"credentials not found in native keychain"
+
+
+class CredentialHelper:
+    """The helper `name`, asked once about `server`, when a login is first needed.
+
+    Args:
+        name: as in docker's `credsStore`: `pass` means the program `docker-credential-pass` on the PATH.
+        server: the address under which the login is filed.
+        timeout: seconds; a user may have to type a passphrase in the meantime.
+    """
+
+    def __init__(self, name: str, server: str, timeout: float = 60) -> None:
+        self._name = name
+        self._server = server
+        self._timeout = timeout
+        self._asked = False
+        self._login: Login | None = None
+        self._error: RegscopeError | None = None
+        self._lock = threading.Lock()
+
+    def login(self, repository: str = "") -> Login | None:
+        """What the helper keeps for the server, whatever the repository; None where it keeps nothing.
+
+        Raises:
+            RegscopeError: there is no such program, or it fails, hangs or answers nonsense.
+        """
+        with self._lock:
+            if not self._asked:
+                try:
+                    self._login = self._read(self._run())
+                except RegscopeError as error:
+                    self._error = error
+                self._asked = True
+        if self._error is not None:
+            raise self._error
+        return self._login
+
+    def __getstate__(self) -> dict[str, Any]:
+        # It is asked before it travels: another machine has neither the helper nor its keys.
+        with contextlib.suppress(RegscopeError):
+            self.login()
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"CredentialHelper({self._name!r}, {self._server!r})"
+
+    def _run(self) -> bytes | None:
+        """The helper's answer; None where it says that it has none."""
+        program = shutil.which(f"docker-credential-{self._name}") if _NAME.fullmatch(self._name) else None
+        if program is None:
+            raise self._failed("is not a program on the PATH", "Install it")
+        try:
+            code, answer = _ask(program, self._server, self._timeout)
+        except TimeoutError:
+            raise self._failed(f"did not answer within {self._timeout:g} s", self._try_it) from None
+        except OSError as error:
+            raise self._failed(f"cannot be run: {error.strerror}", self._try_it) from None
+        if len(answer) > _LONGEST_ANSWER:
+            raise self._failed(f"answered with more than {_LONGEST_ANSWER:,} bytes", self._try_it)
+        if code and answer.strip() == _NOTHING:
+            return None
+        if code:  # what it says is not repeated: nobody knows what is in it
+            raise self._failed(f"failed with exit code {code}", self._try_it)
+        return answer
+
+    def _read(self, answer: bytes | None) -> Login | None:
+        if answer is None:
+            return None
+        try:
+            document = json.loads(answer)
+        except (ValueError, RecursionError):
+            document = None
+        found = document if isinstance(document, dict) else {}
+        username, secret = found.get("Username"), found.get("Secret")
+        if not isinstance(username, str) or not isinstance(secret, str) or bool(username) != bool(secret):
+            raise self._failed("answered with something else than a login", self._try_it)
+        return login_from(username, secret) if username else None
+
+    @property
+    def _try_it(self) -> str:
+        return f"See what `echo {plain(self._server)} | docker-credential-{plain(self._name, 80)} get` says"
+
+    def _failed(self, what: str, step: str) -> RegscopeError:
+        return RegscopeError(
+            f"the credential helper docker-credential-{plain(self._name, 80)}, which keeps the login for"
+            f" {plain(self._server, 200)}, {what}",
+            next_step=f"{step}, or give username and password by hand. Then open the registry again.",
+        )
+
+
+def _ask(program: str, server: str, timeout: float) -> tuple[int, bytes]:
+    """The exit code of `program get`, and what it printed, cut a little above the longest answer.
+
+    Raises:
+        TimeoutError: it took longer than `timeout` (seconds).
+    """
+    timed_out = threading.Event()
+
+    def give_up() -> None:
+        timed_out.set()
+        _end(process)
+
+    with subprocess.Popen(
+        [program, "get"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that whatever it has started can be ended with it
+    ) as process:
+        timer = threading.Timer(timeout, give_up)
+        timer.start()
+        try:
+            code, answer = _converse(process, server)
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            timer.cancel()
+    if timed_out.is_set():
+        raise TimeoutError
+    return code, answer
+
+
+def _converse(process: subprocess.Popen[bytes], server: str) -> tuple[int, bytes]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin as question:  # it need not read it to refuse it
+        question.write(server.encode())
+    answer = process.stdout.read(_LONGEST_ANSWER + 1)
+    if len(answer) > _LONGEST_ANSWER:
+        _end(process)
+    return process.wait(), answer
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,103 @@
+"""Whether a request is sent again, and when (RFC 9110, 10.2.3: `Retry-After` in seconds or as a date)."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from regscope.errors import ConnectionFailed, TLSFailed
+from regscope.registry.pace import Pace
+
+TOO_MANY = 429
+_STUMBLES = {500, 502, 503, 504}
+_REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
+_MOST_REFUSALS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a request is sent again, and how long is waited before.
+
+    Attributes:
+        failures: after a connection that was not made, or broke.
+        refusals: after 429 or a server's error; of 429s only those count since which nobody got through.
+        backoff: seconds before the second attempt, doubled for each that follows, where the server names no time.
+        longest: seconds; a server that wants to be left alone for longer is not waited for.
+    """
+
+    failures: int = 2
+    refusals: int = 5
+    backoff: float = 0.2
+    longest: float = 300
+
+    def pause(self, attempt: int) -> float:
+        """Seconds before the attempt that follows `attempt`, of which the first is 1."""
+        return float(min(self.backoff * 2 ** (attempt - 1), 20) * random.uniform(1, 1.5))
+
+
+class Attempts:
+    """The attempts at one request."""
+
+    def __init__(self, method: str, patience: Patience, pace: Pace) -> None:
+        self._repeatable = method in _REPEATABLE
+        self._patience = patience
+        self._pace = pace
+        self._failures = 0
+        self._refusals = 0
+        self._refused_at = 0.0
+
+    def again_after(self, error: ConnectionFailed) -> bool:
+        """Whether to try again after there was no answer; waits before it says so."""
+        # A certificate that is not trusted will not be trusted a second later.
+        if not self._repeatable or isinstance(error, TLSFailed) or self._failures >= self._patience.failures:
+            return False
+        self._failures += 1
+        time.sleep(self._patience.pause(self._failures))
+        return True
+
+    def again_instead_of(self, response: requests.Response) -> bool:
+        """Whether to try again rather than to take this answer; waits before it says so."""
+        status = response.status_code
+        if status != TOO_MANY:
+            self._pace.answered()
+            if status not in _STUMBLES or not self._repeatable:
+                return False
+        if not self._refusals:
+            self._refused_at = time.monotonic()
+        self._refusals += 1
+        if self._is_hopeless(status):
+            return False
+        asked = wait_asked_for(response.headers.get("Retry-After"))
+        if asked is not None and asked > self._patience.longest:
+            return False
+        pause = self._patience.pause(self._refusals) if asked is None else asked
+        if status == TOO_MANY or asked is not None:
+            self._pace.refused(pause)  # waited for there, by this thread and all others
+        else:
+            time.sleep(pause)
+        return True
+
+    def _is_hopeless(self, status: int) -> bool:
+        if self._refusals <= self._patience.refusals:
+            return False
+        moving = status == TOO_MANY and self._pace.answered_since(self._refused_at)
+        return not moving or self._refusals > _MOST_REFUSALS
+
+
+def wait_asked_for(retry_after: str | None) -> float | None:
+    """Seconds that a `Retry-After` asks for; None where there is none that can be read."""
+    if not retry_after:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:12])
+    try:
+        moment = parsedate_to_datetime(retry_after)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max((moment - datetime.now(UTC)).total_seconds(), 0)
+    except (ValueError, OverflowError, TypeError):
+        return None

@@ -1,0 +1,112 @@
+"""How a request gets an answer: at the host's pace, again where that helps, and along the redirects that are safe."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from requests.utils import requote_uri
+
+from regscope.errors import ConnectionFailed, UnsafeRedirect
+from regscope.registry.answer import Answer
+from regscope.registry.connections import Connections
+from regscope.registry.origin import check_hop, cut, resolved, same_origin, without_secrets
+from regscope.registry.pace import Pace
+from regscope.registry.responses import discard
+from regscope.registry.retrying import Attempts, Patience
+from regscope.version import __version__
+
+_MOST_REDIRECTS = 5
+_HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"}
+_NEXT_STEP = "Ask whoever runs the registry to correct the address that it hands out."
+
+
+class Transport:
+    """Sends requests for one registry, to it and to where it points.
+
+    Args:
+        home: the registry's own address, which may always be asked.
+        connections: to send them over.
+        patience: how often a request is sent again, and how long is waited before.
+        concurrency: requests at once to each host; None for no limit.
+        rate: requests a second to each host; None for no limit.
+    """
+
+    def __init__(
+        self, home: str, connections: Connections, patience: Patience, concurrency: int | None, rate: float | None
+    ) -> None:
+        self._home = home
+        self._connections = connections
+        self._patience = patience
+        self._concurrency = concurrency
+        self._rate = rate
+        self._paces: dict[str, Pace] = {}
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: tuple[float | None, float | None],
+        body: bytes | None = None,
+    ) -> Answer:
+        """The answer in the end, whatever its status; its body is still unread.
+
+        Credentials stay behind when a redirect leads to another origin, and a request with a body never goes there.
+
+        Raises:
+            ConnectionFailed: or one of its kinds, where there was none.
+            UnsafeRedirect: it points somewhere that it must not be followed to.
+        """
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._patiently(method, url, headers, timeout, body)
+            location = answer.headers.get("Location") if answer.is_redirect else None
+            if location is None:
+                return answer
+            discard(answer)
+            target = resolved(url, location)
+            if not same_origin(target, self._home):
+                check_hop(url, target)
+            if not same_origin(target, url):
+                if body is not None:
+                    raise _unsafe(f"{without_secrets(url)} sends what was meant for it on to {without_secrets(target)}")
+                headers = {name: value for name, value in headers.items() if name != "Authorization"}
+            url = requote_uri(target)
+        raise _unsafe(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
+
+    def _patiently(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: tuple[float | None, float | None],
+        body: bytes | None,
+    ) -> Answer:
+        pace = self._pace(url)
+        attempts = Attempts(method, self._patience, pace)
+        headers = {**_HEADERS, **headers}
+        while True:
+            leave = functools.partial(pace.leave, pace.enter())
+            try:
+                answer = self._connections.send(method, url, headers, body, timeout, leave)
+            except ConnectionFailed as error:
+                if not attempts.again_after(error):
+                    raise
+                continue
+            if not attempts.again_instead_of(answer):
+                return answer
+            discard(answer)
+
+    def _pace(self, url: str) -> Pace:
+        host = cut(url)[0]
+        if host not in self._paces:
+            self._paces.setdefault(host, Pace(self._concurrency, self._rate))
+        return self._paces[host]
+
+    def close(self) -> None:
+        """Close the idle connections; the next request makes new ones."""
+        self._connections.close()
+
+
+def _unsafe(what: str) -> UnsafeRedirect:
+    return UnsafeRedirect(f"{what}: not followed", next_step=_NEXT_STEP)

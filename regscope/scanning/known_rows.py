@@ -1,0 +1,70 @@
+"""Rows that were made before. What a digest names never changes, and so neither do the rows that its manifest makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from regscope.scanning.manifest_rows import ManifestRows
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.stores.cached_store import CachedStore, or_without_it
+from regscope.stores.content_store import ContentStore
+from regscope.tables import TABLES, TIME
+from regscope.version import __version__
+
+# Another version may make other rows, and other columns certainly do.
+_MADE_BY = hashlib.sha256(f"{__version__} {TABLES}".encode()).hexdigest()[:16]
+_TIMES = {
+    table: [position for position, column in enumerate(columns) if column.dtype == TIME]
+    for table, columns in TABLES.items()
+}
+
+
+def known_rows(store: ContentStore, digest: str) -> ManifestRows | None:
+    """The rows of the manifest `digest`, where the cache behind `store` has them."""
+    if not isinstance(store, CachedStore):
+        return None
+    kept: bytes | None = None
+    with or_without_it():
+        kept = store.cache.recall(_name(digest))
+    try:
+        return None if kept is None else _rows(digest, from_json(kept))
+    except (ValueError, LookupError, TypeError, AttributeError):  # somebody else wrote here
+        return None
+
+
+def _rows(digest: str, document: Any) -> ManifestRows:
+    rows: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for table, found in document["rows"].items():
+        rows[table] = [_with_times(row, _TIMES[table]) for row in found]
+    children = [Descriptor.model_validate(child) for child in document["children"]]
+    return ManifestRows(Digest(digest), rows, children)
+
+
+def keep_rows(store: ContentStore, found: ManifestRows) -> None:
+    """Keep the rows of a manifest in the cache behind `store`, if there is one."""
+    if not isinstance(store, CachedStore):
+        return
+    children = [child.model_dump(mode="json", by_alias=True, exclude_none=True) for child in found.children]
+    try:
+        made = to_json({"rows": found.rows, "children": children})
+    except ValueError:  # text that is no Unicode
+        return
+    with or_without_it():
+        store.cache.keep(_name(found.digest), made)
+
+
+def _name(digest: str) -> str:
+    return f"rows {_MADE_BY} {digest}"
+
+
+def _with_times(row: list[Any], positions: list[int]) -> tuple[Any, ...]:
+    for position in positions:
+        if (written := row[position]) is not None:
+            row[position] = datetime.fromisoformat(written)
+    return tuple(row)

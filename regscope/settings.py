@@ -1,0 +1,133 @@
+"""What regscope takes from the environment: every `REGSCOPE_…` variable is read here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from regscope.errors import InvalidInput
+from regscope.text import plain
+
+VARIABLES = {
+    "REGSCOPE_CACHE_DIR": "folder of the cache; the user's cache folder by default",
+    "REGSCOPE_USERNAME": "log in with this name, to every registry that is opened without another",
+    "REGSCOPE_PASSWORD": "the password that goes with it",
+    "REGSCOPE_CA": "a certificate authority's PEM file to trust in place of the usual ones",
+    "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
+    "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
+    "REGSCOPE_INSECURE": "hosts, with commas between, that get credentials over plain HTTP or unverified TLS too",
+    "REGSCOPE_MIRRORS": "mirrors of Docker Hub, with commas between, the first to ask first",
+    "REGSCOPE_CONCURRENCY": "requests at once to each host; no limit by default",
+    "REGSCOPE_RATE": "requests a second to each host; no limit by default",
+}
+"""The variables, and what each means. One that is set to nothing counts as not set."""
+
+_Number = TypeVar("_Number", int, float)
+
+_HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is set for registries; None where nothing is."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca: str | None = None
+    client_certificate: str | tuple[str, str] | None = None
+    insecure: frozenset[str] = frozenset()
+    mirrors: tuple[str, ...] = ()
+    concurrency: int | None = None
+    rate: float | None = None
+
+
+def read_settings() -> Settings:
+    """What the environment says now.
+
+    Raises:
+        InvalidInput: a variable has a value that it cannot have; the message names it.
+    """
+    username, password = _value("REGSCOPE_USERNAME"), _value("REGSCOPE_PASSWORD")
+    if (username is None) != (password is None):
+        missing = "REGSCOPE_USERNAME" if username is None else "REGSCOPE_PASSWORD"
+        raise _bad(missing, "is not set", "Set both REGSCOPE_USERNAME and REGSCOPE_PASSWORD, or neither.")
+    return Settings(
+        username=username,
+        password=password,
+        ca=_file("REGSCOPE_CA"),
+        client_certificate=_client_certificate(),
+        insecure=frozenset(_hosts("REGSCOPE_INSECURE")),
+        mirrors=_list("REGSCOPE_MIRRORS"),
+        concurrency=_positive("REGSCOPE_CONCURRENCY", int),
+        rate=_positive("REGSCOPE_RATE", float),
+    )
+
+
+def cache_folder() -> Path | None:
+    """Where the user wants the cache; None where that is not said."""
+    named = _value("REGSCOPE_CACHE_DIR")
+    return Path(named) if named else None
+
+
+def _value(name: str) -> str | None:
+    assert name in VARIABLES
+    return os.environ.get(name) or None
+
+
+def _list(name: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in (_value(name) or "").split(","))
+    return tuple(part for part in parts if part)
+
+
+def _hosts(name: str) -> tuple[str, ...]:
+    hosts = _list(name)
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise _bad(name, f"names {plain(host, 80)!r}, which is no host", "Write registry.example.com:5000, no URL.")
+    return tuple(host.lower() for host in hosts)
+
+
+def _positive(name: str, read: Callable[[str], _Number]) -> _Number | None:
+    text = _value(name)
+    if text is None:
+        return None
+    try:
+        number = read(text)
+    except ValueError:
+        number = read("0")
+    if not 0 < number < math.inf:
+        kind = "a whole number" if read is int else "a number"
+        raise _bad(name, f"is {plain(text, 80)!r}", f"Set it to {kind} above 0, or to nothing.")
+    return number
+
+
+def _file(name: str) -> str | None:
+    text = _value(name)
+    if text is None:
+        return None
+    try:
+        path = Path(text).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError):  # too long for a path, or the home of an unknown user
+        exists = False
+    if not exists:
+        raise _bad(name, f"names {plain(text, 200)!r}, which is not there", "Name a PEM file, or set it to nothing.")
+    return str(path)
+
+
+def _client_certificate() -> str | tuple[str, str] | None:
+    certificate, key = _file("REGSCOPE_CLIENT_CERT"), _file("REGSCOPE_CLIENT_KEY")
+    if key is None:
+        return certificate
+    if certificate is None:
+        raise _bad("REGSCOPE_CLIENT_CERT", "is not set, and REGSCOPE_CLIENT_KEY is", "Name the key's certificate.")
+    return certificate, key
+
+
+def _bad(name: str, what: str, step: str) -> InvalidInput:
+    return InvalidInput(f"the environment variable {name} {what}", next_step=step)
