@@ -10,6 +10,7 @@ import http.client
 import select
 import ssl
 import threading
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -23,12 +24,18 @@ from regscope.registry.origin import cut, origin
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
 
+_SURE_FOR = 1.0  # seconds in which a connection is used again without a look whether it still stands
+
 
 class _Target(NamedTuple):
     """Where a connection leads."""
 
     scheme: str
     netloc: str
+
+
+_Idle = defaultdict[_Target, list[tuple[http.client.HTTPConnection, float]]]
+"""Connections, and since when (of `time.monotonic`) nobody uses them."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -55,7 +62,7 @@ class Connections:
         self._size = size
         self._verify = verify
         self._certificate = certificate
-        self._idle: defaultdict[_Target, list[http.client.HTTPConnection]] = defaultdict(list)
+        self._idle: _Idle = defaultdict(list)
         self._proxies: dict[_Target, SplitResult | None] = {}
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._lock = threading.Lock()
@@ -112,10 +119,10 @@ class Connections:
         idle = self._idle[target]
         while idle:
             try:
-                connection = idle.pop()
+                connection, since = idle.pop()
             except IndexError:  # another thread was faster
                 return None
-            if not _was_dropped(connection):
+            if time.monotonic() - since < _SURE_FOR or not _was_dropped(connection):
                 return connection
             connection.close()
         return None
@@ -123,7 +130,7 @@ class Connections:
     def _take_back(self, target: _Target, connection: http.client.HTTPConnection, keep: bool) -> None:
         idle = self._idle[target]
         if keep and len(idle) < self._size:
-            idle.append(connection)
+            idle.append((connection, time.monotonic()))
         else:
             connection.close()
 
@@ -171,10 +178,10 @@ class Connections:
         _close(self._idle)
 
 
-def _close(connections: dict[_Target, list[http.client.HTTPConnection]]) -> None:
+def _close(connections: _Idle) -> None:
     for idle in connections.values():
         while idle:
-            idle.pop().close()
+            idle.pop()[0].close()
 
 
 def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: bytes | None) -> bytes:

@@ -129,6 +129,8 @@ class APIEndpoint(BaseModel):
             ):
                 encrypted.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode())
                 return encrypted.recv(5) == b"HTTP/"
+        except ssl.SSLError as error:  # such as its wish for a client's certificate
+            return (error.reason or "") not in _NOT_TLS
         except OSError:
             return False
 

@@ -12,6 +12,8 @@ from typing import Any
 
 DEFAULT_WORKERS = 16
 _IN_FLIGHT = 128  # enough to keep a cluster busy, few enough to be cancelled at once
+_MOST_TOGETHER = 8
+_Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Worklist:
@@ -23,7 +25,7 @@ class Worklist:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._waiting: deque[_Call] = deque()
         self.added = 0
 
     def add(self, call: Callable[..., Any], *arguments: Any) -> None:
@@ -33,22 +35,30 @@ class Worklist:
 
     def results(self) -> Iterator[Any]:
         """Results as they come, until nothing is left. Left early (Ctrl-C), what waits is dropped."""
-        running: set[Future[Any]] = set()
+        running: set[Future[list[Any]]] = set()
         # A queue, since wait() would look at every running future for each one that is done.
-        done: SimpleQueue[Future[Any]] = SimpleQueue()
+        done: SimpleQueue[Future[list[Any]]] = SimpleQueue()
         try:
             while self._waiting or running:
                 while self._waiting and len(running) < _IN_FLIGHT:
-                    call, arguments = self._waiting.popleft()
-                    future = self._executor.submit(call, *arguments)
+                    future = self._executor.submit(_run, self._together())
                     running.add(future)
                     future.add_done_callback(done.put)
                 future = done.get()
                 running.discard(future)
-                yield future.result()
+                yield from future.result()
         finally:
             for future in running:
                 future.cancel()
+
+    def _together(self) -> list[_Call]:
+        """The next calls, several in one where many wait: handing over a future costs as much as a small answer."""
+        number = min(1 + len(self._waiting) // _IN_FLIGHT, _MOST_TOGETHER)
+        return [self._waiting.popleft() for _ in range(number)]
+
+
+def _run(calls: list[_Call]) -> list[Any]:
+    return [call(*arguments) for call, arguments in calls]
 
 
 @contextmanager

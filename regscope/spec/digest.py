@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_DIGITS = "0123456789abcdef"
+_KNOWN = re.compile("sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -32,9 +33,7 @@ class Digest(str):
     def __new__(cls, text: str) -> Digest:
         if type(text) is cls:
             return text
-        algorithm, _, encoded = text.partition(":")
-        length = _HEX_LENGTH.get(algorithm)
-        if length is None or len(encoded) != length or encoded.strip(_HEX_DIGITS):
+        if not _KNOWN.fullmatch(text):
             raise InvalidDigest(_fault(text), next_step="A digest looks like sha256: and 64 hexadecimal digits.")
         return super().__new__(cls, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from regscope.spec.descriptor import NullAsEmptyList, StringMap, Strings
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import RawBacked, first_fault, json_object
 
+_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 
@@ -23,9 +25,12 @@ def parse_time(value: Any) -> datetime | None:
     if not isinstance(value, str | datetime):
         return None
     try:
-        moment = _DATETIME.validate_python(value)
+        if isinstance(value, str) and _USUAL_TIME.fullmatch(value):
+            moment = datetime.fromisoformat(value)
+        else:
+            moment = _DATETIME.validate_python(value)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValidationError, OverflowError):
+    except (ValueError, OverflowError):  # pydantic's ValidationError is a ValueError
         return None
     return moment if moment.year > 1 else None
 

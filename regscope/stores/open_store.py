@@ -105,7 +105,10 @@ def _login(username: str | None, password: str | None) -> Login | None:
 
 
 def _login_in(location: str) -> Login | None:
-    parts = urlsplit(location if "://" in location else f"//{location}")
+    try:
+        parts = urlsplit(location if "://" in location else f"//{location}")
+    except ValueError:  # no address: its endpoint will say so
+        return None
     return _login(unquote(parts.username or ""), unquote(parts.password or ""))
 
 
