@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.relation import Bools, Ints, Relation, numbered
+from regscope.analysis.columns import numbered, strings
+from regscope.analysis.relation import Bools, Ints, Relation
 from regscope.tables import Snapshot
 
 
@@ -29,17 +30,17 @@ class Holdings:
     @cached_property
     def manifests(self) -> pd.Index[str]:
         """The digests of all manifests; their positions are the manifests' numbers."""
-        return pd.Index(self.snap.manifests["digest"].astype("str"))
+        return strings(self.snap.manifests["digest"])
 
     @cached_property
     def repositories(self) -> pd.Index[str]:
         """The names of all repositories; their positions are the repositories' numbers."""
-        return pd.Index(self.snap.placements["repository"].astype("str").drop_duplicates())
+        return strings(self.snap.placements["repository"].drop_duplicates())
 
     @cached_property
     def blobs(self) -> pd.Index[str]:
         """The digests of all blobs; their positions are the blobs' numbers."""
-        return pd.Index(self.snap.blobs["digest"].astype("str"))
+        return strings(self.snap.blobs["digest"])
 
     @cached_property
     def blob_size(self) -> Ints:
@@ -55,12 +56,12 @@ class Holdings:
     @cached_property
     def node_manifest(self) -> Ints:
         """Each node's manifest."""
-        return numbered(self.snap.placements["digest"], self.manifests)
+        return self._manifest_numbers["placement"]
 
     @cached_property
     def node_repository(self) -> Ints:
         """Each node's repository."""
-        return numbered(self.snap.placements["repository"], self.repositories)
+        return numbered(self.repositories, self.snap.placements["repository"])[0]
 
     @cached_property
     def is_untagged(self) -> Bools:
@@ -72,29 +73,20 @@ class Holdings:
         """Manifest to blobs: itself, its config and its layers."""
         manifests, layers = self.snap.manifests, self.snap.layers
         own = np.arange(len(manifests), dtype=np.int64)
-        left = [own, own, numbered(layers["digest"], self.manifests)]
-        right = [
-            numbered(manifests["digest"], self.blobs),
-            numbered(manifests["config_digest"], self.blobs),
-            numbered(layers["blob_digest"], self.blobs),
-        ]
+        left = [own, own, self._manifest_numbers["layer"]]
+        right = numbered(self.blobs, manifests["digest"], manifests["config_digest"], layers["blob_digest"])
         return Relation(np.concatenate(left), np.concatenate(right), len(self.manifests), len(self.blobs))
 
     @cached_property
     def children(self) -> Relation:
         """Node to node: an index to its children."""
-        platforms = self.snap.platforms
-        parents = numbered(platforms["index_digest"], self.manifests)
-        return self._within_repositories(parents, numbered(platforms["digest"], self.manifests))
+        return self._within_repositories(self._manifest_numbers["index"], self._manifest_numbers["child"])
 
     @cached_property
     def onward(self) -> Relation:
         """Node to node: all that a node holds, children and referrers alike."""
-        referrers, tags = self.snap.referrers, self.snap.tags
-        subjects = numbered(referrers["subject"], self.manifests)
-        referring = self._within_repositories(subjects, numbered(referrers["digest"], self.manifests))
-        about = self._nodes(self.tag_repository, numbered(tags["subject"], self.manifests))
-        left = np.concatenate([self.children.left, referring.left, about])
+        referring = self._within_repositories(self._manifest_numbers["subject"], self._manifest_numbers["referrer"])
+        left = np.concatenate([self.children.left, referring.left, self._tag_subject])
         right = np.concatenate([self.children.right, referring.right, self.tag_node])
         return Relation(left, right, self.n_nodes, self.n_nodes)
 
@@ -106,24 +98,44 @@ class Holdings:
     @cached_property
     def tag_node(self) -> Ints:
         """Each tag's node; -1 where its manifest could not be read."""
-        return self._nodes(self.tag_repository, numbered(self.snap.tags["digest"], self.manifests))
+        return self._nodes(self.tag_repository, self._manifest_numbers["tag"])
 
     @cached_property
     def tag_is_root(self) -> Bools:
         """Whether each tag holds its manifest by itself, and not as an attachment of a manifest that is there."""
-        subject = self._nodes(self.tag_repository, numbered(self.snap.tags["subject"], self.manifests))
-        independent = subject < 0
+        independent = self._tag_subject < 0
         readable = self.tag_node >= 0
         roots = np.concatenate([self.tag_node[independent & readable], np.flatnonzero(self.is_untagged)])
         held = self.onward.reached(roots)
         # A subject that nothing else holds is held by its attachment's tag: letting both go would be a surprise.
-        attached: Bools = np.append(held, False)[subject]
+        attached: Bools = np.append(held, False)[self._tag_subject]
         return readable & (independent | ~attached)
 
     @cached_property
     def tag_repository(self) -> Ints:
         """Each tag's repository; -1 where nothing in it could be read."""
-        return numbered(self.snap.tags["repository"], self.repositories)
+        return numbered(self.repositories, self.snap.tags["repository"])[0]
+
+    @cached_property
+    def _tag_subject(self) -> Ints:
+        """The node that each tag is about; -1 for a tag that stands for itself."""
+        return self._nodes(self.tag_repository, self._manifest_numbers["tag subject"])
+
+    @cached_property
+    def _manifest_numbers(self) -> dict[str, Ints]:
+        """The manifests that the tables name, row by row; -1 for what is absent or could not be read."""
+        snap = self.snap
+        columns = {
+            "placement": snap.placements["digest"],
+            "layer": snap.layers["digest"],
+            "index": snap.platforms["index_digest"],
+            "child": snap.platforms["digest"],
+            "subject": snap.referrers["subject"],
+            "referrer": snap.referrers["digest"],
+            "tag": snap.tags["digest"],
+            "tag subject": snap.tags["subject"],
+        }
+        return dict(zip(columns, numbered(self.manifests, *columns.values()), strict=True))
 
     @cached_property
     def _node_keys(self) -> pd.Index[Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -31,6 +30,11 @@ class Relation:
         within = np.arange(len(position), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
         return position, self.right[np.repeat(starts, counts) + within]
 
+    def holds(self, left: Ints, right: Ints) -> Bools:
+        """Whether each pair is one of the relation's."""
+        keys, wanted = self.left * max(self.n_right, 1) + self.right, left * max(self.n_right, 1) + right
+        return np.isin(wanted, keys)
+
     def closure(self, roots: Ints) -> tuple[Ints, Ints]:
         """For each root: its position, and everything that it leads to, itself included, each once."""
         position, node = np.arange(len(roots), dtype=np.int64), roots
@@ -49,27 +53,30 @@ class Relation:
     def reached(self, roots: Ints) -> Bools:
         """For each node, whether any of `roots` leads to it, itself included."""
         reached = np.zeros(self.n_right, dtype=np.bool_)
-        frontier = np.unique(roots)
+        frontier = distinct(roots)
         while len(frontier):
             reached[frontier] = True
             _, onward = self.of(frontier)
-            frontier = np.unique(onward[~reached[onward]])
+            frontier = distinct(onward[~reached[onward]])
         return reached
+
+
+def distinct(values: Ints) -> Ints:
+    """The values, each once, sorted.
+
+    numpy's `unique` hashes since 2.3: for millions of pairs, whose hashes collide, it takes ten times as long.
+    """
+    if not (values[1:] > values[:-1]).all():
+        values = np.sort(values)
+        values = values[np.append(True, values[1:] != values[:-1])]
+    return values
 
 
 def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
     """The pairs, each once, sorted."""
-    keys = np.unique(left.astype(np.int64) * max(n_right, 1) + right)
-    return keys // max(n_right, 1), keys % max(n_right, 1)
-
-
-def numbered(values: pd.Series[Any], index: pd.Index[Any]) -> Ints:
-    """The position of each value in `index`; -1 for what is absent or not there."""
-    categorical = values.astype("category")
-    positions = index.get_indexer(categorical.cat.categories)
-    codes = categorical.cat.codes.to_numpy()
-    found = np.where(codes >= 0, np.append(positions, -1)[codes], -1)
-    return found.astype(np.int64)
+    keys = distinct(left * max(n_right, 1) + right)
+    left = keys // max(n_right, 1)
+    return left, keys - left * max(n_right, 1)
 
 
 def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.columns import in_order, strings
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.names import tagged_manifests
 from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
 from regscope.tables import TIME, Snapshot
 
 _LEVELS = ["registry", "repository", "tag", "image"]
+_NAMES = ["repository", "tag", "digest"]
 
 
 def sharing(snap: Snapshot) -> pd.DataFrame:
@@ -32,11 +34,7 @@ def sharing(snap: Snapshot) -> pd.DataFrame:
         - `dedup_ratio` (float64): its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing
     """
     held = Holdings(snap)
-    tables = [_registry(held), _repositories(held), _tags(held), _images(held)]
-    table = pd.concat(tables, ignore_index=True)
-    table["level"] = pd.Categorical(table["level"], categories=_LEVELS)
-    order = {"level": True, "exclusive": False, "repository": True, "tag": True, "digest": True}
-    return table.sort_values(list(order), ascending=list(order.values()), ignore_index=True)
+    return pd.concat([_registry(held), _repositories(held), _tags(held), _images(held)], ignore_index=True)
 
 
 def _registry(held: Holdings) -> pd.DataFrame:
@@ -55,16 +53,20 @@ def _tags(held: Holdings) -> pd.DataFrame:
     roots = np.concatenate([held.tag_node[held.tag_is_root], np.flatnonzero(held.is_untagged)])
     entity, node = held.onward.closure(roots)
     measured = _measured(held, entity, held.node_manifest[node], len(roots))
-    named = pd.concat(
-        [tags[["repository", "tag", "digest"]].astype("str"), alone[["repository", "digest"]].astype("str")]
+    return _described(
+        measured,
+        "tag",
+        repository=strings(tags["repository"]).append(strings(alone["repository"])),
+        tag=pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
+        digest=strings(tags["digest"]).append(strings(alone["digest"])),
     )
-    return _described(measured, "tag", **{name: named[name] for name in ("repository", "tag", "digest")})
 
 
 def _images(held: Holdings) -> pd.DataFrame:
     every = np.arange(len(held.manifests), dtype=np.int64)
-    measured = _described(_measured(held, every, every, len(every)), "image", digest=held.manifests)
-    return measured[held.snap.is_image.to_numpy()]
+    is_image = held.snap.is_image.to_numpy()
+    measured = _measured(held, every, every, len(every))[is_image].reset_index(drop=True)
+    return _described(measured, "image", digest=held.manifests[is_image])
 
 
 def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
@@ -92,13 +94,13 @@ def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> 
     )
 
 
-def _described(measured: pd.DataFrame, level: str, **names: pd.Series[str] | pd.Index[str]) -> pd.DataFrame:
-    described = {"level": [level] * len(measured)}
-    columns = {
-        name: pd.array(list(names.get(name, [None] * len(measured))), dtype="str")
-        for name in ("repository", "tag", "digest")
-    }
-    return pd.concat([pd.DataFrame({**described, **columns}), measured], axis=1)
+def _described(measured: pd.DataFrame, level: str, **names: pd.Index[str]) -> pd.DataFrame:
+    described = pd.DataFrame(names, index=measured.index, columns=_NAMES, dtype="str")
+    described.insert(
+        0, "level", pd.Categorical.from_codes(np.full(len(measured), _LEVELS.index(level)), pd.Index(_LEVELS))
+    )
+    table = pd.concat([described, measured], axis=1)
+    return in_order(table, {"exclusive": "descending", **dict.fromkeys(_NAMES, "ascending")})
 
 
 def tag_weights(snap: Snapshot) -> pd.DataFrame:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from regscope import text
+from regscope.analysis.columns import in_order, strings
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Bools, Ints, Relation
+from regscope.analysis.relation import Bools, Ints, Relation, distinct
 from regscope.analysis.selection import Selection, select
 from regscope.tables import Snapshot
 
@@ -94,64 +97,92 @@ def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
 
 def _freed(held: Holdings, gone: Bools) -> Ints:
     """The blobs that no placement which stays still uses."""
-    leaving = np.unique(held.node_manifest[gone])
-    staying = np.unique(held.node_manifest[~gone])
-    _, candidates = held.contents.of(leaving)
-    _, needed = held.contents.of(staying)
-    return np.setdiff1d(candidates, needed)
+    return np.flatnonzero(_used(held, gone) & ~_used(held, ~gone))
+
+
+def _used(held: Holdings, nodes: Bools) -> Bools:
+    """For each blob, whether one of `nodes` uses it."""
+    used = np.zeros(len(held.blobs), dtype=np.bool_)
+    _, blobs = held.contents.of(distinct(held.node_manifest[nodes]))
+    used[blobs] = True
+    return used
 
 
 def _blobs(held: Holdings, freed: Ints) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "digest": held.blobs[freed],
-            "kind": held.snap.blobs["kind"].to_numpy()[freed],
+            "kind": pd.Categorical(strings(held.snap.blobs["kind"])[freed]),
             "size": held.blob_size[freed],
         }
-    ).astype({"digest": "str", "kind": "category"})
-    return table.sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
+    )
+    return in_order(table, {"size": "descending", "digest": "ascending"})
 
 
 def _gone(held: Holdings, gone: Bools) -> pd.DataFrame:
     nodes = np.flatnonzero(gone)
-    table = held.snap.placements.loc[gone, ["repository", "digest"]].astype("str").reset_index(drop=True)
-    table["kind"] = held.snap.manifests["kind"].astype("str").to_numpy()[held.node_manifest[nodes]]
-    on_node = held.snap.tags["tag"].groupby(held.tag_node).agg(lambda tags: ", ".join(sorted(tags)))
-    table["tags"] = on_node.reindex(nodes).fillna("").astype("str").to_numpy()
-    table = table.astype({"kind": "category", "tags": "str"})
-    return table.sort_values(["repository", "digest"], ignore_index=True)
+    manifests = held.node_manifest[nodes]
+    table = pd.DataFrame(
+        {
+            "repository": held.repositories[held.node_repository[nodes]],
+            "digest": held.manifests[manifests],
+            "kind": pd.Categorical(strings(held.snap.manifests["kind"])[manifests]),
+            "tags": _tags_on(held, nodes),
+        }
+    )
+    return in_order(table, {"repository": "ascending", "digest": "ascending"})
+
+
+def _tags_on(held: Holdings, nodes: Ints) -> pd.Series[str]:
+    """The tags on each of `nodes`, in order; empty where there is none."""
+    position = np.full(held.n_nodes + 1, -1)
+    position[nodes] = np.arange(len(nodes))
+    tags = pd.DataFrame({"position": position[held.tag_node], "tag": held.snap.tags["tag"].array})
+    tags = in_order(tags[tags["position"] >= 0], {"position": "ascending", "tag": "ascending"})
+    starts = tags["position"].searchsorted(np.arange(len(nodes) + 1))
+    names = pa.array(pd.Index(tags["tag"]), pa.large_string())
+    lists = pa.ListArray.from_arrays(starts.astype(np.int32), names)
+    return pd.Series(pc.binary_join(lists, pa.scalar(", ", pa.large_string())).to_pandas(), dtype="str")
 
 
 def _kept(held: Holdings, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFrame:
-    columns = ["repository", "tag", "digest"]
     tagged = np.flatnonzero(tags & np.append(stays, False)[held.tag_node])
-    by_tag = held.snap.tags.loc[held.snap.tags.index[tagged], columns].astype("str")
-    by_tag["reason"] = _reasons(held, held.tag_node[tagged], tags, stays)
-    already = np.zeros(held.n_nodes, dtype=np.bool_)
-    already[held.tag_node[tagged]] = True
-    alone = np.flatnonzero(nodes & stays & ~already)
-    by_digest = held.snap.placements.iloc[alone][["repository", "digest"]].astype("str")
-    by_digest["reason"] = _reasons(held, alone, tags, stays)
-    table = pd.concat([by_tag, by_digest]).reindex(columns=[*columns, "reason"]).astype("str")
-    return table.sort_values(columns, ignore_index=True)
+    is_tagged = np.zeros(held.n_nodes, dtype=np.bool_)
+    is_tagged[held.tag_node[tagged]] = True
+    alone = np.flatnonzero(nodes & stays & ~is_tagged)
+    named = np.concatenate([held.tag_node[tagged], alone])
+    table = pd.DataFrame(
+        {
+            "repository": held.repositories[held.node_repository[named]],
+            "tag": pd.Series(held.snap.tags["tag"].array[tagged]).reindex(range(len(named))),
+            "digest": held.manifests[held.node_manifest[named]],
+            "reason": _reasons(held, named, tags, stays),
+        }
+    )
+    return in_order(table, {"repository": "ascending", "tag": "ascending", "digest": "ascending"})
 
 
-def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> list[str]:
-    staying = held.tag_is_root & ~tags
-    others = held.snap.tags["tag"][staying].groupby(held.tag_node[staying]).min()
+def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
+    """Why each of `nodes` stays: by another tag on it, else by what leads to it and stays, else by itself."""
+    by_tag = "the tag " + _staying_tags(held, nodes, ~tags) + " stays, on the same manifest"
     holders = Relation(held.onward.right, held.onward.left, held.n_nodes, held.n_nodes)
-    children = set(zip(held.children.left.tolist(), held.children.right.tolist(), strict=True))
-    reasons = []
-    for node in nodes.tolist():
-        if node in others.index:
-            reasons.append(f"the tag {others[node]} stays, on the same manifest")
-            continue
-        _, parents = holders.of(np.array([node]))
-        kept_by = [(held.manifests[held.node_manifest[p]], p) for p in parents.tolist() if stays[p] and p != node]
-        if not kept_by:
-            reasons.append("it is kept by itself, without a tag")
-            continue
-        digest, parent = min(kept_by)
-        relation = "a child of the index" if (parent, node) in children else "attached to"
-        reasons.append(f"it is {relation} {digest}, which stays")
-    return reasons
+    position, holder = holders.of(nodes)
+    holds = stays[holder] & (holder != nodes[position])
+    position, holder = position[holds], holder[holds]
+    is_child = pd.Series(held.children.holds(holder, nodes[position]))
+    words = is_child.map({True: "it is a child of the index ", False: "it is attached to "}).astype("str")
+    digests = held.manifests[held.node_manifest[holder]]
+    found = pd.DataFrame({"position": position, "digest": digests, "reason": words + digests + ", which stays"})
+    first = in_order(found, {"position": "ascending", "digest": "ascending"}).drop_duplicates("position")
+    by_holder = first.set_index("position")["reason"].reindex(range(len(nodes)))
+    return by_tag.fillna(by_holder).fillna("it is kept by itself, without a tag")
+
+
+def _staying_tags(held: Holdings, nodes: Ints, staying: Bools) -> pd.Series[str]:
+    """For each of `nodes`, the first of the `staying` tags that hold it; absent where there is none."""
+    asked = np.zeros(held.n_nodes + 1, dtype=np.bool_)
+    asked[nodes] = True
+    rows = np.flatnonzero(asked[held.tag_node] & held.tag_is_root & staying)
+    tags = pd.DataFrame({"node": held.tag_node[rows], "tag": held.snap.tags["tag"].array[rows]})
+    first = in_order(tags, {"node": "ascending", "tag": "ascending"}).drop_duplicates("node").set_index("node")
+    return first["tag"].reindex(nodes).reset_index(drop=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regscope.analysis.relation import Ints, Relation, distinct_pairs, numbered, sums
+from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
 
 SIZE = 6
 nodes = st.integers(0, SIZE - 1)
@@ -74,15 +73,6 @@ def test_a_relation_of_nothing_finds_nothing() -> None:
 def test_distinct_pairs_are_sorted_and_each_once(drawn: list[tuple[int, int]]) -> None:
     left, right = distinct_pairs(ints([left for left, _ in drawn]), ints([right for _, right in drawn]), SIZE)
     assert list(zip(left.tolist(), right.tolist(), strict=True)) == sorted(set(drawn))
-
-
-def test_values_are_numbered_by_their_position_and_what_is_absent_or_unknown_by_minus_one() -> None:
-    index = pd.Index(["a", "b", "c"])
-    for dtype in ("str", "category", object):
-        assert numbered(pd.Series(["c", None, "a", "x", "c"], dtype=dtype), index).tolist() == [2, -1, 0, -1, 2]
-    assert numbered(pd.Series([], dtype="category"), index).tolist() == []
-    assert numbered(pd.Series([None, None], dtype="category"), index).tolist() == [-1, -1]
-    assert numbered(pd.Series(["a"], dtype="category"), index[:0]).tolist() == [-1]
 
 
 def test_sums_are_exact_beyond_what_floating_point_can_count() -> None:
