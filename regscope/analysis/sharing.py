@@ -96,10 +96,9 @@ def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> 
 
 def _described(measured: pd.DataFrame, level: str, **names: pd.Index[str]) -> pd.DataFrame:
     described = pd.DataFrame(names, index=measured.index, columns=_NAMES, dtype="str")
-    described.insert(
-        0, "level", pd.Categorical.from_codes(np.full(len(measured), _LEVELS.index(level)), pd.Index(_LEVELS))
-    )
-    table = pd.concat([described, measured], axis=1)
+    numbers = np.full(len(measured), _LEVELS.index(level))
+    levels = pd.Series(pd.Categorical.from_codes(numbers, pd.Index(_LEVELS)), index=measured.index, name="level")
+    table = pd.concat([levels, described, measured], axis=1)
     return in_order(table, {"exclusive": "descending", **dict.fromkeys(_NAMES, "ascending")})
 
 
