@@ -30,7 +30,7 @@ Timeout: TypeAlias = float | tuple[float, float] | None
 AskTimeout: TypeAlias = Timeout | Literal["default"]
 """A timeout of its own, or the client's."""
 
-DEFAULT_POOL_SIZE = 16
+DEFAULT_POOL_SIZE = 64
 _TOKEN_LIMIT = 2**20
 _REPOSITORY_PATH = re.compile(r"/v2/(?P<name>.+?)/(?:manifests|blobs|tags|referrers)/")
 _ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}

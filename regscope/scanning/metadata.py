@@ -18,7 +18,7 @@ from regscope.errors import RegscopeError
 from regscope.registry.referrers import subject_of_tag
 from regscope.scanning.manifest_rows import Rows
 from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
-from regscope.scanning.worklist import Worklist, is_interactive, local_pool
+from regscope.scanning.worklist import Crew, Worklist, is_interactive, local_pool
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -49,7 +49,8 @@ def scan(
         tags: globs of the tags to read; all by default.
         platforms: such as `linux/arm64`: which children of an index to follow; all by default. An image that is
             not part of an index is always read.
-        executor: where to run; 16 threads by default. `dask.distributed`'s `Client.get_executor()` is one too.
+        executor: where to run; by default 4 threads, and up to 64 where answers are long on their way.
+            `dask.distributed`'s `Client.get_executor()` is one too.
         progress: show a progress bar; by default where somebody is watching.
 
     Returns:
@@ -63,7 +64,9 @@ def scan(
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
     with local_pool() if executor is None else nullcontext(executor) as pool:
-        collected = _Collected(store, Worklist(pool), tag_globs, chosen, must_exist)
+        collected = _Collected(
+            store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
+        )
         collected.run(names, is_interactive() if progress is None else progress)
     return Snapshot.from_rows(
         collected.rows(),

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
-DEFAULT_WORKERS = 16
+LEAST_WORKERS = 4
+MOST_WORKERS = 64
 _IN_FLIGHT = 128  # enough to keep a cluster busy, few enough to be cancelled at once
 _MOST_TOGETHER = 8
 _Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Done(NamedTuple):
+    """What calls gave, the seconds that they took, and the seconds of those in which they had something to do."""
+
+    results: list[Any]
+    elapsed: float
+    busy: float
+
+
+class Crew:
+    """How many calls run at once on this machine.
+
+    Threads hide the time that answers take on their way; more of them than that only get into each other's way. While
+    one is busy the others can wait: so there are twice as many as the times that a call's busy seconds fit into the
+    shortest time that one took.
+    """
+
+    def __init__(self) -> None:
+        self.size = LEAST_WORKERS
+        self._elapsed = math.inf
+
+    def saw(self, done: Done) -> None:
+        """Learn from calls that are done."""
+        calls = len(done.results)
+        self._elapsed = min(self._elapsed, done.elapsed / calls)
+        busy = max(done.busy / calls, 1e-5)
+        self.size = int(min(max(2 * self._elapsed / busy, LEAST_WORKERS), MOST_WORKERS))
 
 
 class Worklist:
@@ -21,10 +52,12 @@ class Worklist:
 
     Args:
         executor: where calls run. Functions and arguments pickle, so it may be a process pool or a cluster's.
+        crew: how many run at once; a fixed number, enough for a cluster, by default.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, crew: Crew | None = None) -> None:
         self._executor = executor
+        self._crew = crew
         self._waiting: deque[_Call] = deque()
         self.added = 0
 
@@ -35,18 +68,20 @@ class Worklist:
 
     def results(self) -> Iterator[Any]:
         """Results as they come, until nothing is left. Left early (Ctrl-C), what waits is dropped."""
-        running: set[Future[list[Any]]] = set()
+        running: set[Future[Done]] = set()
         # A queue, since wait() would look at every running future for each one that is done.
-        done: SimpleQueue[Future[list[Any]]] = SimpleQueue()
+        done: SimpleQueue[Future[Done]] = SimpleQueue()
         try:
             while self._waiting or running:
-                while self._waiting and len(running) < _IN_FLIGHT:
+                while self._waiting and len(running) < (self._crew.size if self._crew else _IN_FLIGHT):
                     future = self._executor.submit(_run, self._together())
                     running.add(future)
                     future.add_done_callback(done.put)
                 future = done.get()
                 running.discard(future)
-                yield from future.result()
+                if self._crew:
+                    self._crew.saw(future.result())
+                yield from future.result().results
         finally:
             for future in running:
                 future.cancel()
@@ -57,14 +92,16 @@ class Worklist:
         return [self._waiting.popleft() for _ in range(number)]
 
 
-def _run(calls: list[_Call]) -> list[Any]:
-    return [call(*arguments) for call, arguments in calls]
+def _run(calls: list[_Call]) -> Done:
+    started, busy = time.perf_counter(), time.thread_time()
+    results = [call(*arguments) for call, arguments in calls]
+    return Done(results, time.perf_counter() - started, time.thread_time() - busy)
 
 
 @contextmanager
 def local_pool() -> Iterator[Executor]:
     """The default executor: threads, since a scan mostly waits for the network."""
-    pool = ThreadPoolExecutor(DEFAULT_WORKERS, thread_name_prefix="regscope")
+    pool = ThreadPoolExecutor(MOST_WORKERS, thread_name_prefix="regscope")
     try:
         yield pool
     finally:
