@@ -31,6 +31,7 @@ AskTimeout: TypeAlias = Timeout | Literal["default"]
 """A timeout of its own, or the client's."""
 
 DEFAULT_POOL_SIZE = 64
+_PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
 _TOKEN_LIMIT = 2**20
 _REPOSITORY_PATH = re.compile(r"/v2/(?P<name>.+?)/(?:manifests|blobs|tags|referrers)/")
 _ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
@@ -131,7 +132,9 @@ class DockerRegistryV2Client:
 
     def url(self, *path: str) -> str:
         """The URL of an API path under `/v2/`; its parts are quoted."""
-        return f"{self.api_base_url}/v2/" + "/".join(quote(part, safe="/:@") for part in path)
+        return f"{self.api_base_url}/v2/" + "/".join(
+            [part if _PLAIN.fullmatch(part) else quote(part, safe="/:@") for part in path]
+        )
 
     def ping(self) -> bool:
         """Whether the registry answers, and these credentials are good enough to be answered (`GET /v2/`)."""

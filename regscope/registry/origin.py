@@ -18,10 +18,11 @@ _USER = re.compile(r"(^|//)[^/\s]*@")
 def cut(url: str) -> tuple[str, str]:
     """`url` in two: what names the server, and what is asked of it."""
     end = url.find("/", url.find("://") + 3)
-    if end < 0 or "?" in url[:end] or "#" in url[:end]:
+    server = url[:end]
+    if end < 0 or "?" in server or "#" in server:
         parts = _split(url)
         return urlunsplit((parts.scheme, parts.netloc, "", "", "")), urlunsplit(("", "", "/", parts.query, ""))
-    return url[:end], url[end:].partition("#")[0]
+    return server, url[end:].partition("#")[0]
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

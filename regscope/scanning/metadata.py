@@ -18,7 +18,7 @@ from regscope.errors import RegscopeError
 from regscope.registry.referrers import subject_of_tag
 from regscope.scanning.manifest_rows import Rows
 from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
-from regscope.scanning.worklist import Crew, Worklist, is_interactive, local_pool
+from regscope.scanning.worklist import Crew, Worklist, is_interactive, local_pool, rarely_collecting
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -63,19 +63,19 @@ def scan(
     wanted, tag_globs = _listed(repositories), _listed(tags)
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
-    with local_pool() if executor is None else nullcontext(executor) as pool:
+    with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
         collected = _Collected(
             store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
         )
         collected.run(names, is_interactive() if progress is None else progress)
-    return Snapshot.from_rows(
-        collected.rows(),
-        location=store.location,
-        taken_at=started,
-        sees_untagged=store.sees_untagged,
-        filtered=bool(wanted or tag_globs or chosen),
-        rate_limit=store.rate_limit,
-    )
+        return Snapshot.from_rows(
+            collected.rows(),
+            location=store.location,
+            taken_at=started,
+            sees_untagged=store.sees_untagged,
+            filtered=bool(wanted or tag_globs or chosen),
+            rate_limit=store.rate_limit,
+        )
 
 
 def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:

@@ -1,6 +1,6 @@
-"""One client reading manifest and config of many images, in a process of its own; prints what it took as JSON.
+"""One client reading tag lists, and manifest and config of every image, in a process of its own; prints its cost as JSON.
 
-`python clients.py NAME URL THREADS FILE`, where FILE lists `repository tag` on each line. Every thread has its client's
+`python clients.py NAME URL THREADS FILE`, where FILE names a repository on each line. Every thread has its client's
 object, used as its README shows. This file runs in the peers' environment, so it imports nothing of the project.
 """
 
@@ -18,10 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+Tags = Callable[[str], list[str]]
 Read = Callable[[str, str], int]  # repository and tag to the bytes of the config
 
 
-def bare_sockets(host: str) -> Read:
+def bare_sockets(host: str) -> tuple[Tags, Read]:
     """What HTTP costs at least: one socket, the header looked through for the length."""
     name, _, port = host.partition(":")
     connection = socket.create_connection((name, int(port)))
@@ -43,12 +44,12 @@ def bare_sockets(host: str) -> Read:
         manifest = json.loads(get(f"/v2/{repository}/manifests/{tag}"))
         return len(get(f"/v2/{repository}/blobs/{manifest['config']['digest']}"))
 
-    return read
+    return lambda repository: json.loads(get(f"/v2/{repository}/tags/list"))["tags"], read
 
 
-def moby_distribution(host: str) -> Read:
+def moby_distribution(host: str) -> tuple[Tags, Read]:
     """`ManifestRef.get` and `Blob.download`."""
-    from moby_distribution import Blob, DockerRegistryV2Client, ManifestRef
+    from moby_distribution import Blob, DockerRegistryV2Client, ManifestRef, Tags
 
     client = DockerRegistryV2Client(f"http://{host}")
 
@@ -59,10 +60,10 @@ def moby_distribution(host: str) -> Read:
         json.loads(file.getvalue())
         return len(file.getvalue())
 
-    return read
+    return lambda repository: Tags(repo=repository, client=client).list(), read
 
 
-def oras(host: str) -> Read:
+def oras(host: str) -> tuple[Tags, Read]:
     """`get_manifest` and `get_blob`."""
     import oras.client
 
@@ -76,10 +77,10 @@ def oras(host: str) -> Read:
         json.loads(config)
         return len(config)
 
-    return read
+    return lambda repository: registry.get_tags(f"{host}/{repository}"), read
 
 
-def dxf(host: str) -> Read:
+def dxf(host: str) -> tuple[Tags, Read]:
     """`get_manifest` and `pull_blob`, which verifies."""
     from dxf import DXF, DXFBase
 
@@ -93,40 +94,52 @@ def dxf(host: str) -> Read:
         json.loads(config)
         return len(config)
 
-    return read
+    return lambda repository: list(DXF.from_base(base, repository).list_aliases()), read
 
 
 CLIENTS = {"bare sockets": bare_sockets, "moby-distribution": moby_distribution, "oras": oras, "python-dxf": dxf}
 
 
-def main(name: str, url: str, threads: int, listed: list[tuple[str, str]]) -> dict[str, float]:
-    """Read all; seconds, CPU seconds and bytes."""
-    host = url.partition("://")[2]
-    waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-    for image in listed:
-        waiting.put(image)
+def main(name: str, url: str, threads: int, repositories: list[str]) -> dict[str, float]:
+    """List the tags of all repositories and read every image; seconds, CPU seconds and bytes."""
+    made = [CLIENTS[name](url.partition("://")[2]) for _ in range(threads)]
+    found: list[tuple[str, str]] = []
     sizes: list[int] = []
 
-    def work(read: Read) -> None:
-        while True:
-            try:
-                image = waiting.get_nowait()
-            except queue.Empty:
-                return
-            sizes.append(read(*image))
+    def list_tags(client: tuple[Tags, Read], repository: str) -> None:
+        found.extend((repository, tag) for tag in client[0](repository))
 
-    readers = [CLIENTS[name](host) for _ in range(threads)]
+    def read(client: tuple[Tags, Read], image: tuple[str, str]) -> None:
+        sizes.append(client[1](*image))
+
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    workers = [threading.Thread(target=work, args=(reader,)) for reader in readers]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    _share(made, list_tags, repositories)
+    _share(made, read, found)
     seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"images": len(sizes), "bytes": sum(sizes), "seconds": seconds, "cpu": cpu}
 
 
+def _share(made: list[tuple[Tags, Read]], do: Callable[..., None], items: list) -> None:
+    """Do it for all items, one thread for each client."""
+    waiting: queue.SimpleQueue = queue.SimpleQueue()
+    for item in items:
+        waiting.put(item)
+
+    def work(client: tuple[Tags, Read]) -> None:
+        while True:
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            do(client, item)
+
+    workers = [threading.Thread(target=work, args=(client,)) for client in made]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
 if __name__ == "__main__":
-    pairs = [line.split() for line in Path(sys.argv[4]).read_text().splitlines()]
-    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), [(name, tag) for name, tag in pairs])))
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]).read_text().split())))

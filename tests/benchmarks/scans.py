@@ -46,7 +46,7 @@ class Bench:
     def client(self, name: str, url: str, threads: int, number: int | None = None) -> Run:
         """One reading of `number` images, all by default, by another client."""
         listed = self.folder / "listed"
-        listed.write_text("".join(f"{image[0]} {image[1]}\n" for image in self.images[:number]))
+        listed.write_text("\n".join(dict.fromkeys(image[0] for image in self.images[:number])))
         python = sys.executable if name == "bare sockets" else str(self.peers)
         return self._checked([python, str(clients.__file__), name, url, str(threads), str(listed)], number)
 
