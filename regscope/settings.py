@@ -21,7 +21,6 @@ VARIABLES = {
     "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
     "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
     "REGSCOPE_INSECURE": "hosts, with commas between, that get credentials over plain HTTP or unverified TLS too",
-    "REGSCOPE_MIRRORS": "mirrors of Docker Hub, with commas between, the first to ask first",
     "REGSCOPE_CONCURRENCY": "requests at once to each host; no limit by default",
     "REGSCOPE_RATE": "requests a second to each host; no limit by default",
 }
@@ -41,7 +40,6 @@ class Settings:
     ca: str | None = None
     client_certificate: str | tuple[str, str] | None = None
     insecure: frozenset[str] = frozenset()
-    mirrors: tuple[str, ...] = ()
     concurrency: int | None = None
     rate: float | None = None
 
@@ -62,7 +60,6 @@ def read_settings() -> Settings:
         ca=_file("REGSCOPE_CA"),
         client_certificate=_client_certificate(),
         insecure=frozenset(_hosts("REGSCOPE_INSECURE")),
-        mirrors=_list("REGSCOPE_MIRRORS"),
         concurrency=_positive("REGSCOPE_CONCURRENCY", int),
         rate=_positive("REGSCOPE_RATE", float),
     )

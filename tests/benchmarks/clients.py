@@ -1,8 +1,8 @@
 """One client that reads tag lists, and manifest and config of every image, in a process of its own.
 
-`python clients.py NAME URL THREADS FILE`, where FILE names a repository on each line, prints what that took as JSON. Every
-thread has its client's object, used as its README shows. This file runs in the peers' environment, so it imports nothing
-of the project.
+`python clients.py NAME URL THREADS FILE`, where FILE names a repository on each line, prints what that took as JSON.
+Every thread has its client's object, used as its README shows. This file runs in the peers' environment, so it
+imports nothing of the project.
 """
 
 from __future__ import annotations
