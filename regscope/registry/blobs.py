@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
-from regscope.errors import InvalidInput, RequestErrorWithResponse
+import requests
+
+from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.origin import without_secrets
 from regscope.registry.responses import content_length, discard, read_whole
@@ -15,8 +18,10 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.media_types import without_parameters
 from regscope.spec.reference import check_repository
+from regscope.text import plain
 
 CHUNK = 2**20
+_MOST_BREAKS = 3
 
 
 class Blob:
@@ -68,18 +73,51 @@ class Blob:
         return Descriptor(mediaType=media_type, digest=wanted, size=size)
 
     def chunks(self, digest: str | None = None) -> Iterator[bytes]:
-        """The blob's bytes in chunks of up to 1 MiB.
+        """The blob's bytes in chunks of up to 1 MiB. A connection that breaks is made again, for the rest alone.
 
         Raises:
             DigestMismatch: after the last chunk, if they are not what the digest names.
             ConnectionFailed: the blob ended early.
         """
         wanted = self._wanted(digest)
-        response = self.client.get(self._url(wanted), timeout=self.timeout)
-        try:
-            yield from verified(response.raw.stream(CHUNK), wanted, f"the blob in {self.repo}")
-        finally:
+        yield from verified(self._pieces(wanted), wanted, f"the blob in {self.repo}")
+
+    def _pieces(self, digest: Digest) -> Iterator[bytes]:
+        """Its bytes, after a break from where it was; given up when several attempts in turn bring nothing new."""
+        got, breaks = 0, 0
+        size: int | None = None
+        while True:
+            response = self._from(digest, got, size)
+            if got == 0 and "Content-Encoding" not in response.headers:
+                size = content_length(response)
+            seen = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else got  # else all of it comes again
+            try:
+                for piece in response.raw.stream(CHUNK):
+                    fresh, seen = piece[seen:], max(seen - len(piece), 0)
+                    if fresh:
+                        got, breaks = got + len(fresh), 0
+                        yield fresh
+                return
+            except ConnectionFailed:
+                breaks += 1
+                if size is None or breaks > _MOST_BREAKS:
+                    raise
+            finally:
+                response.close()
+
+    def _from(self, digest: Digest, start: int, size: int | None) -> requests.Response:
+        """The blob from `start` on, or all of it where the registry knows no ranges (RFC 9110, 14.2)."""
+        headers = {"Range": f"bytes={start}-{size - 1}"} if start and size else {}
+        response = self.client.get(self._url(digest), headers=headers, timeout=self.timeout)
+        stated = response.headers.get("Content-Range", "")
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT and not stated.startswith(f"bytes {start}-"):
             response.close()
+            raise ConnectionFailed(
+                f"the rest of {digest} was asked for, and another part came: {plain(stated, 80) or 'not said which'}",
+                url=without_secrets(response.url),
+                next_step="Try again; if it stays so, report it to whoever runs the registry.",
+            )
+        return response
 
     def read(self, limit: int) -> bytes:
         """The whole of a small blob, verified.

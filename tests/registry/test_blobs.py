@@ -17,11 +17,12 @@ from regscope.errors import (
     ResourceNotFound,
     TooLarge,
 )
+from regscope.registry import blobs
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.spec.digest import Digest
 from tests.servers import faults
-from tests.servers.proxy import FaultProxy
+from tests.servers.proxy import FaultProxy, ProxyResponse
 
 Layer = tuple[Digest, bytes]
 MISSING = "sha256:" + "0" * 64
@@ -80,6 +81,49 @@ def test_a_blob_that_breaks_off_leaves_no_file(
         Blob("base", layer[0], tmp_path / "blob", client=proxied).download()
     assert caught.value.next_step
     assert list(tmp_path.iterdir()) == []
+
+
+def cut_twice(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break off a blob after 40 bytes, twice, and read it in pieces of 16."""
+    monkeypatch.setattr(blobs, "CHUNK", 16)
+    proxy.rule(faults.cut_body("/blobs/", 40, times=2))
+
+
+def ranges(proxy: FaultProxy) -> list[str | None]:
+    return [request.headers.get("Range") for request in proxy.requests]
+
+
+def test_a_blob_that_breaks_off_is_resumed_where_it_was(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_twice(proxy, monkeypatch)
+    assert b"".join(Blob("base", layer[0], client=proxied).chunks()) == layer[1]
+    last = len(layer[1]) - 1
+    assert ranges(proxy) == [None, f"bytes=32-{last}", f"bytes=64-{last}"]
+
+
+def test_a_registry_without_ranges_starts_over(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy.rule(lambda request, forward: ProxyResponse(200, body=layer[1]) if "Range" in request.headers else None)
+    cut_twice(proxy, monkeypatch)
+    assert b"".join(Blob("base", layer[0], client=proxied).chunks()) == layer[1]
+    assert len(proxy.requests) == 2
+
+
+@pytest.mark.parametrize("stated", ["bytes 0-9/100", "bytes 320-400/401", "nonsense", None])
+def test_another_part_than_was_asked_for_is_refused(
+    proxy: FaultProxy,
+    proxied: DockerRegistryV2Client,
+    layer: Layer,
+    monkeypatch: pytest.MonkeyPatch,
+    stated: str | None,
+) -> None:
+    headers = [("Content-Range", stated)] if stated else []
+    proxy.rule(lambda request, forward: ProxyResponse(206, headers, layer[1]) if "Range" in request.headers else None)
+    cut_twice(proxy, monkeypatch)
+    with pytest.raises(ConnectionFailed, match="another part came"):
+        list(Blob("base", layer[0], client=proxied).chunks())
 
 
 def test_a_small_blob_that_breaks_off_is_asked_for_again(
