@@ -1,4 +1,4 @@
-"""Every error that regscope raises, in one tree.
+"""Every error that regscope raises, in one tree, and its warnings.
 
     RegscopeError
     ├── InvalidInput (also a ValueError)
@@ -211,3 +211,11 @@ class Unsupported(RequestErrorWithResponse):
 
 class TooManyRequests(RequestErrorWithResponse):
     """Still over the registry's rate limit after waiting as it asked."""
+
+
+class RegscopeWarning(UserWarning):
+    """Base of all warnings of regscope."""
+
+
+class RegistryWarning(RegscopeWarning):
+    """A registry asked to tell its users something (distribution-spec, Warnings)."""

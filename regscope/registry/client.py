@@ -20,6 +20,7 @@ from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
 from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
 from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
+from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
@@ -104,6 +105,7 @@ class DockerRegistryV2Client:
 
     def _connect(self) -> None:
         self._authorizer = Authorizer(self.keychain.login, self._fetch_token)
+        self._warnings = ServerWarnings()
         connections = Connections(
             self.api_base_url, self.pool_size, verify=self.verify_certificate, certificate=self.client_certificate
         )
@@ -183,6 +185,8 @@ class DockerRegistryV2Client:
                 response = self._transport.send(method, url, _with(headers, header), seconds)
         if (limit := parse_rate_limit(response.headers)) is not None:
             self.rate_limit = limit
+        if (warning := response.headers.get("Warning")) and same_origin(response.url, self.api_base_url):
+            self._warnings.show(warning, self.api_base_url)
         if response.status_code == 401:
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
