@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -27,7 +28,7 @@ from regscope.stores.open_store import open as open_store
 from regscope.tables import TABLES, Snapshot
 from tests.images import TAGS
 from tests.servers.faults import corrupt_body, cut_body, refuse, replace_body
-from tests.servers.proxy import FaultProxy
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest
 from tests.servers.registry import Registry
 
 
@@ -227,18 +228,26 @@ def test_a_progress_bar_shows_only_when_asked_for(layout: Path, capsys: pytest.C
 
 
 def test_an_interrupted_scan_leaves_a_whole_cache_to_go_on_from(registry: Registry, tmp_path: Path) -> None:
+    fetched: list[str] = []
+    go_on = threading.Event()
+
+    def only_the_first(request: ProxyRequest, forward: Forward) -> None:
+        if request.method == "GET" and "/manifests/" in request.path:
+            fetched.append(request.path)
+            if len(fetched) > 3:
+                go_on.wait(30)
+
     with FaultProxy(registry.url) as proxy:
-        proxy.rule(lambda request, forward: time.sleep(0.3) if "/manifests/" in request.path else None)
+        proxy.rule(only_the_first)
         environment = {**os.environ, "REGSCOPE_CACHE_DIR": str(tmp_path / "kept")}
         scanning = subprocess.Popen(
             [sys.executable, "-m", "regscope", "scan", proxy.url], env=environment, stderr=subprocess.PIPE, text=True
         )
-        wait_until(
-            lambda: sum(request.method == "GET" and "/manifests/" in request.path for request in proxy.requests) > 2
-        )
+        wait_until(lambda: len(fetched) > 3)
         time.sleep(0.5)
         scanning.send_signal(signal.SIGINT)
         _, said = scanning.communicate(timeout=60)
+        go_on.set()
     assert scanning.returncode == 130
     assert "Traceback" not in said
     assert "interrupted" in said
