@@ -217,5 +217,20 @@ class RegscopeWarning(UserWarning):
     """Base of all warnings of regscope."""
 
 
+class CapabilityWarning(RegscopeWarning):
+    """A registry lacks something; `capability` names it, as the field of `Capabilities`.
+
+    `warnings.simplefilter("error", regscope.CapabilityWarning)` makes it an error.
+    """
+
+    def __init__(self, message: str, capability: str = "") -> None:
+        super().__init__(message)
+        self.capability = capability
+
+
+class MirrorWarning(RegscopeWarning):
+    """A mirror failed, and is left alone for a while; others, and the registry itself, are asked instead."""
+
+
 class RegistryWarning(RegscopeWarning):
     """A registry asked to tell its users something (distribution-spec, Warnings)."""

@@ -21,6 +21,7 @@ VARIABLES = {
     "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
     "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
     "REGSCOPE_INSECURE": "hosts, with commas between, that get credentials over plain HTTP or unverified TLS too",
+    "REGSCOPE_MIRRORS": "mirrors to read from, in order, as REGISTRY=MIRROR with commas between",
     "REGSCOPE_CONCURRENCY": "requests at once to each host; no limit by default",
     "REGSCOPE_RATE": "requests a second to each host; no limit by default",
 }
@@ -40,6 +41,7 @@ class Settings:
     ca: str | None = None
     client_certificate: str | tuple[str, str] | None = None
     insecure: frozenset[str] = frozenset()
+    mirrors: tuple[tuple[str, str], ...] = ()
     concurrency: int | None = None
     rate: float | None = None
 
@@ -60,6 +62,7 @@ def read_settings() -> Settings:
         ca=_file("REGSCOPE_CA"),
         client_certificate=_client_certificate(),
         insecure=frozenset(_hosts("REGSCOPE_INSECURE")),
+        mirrors=_pairs("REGSCOPE_MIRRORS"),
         concurrency=_positive("REGSCOPE_CONCURRENCY", int),
         rate=_positive("REGSCOPE_RATE", float),
     )
@@ -87,6 +90,16 @@ def _hosts(name: str) -> tuple[str, ...]:
         if not _HOST.fullmatch(host):
             raise _bad(name, f"names {plain(host, 80)!r}, which is no host", "Write registry.example.com:5000, no URL.")
     return tuple(host.lower() for host in hosts)
+
+
+def _pairs(name: str) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(part.strip() for part in entry.partition("=")[::2]) for entry in _list(name)]
+    for registry, mirror in pairs:
+        if not _HOST.fullmatch(registry) or not mirror:
+            raise _bad(
+                name, f"has {plain(f'{registry}={mirror}', 80)!r}", "Write registry.example.com=mirror.example.com."
+            )
+    return tuple((registry, mirror) for registry, mirror in pairs)
 
 
 def _positive(name: str, read: Callable[[str], _Number]) -> _Number | None:

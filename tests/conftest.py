@@ -12,6 +12,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.settings import VARIABLES
 from regscope.spec.descriptor import Descriptor
 from tests.images import push, write_layout
+from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
@@ -81,6 +82,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory, layout: Path) -> Iterator
     if not (shutil.which("docker-registry") or shutil.which("registry")):
         pytest.skip("needs a registry program")
     with Registry(tmp_path_factory.mktemp("registry")) as server:
+        push(layout, server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oci_registry(layout: Path) -> Iterator[OCIRegistry]:
+    """A registry with the whole OCI API that holds the layout; not to be changed."""
+    with OCIRegistry() as server:
         push(layout, server)
         yield server
 

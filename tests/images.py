@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -17,6 +18,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
 from regscope.stores.oci_layout import REF_NAME
+from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry
 
 IN_TOTO = "application/vnd.in-toto+json"
@@ -50,7 +52,7 @@ def write_layout(folder: Path) -> dict[str, Descriptor]:
     return found
 
 
-def push(layout: Path, registry: Registry, *, credentials: str | None = None, only: str = "") -> None:
+def push(layout: Path, registry: Registry | OCIRegistry, *, credentials: str | None = None, only: str = "") -> None:
     """Copy everything with a name, or the names that start with `only`, into a registry.
 
     `credentials` are `user:password`, for a registry that asks for Basic authentication or tokens.
@@ -93,7 +95,7 @@ def put_blob(web: requests.Session, url: str, repository: str, content: bytes) -
     digest = Digest.of(content)
     upload = web.post(f"{url}/v2/{repository}/blobs/uploads/")
     assert upload.status_code == 202, upload.text
-    done = web.put(upload.headers["Location"], params={"digest": digest}, data=content)
+    done = web.put(urljoin(upload.url, upload.headers["Location"]), params={"digest": digest}, data=content)
     assert done.status_code == 201, done.text
     return digest
 

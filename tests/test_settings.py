@@ -52,6 +52,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "REGSCOPE_CLIENT_CERT": "~/cert.pem",
         "REGSCOPE_CLIENT_KEY": "~/key.pem",
         "REGSCOPE_INSECURE": "Registry.lan:5000, 10.0.0.1,,[fd00::1]:5000 ",
+        "REGSCOPE_MIRRORS": "docker.io=mirror.lan:5000, quay.io = https://harbor.lan/quay,",
         "REGSCOPE_CONCURRENCY": "8",
         "REGSCOPE_RATE": "2.5",
     }
@@ -65,6 +66,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ca=str(tmp_path / "ca.pem"),
         client_certificate=(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")),
         insecure=frozenset({"registry.lan:5000", "10.0.0.1", "[fd00::1]:5000"}),
+        mirrors=(("docker.io", "mirror.lan:5000"), ("quay.io", "https://harbor.lan/quay")),
         concurrency=8,
         rate=2.5,
     )

@@ -1,4 +1,4 @@
-"""The commands that look: scan, report, tags, layers, sharing, what-if, history, lineage, demo."""
+"""The commands that look: scan, report, tags, layers, sharing, what-if, history, lineage, capabilities, demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from regscope.cli.output import Output, columns, finish, prints_table
 from regscope.cli.source import Source, reads_source
-from regscope.errors import ContentMissing
+from regscope.errors import CapabilityWarning, ContentMissing, InvalidInput
 from regscope.spec.reference import split_image
 from regscope.text import plain
 
@@ -166,6 +166,28 @@ def lineage(source: Source, output: Output) -> None:
     snap = source.snapshot()
     output.show(find_lineage(snap), _LINEAGE)
     finish(snap)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@reads_source
+def capabilities(source: Source, as_json: bool) -> None:
+    """Say what a registry offers: catalog, deletion, referrers, ranges.
+
+    It is asked by requests that leave it as it was, about the repository that -r names, else the first in its catalog.
+    """
+    import warnings
+    from dataclasses import asdict
+
+    store = source.store()
+    for repository in source.repository:
+        store.tags(repository)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CapabilityWarning)  # what is printed says the same
+        found = store.capabilities
+    if found is None:
+        raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
+    Output(as_json, as_csv=False, limit=None).show_facts(plain(store.location), found.facts(), (), asdict(found))
 
 
 @click.command()

@@ -9,7 +9,7 @@ import click
 
 from regscope.cli import exit_codes
 from regscope.cli.cache_commands import cache
-from regscope.cli.commands import demo, history, layers, lineage, report, scan, sharing, tags, what_if
+from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
 from regscope.errors import RegscopeError
 from regscope.text import plain
 from regscope.version import __version__
@@ -27,7 +27,7 @@ def regscope() -> None:
     """
 
 
-for command in (scan, report, tags, layers, sharing, what_if, history, lineage, cache, demo):
+for command in (scan, report, tags, layers, sharing, what_if, history, lineage, capabilities, cache, demo):
     regscope.add_command(command)
 
 

@@ -14,6 +14,7 @@ import click
 from regscope.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from regscope.stores.content_store import ContentStore
     from regscope.tables import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,6 +39,9 @@ _OPTIONS = (
     click.option(
         "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many requests a second to a host."
     ),
+    click.option(
+        "--mirror", multiple=True, metavar="ADDRESS", help="Read content from this mirror where it has it; repeatable."
+    ),
     click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
 )
 
@@ -58,12 +62,29 @@ class Source:
     insecure: bool
     concurrency: int | None
     rate: float | None
+    mirror: tuple[str, ...]
     no_cache: bool
+
+    def store(self) -> ContentStore:
+        """Open it."""
+        from regscope.stores.open_store import open as open_store
+
+        return open_store(
+            self.source,
+            username=self.username,
+            password=self._password(),
+            cache=not self.no_cache,
+            verify=False if self.insecure else self.ca or True,
+            client_certificate=self._client_certificate(),
+            insecure=self.insecure,
+            mirrors=self.mirror or None,
+            concurrency=self.concurrency,
+            rate=self.rate,
+        )
 
     def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
         """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""
         from regscope.scanning.metadata import scan
-        from regscope.stores.open_store import open as open_store
         from regscope.tables import Snapshot, is_saved_snapshot
 
         if is_saved_snapshot(Path(self.source)):
@@ -72,19 +93,8 @@ class Source:
                     "a saved snapshot is read whole", next_step="Leave out -r, -t and -p, or scan again."
                 )
             return Snapshot.load(self.source)
-        store = open_store(
-            self.source,
-            username=self.username,
-            password=self._password(),
-            cache=not self.no_cache,
-            verify=False if self.insecure else self.ca or True,
-            client_certificate=self._client_certificate(),
-            insecure=self.insecure,
-            concurrency=self.concurrency,
-            rate=self.rate,
-        )
         return scan(
-            store,
+            self.store(),
             repositories=[repository] if repository else list(self.repository) or None,
             tags=[tag] if tag else list(self.tag) or None,
             platforms=list(self.platform) or None,

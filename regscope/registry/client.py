@@ -16,7 +16,7 @@ from regscope.errors import AuthFailed, RequestError
 from regscope.registry.auth import Authorizer, Scopes, TokenQuestion
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
-from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
+from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, is_docker_hub
 from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
 from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
@@ -138,6 +138,11 @@ class DockerRegistryV2Client:
             [part if _PLAIN.fullmatch(part) else quote(part, safe="/:@") for part in path]
         )
 
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
+        return self.rate_limit is not None or is_docker_hub(self.api_base_url)
+
     def ping(self) -> bool:
         """Whether the registry answers, and these credentials are good enough to be answered (`GET /v2/`)."""
         try:
@@ -153,6 +158,14 @@ class DockerRegistryV2Client:
     def head(self, url: str, **options: Any) -> requests.Response:
         """HEAD; the options are those of `request`."""
         return self.request("HEAD", url, **options)
+
+    def post(self, url: str, **options: Any) -> requests.Response:
+        """POST; the options are those of `request`."""
+        return self.request("POST", url, **options)
+
+    def delete(self, url: str, **options: Any) -> requests.Response:
+        """DELETE; the options are those of `request`."""
+        return self.request("DELETE", url, **options)
 
     def request(
         self,

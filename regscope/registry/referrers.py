@@ -50,7 +50,7 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
         nothing = Digest.of(b"regscope asks whether there is a referrers API")
         try:
             page = next(pages(client, client.url(repository, "referrers", nothing), "referrers"))
-            client.has_referrers_api = isinstance(page.get("manifests"), list)
+            client.has_referrers_api = isinstance(page.get("manifests", ""), list | None)
         except RequestErrorWithResponse as error:
             if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for
                 raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from regscope.errors import RegscopeError
+from regscope.registry.capabilities import Capabilities
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import too_large
 from regscope.spec.descriptor import Descriptor
@@ -44,6 +45,11 @@ class CachedStore:
     def counts_pulls(self) -> bool:
         """The store's own."""
         return self.store.counts_pulls
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """The store's own."""
+        return self.store.capabilities
 
     def repositories(self) -> list[str]:
         """Asked of the store."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from regscope.errors import ContentMissing
+from regscope.registry.capabilities import Capabilities
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
 
 
-@runtime_checkable
 class ContentStore(Protocol):
     """Repositories, their tags, and content by digest.
 
@@ -35,6 +35,10 @@ class ContentStore(Protocol):
     @property
     def counts_pulls(self) -> bool:
         """Whether fetching a manifest uses up a quota, which resolving a tag does not."""
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the registry behind it offers; None where there is none."""
 
     def repositories(self) -> list[str]:
         """All repositories, sorted."""

@@ -58,6 +58,7 @@ class DockerArchiveStore:
     sees_untagged = True
     counts_pulls = False
     rate_limit = None
+    capabilities = None
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

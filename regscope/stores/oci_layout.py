@@ -40,6 +40,7 @@ class OCILayoutStore:
     sees_untagged = True
     counts_pulls = False
     rate_limit = None
+    capabilities = None
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)

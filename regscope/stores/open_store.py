@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from regscope.errors import InvalidLocation
+from regscope.errors import InvalidLocation, MirrorWarning, RequestError
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
 from regscope.registry.credentials import Keychain, Login, login_from
 from regscope.registry.docker_config import find_logins
@@ -15,10 +16,12 @@ from regscope.registry.endpoint import APIEndpoint
 from regscope.registry.origin import without_user
 from regscope.registry.tls import ClientCertificate
 from regscope.settings import read_settings
+from regscope.spec.reference import check_repository
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.docker_archive import DockerArchiveStore
+from regscope.stores.mirrored_store import Mirror, MirroredStore
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.registry_store import RegistryStore
 
@@ -34,6 +37,7 @@ def open(
     verify: bool | str = True,
     client_certificate: ClientCertificate | None = None,
     insecure: bool = False,
+    mirrors: Sequence[str] | None = None,
     timeout: Timeout = (10, 60),
     pool_size: int = DEFAULT_POOL_SIZE,
     concurrency: int | None = None,
@@ -52,6 +56,9 @@ def open(
         verify: the path of a certificate authority's PEM file for a registry, or False for no verification.
         client_certificate: for a registry that wants one: a PEM file, or one with the certificate and one with its key.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
+        mirrors: of a registry, to read content from, in order: `mirror.example.com`, or with the path under which it
+            keeps the registry's repositories, `mirror.example.com/hub`. Each is logged in to with what is saved for it
+            alone. By default those that the environment names for this registry.
         timeout: seconds for a request, or a pair for connecting and for each read.
         pool_size: connections kept open to a registry.
         concurrency: requests at once to each host; no limit by default.
@@ -63,6 +70,9 @@ def open(
         RegscopeError: saved logins cannot be read.
         NotAStore: the folder or file is not what it was called.
         UnknownHost, TimedOut: a registry without a scheme whose host cannot be asked.
+
+    Warns:
+        MirrorWarning: a mirror without a scheme whose host cannot be asked; it is left out.
     """
     kind, colon, rest = location.partition(":")
     if colon and kind == "oci":
@@ -71,19 +81,46 @@ def open(
         return _with_cache(DockerArchiveStore(_path(location, rest)), cache)
     _refuse_paths(location)
     settings = read_settings()
+    for_all: dict[str, Any] = {
+        "insecure_hosts": settings.insecure,
+        "verify_certificate": settings.ca or True if verify is True else verify,
+        "default_timeout": timeout,
+        "pool_size": pool_size,
+        "concurrency": settings.concurrency if concurrency is None else concurrency,
+        "rate": settings.rate if rate is None else rate,
+    }
     client = _client(
         location,
         _login(username, password) or _login_in(location) or _login(settings.username, settings.password),
         insecure=insecure,
-        insecure_hosts=settings.insecure,
-        verify_certificate=settings.ca or True if verify is True else verify,
         client_certificate=client_certificate or settings.client_certificate,
-        default_timeout=timeout,
-        pool_size=pool_size,
-        concurrency=settings.concurrency if concurrency is None else concurrency,
-        rate=settings.rate if rate is None else rate,
+        **for_all,
     )
-    return _with_cache(RegistryStore(client), DigestCache() if cache is True else cache)
+    store: ContentStore = RegistryStore(client)
+    places = _mirrors_of(location, settings.mirrors) if mirrors is None else mirrors
+    if found := [mirror for place in places if (mirror := _mirror(place, for_all)) is not None]:
+        store = MirroredStore(store, found)
+    return _with_cache(store, DigestCache() if cache is True else cache)
+
+
+def _mirrors_of(location: str, named: Iterable[tuple[str, str]]) -> list[str]:
+    """Those of the pairs of registry and mirror that are the registry's at `location`."""
+    host = APIEndpoint(url=location).host.lower()
+    return [mirror for registry, mirror in named if APIEndpoint(url=registry).host.lower() == host]
+
+
+def _mirror(place: str, options: Mapping[str, Any]) -> Mirror | None:
+    """The mirror at `place`; None, with a warning, where its host cannot be asked."""
+    scheme, separator, rest = place.strip().rpartition("://")
+    host, _, path = rest.partition("/")
+    prefix = f"{check_repository(path.rstrip('/'))}/" if path.strip("/") else ""
+    address = f"{scheme}{separator}{host}"
+    try:
+        client = _client(address, _login_in(address), insecure=False, **options)
+    except RequestError as error:
+        warnings.warn(MirrorWarning(f"the mirror {without_user(place)} is left out: {error.message}"), stacklevel=3)
+        return None
+    return Mirror(RegistryStore(client), prefix)
 
 
 def _client(

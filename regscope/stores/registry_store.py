@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from regscope import text
 from regscope.errors import ResourceNotFound
 from regscope.registry.blobs import Blob
+from regscope.registry.capabilities import Capabilities, probe_capabilities
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.endpoint import is_docker_hub
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.origin import without_secrets
 from regscope.registry.referrers import list_referrers
@@ -27,6 +27,8 @@ class RegistryStore:
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self.client = client
+        self._capabilities: Capabilities | None = None
+        self._listed: str | None = None
 
     @functools.cached_property
     def location(self) -> str:
@@ -40,8 +42,22 @@ class RegistryStore:
 
     @property
     def counts_pulls(self) -> bool:
-        """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
-        return self.client.rate_limit is not None or is_docker_hub(self.client.api_base_url)
+        """The client's own."""
+        return self.client.counts_pulls
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the registry offers, asked on first use: see `probe_capabilities`.
+
+        It is asked about the repository whose tags were listed last, else about the first in the catalog.
+
+        Warns:
+            CapabilityWarning: for each that it lacks.
+        """
+        if self._capabilities is None:
+            self._capabilities = probe_capabilities(self.client, self._listed)
+            self._capabilities.warn(self.location)
+        return self._capabilities
 
     def repositories(self) -> list[str]:
         """As the catalog lists them; see `list_repositories` for registries that close it."""
@@ -49,7 +65,9 @@ class RegistryStore:
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
-        return Tags(repository, self.client).list()
+        found = Tags(repository, self.client).list()
+        self._listed = repository
+        return found
 
     def untagged(self, repository: str) -> list[Digest]:
         """None: no registry's API lists them."""

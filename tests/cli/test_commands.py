@@ -184,3 +184,18 @@ def test_every_command_and_option_has_a_word_of_help() -> None:
 def test_help_and_version_say_so_and_end_well(run: Run) -> None:
     assert "Exit codes" in run("--help").out
     assert run("--version").out.startswith("regscope, version ")
+
+
+def test_capabilities_of_a_registry(run: Run, registry: Registry) -> None:
+    done = run("capabilities", registry.url)
+    assert (done.code, done.err) == (0, "")
+    assert "catalog        yes" in done.out
+    assert "referrers      no: it does not answer for them" in done.out
+    as_json = json.loads(run("capabilities", registry.url, "-r", "team/api", "--json").out)
+    assert as_json["delete"] is True
+    assert set(as_json["reasons"]) == {"tag_delete", "referrers"}
+
+
+def test_capabilities_of_what_has_none(run: Run, registry: Registry, layout: Path) -> None:
+    assert run("capabilities", f"oci:{layout}").code == 2
+    assert run("capabilities", registry.url, "-r", "no/such").code == 3

@@ -67,3 +67,20 @@ def test_a_password_in_the_environment_or_the_address_opens_a_registry(run: Run,
     wrong = run("scan", in_address.replace("hunter2", "hunter3"))
     assert wrong.code == 4
     assert "hunter3" not in wrong.out + wrong.err
+
+
+def test_content_is_read_from_a_mirror(run: Run, registry: Registry, proxy: FaultProxy) -> None:
+    done = run("scan", registry.url, "--mirror", proxy.url, "--no-cache")
+    assert (done.code, done.err) == (0, "")
+    assert any("/manifests/sha256:" in request.path for request in proxy.requests)
+    host = registry.url.removeprefix("http://")
+    proxy.clear()
+    assert run("scan", registry.url, "--no-cache", REGSCOPE_MIRRORS=f"{host}={proxy.url}").code == 0
+    assert proxy.requests
+
+
+def test_what_is_no_mirror_is_a_wrong_argument(run: Run, registry: Registry) -> None:
+    assert run("scan", registry.url, "--mirror", "http://").code == 2
+    done = run("scan", registry.url, REGSCOPE_MIRRORS="mirror.example.com")
+    assert done.code == 2
+    assert "REGSCOPE_MIRRORS" in done.err

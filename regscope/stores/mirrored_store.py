@@ -1,0 +1,168 @@
+"""A registry with mirrors: what a digest names is read from them, what moves from the registry alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from regscope import text
+from regscope.errors import ContentMissing, DigestMismatch, MirrorWarning, RegscopeError, ResourceNotFound
+from regscope.registry.capabilities import Capabilities
+from regscope.registry.manifests import RawManifest
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, verified
+from regscope.spec.rate_limit import RateLimit
+from regscope.stores.content_store import ContentStore
+
+_Content = TypeVar("_Content")
+
+_ASIDE_FOR = 60.0
+"""Seconds for which a mirror that failed is not asked."""
+
+
+class Mirror(NamedTuple):
+    """Another place where the registry's content may be had, under `prefix` and the repository's name."""
+
+    store: ContentStore
+    prefix: str = ""
+
+
+class MirroredStore:
+    """`store`, with the content of manifests and blobs read from the first of `mirrors` that has it.
+
+    Tags are resolved at the registry, so that no mirror's old answer counts, and a mirror is asked by digest alone:
+    whoever answers, the bytes are those that the registry means. A mirror that fails is left alone for a minute, with
+    a MirrorWarning; one that lacks something is not at fault.
+    """
+
+    def __init__(self, store: ContentStore, mirrors: Sequence[Mirror]) -> None:
+        self.store = store
+        self.mirrors = tuple(mirrors)
+        self._aside_until: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """The registry's own."""
+        return self.store.location
+
+    @property
+    def sees_untagged(self) -> bool:
+        """The registry's own."""
+        return self.store.sees_untagged
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The registry's own."""
+        return self.store.rate_limit
+
+    @property
+    def counts_pulls(self) -> bool:
+        """The registry's own."""
+        return self.store.counts_pulls
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """The registry's own."""
+        return self.store.capabilities
+
+    def repositories(self) -> list[str]:
+        """As the registry lists them."""
+        return self.store.repositories()
+
+    def tags(self, repository: str) -> list[str]:
+        """As the registry lists them."""
+        return self.store.tags(repository)
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """As the registry lists them."""
+        return self.store.untagged(repository)
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """As the registry says now."""
+        return self.store.resolve(repository, tag)
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """By the digest that a tag has at the registry, from the first that has it."""
+        digest = reference if ":" in reference else self.store.resolve(repository, reference)
+        return self._first(repository, lambda store, name: store.manifest(name, digest))
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """From the first that has it."""
+        return self._first(repository, lambda store, name: store.read_blob(name, digest, limit))
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """As the first that has it says."""
+        return self._first(repository, lambda store, name: store.blob_size(name, digest))
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """From the first that has it; where that breaks off, the rest from the next ones."""
+        return verified(self._pieces(repository, digest), Digest(digest), f"the blob in {repository}")
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """As the registry says: they come and go."""
+        return self.store.referrers(repository, digest)
+
+    def _first(self, repository: str, ask: Callable[[ContentStore, str], _Content]) -> _Content:
+        for number in self._willing():
+            mirror = self.mirrors[number]
+            try:
+                return ask(mirror.store, mirror.prefix + repository)
+            except RegscopeError as error:
+                self._failed(number, error)
+        return ask(self.store, repository)
+
+    def _pieces(self, repository: str, digest: str) -> Iterator[bytes]:
+        given = 0
+        for number in self._willing():
+            mirror = self.mirrors[number]
+            try:
+                for piece in _after(given, mirror.store.blob(mirror.prefix + repository, digest)):
+                    given += len(piece)
+                    yield piece
+                return
+            except RegscopeError as error:
+                self._failed(number, error)
+                if given and isinstance(error, DigestMismatch):  # the wrong bytes are out already
+                    raise
+        yield from _after(given, self.store.blob(repository, digest))
+
+    def _willing(self) -> Iterator[int]:
+        for number in range(len(self.mirrors)):
+            if self._aside_until.get(number, 0) <= time.monotonic():
+                yield number
+
+    def _failed(self, number: int, error: RegscopeError) -> None:
+        if isinstance(error, ContentMissing | ResourceNotFound):
+            return
+        with self._lock:
+            if self._aside_until.get(number, 0) > time.monotonic():  # another thread has said so already
+                return
+            self._aside_until[number] = time.monotonic() + _ASIDE_FOR
+        location = self.mirrors[number].store.location
+        warnings.warn(
+            MirrorWarning(f"the mirror {location} failed, others are asked: {text.plain(error.message, 500)}"),
+            stacklevel=2,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Times of this machine's clock, and a lock, mean nothing to another process.
+        return type(self), (self.store, self.mirrors)
+
+    def __repr__(self) -> str:
+        return f"MirroredStore({self.store!r}, {list(self.mirrors)!r})"
+
+    def _repr_html_(self) -> str:
+        places = [f"{mirror.store.location}/{mirror.prefix}".rstrip("/") for mirror in self.mirrors]
+        return text.card("Registry", {"address": self.location, "mirrors": ", ".join(places)})
+
+
+def _after(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What comes after the first `start` bytes."""
+    for piece in pieces:
+        if rest := piece[start:]:
+            yield rest
+        start = max(start - len(piece), 0)
