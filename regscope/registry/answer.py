@@ -1,4 +1,4 @@
-"""One HTTP answer: its header read quickly, and its body as a stream that knows when it was cut short."""
+"""One answer as `requests` has them, and its body as a stream that knows when it was cut short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import http.client
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import requests
 from requests.cookies import RequestsCookieJar
@@ -15,85 +14,22 @@ from requests.utils import get_encoding_from_headers
 
 from regscope.errors import ConnectionFailed
 from regscope.registry.failures import connection_error
+from regscope.registry.framing import Framed, Header, Incoming
 
-_MOST_HEADERS = 100
-_LONGEST_LINE = 65536
 _CHUNK = 2**20
-_NO_FIELD = (b"\r\n", b"\n", b"")
 _ENCODINGS = {"gzip", "x-gzip", "deflate"}
-
-
-class Fields(dict[str, str]):
-    """Header fields, looked up in any case; kept in lower case."""
-
-    def __getitem__(self, name: str) -> str:
-        return super().__getitem__(name.lower())
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(str(name).lower())
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a field."""
-        return super().get(name.lower(), default)
-
-
-class AnswerHeader(http.client.HTTPResponse):
-    """An answer whose header fields are a plain dict with names in lower case; repeated ones are joined by commas.
-
-    The standard library reads them with its mail parser, which costs more than all the rest of a small answer.
-    """
-
-    headers: Fields  # type: ignore[assignment]
-
-    def begin(self) -> None:
-        """Read the status line and the header (RFC 9112, 2.1)."""
-        if self.headers is not None:
-            return
-        status = 100
-        while status == 100:
-            _, status, reason = self._read_status()
-            headers = _read_fields(self.fp)
-        self.code = self.status = status
-        self.reason = reason.strip()
-        self.version = 11
-        self.headers = self.msg = headers
-        self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        self.chunk_left = None
-        self.length = None if self.chunked else _length(headers.get("content-length", ""))
-        if status in (204, 304) or 100 <= status < 200 or self._method == "HEAD":
-            self.length = 0
-        self.will_close = "close" in headers.get("connection", "").lower() or (not self.chunked and self.length is None)
-
-
-def _read_fields(file: Any) -> Fields:
-    fields: dict[str, str] = {}
-    for _ in range(_MOST_HEADERS + 1):
-        line = file.readline(_LONGEST_LINE + 1)
-        if line in _NO_FIELD:
-            return Fields(fields)
-        if len(line) > _LONGEST_LINE:
-            raise http.client.LineTooLong("header line")
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            name, value = name.strip().lower(), value.strip()
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    raise http.client.HTTPException(f"got more than {_MOST_HEADERS} headers")
-
-
-def _length(stated: str) -> int | None:
-    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else None
 
 
 class Answer(requests.Response):
     """An answer as `requests` has them, without what costs more than reading a small one."""
 
-    def __init__(self, method: str, url: str, header: AnswerHeader, body: Body) -> None:
+    def __init__(self, method: str, url: str, header: Header, body: Body) -> None:
         # Not by the parent's, which makes a cookie jar and a case-insensitive dict for each answer.
         self.method = method
         self.url = url
         self.status_code = header.status
         self.reason = header.reason
-        self.headers = header.headers  # type: ignore[assignment]
+        self.headers = header.fields  # type: ignore[assignment]
         self.raw = body
         self.history = []
         self.elapsed = timedelta()
@@ -126,22 +62,24 @@ class Body:
         ConnectionFailed: from every read, where the body ends before the length that its header states.
     """
 
-    def __init__(self, header: AnswerHeader, url: str, done: Callable[[bool], None]) -> None:
-        self._header = header
+    def __init__(self, header: Header, incoming: Incoming, url: str, done: Callable[[bool], None]) -> None:
+        self._keeps_open = header.keeps_open
+        self._incoming = incoming
+        self._framed = Framed(header, incoming)
         self._url = url
         self._done = done
-        self._encoding = header.headers.get("content-encoding", "").lower()
+        self._encoding = header.fields.get("content-encoding", "").lower()
         self._decoder = zlib.decompressobj(wbits=47) if self._encoding in _ENCODINGS else None
         self.closed = False
-        if header.length == 0:
-            self._finish(keep=not header.will_close)
+        if self._framed.ended:
+            self._finish()
 
     def read(self, amount: int | None = None, decode_content: bool = True) -> bytes:
         """Up to `amount` bytes, fewer only at the end; all that is left by default."""
         if decode_content and self._encoding not in ("", "identity"):
             return self._decoded(amount)
         if amount is None:
-            return b"".join(iter(lambda: self._raw(_CHUNK), b""))
+            return b"".join(self.stream(_CHUNK, decode_content=False))
         return self._raw(amount)
 
     def stream(self, amount: int = _CHUNK, decode_content: bool = True) -> Iterator[bytes]:
@@ -151,25 +89,20 @@ class Body:
 
     def close(self) -> None:
         """Let go of the connection, whatever is left of the body."""
-        self._finish(keep=False)
+        self._finish()
 
     release_conn = close  # as requests calls it
 
     def _raw(self, amount: int) -> bytes:
         if self.closed:
             return b""
-        header = self._header
-        expected = None if header.length is None else min(amount, header.length)
         try:
-            piece = header.read(amount)
+            piece = self._framed.read(amount)
         except (http.client.HTTPException, OSError, ValueError) as error:
             self.close()
             raise connection_error(error, self._url) from None
-        if expected is not None and len(piece) < expected:
-            self.close()
-            raise connection_error(http.client.IncompleteRead(piece, expected - len(piece)), self._url)
-        if header.isclosed() or not piece:
-            self._finish(keep=not header.will_close)
+        if self._framed.ended:
+            self._finish()
         return piece
 
     def _decoded(self, amount: int | None) -> bytes:
@@ -194,11 +127,11 @@ class Body:
     def _undecodable(self, why: str) -> ConnectionFailed:
         return connection_error(http.client.HTTPException(f"its answer has {why}"), self._url)
 
-    def _finish(self, *, keep: bool) -> None:
+    def _finish(self) -> None:
         if not self.closed:
             self.closed = True
-            self._header.close()
-            self._done(keep)
+            # What came after the end would be taken for the answer to the next request.
+            self._done(self._keeps_open and self._framed.ended and not self._incoming.has_more)
 
     def __del__(self) -> None:
         self.close()

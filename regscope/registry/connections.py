@@ -18,8 +18,9 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from regscope.errors import TLSFailed
-from regscope.registry.answer import Answer, AnswerHeader, Body
+from regscope.registry.answer import Answer, Body
 from regscope.registry.failures import connection_error
+from regscope.registry.framing import Incoming
 from regscope.registry.origin import cut, origin
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
@@ -89,21 +90,20 @@ class Connections:
         server, path = cut(url)
         target = _target(server)
         connection: http.client.HTTPConnection | None = None
-        header: AnswerHeader | None = None
         try:
             connection = self._reused(target) or self._connected(target, timeout[0])
             if target.scheme == "http" and (proxy := self._proxies[target]) is not None:
                 path = f"http://{target.netloc}{path}"
                 headers = {**headers, **proxy_authorization(proxy)}
             head = _head(method, path, target.netloc, headers, body)
-            connection.sock.settimeout(timeout[1])
+            if connection.sock.gettimeout() != timeout[1]:
+                connection.sock.settimeout(timeout[1])
             connection.sock.sendall(head + body if body else head)
-            header = AnswerHeader(connection.sock, method=method)
-            header.begin()
+            incoming = Incoming(connection.sock)
+            header = incoming.header(method)
         except BaseException as error:
-            for opened in (header, connection):
-                if opened is not None:
-                    opened.close()
+            if connection is not None:
+                connection.close()
             ended()
             if isinstance(error, http.client.HTTPException | OSError | ValueError):
                 raise connection_error(error, url) from None
@@ -113,7 +113,7 @@ class Connections:
             self._take_back(target, connection, keep)
             ended()
 
-        return Answer(method, url, header, Body(header, url, done))
+        return Answer(method, url, header, Body(header, incoming, url, done))
 
     def _reused(self, target: _Target) -> http.client.HTTPConnection | None:
         idle = self._idle[target]
@@ -142,7 +142,6 @@ class Connections:
             connection = http.client.HTTPSConnection(to, timeout=timeout, context=self._tls(target))
         else:
             connection = http.client.HTTPConnection(to, timeout=timeout)
-        connection.response_class = AnswerHeader
         if proxy and target.scheme == "https":
             connection.set_tunnel(target.netloc, headers=proxy_authorization(proxy))
         try:

@@ -30,7 +30,8 @@ class Pace:
         self._not_before = 0.0
         self._answered_at = 0.0
         self._holders: Counter[int] = Counter()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def enter(self) -> int:
         """Wait for this thread's turn; returns what `leave` wants.
@@ -38,36 +39,38 @@ class Pace:
         A thread that is still reading one answer does not wait for itself when it asks for another.
         """
         me = threading.get_ident()
-        with self._changed:
+        with self._lock:
             while me not in self._holders and len(self._holders) >= max(self._limit, 1):
                 self._changed.wait()
             self._holders[me] += 1
-        while (pause := self._pause()) > 0:
+            pause = self._pause()
+        while pause > 0:
             time.sleep(pause)
+            with self._lock:
+                pause = self._pause()
         return me
 
     def leave(self, holder: int) -> None:
         """The answer was read, or there was none."""
-        with self._changed:
+        with self._lock:
             self._holders[holder] -= 1
             if self._holders[holder] <= 0:
                 del self._holders[holder]
                 self._changed.notify()
 
     def _pause(self) -> float:
-        """Seconds until the next request may go; 0 takes the turn."""
-        with self._changed:
-            now = time.monotonic()
-            if now < self._not_before:
-                return self._not_before - now + random.uniform(0, _JITTER)
-            if now < self._next:
-                return self._next - now
-            self._next = now + self._interval
-            return 0
+        """Seconds until the next request may go; 0 takes the turn. The lock is held."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return self._not_before - now + random.uniform(0, _JITTER)
+        if now < self._next:
+            return self._next - now
+        self._next = now + self._interval
+        return 0
 
     def refused(self, seconds: float) -> None:
         """The host refused a request, and wants to be left alone for so long: by all threads."""
-        with self._changed:
+        with self._lock:
             now = time.monotonic()
             if now >= self._not_before:  # of many refusals at once only the first says something new
                 self._limit = max(min(self._limit, len(self._holders)) // 2, 1)
@@ -75,7 +78,7 @@ class Pace:
 
     def answered(self) -> None:
         """The host answered: somebody got through."""
-        with self._changed:
+        with self._lock:
             self._answered_at = time.monotonic()
             if self._limit < self._most:
                 self._limit = min(self._limit + 1 / self._limit, self._most)

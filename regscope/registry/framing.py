@@ -1,0 +1,223 @@
+"""One answer as it comes over a connection: its header, and where its body ends (RFC 9112).
+
+The standard library reads the header with its mail parser, line by line; for the small answers that a scan is made of
+that costs more than all the rest.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+_AT_ONCE = 2**15  # what a small answer fits into, header and body
+_MOST_AT_ONCE = 2**20
+_LONGEST_HEADER = 2**17
+_LONGEST_LINE = 2**12  # of those between chunks
+_MOST_INTERIM = 16
+_END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (.*))?")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
+_NO_BODY = {204, 304}
+
+
+class Fields(dict[str, str]):
+    """Header fields, looked up in any case; kept in lower case. Repeated ones are joined by commas."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field."""
+        return super().get(name.lower(), default)
+
+
+class Header(NamedTuple):
+    """What comes before a body. `length` is the body's, in bytes; None where it is chunked, or ends when all ends."""
+
+    status: int
+    reason: str
+    fields: Fields
+    length: int | None
+    chunked: bool
+    keeps_open: bool
+
+
+class Incoming:
+    """What comes over a connection, in its order."""
+
+    __slots__ = ("_held", "_socket")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._held = b""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something came that nobody has read."""
+        return bool(self._held)
+
+    def header(self, method: str) -> Header:
+        """The header of the answer to a request, after those that only say to wait for it.
+
+        Raises:
+            HTTPException: it is none, or says two things about where its body ends.
+        """
+        for _ in range(_MOST_INTERIM):
+            header = _parsed(self._until_blank_line(), method)
+            if header.status >= 200:
+                return header
+            if header.status == 101:
+                break
+        raise http.client.HTTPException(f"an answer that was not asked for: {header.status}")
+
+    def _until_blank_line(self) -> str:
+        data = self._held or self._socket.recv(_AT_ONCE)
+        if not data:
+            raise http.client.RemoteDisconnected("it was closed without an answer")
+        while (end := _END_OF_HEADER.search(data)) is None:
+            if len(data) > _LONGEST_HEADER:
+                raise http.client.HTTPException(f"a header of more than {_LONGEST_HEADER:,} bytes")
+            if not (more := self._socket.recv(_AT_ONCE)):
+                raise http.client.HTTPException("a header that was cut short")
+            data += more
+        self._held = data[end.end() :]
+        return data[: end.start()].decode("latin-1")
+
+    def take(self, amount: int) -> bytes:
+        """The next `amount` bytes; fewer only where the connection ends before."""
+        pieces: list[bytes] = []
+        while amount > _MOST_AT_ONCE:  # no memory is taken for what was only announced
+            pieces.append(self._take(_MOST_AT_ONCE))
+            amount -= _MOST_AT_ONCE
+            if len(pieces[-1]) < _MOST_AT_ONCE:
+                return b"".join(pieces)
+        last = self._take(amount)
+        return b"".join([*pieces, last]) if pieces else last
+
+    def _take(self, amount: int) -> bytes:
+        held = self._held
+        if len(held) >= amount:
+            self._held = held[amount:]
+            return held[:amount]
+        self._held = b""
+        buffer = bytearray(amount)
+        buffer[: len(held)] = held
+        got = len(held)
+        with memoryview(buffer) as view:
+            while got < amount and (read := self._socket.recv_into(view[got:])):
+                got += read
+        return bytes(buffer) if got == amount else bytes(buffer[:got])
+
+    def line(self) -> bytes:
+        """The next line, without its end."""
+        while (end := self._held.find(b"\n")) < 0:
+            more = self._socket.recv(_AT_ONCE) if len(self._held) <= _LONGEST_LINE else b""
+            if not more:
+                raise http.client.HTTPException("chunks that do not say how long they are")
+            self._held += more
+        line, self._held = self._held[:end], self._held[end + 1 :]
+        return line.rstrip(b"\r")
+
+
+def _parsed(header: str, method: str) -> Header:
+    if "\n " in header or "\n\t" in header:
+        header = _FOLD.sub(" ", header)
+    status_line, *lines = header.split("\n")
+    found = _STATUS_LINE.fullmatch(status_line.rstrip("\r"))
+    if found is None:
+        raise http.client.HTTPException(f"what answers speaks no HTTP: {status_line[:80]!r}")
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            name, value = name.lower(), value.strip()
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    status, coding = int(found[2]), fields.get("transfer-encoding", "").lower()
+    length: int | None = None
+    if status in _NO_BODY or method == "HEAD":
+        length, coding = 0, ""
+    elif coding not in ("", "identity", "chunked"):
+        raise http.client.HTTPException(f"a transfer encoding that was not asked for: {coding[:80]!r}")
+    elif coding != "chunked" and "content-length" in fields:
+        length = _length(fields["content-length"])
+    chunked = coding == "chunked"
+    connection = fields.get("connection", "").lower()
+    keeps_open = "close" not in connection if found[1] == "1" else "keep-alive" in connection
+    keeps_open = keeps_open and (chunked or length is not None)
+    return Header(status, (found[3] or "").strip(), Fields(fields), length, chunked, keeps_open)
+
+
+def _length(stated: str) -> int:
+    lengths = {part.strip() for part in stated.split(",")}  # the same one twice does no harm
+    length = lengths.pop()
+    if lengths or not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise http.client.HTTPException(f"an answer that does not say how long it is: Content-Length: {stated[:80]!r}")
+    return int(length)
+
+
+class Framed:
+    """A body, up to its end and no further.
+
+    Raises:
+        HTTPException, OSError: from `read`, where it ends early.
+    """
+
+    __slots__ = ("_incoming", "_left", "_read", "ended")
+
+    def __init__(self, header: Header, incoming: Incoming) -> None:
+        self._incoming = incoming
+        self._left = header.length or 0
+        self.ended = header.length == 0
+        self._read: Callable[[int], bytes]
+        if header.chunked:
+            self._read = self._chunks
+        else:
+            self._read = self._until_closed if header.length is None else self._counted
+
+    def read(self, amount: int) -> bytes:
+        """The next `amount` bytes; fewer only at the end."""
+        return b"" if self.ended else self._read(amount)
+
+    def _counted(self, amount: int) -> bytes:
+        wanted = min(amount, self._left)
+        piece = self._incoming.take(wanted)
+        self._left -= len(piece)
+        if len(piece) < wanted:
+            raise http.client.IncompleteRead(piece, self._left)
+        self.ended = self._left == 0
+        return piece
+
+    def _until_closed(self, amount: int) -> bytes:
+        piece = self._incoming.take(amount)
+        self.ended = len(piece) < amount
+        return piece
+
+    def _chunks(self, amount: int) -> bytes:
+        pieces: list[bytes] = []
+        while amount and not self.ended:
+            if not self._left:
+                self._next_chunk()
+            if wanted := min(amount, self._left):
+                pieces.append(self._counted(wanted))
+                self.ended = False  # of the chunk that is, not of the body
+                amount -= wanted
+                if not self._left and self._incoming.line():
+                    raise http.client.HTTPException("a chunk that is longer than it says")
+        return b"".join(pieces)
+
+    def _next_chunk(self) -> None:
+        size = _CHUNK_SIZE.fullmatch(self._incoming.line())
+        if size is None:
+            raise http.client.HTTPException("chunks that do not say how long they are")
+        self._left = int(size[1], 16)
+        if not self._left:
+            while self._incoming.line():  # trailing fields
+                pass
+            self.ended = True
