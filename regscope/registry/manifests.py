@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import NamedTuple
 
 import requests
@@ -67,8 +68,8 @@ class ManifestRef:
     def _url(self) -> str:
         return self.client.url(self.repo, "manifests", self.reference)
 
-    def _ask(self, method: str, accept: str) -> requests.Response:
-        return self.client.request(method, self._url, headers={"Accept": accept}, timeout=self.timeout)
+    def _ask(self, method: str, accept: str, **conditions: str) -> requests.Response:
+        return self.client.request(method, self._url, headers={"Accept": accept, **conditions}, timeout=self.timeout)
 
     def fetch(self, accept: str = ACCEPT_MANIFESTS) -> RawManifest:
         """The manifest's bytes, verified against the digest that was asked for, or that the registry states.
@@ -78,14 +79,31 @@ class ManifestRef:
         Raises:
             DigestMismatch, TooLarge: and the RequestErrors.
         """
-        what = f"the manifest {self.repo}:{self.reference}"
-        response, raw = read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, what)
+        return self._verified(*read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what))
+
+    def fetch_unless(self, known: Digest) -> RawManifest | None:
+        """The manifest, unless the tag still stands for `known`: then None, where the registry can say so.
+
+        By one GET with `If-None-Match` (RFC 9110, 13.1.2); a registry that knows no conditions sends the manifest.
+
+        Raises:
+            DigestMismatch, TooLarge: and the RequestErrors.
+        """
+        condition = {"If-None-Match": f'"{known}"'}
+        response, raw = read_whole(lambda: self._ask("GET", ACCEPT_MANIFESTS, **condition), METADATA_LIMIT, self._what)
+        return None if response.status_code == HTTPStatus.NOT_MODIFIED else self._verified(response, raw)
+
+    @property
+    def _what(self) -> str:
+        return f"the manifest {self.repo}:{self.reference}"
+
+    def _verified(self, response: requests.Response, raw: bytes) -> RawManifest:
         media_type = without_parameters(response.headers.get("Content-Type"))
         if media_type in SCHEMA1:
             raw = schema1_payload(raw)
         expected = self.reference if isinstance(self.reference, Digest) else _stated_digest(response)
         digest = expected or Digest.of(raw)
-        return RawManifest(digest.verify(raw, what), digest, media_type or None)
+        return RawManifest(digest.verify(raw, self._what), digest, media_type or None)
 
     def get(self, media_type: str | None = None, *, platform: Platform = LINUX_AMD64) -> Manifest:
         """The manifest as a model.

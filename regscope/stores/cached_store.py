@@ -67,16 +67,17 @@ class CachedStore:
         """Asked of the store."""
         return self.store.resolve(repository, tag)
 
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """Asked of the store."""
+        return self.store.changed(repository, tag, known)
+
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """From the cache where it can be; a tag by the digest that it has now."""
         digest = reference if ":" in reference else self.current(repository, reference)
         if digest is not None and (raw := self._recall(digest)) is not None:
             return RawManifest(raw, Digest(digest))
         found = self.store.manifest(repository, digest or reference)
-        with or_without_it():
-            self.cache.put(found.digest, found.raw)
-            if digest is None:
-                self.cache.note(self._name(repository, reference), found.digest)
+        self._keep(found, self._name(repository, reference) if digest is None else None)
         return found
 
     def current(self, repository: str, tag: str) -> Digest | None:
@@ -85,15 +86,20 @@ class CachedStore:
         None for a tag never seen, whose manifest is best fetched at once: unless the store counts that.
         """
         name = self._name(repository, tag)
-        noted: str | None = None
+        noted: Digest | None = None
         with or_without_it():
             noted = self.cache.hint(name)
-        if noted is None and not self.store.counts_pulls:
+        if noted is not None:
+            found = self.changed(repository, tag, noted)
+            if found is None:
+                return noted
+            self._keep(found, name)
+            return found.digest
+        if not self.store.counts_pulls:
             return None
         digest = self.resolve(repository, tag)
-        if digest != noted:
-            with or_without_it():
-                self.cache.note(name, digest)
+        with or_without_it():
+            self.cache.note(name, digest)
         return digest
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
@@ -123,6 +129,12 @@ class CachedStore:
         with or_without_it():
             return self.cache.get(digest)
         return None
+
+    def _keep(self, found: RawManifest, name: str | None) -> None:
+        with or_without_it():
+            self.cache.put(found.digest, found.raw)
+            if name is not None:
+                self.cache.note(name, found.digest)
 
     def _name(self, repository: str, tag: str) -> str:
         return f"{self.location} {repository}:{tag}"

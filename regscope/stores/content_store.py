@@ -52,6 +52,9 @@ class ContentStore(Protocol):
     def resolve(self, repository: str, tag: str) -> Digest:
         """What a tag points to now, as cheaply as the store can say it."""
 
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """The manifest that a tag has now, as cheaply as the store can say it; None where it still is `known`."""
+
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """A manifest by tag or digest."""
 

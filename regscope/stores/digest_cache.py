@@ -139,7 +139,7 @@ class DigestCache:
         """Keep `content`, which the caller has verified."""
         self._put(digest, content)
 
-    def hint(self, name: str) -> str | None:
+    def hint(self, name: str) -> Digest | None:
         """What was noted under `name`: a digest that a tag had; it may be stale, or wrong, and is only a hint."""
         noted = self._get(f"hint {name}")
         try:

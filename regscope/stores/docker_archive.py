@@ -142,6 +142,10 @@ class DockerArchiveStore:
             raise no_such_tag(self, repository, tag) from None
         return self._digest(position)
 
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """As `resolve` says."""
+        return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
+
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """The schema 2 manifest made for an image."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)

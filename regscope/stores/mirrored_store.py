@@ -85,6 +85,11 @@ class MirroredStore:
         """As the registry says now."""
         return self.store.resolve(repository, tag)
 
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """As the registry says now; what is new from the first that has it."""
+        digest = self.store.resolve(repository, tag)
+        return None if digest == known else self.manifest(repository, digest)
+
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """By the digest that a tag has at the registry, from the first that has it."""
         digest = reference if ":" in reference else self.store.resolve(repository, reference)

@@ -106,6 +106,10 @@ class OCILayoutStore:
         except KeyError:
             raise no_such_tag(self, repository, tag) from None
 
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """As `resolve` says."""
+        return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
+
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """By tag or digest."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)

@@ -29,6 +29,7 @@ class RegistryStore:
         self.client = client
         self._capabilities: Capabilities | None = None
         self._listed: str | None = None
+        self._knows_conditions = True  # as long as it has not shown the opposite
 
     @functools.cached_property
     def location(self) -> str:
@@ -81,6 +82,17 @@ class RegistryStore:
                 f"{self.location} has no {repository}:{tag}", 404, next_step=f"`tags` lists what {repository} has."
             )
         return found.digest
+
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """By one conditional GET; by HEAD where that would count as a pull, or the registry knows no conditions."""
+        if self.counts_pulls or not self._knows_conditions:
+            digest = self.resolve(repository, tag)
+            return None if digest == known else self.manifest(repository, digest)
+        found = ManifestRef(repository, tag, self.client).fetch_unless(known)
+        if found is None or found.digest != known:
+            return found
+        self._knows_conditions = False
+        return None
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """By one GET request."""

@@ -21,7 +21,7 @@ from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
 from tests.images import push, put_manifest
 from tests.servers import faults
-from tests.servers.proxy import FaultProxy
+from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry
 
 Images = dict[str, Descriptor]
@@ -36,8 +36,8 @@ def store(proxied: DockerRegistryV2Client, cache_folder: Path) -> Iterator[Cache
 
 
 def methods(proxy: FaultProxy) -> list[str]:
-    """The methods of the requests since the last call."""
-    found = [request.method for request in proxy.requests]
+    """The methods of the requests since the last call, or 304 where there was nothing new."""
+    found = ["304" if request.status == 304 else request.method for request in proxy.requests]
     proxy.requests.clear()
     return found
 
@@ -55,10 +55,29 @@ def test_a_digest_is_asked_for_once(store: CachedStore, proxy: FaultProxy, image
     assert methods(proxy) == []
 
 
-def test_a_tag_is_asked_by_one_head_the_second_time(store: CachedStore, proxy: FaultProxy) -> None:
+def test_the_second_time_a_tag_is_asked_whether_it_has_changed(store: CachedStore, proxy: FaultProxy) -> None:
     first = store.manifest("base", "1")
     assert methods(proxy) == ["GET"]
     assert store.manifest("base", "1")[:2] == first[:2]
+    assert methods(proxy) == ["304"]
+
+
+def test_a_registry_that_knows_no_conditions_is_asked_by_head(store: CachedStore, proxy: FaultProxy) -> None:
+    first = store.manifest("base", "1")
+    whole = ProxyResponse(200, [("Content-Type", first.media_type or "")], first.raw)
+    proxy.rule(lambda request, forward: whole if "If-None-Match" in request.headers else None)
+    methods(proxy)
+    for _ in range(2):
+        assert store.manifest("base", "1")[:2] == first[:2]
+    assert methods(proxy) == ["GET", "HEAD"]
+
+
+def test_where_pulls_are_counted_it_is_asked_by_head(store: CachedStore, proxy: FaultProxy) -> None:
+    store.manifest("base", "1")
+    proxy.rule(faults.replace_header("/v2/", "RateLimit-Remaining", "10;w=21600"))
+    store.tags("base")
+    methods(proxy)
+    store.manifest("base", "1")
     assert methods(proxy) == ["HEAD"]
 
 
@@ -68,13 +87,13 @@ def test_another_process_finds_what_was_read(store: CachedStore, proxy: FaultPro
     again = open_store(proxy.url)  # with the user's cache, which is this one
     assert isinstance(again, CachedStore)
     assert again.manifest("base", "1").digest == store.resolve("base", "1")
-    assert methods(proxy) == ["HEAD", "HEAD"]
+    assert methods(proxy) == ["304", "HEAD"]
     assert again.location == proxy.url
 
 
 def test_a_tag_that_moved_is_noticed(tmp_path: Path, layout: Path, images: Images) -> None:
     files = [layout / "blobs" / images[f"app:{tag}"].digest.replace(":", "/") for tag in ("1.0", "1.1", "1.0")]
-    asked = (["GET"], ["HEAD", "GET"], ["HEAD"])
+    asked = (["GET"], ["GET"], ["GET"])
     with Registry(tmp_path / "r") as registry, FaultProxy(registry.url) as proxy, requests.Session() as web:
         web.trust_env = False
         push(layout, registry, only="app:1.")
@@ -124,7 +143,7 @@ def test_a_lie_in_the_cache_is_fetched_again(store: CachedStore, proxy: FaultPro
     store.cache.note(f"{store.location} base:1", images["app:1.0"].digest)
     assert store.manifest("base", digest).digest == digest
     assert store.manifest("base", "1").digest == digest
-    assert methods(proxy) == ["GET", "HEAD"]
+    assert methods(proxy) == ["GET", "GET"]
 
 
 def test_content_that_is_not_verified_is_not_kept(store: CachedStore, proxy: FaultProxy, images: Images) -> None:
