@@ -68,7 +68,7 @@ def scan(
             store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
         )
         collected.run(names, is_interactive() if progress is None else progress)
-        return Snapshot.from_rows(
+        snap = Snapshot.from_rows(
             collected.rows(),
             location=store.location,
             taken_at=started,
@@ -76,6 +76,8 @@ def scan(
             filtered=bool(wanted or tag_globs or chosen),
             rate_limit=store.rate_limit,
         )
+        del collected  # or the garbage collector looks through all rows once more, in vain
+        return snap
 
 
 def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:
