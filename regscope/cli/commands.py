@@ -68,11 +68,12 @@ def report(source: Source, path: str) -> None:
 def tags(source: Source, output: Output, repository_name: str | None) -> None:
     """List tags with their size, and their exclusive size."""
     from regscope.analysis.sharing import tag_weights
+    from regscope.registry.endpoint import full_name
 
     snap = source.snapshot(repository_name)
     table = tag_weights(snap)
     if repository_name:
-        table = table[table["repository"] == repository_name]
+        table = table[table["repository"] == full_name(snap.location, repository_name)]
     output.show(table, _TAGS)
     finish(snap)
 
@@ -225,13 +226,14 @@ def demo(folder: str) -> None:
 def _one_image(source: Source, image: str) -> tuple[Snapshot, pd.DataFrame]:
     """The snapshot of one image, and its images by `digest` and `platform`."""
     from regscope.analysis.sizes import image_sizes
+    from regscope.registry.endpoint import full_name
 
     repository, tag, digest = split_image(image)
     tag = tag or (None if digest else "latest")
     snap = source.snapshot(repository, tag)
     images = image_sizes(snap)
     is_named = images["tag"].eq(tag) if tag else images["digest"].eq(digest or "")
-    found = images[images["repository"].eq(repository) & is_named]
+    found = images[images["repository"].eq(full_name(snap.location, repository)) & is_named]
     if found.empty:
         finish(snap)
         raise ContentMissing(f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is.")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from regscope.errors import PermissionDeny, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import pages, strings
+
+_PAGE = 1000
 
 
 def list_repositories(client: DockerRegistryV2Client) -> list[str]:
@@ -17,7 +21,7 @@ def list_repositories(client: DockerRegistryV2Client) -> list[str]:
     url = client.url("_catalog")
     try:
         try:
-            names = _names(client, f"{url}?n=1000")
+            names = _in_large_pages(client, url)
         except RequestErrorWithResponse as error:
             if error.status_code != 400:
                 raise
@@ -29,6 +33,18 @@ def list_repositories(client: DockerRegistryV2Client) -> list[str]:
 
 def _names(client: DockerRegistryV2Client, url: str) -> set[str]:
     return {name for page in pages(client, url, "the catalog") for name in strings(page, "repositories")}
+
+
+def _in_large_pages(client: DockerRegistryV2Client, url: str) -> set[str]:
+    """All names. A full page without a link may not be the last one: the next is asked for by its last name."""
+    found: set[str] = set()
+    after = ""
+    while True:
+        new = _names(client, f"{url}?n={_PAGE}{after}") - found
+        found |= new
+        if len(new) < _PAGE:
+            return found
+        after = f"&last={quote(max(new), safe='')}"
 
 
 def _closed(error: PermissionDeny | ResourceNotFound | Unsupported) -> PermissionDeny | Unsupported:

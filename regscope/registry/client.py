@@ -16,7 +16,7 @@ from regscope.errors import AuthFailed, RequestError
 from regscope.registry.auth import Authorizer, Scopes, TokenQuestion
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
-from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, is_docker_hub
+from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
 from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
@@ -104,6 +104,7 @@ class DockerRegistryV2Client:
         self._connect()
 
     def _connect(self) -> None:
+        self._at_hub = is_docker_hub(self.api_base_url)
         self._authorizer = Authorizer(self.keychain.login, self._fetch_token)
         self._warnings = ServerWarnings()
         connections = Connections(
@@ -133,7 +134,9 @@ class DockerRegistryV2Client:
         return f"DockerRegistryV2Client({without_secrets(self.api_base_url)!r})"
 
     def url(self, *path: str) -> str:
-        """The URL of an API path under `/v2/`; its parts are quoted."""
+        """The URL of an API path under `/v2/`; its parts are quoted. One of several parts is a repository's first."""
+        if self._at_hub and len(path) > 1:
+            path = (full_name(self.api_base_url, path[0]), *path[1:])
         return f"{self.api_base_url}/v2/" + "/".join(
             [part if _PLAIN.fullmatch(part) else quote(part, safe="/:@") for part in path]
         )
@@ -141,7 +144,7 @@ class DockerRegistryV2Client:
     @property
     def counts_pulls(self) -> bool:
         """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
-        return self.rate_limit is not None or is_docker_hub(self.api_base_url)
+        return self.rate_limit is not None or self._at_hub
 
     def ping(self) -> bool:
         """Whether the registry answers, and these credentials are good enough to be answered (`GET /v2/`)."""

@@ -32,6 +32,11 @@ def is_docker_hub(url: str) -> bool:
     return origin(url)[1] in _HUB_NAMES
 
 
+def full_name(location: str, repository: str) -> str:
+    """A repository's whole name at `location`: at Docker Hub `alpine` is short for `library/alpine`."""
+    return f"library/{repository}" if "/" not in repository and is_docker_hub(location) else repository
+
+
 class APIEndpoint(BaseModel):
     """A registry's address, with or without a scheme.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import requests
 
-from regscope.errors import DigestMismatch, InvalidDigest, ResourceNotFound, UnSupportMediaType
+from regscope.errors import DigestMismatch, InvalidDigest, ResourceNotFound, Unsupported, UnSupportMediaType
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
@@ -130,18 +130,29 @@ class ManifestRef:
 
     def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
         """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest."""
+        accept = media_type or ACCEPT_MANIFESTS
         try:
-            response = self._ask("HEAD", media_type or ACCEPT_MANIFESTS)
+            return self._described(accept) or self._measured(accept)
         except ResourceNotFound:
             return None
+
+    def _described(self, accept: str) -> Descriptor | None:
+        """As the header of a HEAD says; None where it does not say all, as at Red Hat's registry and ECR."""
+        try:
+            response = self._ask("HEAD", accept)
+        except Unsupported:
+            return None
         discard(response)
-        found, size = _stated_digest(response), content_length(response)
-        if found is None or size is None:  # Red Hat's registry and ECR leave it out of a HEAD
-            manifest = self.fetch(media_type or ACCEPT_MANIFESTS)
-            return Descriptor(
-                mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
-            )
-        return Descriptor(mediaType=without_parameters(response.headers.get("Content-Type")), digest=found, size=size)
+        digest, size = _stated_digest(response), content_length(response)
+        if digest is None or size is None:
+            return None
+        return Descriptor(mediaType=without_parameters(response.headers.get("Content-Type")), digest=digest, size=size)
+
+    def _measured(self, accept: str) -> Descriptor:
+        manifest = self.fetch(accept)
+        return Descriptor(
+            mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
+        )
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
         for child in index.manifests:

@@ -6,12 +6,14 @@ import functools
 import ipaddress
 import re
 import socket
+import time
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from regscope.errors import UnsafeRedirect
 from regscope.text import plain
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAMES_HOLD_FOR = 60  # seconds for which what a name resolves to is believed
 _USER = re.compile(r"(^|//)[^/\s]*@")
 
 
@@ -73,7 +75,7 @@ def check_hop(source: str, target: str) -> None:
 
     Raises:
         UnsafeRedirect: from https to http, to something that is not HTTP, or from a public host to a loopback,
-            link-local or private address.
+            link-local or private address, by number or by a name that resolves to one.
     """
     (from_scheme, from_host, _), (to_scheme, to_host, _) = origin(source), origin(target)
     if to_scheme not in _DEFAULT_PORTS or not to_host:
@@ -121,8 +123,20 @@ def _numeric_address(host: str) -> ipaddress.IPv4Address | None:
 
 
 def _is_internal(host: str) -> bool:
+    """Whether `host` is in a private network, or this machine; of a name, whether one of its addresses is."""
     address = _address(host)
-    return is_loopback(host) if address is None else not address.is_global
+    if address is not None:
+        return not address.is_global
+    return is_loopback(host) or _resolves_inside(host, int(time.monotonic() // _NAMES_HOLD_FOR))
+
+
+@functools.lru_cache(maxsize=256)
+def _resolves_inside(host: str, _period: int) -> bool:
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):  # whoever is asked to connect will say so
+        return False
+    return any(not address.is_global for text in found if (address := _address(text)) is not None)
 
 
 def _unsafe(source: str, target: str, why: str) -> UnsafeRedirect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.registry.origin import without_secrets
+from regscope.spec.retry_after import wait_asked_for
 from regscope.text import plain
 
 METADATA_LIMIT = 8 * 2**20
@@ -28,6 +30,7 @@ METADATA_LIMIT = 8 * 2**20
 
 _ERROR_LIMIT = 64 * 2**10
 _READ_ATTEMPTS = 3
+_LONGEST_WAIT_SHOWN = 10 * 365 * 86400  # seconds; no clock reads more
 
 _KINDS: dict[int, type[RequestErrorWithResponse]] = {
     401: AuthFailed,
@@ -132,6 +135,9 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
     kind = _KINDS.get(status, RequestErrorWithResponse)
     if code == "UNSUPPORTED":
         kind, status_step = Unsupported, _NEXT_STEPS[405]
+    elif (wait := wait_asked_for(response.headers.get("Retry-After"))) is not None and status in (429, 503):
+        back = datetime.now(UTC) + timedelta(seconds=min(wait, _LONGEST_WAIT_SHOWN))
+        status_step = f"The registry asks to be left alone until {back:%Y-%m-%d %H:%M} UTC: try again then."
     else:
         status_step = _NEXT_STEPS.get(status, "Try again later; the registry's log may say more.")
     if status == 400 and "HTTPS" in message:  # Go's and nginx's answer to HTTP on a port that speaks TLS

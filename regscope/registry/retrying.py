@@ -1,17 +1,16 @@
-"""Whether a request is sent again, and when (RFC 9110, 10.2.3: `Retry-After` in seconds or as a date)."""
+"""Whether a request is sent again, and when."""
 
 from __future__ import annotations
 
 import random
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import requests
 
 from regscope.errors import ConnectionFailed, TLSFailed
 from regscope.registry.pace import Pace
+from regscope.spec.retry_after import wait_asked_for
 
 TOO_MANY = 429
 _STUMBLES = {500, 502, 503, 504}
@@ -87,17 +86,3 @@ class Attempts:
             return False
         moving = status == TOO_MANY and self._pace.answered_since(self._refused_at)
         return not moving or self._refusals > _MOST_REFUSALS
-
-
-def wait_asked_for(retry_after: str | None) -> float | None:
-    """Seconds that a `Retry-After` asks for; None where there is none that can be read."""
-    if not retry_after:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:12])
-    try:
-        moment = parsedate_to_datetime(retry_after)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max((moment - datetime.now(UTC)).total_seconds(), 0)
-    except (ValueError, OverflowError, TypeError):
-        return None

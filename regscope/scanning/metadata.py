@@ -15,6 +15,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
+from regscope.registry.endpoint import full_name
 from regscope.registry.referrers import subject_of_tag
 from regscope.scanning.manifest_rows import Rows
 from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
@@ -102,7 +103,7 @@ def _choose(store: ContentStore, wanted: list[str] | None) -> tuple[list[str], b
     if wanted is None:
         return store.repositories(), False
     if not any(_GLOB.search(name) for name in wanted):
-        return list(dict.fromkeys(wanted)), True
+        return list(dict.fromkeys(full_name(store.location, name) for name in wanted)), True
     found = [name for name in store.repositories() if _matches(name, wanted)]
     if not found:
         raise RegscopeError(
