@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from regscope.errors import RequestError, TLSFailed
+from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
+from regscope.spec.digest import Digest
 from regscope.stores.open_store import open as open_store
+from tests.servers import faults
 from tests.servers.certificates import Certificate, CertificateAuthority
+from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
 
@@ -118,3 +123,58 @@ def test_the_usual_variables_name_an_authority(
         monkeypatch.setenv("REGSCOPE_CA", str(other))
         with pytest.raises(TLSFailed):
             open_store(server.url, cache=False).repositories()
+
+
+@pytest.fixture
+def home(registry: Registry, certificate: Certificate) -> Iterator[FaultProxy]:
+    """The registry, over TLS."""
+    with FaultProxy(registry.url, tls=certificate) as server:
+        yield server
+
+
+def blob_at(home: FaultProxy, layer: tuple[Digest, bytes], **options: Any) -> bytes:
+    """A blob that is read by way of `home`."""
+    with DockerRegistryV2Client(home.url, **options) as client:
+        return Blob("base", layer[0], client=client).read(2**20)
+
+
+def test_a_client_certificate_is_not_shown_elsewhere(
+    home: FaultProxy, strict: Registry, certificate: Certificate, both: Path, layer: tuple[Digest, bytes]
+) -> None:
+    home.rule(faults.redirect("/blobs/", lambda request: strict.url + request.path))
+    with pytest.raises(TLSFailed) as caught:
+        blob_at(home, layer, verify_certificate=str(certificate.ca), client_certificate=str(both))
+    assert strict.host in str(caught.value)
+
+
+def test_the_authority_that_is_named_is_the_only_one_at_home(
+    home: FaultProxy, clients: CertificateAuthority, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.ca))  # would do, if none were named
+    with pytest.raises(TLSFailed):
+        Tags("base", DockerRegistryV2Client(home.url, verify_certificate=str(clients.ca))).list()
+    assert Tags("base", DockerRegistryV2Client(home.url)).list() == ["1", "stable"]
+
+
+@pytest.mark.parametrize("signed_by", ["the authority that is named", "one of the usual ones", "nobody known"])
+def test_elsewhere_the_usual_authorities_count_too(
+    home: FaultProxy,
+    registry: Registry,
+    authority: CertificateAuthority,
+    certificate: Certificate,
+    layer: tuple[Digest, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signed_by: str,
+) -> None:
+    other = CertificateAuthority(tmp_path / "other", "other")
+    if signed_by == "one of the usual ones":
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.ca))
+    tls = (authority if signed_by == "the authority that is named" else other).issue()
+    with FaultProxy(registry.url, tls=tls) as storage:
+        home.rule(faults.redirect("/blobs/", lambda request: storage.url + request.path))
+        if signed_by == "nobody known":
+            with pytest.raises(TLSFailed):
+                blob_at(home, layer, verify_certificate=str(certificate.ca))
+        else:
+            assert blob_at(home, layer, verify_certificate=str(certificate.ca)) == layer[1]

@@ -6,8 +6,10 @@ import gzip
 import json
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
+import requests
 
 from regscope.errors import (
     ConnectionFailed,
@@ -25,11 +27,14 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2, OCIIndex, OCIManifestSchema1
-from regscope.spec.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import Platform
+from tests.images import put_blob, put_manifest
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
+from tests.servers.registry import Registry
 
+EMPTY = Digest.of(b"{}")
 Images = dict[str, Descriptor]
 
 
@@ -201,3 +206,50 @@ def test_a_reference_that_is_none_is_not_asked_for(
     with pytest.raises(InvalidReference):
         ManifestRef(repository, reference, proxied).fetch()
     assert proxy.requests == []
+
+
+@pytest.mark.parametrize(("status", "code"), [(405, "UNSUPPORTED"), (405, ""), (400, "UNSUPPORTED")])
+def test_where_head_is_refused_the_manifest_is_read(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: dict[str, Descriptor], status: int, code: str
+) -> None:
+    proxy.rule(faults.refuse("/manifests/", status, code, "", methods=["HEAD"]))
+    found = ManifestRef("base", "1", proxied).get_metadata()
+    assert found is not None
+    assert (found.digest, found.size) == (images["base:1"].digest, images["base:1"].size)
+    assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
+
+
+def test_a_manifest_without_media_type_is_what_its_header_says(tmp_path: Path) -> None:
+    document = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
+    with Registry(tmp_path / "r") as registry, requests.Session() as web:
+        web.trust_env = False
+        put_blob(web, registry.url, "app", b"{}")
+        digest = put_manifest(web, registry.url, "app", "1", json.dumps(document).encode(), OCI_MANIFEST)
+        found = ManifestRef("app", "1", DockerRegistryV2Client(registry.url)).get()
+    assert isinstance(found, OCIManifestSchema1)
+    assert (found.config.digest, Digest.of(found.raw)) == (EMPTY, digest)
+
+
+def test_children_of_an_index_that_name_no_platform_are_no_obstacle(tmp_path: Path) -> None:
+    image = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
+    raw = json.dumps(image).encode()
+    with Registry(tmp_path / "r") as registry, requests.Session() as web:
+        web.trust_env = False
+        put_blob(web, registry.url, "app", b"{}")
+        child = put_manifest(web, registry.url, "app", "child", raw, OCI_MANIFEST)
+        entry = {"mediaType": OCI_MANIFEST, "digest": child, "size": len(raw)}
+        named = {**entry, "platform": {"os": "linux", "architecture": "s390x"}}
+        index = {"schemaVersion": 2, "manifests": [entry, named]}
+        put_manifest(web, registry.url, "app", "1", json.dumps(index).encode(), OCI_INDEX)
+        client = DockerRegistryV2Client(registry.url)
+        assert isinstance(ManifestRef("app", "1", client).get(OCI_INDEX), OCIIndex)
+        with pytest.raises(ResourceNotFound, match="linux/amd64"):
+            ManifestRef("app", "1", client).get()
+        found = ManifestRef("app", "1", client).get(platform=Platform(os="linux", architecture="s390x"))
+    assert isinstance(found, OCIManifestSchema1)
+
+
+def test_a_header_that_contradicts_the_manifest_is_an_error(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Content-Type", OCI_INDEX))
+    with pytest.raises(InvalidManifest):
+        ManifestRef("base", "1", proxied).fetch().parse()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
 import pytest
 
 from regscope.errors import UnsafeRedirect
 from regscope.registry.origin import (
+    _resolves_inside,
     check_hop,
     is_loopback,
     origin,
@@ -16,6 +20,31 @@ from regscope.registry.origin import (
 )
 
 PUBLIC = "https://registry.example.com/v2/"
+ADDRESSES = {
+    "inside.example.com": ["10.0.0.5"],
+    "metadata.example.com": ["169.254.169.254"],
+    "this-machine.example.com": ["127.0.0.1"],
+    "half.example.com": ["93.184.216.34", "fd00::1"],
+    "registry.corp": ["10.0.0.7"],
+    "storage.corp": ["10.0.0.8"],
+}
+
+
+@pytest.fixture(autouse=True)
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names as the tests want them; what was asked for."""
+    asked: list[str] = []
+
+    def resolve(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host.endswith("unknown.example.com"):
+            raise socket.gaierror(-2, "Name or service not known")
+        return [(2, 1, 6, "", (address, 0)) for address in ADDRESSES.get(host, ["93.184.216.34"])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    _resolves_inside.cache_clear()
+    yield asked
+    _resolves_inside.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -66,6 +95,10 @@ def test_other_machines_are_not_this_one(host: str) -> None:
         "https://192.168.0.1/",
         "https://0x7f000001/",
         "https://127.1/",
+        "https://inside.example.com/",
+        "https://metadata.example.com/",
+        "https://this-machine.example.com/",
+        "https://half.example.com/",
         "file:///etc/passwd",
         "ftp://registry.example.com/",
         "https:///nowhere",
@@ -86,6 +119,9 @@ def test_unsafe_hops_from_a_public_registry_are_refused(target: str) -> None:
         ("http://localhost:5000/", "http://127.0.0.1:9000/"),
         ("http://10.0.0.1:5000/", "http://10.0.0.2:9000/"),
         ("http://registry.example.com/", "https://registry.example.com/"),
+        ("https://registry.corp/", "https://storage.corp/"),
+        ("https://registry.corp/", "https://10.0.0.9/"),
+        (PUBLIC, "https://unknown.example.com/"),
     ],
 )
 def test_safe_hops_are_followed(source: str, target: str) -> None:
@@ -112,3 +148,9 @@ def test_what_is_no_address_has_no_origin(url: str) -> None:
 def test_a_relative_location_is_resolved() -> None:
     assert resolved("https://a.test/v2/x?n=1", "/v2/y?last=b") == "https://a.test/v2/y?last=b"
     assert resolved("https://a.test/v2/x", "//b.test/y") == "https://b.test/y"
+
+
+def test_a_name_is_not_resolved_for_every_blob(resolver: list[str]) -> None:
+    for _ in range(20):
+        check_hop(PUBLIC, "https://storage.example.net/blob")
+    assert len(resolver) <= 2

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from regscope.errors import TooManyRequests
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.pace import Pace
-from regscope.registry.retrying import Patience, wait_asked_for
+from regscope.registry.retrying import Patience
 from regscope.registry.tags import Tags
+from regscope.spec.retry_after import wait_asked_for
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 
@@ -98,8 +100,10 @@ def test_a_refused_request_goes_on_as_long_as_others_get_through(proxy: FaultPro
 def test_a_wait_beyond_patience_is_not_waited_for(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
     proxy.rule(faults.too_many(100, "21600"))
     started = time.monotonic()
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequests) as caught:
         Tags("base", proxied).list()
+    back = datetime.now(UTC) + timedelta(hours=6)
+    assert f"until {back:%Y-%m-%d %H:}" in caught.value.next_step or back.minute in (0, 59)
     assert time.monotonic() - started < 1
     assert len(proxy.requests) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,12 +18,15 @@ from regscope.errors import (
     UnsafeRedirect,
     Unsupported,
 )
+from regscope.registry import catalog
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
 from regscope.spec.media_types import OCI_CONFIG, OCI_MANIFEST
-from tests.images import put_blob, put_manifest
+from tests.images import TAGS as HELD
+from tests.images import push, put_blob, put_manifest
 from tests.servers import faults
+from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry
 
@@ -178,4 +182,32 @@ def test_a_catalog_that_is_refused_as_wrong_is_an_error(proxy: FaultProxy, proxi
     proxy.rule(faults.refuse("_catalog", 400, "BAD", "no"))
     with pytest.raises(RequestErrorWithResponse, match="BAD"):
         list_repositories(proxied)
+    assert len(proxy.requests) == 2
+
+
+def test_a_short_page_is_not_the_end(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    pages = {"": (b'{"tags": ["c"]}', "b"), "b": (b'{"tags": []}', "a"), "a": (b'{"tags": ["a", "b"]}', "")}
+
+    def page(request: ProxyRequest, forward: object) -> ProxyResponse:
+        body, following = pages[request.path.partition("last=")[2]]
+        link = [("Link", f'<{request.path.partition("?")[0]}?n=9&last={following}>; rel="next"')] if following else []
+        return ProxyResponse(200, link, body)
+
+    proxy.rule(page)
+    assert Tags("base", proxied).list() == ["a", "b", "c"]
+
+
+def test_a_catalog_without_links_goes_on_after_its_last_name(layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_PAGE", 2)
+    with OCIRegistry("-no-links") as server:
+        push(layout, server)
+        assert list_repositories(DockerRegistryV2Client(server.url)) == sorted(HELD)
+
+
+def test_a_registry_that_knows_no_last_does_not_hold_anybody_up(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_PAGE", 2)
+    proxy.rule(lambda request, forward: ProxyResponse(200, body=b'{"repositories": ["a", "b"]}'))
+    assert list_repositories(proxied) == ["a", "b"]
     assert len(proxy.requests) == 2
