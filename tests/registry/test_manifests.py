@@ -208,11 +208,10 @@ def test_a_reference_that_is_none_is_not_asked_for(
     assert proxy.requests == []
 
 
-@pytest.mark.parametrize(("status", "code"), [(405, "UNSUPPORTED"), (405, ""), (400, "UNSUPPORTED")])
 def test_where_head_is_refused_the_manifest_is_read(
-    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: dict[str, Descriptor], status: int, code: str
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: dict[str, Descriptor]
 ) -> None:
-    proxy.rule(faults.refuse("/manifests/", status, code, "", methods=["HEAD"]))
+    proxy.rule(faults.refuse("/manifests/", 405, "UNSUPPORTED", "", methods=["HEAD"]))
     found = ManifestRef("base", "1", proxied).get_metadata()
     assert found is not None
     assert (found.digest, found.size) == (images["base:1"].digest, images["base:1"].size)
