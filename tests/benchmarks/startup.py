@@ -16,7 +16,8 @@ def startup(_: object = None) -> list[dict[str, object]]:
     command = Path(sys.executable).with_name("regscope")
     commands = {
         "import pandas": [sys.executable, "-c", "import pandas"],
-        "import pandas, regscope, and its open and scan": [
+        "import pandas, regscope": [sys.executable, "-c", "import pandas, regscope"],
+        "import pandas, regscope, and what open and scan need": [
             sys.executable, "-c", "import pandas, regscope as rs; rs.open; rs.scan",
         ],
         "regscope --help": [str(command), "--help"],
@@ -28,8 +29,12 @@ def startup(_: object = None) -> list[dict[str, object]]:
             subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
             found[name].append(1000 * (time.monotonic() - started))
     medians = {name: statistics.median(values) for name, values in found.items()}
-    pandas, both, _ = medians.values()
-    rows = [{"part": "startup", "what": name, "measured": f"{ms:.0f} ms", "wanted": ""} for name, ms in medians.items()]
+    rows = [_row(name, milliseconds) for name, milliseconds in medians.items()]
     rows[-1]["wanted"] = "≤ 300 ms"
-    added = {"part": "startup", "what": "regscope adds to pandas", "measured": f"{both - pandas:.0f} ms"}
-    return [*rows, {**added, "wanted": "≤ 150 ms"}]
+    pandas, imported, ready, _ = medians.values()
+    rows.append({**_row("import regscope adds to import pandas", imported - pandas), "wanted": "≤ 150 ms"})
+    return [*rows, _row("the first open and scan add", ready - imported)]
+
+
+def _row(what: str, milliseconds: float) -> dict[str, object]:
+    return {"part": "startup", "what": what, "measured": f"{milliseconds:.0f} ms", "wanted": ""}

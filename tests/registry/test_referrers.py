@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,13 @@ from regscope.errors import InvalidManifest, RequestErrorWithResponse, UnsafeRed
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.referrers import has_referrers_api, list_referrers, subject_of_tag
 from regscope.registry.retrying import Patience
+from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
+from regscope.stores.registry_store import RegistryStore
+from tests.images import push
 from tests.servers import faults
+from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 
 Images = dict[str, Descriptor]
@@ -123,3 +128,33 @@ def test_a_tag_says_what_it_is_about(tag: str) -> None:
 )
 def test_other_tags_are_about_nothing(tag: str) -> None:
     assert subject_of_tag(tag) is None
+
+
+def test_a_real_api_names_what_refers_to_an_image(oci_registry: OCIRegistry, images: dict[str, Descriptor]) -> None:
+    client = DockerRegistryV2Client(oci_registry.url)
+    found = list_referrers(client, "app", images["app:1.0"].digest)
+    assert found is not None
+    assert [(one.digest, one.artifactType) for one in found] == [(images["sbom"].digest, "application/spdx+json")]
+    assert list_referrers(client, "app", images["app:1.1"].digest) == []
+    snap = scan(RegistryStore(client))
+    assert snap.problems.empty
+    assert snap.referrers.set_index("digest")["found"].to_dict()[images["sbom"].digest] == "api"
+
+
+def test_where_the_api_is_switched_off_the_fallback_tag_tells(layout: Path, images: dict[str, Descriptor]) -> None:
+    with OCIRegistry("-no-referrers") as server:
+        push(layout, server)
+        client = DockerRegistryV2Client(server.url)
+        assert list_referrers(client, "app", images["app:1.0"].digest) is None
+        snap = scan(RegistryStore(client))
+    assert images["sbom"].digest in set(snap.referrers["digest"])
+
+
+def test_a_registry_that_states_no_digest_is_read_all_the_same(layout: Path, images: dict[str, Descriptor]) -> None:
+    with OCIRegistry("-no-digest") as server:
+        push(layout, server)
+        snap = scan(RegistryStore(DockerRegistryV2Client(server.url)))
+    found = {f"{row.repository}:{row.tag}": row.digest for row in snap.tags.itertuples()}
+    assert {name: found[name] for name in found if name in images} == {
+        name: descriptor.digest for name, descriptor in images.items() if ":" in name
+    }
