@@ -7,69 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from regscope.errors import RegscopeError
-from regscope.registry.capabilities import Capabilities
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import too_large
-from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.rate_limit import RateLimit
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
+from regscope.stores.wrapped_store import WrappedStore
 
 _logger = logging.getLogger(__name__)
 
 
-class CachedStore:
+class CachedStore(WrappedStore):
     """`store`, with its manifests and small blobs kept in `cache`. Tags move, so they are always asked."""
 
     def __init__(self, store: ContentStore, cache: DigestCache) -> None:
-        self.store = store
+        super().__init__(store)
         self.cache = cache
-
-    @property
-    def location(self) -> str:
-        """The store's own."""
-        return self.store.location
-
-    @property
-    def sees_untagged(self) -> bool:
-        """The store's own."""
-        return self.store.sees_untagged
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """The store's own."""
-        return self.store.rate_limit
-
-    @property
-    def counts_pulls(self) -> bool:
-        """The store's own."""
-        return self.store.counts_pulls
-
-    @property
-    def capabilities(self) -> Capabilities | None:
-        """The store's own."""
-        return self.store.capabilities
-
-    def repositories(self) -> list[str]:
-        """Asked of the store."""
-        return self.store.repositories()
-
-    def tags(self, repository: str) -> list[str]:
-        """Asked of the store."""
-        return self.store.tags(repository)
-
-    def untagged(self, repository: str) -> list[Digest]:
-        """Asked of the store."""
-        return self.store.untagged(repository)
-
-    def resolve(self, repository: str, tag: str) -> Digest:
-        """Asked of the store."""
-        return self.store.resolve(repository, tag)
-
-    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """Asked of the store."""
-        return self.store.changed(repository, tag, known)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """From the cache where it can be; a tag by the digest that it has now."""
@@ -102,10 +55,6 @@ class CachedStore:
             self.cache.note(name, digest)
         return digest
 
-    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed from the store: large blobs are not kept."""
-        return self.store.blob(repository, digest)
-
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """From the cache where it can be."""
         content = self._recall(digest)
@@ -116,14 +65,6 @@ class CachedStore:
         elif len(content) > limit:
             raise too_large(f"the blob {digest}", len(content), limit)
         return content
-
-    def blob_size(self, repository: str, digest: str) -> int:
-        """Asked of the store."""
-        return self.store.blob_size(repository, digest)
-
-    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """Asked of the store: they come and go."""
-        return self.store.referrers(repository, digest)
 
     def _recall(self, digest: str) -> bytes | None:
         with or_without_it():

@@ -10,12 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from regscope import text
 from regscope.errors import ContentMissing, DigestMismatch, MirrorWarning, RegscopeError, ResourceNotFound
-from regscope.registry.capabilities import Capabilities
 from regscope.registry.manifests import RawManifest
-from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
-from regscope.spec.rate_limit import RateLimit
 from regscope.stores.content_store import ContentStore
+from regscope.stores.wrapped_store import WrappedStore
 
 _Content = TypeVar("_Content")
 
@@ -30,7 +28,7 @@ class Mirror(NamedTuple):
     prefix: str = ""
 
 
-class MirroredStore:
+class MirroredStore(WrappedStore):
     """`store`, with the content of manifests and blobs read from the first of `mirrors` that has it.
 
     Tags are resolved at the registry, so that no mirror's old answer counts, and a mirror is asked by digest alone:
@@ -39,51 +37,10 @@ class MirroredStore:
     """
 
     def __init__(self, store: ContentStore, mirrors: Sequence[Mirror]) -> None:
-        self.store = store
+        super().__init__(store)
         self.mirrors = tuple(mirrors)
         self._aside_until: dict[int, float] = {}
         self._lock = threading.Lock()
-
-    @property
-    def location(self) -> str:
-        """The registry's own."""
-        return self.store.location
-
-    @property
-    def sees_untagged(self) -> bool:
-        """The registry's own."""
-        return self.store.sees_untagged
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """The registry's own."""
-        return self.store.rate_limit
-
-    @property
-    def counts_pulls(self) -> bool:
-        """The registry's own."""
-        return self.store.counts_pulls
-
-    @property
-    def capabilities(self) -> Capabilities | None:
-        """The registry's own."""
-        return self.store.capabilities
-
-    def repositories(self) -> list[str]:
-        """As the registry lists them."""
-        return self.store.repositories()
-
-    def tags(self, repository: str) -> list[str]:
-        """As the registry lists them."""
-        return self.store.tags(repository)
-
-    def untagged(self, repository: str) -> list[Digest]:
-        """As the registry lists them."""
-        return self.store.untagged(repository)
-
-    def resolve(self, repository: str, tag: str) -> Digest:
-        """As the registry says now."""
-        return self.store.resolve(repository, tag)
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
         """As the registry says now; what is new from the first that has it."""
@@ -106,10 +63,6 @@ class MirroredStore:
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """From the first that has it; where that breaks off, the rest from the next ones."""
         return verified(self._pieces(repository, digest), Digest(digest), f"the blob in {repository}")
-
-    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """As the registry says: they come and go."""
-        return self.store.referrers(repository, digest)
 
     def _first(self, repository: str, ask: Callable[[ContentStore, str], _Content]) -> _Content:
         for number in self._willing():

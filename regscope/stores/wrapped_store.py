@@ -1,0 +1,76 @@
+"""What a store around another one passes on to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regscope.registry.capabilities import Capabilities
+from regscope.registry.manifests import RawManifest
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.rate_limit import RateLimit
+from regscope.stores.content_store import ContentStore
+
+
+class WrappedStore:
+    """Everything that is `store`'s own, asked of it each time: where it is, what it can do, and whatever moves."""
+
+    def __init__(self, store: ContentStore) -> None:
+        self.store = store
+
+    @property
+    def location(self) -> str:
+        """The store's own."""
+        return self.store.location
+
+    @property
+    def sees_untagged(self) -> bool:
+        """The store's own."""
+        return self.store.sees_untagged
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The store's own."""
+        return self.store.rate_limit
+
+    @property
+    def counts_pulls(self) -> bool:
+        """The store's own."""
+        return self.store.counts_pulls
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """The store's own."""
+        return self.store.capabilities
+
+    def repositories(self) -> list[str]:
+        """As the store lists them."""
+        return self.store.repositories()
+
+    def tags(self, repository: str) -> list[str]:
+        """As the store lists them."""
+        return self.store.tags(repository)
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """As the store lists them."""
+        return self.store.untagged(repository)
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """As the store says now."""
+        return self.store.resolve(repository, tag)
+
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """As the store says now."""
+        return self.store.changed(repository, tag, known)
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed from the store."""
+        return self.store.blob(repository, digest)
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """As the store says."""
+        return self.store.blob_size(repository, digest)
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """As the store says: they come and go."""
+        return self.store.referrers(repository, digest)
