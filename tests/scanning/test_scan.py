@@ -241,7 +241,11 @@ def test_an_interrupted_scan_leaves_a_whole_cache_to_go_on_from(registry: Regist
         proxy.rule(only_the_first)
         environment = {**os.environ, "REGSCOPE_CACHE_DIR": str(tmp_path / "kept")}
         scanning = subprocess.Popen(
-            [sys.executable, "-m", "regscope", "scan", proxy.url], env=environment, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "regscope", "scan", proxy.url],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
         )
         wait_until(lambda: len(fetched) > 3)
         time.sleep(0.5)
