@@ -39,9 +39,11 @@ if TYPE_CHECKING:
         ResourceNotFound,
         UnSupportMediaType,
     )
+    from regscope.images.image_ref import ImageRef, LayerRef
     from regscope.registry.blobs import Blob
     from regscope.registry.capabilities import Capabilities
     from regscope.registry.client import DockerRegistryV2Client
+    from regscope.registry.default_client import default_client, set_default_client
     from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
@@ -76,6 +78,8 @@ _HOMES = {
     "DockerManifestList": "regscope.spec.manifest",
     "DockerRegistryV2Client": "regscope.registry.client",
     "ImageJSON": "regscope.spec.image_config",
+    "ImageRef": "regscope.images.image_ref",
+    "LayerRef": "regscope.images.image_ref",
     "ManifestRef": "regscope.registry.manifests",
     "ManifestSchema1": "regscope.spec.manifest",
     "ManifestSchema2": "regscope.spec.manifest",
@@ -99,6 +103,7 @@ _HOMES = {
     "UnSupportMediaType": "regscope.errors",
     "WhatIf": "regscope.analysis.what_if",
     "build_demo": "regscope.demo",
+    "default_client": "regscope.registry.default_client",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
@@ -108,6 +113,7 @@ _HOMES = {
     "parse_manifest": "regscope.spec.manifest",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
+    "set_default_client": "regscope.registry.default_client",
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
     "what_if": "regscope.analysis.what_if",
@@ -127,6 +133,8 @@ __all__ = [
     "DockerManifestList",
     "DockerRegistryV2Client",
     "ImageJSON",
+    "ImageRef",
+    "LayerRef",
     "ManifestRef",
     "ManifestSchema1",
     "ManifestSchema2",
@@ -149,6 +157,7 @@ __all__ = [
     "WhatIf",
     "__version__",
     "build_demo",
+    "default_client",
     "growth",
     "history_cost",
     "image_sizes",
@@ -158,6 +167,7 @@ __all__ = [
     "parse_manifest",
     "report",
     "scan",
+    "set_default_client",
     "sharing",
     "stale",
     "what_if",

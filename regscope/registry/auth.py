@@ -18,6 +18,7 @@ from regscope.errors import AuthFailed, PermissionDeny
 from regscope.registry.challenge import Challenge, parse_challenges
 from regscope.registry.credentials import Credentials, IdentityToken, Login, RegistryToken, is_bearer_token
 from regscope.registry.origin import without_secrets
+from regscope.registry.scopes import Scopes
 from regscope.text import plain
 
 _DEFAULT_LIFETIME = 60.0  # seconds, where the token service names none
@@ -25,7 +26,6 @@ _RENEW_BEFORE = 0.8  # of the lifetime: a long answer must not outlive its token
 
 _CLIENT_ID = "regscope"
 
-Scopes = frozenset[str]
 _Key = tuple[str, str, Scopes, Login | None]
 
 

@@ -1,19 +1,24 @@
-"""Blobs by digest (distribution-spec, Pulling blobs), verified as they stream."""
+"""Blobs by digest (distribution-spec, Pulling blobs, Pushing blobs), verified as they stream."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
 import requests
 
-from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse
+from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.default_client import default_client
+from regscope.registry.local_content import LocalContent
 from regscope.registry.origin import without_secrets
+from regscope.registry.outgoing import Outgoing
 from regscope.registry.responses import content_length, discard, read_whole
+from regscope.registry.sending import send_at_once, send_streaming
+from regscope.registry.uploads import begin_upload
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.media_types import without_parameters
@@ -22,6 +27,7 @@ from regscope.text import plain
 
 CHUNK = 2**20
 _MOST_BREAKS = 3
+_SMALL = 2**20  # bytes that are read twice, to save a request
 
 
 class Blob:
@@ -49,7 +55,7 @@ class Blob:
         self.digest = Digest(digest) if digest else None
         self.local_path = Path(local_path) if local_path is not None else None
         self.fileobj = fileobj
-        self.client = client or DockerRegistryV2Client.from_api_endpoint()
+        self.client = client or default_client
         self.timeout = timeout
 
     def stat(self, digest: str | None = None) -> Descriptor:
@@ -128,7 +134,7 @@ class Blob:
         """
         wanted = self._wanted(None)
         what = f"the blob {wanted} in {self.repo}"
-        ask = functools.partial(self.client.get, self._url(wanted), timeout=self.timeout)
+        ask = partial(self.client.get, self._url(wanted), timeout=self.timeout)
         _, content = read_whole(ask, limit, what)
         return wanted.verify(content, what)
 
@@ -151,6 +157,69 @@ class Blob:
                 part.unlink(missing_ok=True)
         else:
             raise InvalidInput("a blob is downloaded to local_path or to fileobj, and neither was given")
+
+    def upload(self) -> Descriptor:
+        """Send the content of `local_path`, or of `fileobj` from where it stands, and set `digest` to what it is.
+
+        What the repository has already is not sent. A large blob is streamed and hashed on the way, and goes on where
+        it was after a connection that broke.
+
+        Raises:
+            DigestMismatch: the blob was made with a digest, and this content is not what it names.
+            RequestError: it was refused.
+        """
+        content = LocalContent(self.local_path, self.fileobj)
+        if self.digest is not None and (there := self._there(self.digest)) is not None:
+            return there
+        small = content.can_start_again and (content.size or 0) <= _SMALL
+        send = send_at_once if small else send_streaming
+        return self._sent(*send(self.client, self.repo, content, self.digest, self.timeout))
+
+    def upload_at_one_time(self) -> Descriptor:
+        """Send all of the content, of a `fileobj` from its beginning, in one request (a monolithic PUT)."""
+        if self.fileobj is not None and self.fileobj.seekable():
+            self.fileobj.seek(0)
+        content = LocalContent(self.local_path, self.fileobj)
+        return self._sent(*send_at_once(self.client, self.repo, content, self.digest, self.timeout))
+
+    def mount_from(self, from_repo: str) -> Descriptor:
+        """Take the blob over from another repository of the registry; its bytes travel only where that is refused.
+
+        Raises:
+            ResourceNotFound: no such blob there.
+        """
+        wanted = self._wanted(None)
+        upload = begin_upload(self.client, self.repo, mount=wanted, source=from_repo, timeout=self.timeout)
+        if upload is None:
+            return self.stat()
+        source = Blob(from_repo, wanted, client=self.client, timeout=self.timeout)
+        try:
+            size = source.stat().size
+            upload.send_all(wanted, Outgoing(source.chunks, size))
+        except BaseException:
+            upload.cancel()
+            raise
+        return self._sent(wanted, size)
+
+    def delete(self, digest: str | None = None) -> bool:
+        """Delete the blob from the repository; True, or an error.
+
+        Raises:
+            ResourceNotFound: no such blob.
+            Unsupported: the registry does not delete blobs.
+        """
+        discard(self.client.delete(self._url(self._wanted(digest)), timeout=self.timeout))
+        return True
+
+    def _there(self, digest: Digest) -> Descriptor | None:
+        try:
+            return self.stat(digest)
+        except ResourceNotFound:
+            return None
+
+    def _sent(self, digest: Digest, size: int) -> Descriptor:
+        self.digest = digest
+        return Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
 
     def _wanted(self, digest: str | None) -> Digest:
         wanted = Digest(digest) if digest else self.digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,11 +23,11 @@ from regscope.errors import (
 )
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.origin import resolved, same_origin
 from regscope.registry.paging import strings
 from regscope.registry.referrers import has_referrers_api
 from regscope.registry.responses import discard, read_json
 from regscope.registry.tags import Tags
+from regscope.registry.uploads import begin_upload
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 
@@ -190,14 +189,11 @@ def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
 
 
 def _chunk_minimum(client: DockerRegistryV2Client, repository: str) -> _Found:
-    response = client.post(client.url(repository, "blobs", "uploads", ""), headers={"Content-Length": "0"})
-    discard(response)
-    session = response.headers.get("Location")
-    if session and same_origin(url := resolved(response.url, session), client.api_base_url):
-        with contextlib.suppress(RequestError):  # one that stays is swept by the registry itself
-            discard(client.delete(url))
-    stated = response.headers.get("OCI-Chunk-Min-Length", "")
-    return _Found(int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else 0)
+    upload = begin_upload(client, repository)
+    if upload is None:
+        return _Found(None, "it opened no upload")
+    upload.cancel()
+    return _Found(upload.chunk_minimum)
 
 
 _PROBES = {

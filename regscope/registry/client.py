@@ -13,13 +13,16 @@ from urllib.parse import quote, urlencode
 import requests
 
 from regscope.errors import AuthFailed, RequestError
-from regscope.registry.auth import Authorizer, Scopes, TokenQuestion
+from regscope.registry.auth import Authorizer, TokenQuestion
+from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
+from regscope.registry.outgoing import Payload, is_repeatable
 from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
+from regscope.registry.scopes import Scopes, scopes_of
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
@@ -34,8 +37,6 @@ AskTimeout: TypeAlias = Timeout | Literal["default"]
 DEFAULT_POOL_SIZE = 64
 _PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
 _TOKEN_LIMIT = 2**20
-_REPOSITORY_PATH = re.compile(r"/v2/(?P<name>.+?)/(?:manifests|blobs|tags|referrers)/")
-_ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 
 
 class DockerRegistryV2Client:
@@ -46,6 +47,7 @@ class DockerRegistryV2Client:
         username, password: credentials for the registry and its token service; they go nowhere else.
         keychain: where they are found if none are given, for the registry or for single repositories.
         verify_certificate: True, False, or the path of a certificate authority's PEM file.
+        authenticator_class: answers a registry that asks who is there; regscope's own ways by default.
         default_timeout: seconds for a request, or a pair for connecting and for each read.
         auth_timeout: the same for the token service.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
@@ -76,6 +78,7 @@ class DockerRegistryV2Client:
         username: str | None = None,
         password: str | None = None,
         verify_certificate: bool | str = True,
+        authenticator_class: type[Authenticator] | None = None,
         default_timeout: Timeout = (10, 60),
         auth_timeout: Timeout = 30,
         *,
@@ -91,6 +94,7 @@ class DockerRegistryV2Client:
         given = login_from(username, password or "") if username else None
         self.keychain = Keychain.of(given) if given else keychain or Keychain()
         self.verify_certificate = verify_certificate
+        self.authenticator_class = authenticator_class
         self.default_timeout = default_timeout
         self.auth_timeout = auth_timeout
         self.insecure = insecure
@@ -105,7 +109,11 @@ class DockerRegistryV2Client:
 
     def _connect(self) -> None:
         self._at_hub = is_docker_hub(self.api_base_url)
-        self._authorizer = Authorizer(self.keychain.login, self._fetch_token)
+        self._authorizer: Authorizer | CustomAuthorizer
+        if self.authenticator_class is None:
+            self._authorizer = Authorizer(self.keychain.login, self._fetch_token)
+        else:
+            self._authorizer = CustomAuthorizer(self.authenticator_class, self.keychain.login(""), self.auth_timeout)
         self._warnings = ServerWarnings()
         connections = Connections(
             self.api_base_url, self.pool_size, verify=self.verify_certificate, certificate=self.client_certificate
@@ -162,6 +170,14 @@ class DockerRegistryV2Client:
         """HEAD; the options are those of `request`."""
         return self.request("HEAD", url, **options)
 
+    def put(self, url: str, **options: Any) -> requests.Response:
+        """PUT; the options are those of `request`."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Any) -> requests.Response:
+        """PATCH; the options are those of `request`."""
+        return self.request("PATCH", url, **options)
+
     def post(self, url: str, **options: Any) -> requests.Response:
         """POST; the options are those of `request`."""
         return self.request("POST", url, **options)
@@ -177,20 +193,24 @@ class DockerRegistryV2Client:
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
+        data: Payload | None = None,
         timeout: AskTimeout = "default",
     ) -> requests.Response:
         """Send a request and return the answer, its body still unread.
+
+        Args:
+            data: the request's body; one that cannot be begun again is sent once only.
 
         Raises:
             RequestError: or one of its kinds, for no answer and for every answer from 400 up.
         """
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
-        scopes = _scopes(method, url)
+        scopes = scopes_of(method, url)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
         header = self._authorizer.header(scopes) if self._credentials_may_go_to(url, scopes) else None
-        response = self._transport.send(method, url, _with(headers, header), seconds)
-        if response.status_code == 401 and same_origin(response.url, self.api_base_url):
+        response = self._transport.send(method, url, _with(headers, header), seconds, data)
+        if response.status_code == 401 and is_repeatable(data) and same_origin(response.url, self.api_base_url):
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
             answer = self._authorizer.answer(challenge, scopes, url, header)
@@ -198,7 +218,7 @@ class DockerRegistryV2Client:
                 self._refuse_to_leak(url)
             if answer != header:
                 header = answer
-                response = self._transport.send(method, url, _with(headers, header), seconds)
+                response = self._transport.send(method, url, _with(headers, header), seconds, data)
         if (limit := parse_rate_limit(response.headers)) is not None:
             self.rate_limit = limit
         if (warning := response.headers.get("Warning")) and same_origin(response.url, self.api_base_url):
@@ -264,17 +284,6 @@ class DockerRegistryV2Client:
 
 def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[str, str]:
     return {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
-
-
-def _scopes(method: str, url: str) -> Scopes:
-    """The token scopes that a request needs (distribution, docs/spec/auth/scope.md)."""
-    path = url.partition("?")[0]
-    if path.endswith("/v2/_catalog"):
-        return frozenset({"registry:catalog:*"})
-    match = _REPOSITORY_PATH.search(path)
-    if match is None:
-        return frozenset()
-    return frozenset({f"repository:{match['name']}:{_ACTIONS.get(method, 'pull,push')}"})
 
 
 def _pair(timeout: Timeout) -> tuple[float | None, float | None]:

@@ -5,9 +5,11 @@ On `http.client`: a scan is made of small answers, on each of which `requests` s
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import select
+import socket
 import ssl
 import threading
 import time
@@ -22,6 +24,7 @@ from regscope.registry.answer import Answer, Body
 from regscope.registry.failures import connection_error
 from regscope.registry.framing import Incoming
 from regscope.registry.origin import cut, origin
+from regscope.registry.outgoing import Outgoing, Payload
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
 
@@ -74,7 +77,7 @@ class Connections:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: Payload | None,
         timeout: tuple[float | None, float | None],
         ended: Callable[[], None],
     ) -> Answer:
@@ -98,7 +101,7 @@ class Connections:
             head = _head(method, path, target.netloc, headers, body)
             if connection.sock.gettimeout() != timeout[1]:
                 connection.sock.settimeout(timeout[1])
-            connection.sock.sendall(head + body if body else head)
+            _send(connection.sock, head, body)
             incoming = Incoming(connection.sock)
             header = incoming.header(method)
         except BaseException as error:
@@ -183,7 +186,18 @@ def _close(connections: _Idle) -> None:
             idle.pop()[0].close()
 
 
-def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def _send(connection: socket.socket, head: bytes, body: Payload | None) -> None:
+    if not isinstance(body, Outgoing):
+        connection.sendall(head + body if body else head)
+        return
+    connection.sendall(head)
+    # Whoever hangs up before the end has usually said why: the answer will tell.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        for piece in body.framed():
+            connection.sendall(piece)
+
+
+def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: Payload | None) -> bytes:
     """A request up to its body (RFC 9112, 3).
 
     Raises:
@@ -191,11 +205,19 @@ def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: b
     """
     if not (path.isascii() and path.isprintable() and " " not in path):
         raise ValueError(f"no path of a URL: {path[:200]!r}")
-    length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+    length = _stated_length(method, body)
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
         raise ValueError("a header field with a line break")
     return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{length}{fields}\r\n".encode("latin-1")
+
+
+def _stated_length(method: str, body: Payload | None) -> str:
+    if isinstance(body, Outgoing):
+        return "Transfer-Encoding: chunked\r\n" if body.length is None else f"Content-Length: {body.length}\r\n"
+    if body is None and method in ("GET", "HEAD", "DELETE"):
+        return ""
+    return f"Content-Length: {len(body or b'')}\r\n"
 
 
 def _bad_files(error: OSError, url: str) -> TLSFailed:

@@ -1,4 +1,4 @@
-"""Manifests by tag or digest (distribution-spec, Pulling manifests), verified."""
+"""Manifests by tag or digest (distribution-spec, Pulling manifests, Pushing manifests), verified."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import requests
 
 from regscope.errors import DigestMismatch, InvalidDigest, ResourceNotFound, Unsupported, UnSupportMediaType
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.default_client import default_client
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -61,7 +62,7 @@ class ManifestRef:
     ) -> None:
         self.repo = check_repository(repo)
         self.reference = Digest(reference) if ":" in reference else check_tag(reference)
-        self.client = client or DockerRegistryV2Client.from_api_endpoint()
+        self.client = client or default_client
         self.timeout = timeout
 
     @property
@@ -130,11 +131,13 @@ class ManifestRef:
 
     def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
         """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest."""
-        accept = media_type or ACCEPT_MANIFESTS
         try:
-            return self._described(accept) or self._measured(accept)
+            return self._descriptor(media_type or ACCEPT_MANIFESTS)
         except ResourceNotFound:
             return None
+
+    def _descriptor(self, accept: str) -> Descriptor:
+        return self._described(accept) or self._measured(accept)
 
     def _described(self, accept: str) -> Descriptor | None:
         """As the header of a HEAD says; None where it does not say all, as at Red Hat's registry and ECR."""
@@ -153,6 +156,56 @@ class ManifestRef:
         return Descriptor(
             mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
         )
+
+    def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
+        """Push a manifest under this tag or digest: the very bytes that were read, or given.
+
+        What it names must be in the repository already. A schema 1 manifest without signatures is signed, by a key that
+        is made for it.
+
+        Args:
+            manifest: a model, or the bytes of one.
+            media_type: of bytes that do not name theirs.
+
+        Raises:
+            InvalidManifest: bytes that are no manifest.
+            DigestMismatch: the digest that it is pushed under, or that the registry gives back, is another.
+            RequestError: it was refused.
+        """
+        model = parse_manifest(manifest, media_type) if isinstance(manifest, bytes) else manifest
+        raw, kind = model.raw, model.media_type
+        if isinstance(model, ManifestSchema1):
+            from regscope.spec.schema1_signatures import signed_schema1  # the few who write one wait for it
+
+            raw, kind = signed_schema1(model), ManifestSchema1.content_type()
+        named = schema1_payload(raw) if isinstance(model, ManifestSchema1) else raw
+        if isinstance(self.reference, Digest):
+            self.reference.verify(named, self._what)
+        response = self.client.put(self._url, headers={"Content-Type": kind}, data=raw, timeout=self.timeout)
+        discard(response)
+        stated = _stated_digest(response) or (self.reference if isinstance(self.reference, Digest) else None)
+        digest = stated or Digest.of(named)
+        digest.verify(named, self._what)
+        return Descriptor(mediaType=kind, digest=digest, size=len(named))
+
+    def delete(self, raise_not_found: bool = True) -> bool:
+        """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.
+
+        Returns:
+            Whether it was there.
+
+        Raises:
+            ResourceNotFound: there is none, unless `raise_not_found` is False.
+            Unsupported: the registry deletes nothing.
+        """
+        try:
+            found = self.reference if isinstance(self.reference, Digest) else self._descriptor(ACCEPT_MANIFESTS).digest
+            discard(self.client.delete(self.client.url(self.repo, "manifests", found), timeout=self.timeout))
+        except ResourceNotFound:
+            if raise_not_found:
+                raise
+            return False
+        return True
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
         for child in index.manifests:

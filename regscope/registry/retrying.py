@@ -42,8 +42,9 @@ class Patience:
 class Attempts:
     """The attempts at one request."""
 
-    def __init__(self, method: str, patience: Patience, pace: Pace) -> None:
-        self._repeatable = method in _REPEATABLE
+    def __init__(self, method: str, repeatable: bool, patience: Patience, pace: Pace) -> None:
+        self._repeatable = repeatable and method in _REPEATABLE
+        self._can_be_sent_again = repeatable
         self._patience = patience
         self._pace = pace
         self._failures = 0
@@ -66,6 +67,8 @@ class Attempts:
             self._pace.answered()
             if status not in _STUMBLES or not self._repeatable:
                 return False
+        if not self._can_be_sent_again:
+            return False
         if not self._refusals:
             self._refused_at = time.monotonic()
         self._refusals += 1

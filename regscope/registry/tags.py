@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.default_client import default_client
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import pages, strings
+from regscope.registry.untagging import untag
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.reference import check_repository
+from regscope.spec.reference import check_repository, check_tag
 
 
 class Tags:
@@ -18,7 +20,7 @@ class Tags:
         self, repo: str, client: DockerRegistryV2Client | None = None, *, timeout: AskTimeout = "default"
     ) -> None:
         self.repo = check_repository(repo)
-        self.client = client or DockerRegistryV2Client.from_api_endpoint()
+        self.client = client or default_client
         self.timeout = timeout
 
     def list(self) -> builtins.list[str]:
@@ -34,6 +36,16 @@ class Tags:
             for tag in strings(page, "tags")
         }
         return sorted(found)
+
+    def untag(self, tag: str) -> bool:
+        """Remove this tag alone: its manifest, and other tags on it, stay. True, or an error.
+
+        Raises:
+            ResourceNotFound: no such tag.
+            Unsupported: the registry deletes nothing; nothing was changed.
+        """
+        untag(self.client, self.repo, check_tag(tag), self.timeout)
+        return True
 
     def get(self, tag: str) -> Descriptor | None:
         """What the tag points to; None where there is no such tag."""

@@ -11,6 +11,7 @@ from regscope.errors import ConnectionFailed, UnsafeRedirect
 from regscope.registry.answer import Answer
 from regscope.registry.connections import Connections
 from regscope.registry.origin import check_hop, cut, resolved, same_origin, without_secrets
+from regscope.registry.outgoing import Payload, is_repeatable
 from regscope.registry.pace import Pace
 from regscope.registry.responses import discard
 from regscope.registry.retrying import Attempts, Patience
@@ -48,7 +49,7 @@ class Transport:
         url: str,
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
-        body: bytes | None = None,
+        body: Payload | None = None,
     ) -> Answer:
         """The answer in the end, whatever its status; its body is still unread.
 
@@ -80,10 +81,10 @@ class Transport:
         url: str,
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
-        body: bytes | None,
+        body: Payload | None,
     ) -> Answer:
         pace = self._pace(url)
-        attempts = Attempts(method, self._patience, pace)
+        attempts = Attempts(method, is_repeatable(body), self._patience, pace)
         headers = {**_HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())

@@ -20,7 +20,7 @@ def schema1_payload(raw: bytes) -> bytes:
     that nothing which somebody added around the signed part is ever read. An unsigned manifest is its own payload.
 
     Raises:
-        InvalidManifest: the signatures cannot be read, or sign different things.
+        InvalidManifest: the signatures cannot be read, sign different things, or do not fit what they sign.
     """
     signatures = _step(raw).get("signatures")
     if not signatures:
@@ -35,7 +35,11 @@ def schema1_payload(raw: bytes) -> bytes:
     [(length, tail)] = parts
     if not 0 <= length <= len(raw):
         raise InvalidManifest("a schema 1 manifest whose signatures sign more than is there")
-    return raw[:length] + tail
+    from regscope.spec.schema1_signatures import check_signatures  # only the few who still meet one wait for it
+
+    payload = raw[:length] + tail
+    check_signatures(payload, signatures)
+    return payload
 
 
 def _decoded(text: str) -> bytes:

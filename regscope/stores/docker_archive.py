@@ -115,6 +115,16 @@ class DockerArchiveStore:
                 found.setdefault(_short(repository), {})[tag or "latest"] = position
         return found
 
+    @property
+    def images(self) -> list[tuple[Digest, list[str]]]:
+        """The images in the archive's order, each with the names that it goes by, as they were written.
+
+        Raises:
+            RegscopeError: one of them cannot be read.
+        """
+        names = ([str(name) for name in image.get("RepoTags") or ()] for image in self._images)
+        return [(self._digest(position), found) for position, found in enumerate(names)]
+
     def repositories(self) -> list[str]:
         """The names in `RepoTags`."""
         unnamed = [self.path.stem for image in self._images if not image.get("RepoTags")]

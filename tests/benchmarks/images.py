@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,7 +78,11 @@ def _push(port: int, some: list[Image]) -> None:
             opened = ask("POST", f"/v2/{repository}/blobs/uploads/")
             path = (opened.getheader("Location") or "").partition(f":{port}")[2]
             assert ask("PUT", f"{path}&digest={digest(blob)}", blob).status == 201
-        answer = ask("PUT", f"/v2/{repository}/manifests/{tag}", manifest, **{"Content-Type": MANIFEST})
+        for _ in range(20):  # docker-registry misses a layer for a moment while somebody else pushes the same
+            answer = ask("PUT", f"/v2/{repository}/manifests/{tag}", manifest, **{"Content-Type": MANIFEST})
+            if answer.status == 201:
+                break
+            time.sleep(0.1)
         assert answer.status == 201
     connection.close()
 

@@ -1,0 +1,67 @@
+"""The local side of a blob: a file by its path, or an open one."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from regscope.errors import InvalidInput
+
+PIECE = 2**20
+
+
+class LocalContent:
+    """Bytes to be sent, from where an open file stands now to its end.
+
+    Args:
+        local_path, fileobj: one of the two.
+
+    Raises:
+        InvalidInput: neither was given, or both, or what was given holds no bytes.
+    """
+
+    def __init__(self, local_path: Path | None, fileobj: IO[bytes] | None) -> None:
+        if (local_path is None) == (fileobj is None):
+            raise InvalidInput("a blob's content is either local_path or fileobj: give one of them")
+        if isinstance(fileobj, io.TextIOBase):
+            raise InvalidInput("a blob's content is bytes: open the file in binary mode")
+        self._path = local_path
+        self._file = fileobj
+        self._start = fileobj.tell() if fileobj is not None and fileobj.seekable() else 0
+
+    @property
+    def can_start_again(self) -> bool:
+        """Whether it can be read more than once."""
+        return self._file is None or self._file.seekable()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None for a stream that only its end will tell."""
+        if self._path is not None:
+            return self._path.stat().st_size
+        if self._file is None or not self._file.seekable():
+            return None
+        here = self._file.tell()
+        size = self._file.seek(0, os.SEEK_END) - self._start
+        self._file.seek(here)
+        return max(size, 0)
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """What follows the first `start` bytes, in pieces of up to 1 MiB."""
+        with self._opened() as file:
+            if self.can_start_again:
+                file.seek(self._start + start)
+            while piece := file.read(PIECE):
+                yield piece
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        if self._path is not None:
+            with self._path.open("rb") as file:
+                yield file
+        elif self._file is not None:
+            yield self._file

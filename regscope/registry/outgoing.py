@@ -1,0 +1,53 @@
+"""What a request carries to the other side, when it is too large to be held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A body that is sent piece by piece.
+
+    Attributes:
+        pieces: begins the body; called once for each attempt to send it.
+        length: bytes; None where that is not known, and the body goes out in chunks (RFC 9112, 7.1).
+        repeatable: whether `pieces` may be called again.
+    """
+
+    pieces: Callable[[], Iterable[bytes]]
+    length: int | None = None
+    repeatable: bool = True
+
+    def framed(self) -> Iterator[bytes]:
+        """The bytes that go over the connection.
+
+        Raises:
+            ValueError: the pieces are not as long as was said.
+        """
+        return self._in_chunks() if self.length is None else self._counted(self.length)
+
+    def _in_chunks(self) -> Iterator[bytes]:
+        for piece in self.pieces():
+            if piece:
+                yield b"%x\r\n%b\r\n" % (len(piece), piece)
+        yield b"0\r\n\r\n"
+
+    def _counted(self, left: int) -> Iterator[bytes]:
+        for piece in self.pieces():
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise ValueError("what is sent is not as long as it was said to be")
+
+
+Payload = bytes | Outgoing
+"""The body of a request."""
+
+
+def is_repeatable(payload: Payload | None) -> bool:
+    """Whether a request that carries it can be sent again."""
+    return payload.repeatable if isinstance(payload, Outgoing) else True

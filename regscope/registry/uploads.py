@@ -1,0 +1,150 @@
+"""An upload of a blob: opened, filled, finished or cancelled (distribution-spec, Pushing blobs)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+
+import requests
+
+from regscope.errors import RequestError, RequestErrorWithResponse
+from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.origin import check_hop, resolved, same_origin, without_secrets
+from regscope.registry.outgoing import Outgoing, Payload
+from regscope.registry.responses import discard, error_from
+from regscope.spec.digest import Digest
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_RECEIVED = re.compile(r"(?:bytes=)?0-(\d{1,18})")
+_ACCEPTED = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.OK}
+
+
+class Upload:
+    """An open upload. Its address changes with each answer, and `location` is the newest: another process can go on.
+
+    Args:
+        client: of the registry.
+        location: the upload's address, as the registry gave it last.
+        chunk_minimum: the least bytes of a chunk that is not the last one; 0 for none.
+    """
+
+    def __init__(
+        self,
+        client: DockerRegistryV2Client,
+        location: str,
+        *,
+        chunk_minimum: int = 0,
+        timeout: AskTimeout = "default",
+    ) -> None:
+        self.client = client
+        self.location = location
+        self.chunk_minimum = chunk_minimum
+        self.timeout = timeout
+
+    def send_all(self, digest: Digest, content: Payload) -> None:
+        """Send the whole blob at once, and finish (a monolithic PUT)."""
+        self._finish(digest, content)
+
+    def append(self, pieces: Callable[[], Iterable[bytes]], *, start: int, length: int | None = None) -> None:
+        """Send what follows the first `start` bytes.
+
+        Args:
+            pieces: of the blob, from `start` on.
+            length: bytes; where it is known, so is the range, which some registries want to hear.
+
+        Raises:
+            ConnectionFailed: it broke on the way; `received` tells how much arrived.
+        """
+        headers = dict(_OCTETS)
+        if length is not None:
+            headers["Content-Range"] = f"{start}-{start + length - 1}"
+        body = Outgoing(pieces, length, repeatable=False)
+        response = self.client.patch(self.location, headers=headers, data=body, timeout=self.timeout)
+        self._follow(response)
+
+    def received(self) -> int:
+        """How many bytes the registry has (distribution-spec, Pushing a blob in chunks: the upload's status)."""
+        response = self.client.get(self.location, timeout=self.timeout)
+        self._follow(response)
+        stated = _RECEIVED.fullmatch(response.headers.get("Range", ""))
+        if stated is None:
+            return 0
+        last = int(stated[1])
+        return last + 1 if last else 0  # `0-0` is what nothing looks like
+
+    def finish(self, digest: Digest) -> None:
+        """Say that all is there.
+
+        Raises:
+            RequestErrorWithResponse: what is there does not hash to `digest`.
+        """
+        self._finish(digest, b"")
+
+    def cancel(self) -> None:
+        """Give it up; a registry that will not hear of it sweeps it up in time."""
+        with contextlib.suppress(RequestError):
+            discard(self.client.delete(self.location, timeout=self.timeout))
+
+    def _finish(self, digest: Digest, content: Payload) -> None:
+        response = self.client.put(
+            self.location, params={"digest": digest}, headers=_OCTETS, data=content, timeout=self.timeout
+        )
+        if response.status_code not in _ACCEPTED:
+            raise error_from(response)
+        discard(response)
+
+    def _follow(self, response: requests.Response) -> None:
+        discard(response)
+        if stated := response.headers.get("Location"):
+            self.location = upload_location(self.client, response.url, stated)
+
+
+def upload_location(client: DockerRegistryV2Client, asked: str, stated: str) -> str:
+    """The address that a `Location` in an upload's answer means.
+
+    Raises:
+        UnsafeRedirect: it leads where nothing of ours must go.
+    """
+    location = resolved(asked, stated)
+    if not same_origin(location, client.api_base_url):
+        check_hop(client.api_base_url, location)
+    return location
+
+
+def begin_upload(
+    client: DockerRegistryV2Client,
+    repository: str,
+    *,
+    mount: Digest | None = None,
+    source: str | None = None,
+    timeout: AskTimeout = "default",
+) -> Upload | None:
+    """Open an upload; None where the blob `mount` was taken over from the repository `source` instead.
+
+    Raises:
+        RequestError: it was refused, or opened nowhere.
+    """
+    params = {"mount": mount, "from": source} if mount and source else None
+    url = client.url(repository, "blobs", "uploads", "")
+    response = client.post(url, params=params, data=b"", timeout=timeout)
+    discard(response)
+    if response.status_code == HTTPStatus.CREATED and mount:
+        return None
+    stated = response.headers.get("Location")
+    if not stated:
+        raise RequestErrorWithResponse(
+            f"{without_secrets(url)} opens an upload without saying where",
+            response.status_code,
+            response,
+            url=without_secrets(url),
+            next_step="Report it to whoever runs the registry.",
+        )
+    least = response.headers.get("OCI-Chunk-Min-Length", "")
+    return Upload(
+        client,
+        upload_location(client, response.url, stated),
+        chunk_minimum=int(least) if least.isascii() and least.isdigit() and len(least) < 16 else 0,
+        timeout=timeout,
+    )
