@@ -75,6 +75,11 @@ class Authorizer:
         self._refresh_tokens: dict[IdentityToken, str] = {}  # what the token service gave in place of the first ones
         self._refreshing = threading.Lock()
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the registry has asked who is there."""
+        return self._challenge is not None
+
     def has_login(self, scopes: Scopes) -> bool:
         """Whether a request with `scopes` says who asks; not before the registry has been heard."""
         return self._challenge is not None and self._login(_repository(scopes)) is not None

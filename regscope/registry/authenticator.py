@@ -37,6 +37,11 @@ class CustomAuthorizer:
         self._timeout = timeout
         self._provider: AuthorizationProvider | None = None
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the registry has asked who is there."""
+        return self._provider is not None
+
     def has_login(self, scopes: Scopes) -> bool:
         """Whether a request says who asks."""
         return self._login is not None

@@ -22,7 +22,7 @@ from regscope.registry.origin import check_hop, is_loopback, origin, same_origin
 from regscope.registry.outgoing import Payload, is_repeatable
 from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
-from regscope.registry.scopes import Scopes, scopes_of
+from regscope.registry.scopes import scopes_of
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
@@ -206,11 +206,11 @@ class DockerRegistryV2Client:
         """
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
-        scopes = scopes_of(method, url)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
-        header = self._authorizer.header(scopes) if self._credentials_may_go_to(url, scopes) else None
+        header = self._authorization(method, url) if self._authorizer.was_asked else None
         response = self._transport.send(method, url, _with(headers, header), seconds, data)
         if response.status_code == 401 and is_repeatable(data) and same_origin(response.url, self.api_base_url):
+            scopes = scopes_of(method, url)
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
             answer = self._authorizer.answer(challenge, scopes, url, header)
@@ -226,7 +226,8 @@ class DockerRegistryV2Client:
         if response.status_code == 401:
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
-            raise self._authorizer.refused(url, scopes, bool(header and header.startswith("Bearer")), challenge)
+            had_token = bool(header and header.startswith("Bearer"))
+            raise self._authorizer.refused(url, scopes_of(method, url), had_token, challenge)
         if response.status_code >= 400:
             raise error_from(response)
         return response
@@ -263,10 +264,14 @@ class DockerRegistryV2Client:
             raise error_from(response)
         return read_json(response, _TOKEN_LIMIT, "a token")
 
-    def _credentials_may_go_to(self, url: str, scopes: Scopes) -> bool:
-        return same_origin(url, self.api_base_url) and (
-            self._is_confidential(url) or not self._authorizer.has_login(scopes)
-        )
+    def _authorization(self, method: str, url: str) -> str | None:
+        """The header of a request; None where it must say nothing of who asks."""
+        scopes = scopes_of(method, url)
+        if not same_origin(url, self.api_base_url):
+            return None
+        if self._authorizer.has_login(scopes) and not self._is_confidential(url):
+            return None
+        return self._authorizer.header(scopes)
 
     def _is_confidential(self, url: str) -> bool:
         scheme, host, _ = origin(url)

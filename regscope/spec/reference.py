@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -140,6 +141,7 @@ def _split_name(text: str, rest: str, offset: int) -> tuple[str, str | None, Dig
     return repository, tag if colon else None, digest
 
 
+@functools.lru_cache(maxsize=1024)  # asked for with every request
 def _check_repository(text: str, repository: str, offset: int) -> None:
     position = offset
     for component in repository.split("/"):
