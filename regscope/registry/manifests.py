@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from http import HTTPStatus
 from typing import NamedTuple
 
 import requests
 
-from regscope.errors import DigestMismatch, InvalidDigest, ResourceNotFound, Unsupported, UnSupportMediaType
+from regscope.errors import (
+    ContentError,
+    DigestMismatch,
+    InvalidDigest,
+    ResourceNotFound,
+    Unsupported,
+    UnSupportMediaType,
+)
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
+from regscope.registry.fallback_tag import add_referrer, fallback_tag, remove_referrer
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -20,6 +29,7 @@ from regscope.spec.manifest import (
     Manifest,
     ManifestSchema1,
     OCIIndex,
+    OCIManifestSchema1,
     parse_manifest,
 )
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
@@ -161,7 +171,8 @@ class ManifestRef:
         """Push a manifest under this tag or digest: the very bytes that were read, or given.
 
         What it names must be in the repository already. A schema 1 manifest without signatures is signed, by a key that
-        is made for it.
+        is made for it. One with a `subject` is noted under the subject's fallback tag where the registry does not keep
+        count of referrers itself.
 
         Args:
             manifest: a model, or the bytes of one.
@@ -186,10 +197,14 @@ class ManifestRef:
         stated = _stated_digest(response) or (self.reference if isinstance(self.reference, Digest) else None)
         digest = stated or Digest.of(named)
         digest.verify(named, self._what)
+        if (subject := _subject(model)) is not None and "OCI-Subject" not in response.headers:
+            add_referrer(self._referrers_of(subject), _referrer(model, digest))
         return Descriptor(mediaType=kind, digest=digest, size=len(named))
 
     def delete(self, raise_not_found: bool = True) -> bool:
         """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.
+
+        One with a `subject` is taken off the subject's fallback tag, too.
 
         Returns:
             Whether it was there.
@@ -199,13 +214,28 @@ class ManifestRef:
             Unsupported: the registry deletes nothing.
         """
         try:
-            found = self.reference if isinstance(self.reference, Digest) else self._descriptor(ACCEPT_MANIFESTS).digest
-            discard(self.client.delete(self.client.url(self.repo, "manifests", found), timeout=self.timeout))
+            digest, subject = self._digest_and_subject()
+            discard(self.client.delete(self.client.url(self.repo, "manifests", digest), timeout=self.timeout))
         except ResourceNotFound:
             if raise_not_found:
                 raise
             return False
+        if subject is not None and not self.client.has_referrers_api:
+            remove_referrer(self._referrers_of(subject), digest)
         return True
+
+    def _digest_and_subject(self) -> tuple[Digest, Descriptor | None]:
+        """What is to be deleted, and what it refers to: nothing, where it cannot be read."""
+        try:
+            found = self.fetch()
+        except ContentError:
+            return self._descriptor(ACCEPT_MANIFESTS).digest, None
+        with contextlib.suppress(ContentError):
+            return found.digest, _subject(found.parse())
+        return found.digest, None
+
+    def _referrers_of(self, subject: Descriptor) -> ManifestRef:
+        return ManifestRef(self.repo, fallback_tag(subject.digest), self.client, timeout=self.timeout)
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
         for child in index.manifests:
@@ -217,6 +247,25 @@ class ManifestRef:
             next_step="It is there for: "
             + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
         )
+
+
+def _subject(manifest: Manifest) -> Descriptor | None:
+    return manifest.subject if isinstance(manifest, OCIManifestSchema1 | OCIIndex) else None
+
+
+def _referrer(manifest: Manifest, digest: Digest) -> Descriptor:
+    """How a manifest stands in the list of its subject's referrers (distribution-spec, Listing referrers)."""
+    assert isinstance(manifest, OCIManifestSchema1 | OCIIndex)
+    kind = manifest.artifactType
+    if kind is None and isinstance(manifest, OCIManifestSchema1):
+        kind = manifest.config.mediaType
+    return Descriptor(
+        mediaType=manifest.media_type,
+        digest=digest,
+        size=len(manifest.raw),
+        artifactType=kind,
+        annotations=manifest.annotations,
+    )
 
 
 def _stated_digest(response: requests.Response) -> Digest | None:
