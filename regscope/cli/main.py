@@ -8,8 +8,10 @@ import sys
 import click
 
 from regscope.cli import exit_codes
+from regscope.cli.blob_commands import blob
 from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
+from regscope.cli.image_commands import image, repo
 from regscope.errors import RegscopeError
 from regscope.text import plain
 from regscope.version import __version__
@@ -27,7 +29,22 @@ def regscope() -> None:
     """
 
 
-for command in (scan, report, tags, layers, sharing, what_if, history, lineage, capabilities, cache, demo):
+for command in (
+    scan,
+    report,
+    tags,
+    layers,
+    sharing,
+    what_if,
+    history,
+    lineage,
+    capabilities,
+    image,
+    blob,
+    repo,
+    cache,
+    demo,
+):
     regscope.add_command(command)
 
 

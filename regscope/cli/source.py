@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,14 +15,15 @@ import click
 from regscope.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from regscope.registry.client import DockerRegistryV2Client
     from regscope.stores.content_store import ContentStore
     from regscope.tables import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False)
-_OPTIONS = (
-    click.argument("source"),
+_SOURCE = click.argument("source")
+_WHICH = (
     click.option(
         "-r", "--repository", multiple=True, metavar="NAME", help="Only this repository (or glob); repeatable."
     ),
@@ -29,6 +31,8 @@ _OPTIONS = (
     click.option(
         "-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these children of indexes; repeatable."
     ),
+)
+_HOW = (
     click.option("-u", "--username", help="Log in with this name instead of docker's saved one."),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
     click.option("--ca", type=_FILE, help="Trust this certificate authority (PEM)."),
@@ -51,9 +55,6 @@ class Source:
     """What the user asked to look at."""
 
     source: str
-    repository: tuple[str, ...]
-    tag: tuple[str, ...]
-    platform: tuple[str, ...]
     username: str | None
     password_stdin: bool
     ca: str | None
@@ -64,6 +65,9 @@ class Source:
     rate: float | None
     mirror: tuple[str, ...]
     no_cache: bool
+    repository: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
 
     def store(self) -> ContentStore:
         """Open it."""
@@ -81,6 +85,20 @@ class Source:
             concurrency=self.concurrency,
             rate=self.rate,
         )
+
+    def client(self) -> DockerRegistryV2Client:
+        """Of the registry, to write to it.
+
+        Raises:
+            InvalidInput: it is none.
+        """
+        from regscope.stores.registry_store import RegistryStore
+
+        store = dataclasses.replace(self, no_cache=True, mirror=()).store()
+        found = getattr(store, "store", store)  # behind mirrors that the environment names
+        if not isinstance(found, RegistryStore):
+            raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
+        return found.client
 
     def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
         """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""
@@ -118,14 +136,22 @@ class Source:
 
 
 def reads_source(command: Command) -> Command:
-    """Give a command SOURCE and its options, as one `source: Source` argument."""
+    """Give a command SOURCE, what of it to read, and how to reach it, as one `source: Source` argument."""
+    return _with_source(command, (_SOURCE, *_WHICH, *_HOW), set(Source.__dataclass_fields__))
 
+
+def opens_source(command: Command) -> Command:
+    """Give a command SOURCE and how to reach it, as one `source: Source` argument."""
+    return _with_source(command, (_SOURCE, *_HOW), set(Source.__dataclass_fields__) - {"repository", "tag", "platform"})
+
+
+def _with_source(command: Command, options: Sequence[Callable[[Any], Any]], names: Collection[str]) -> Command:
     @functools.wraps(command)
     def with_source(**arguments: Any) -> Any:
-        fields = {name: arguments.pop(name) for name in Source.__dataclass_fields__}
+        fields = {name: arguments.pop(name) for name in names}
         return command(source=Source(**fields), **arguments)
 
     wrapped: Any = with_source
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[no-any-return]

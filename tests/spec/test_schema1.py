@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import libtrust
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from libtrust.keys.ec_key import generate_private_key
 
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
 from regscope.spec.manifest import ManifestSchema1, parse_manifest
 from regscope.spec.schema1 import schema1_config, schema1_payload
+from regscope.spec.schema1_signatures import signed_schema1
 from tests.spec.documents import encoded, json_values, schema1
 
 NEWEST = {
@@ -156,19 +160,47 @@ def protected(length: Any, tail: Any = TAIL) -> dict[str, Any]:
     return {"protected": base64url(json.dumps({"formatLength": length, "formatTail": tail}).encode())}
 
 
+def signature_of(payload: bytes) -> dict[str, Any]:
+    """A real signature, by a key of its own."""
+    made = libtrust.JSONSignature(base64url(payload), 3, len(payload) - 2, "\n}")
+    made.sign(generate_private_key(), datetime(2020, 1, 1))
+    return asdict(made.signatures[0])
+
+
 def signed(payload: bytes, *signatures: Any) -> bytes:
     """`payload` as libtrust signs it: the signatures are put in before its closing brace."""
     body = payload.removesuffix(b"\n}")
-    return body + b',\n   "signatures": ' + json.dumps(signatures or [protected(len(body))]).encode() + b"\n}"
+    return body + b',\n   "signatures": ' + json.dumps(signatures or [signature_of(payload)]).encode() + b"\n}"
 
 
 PAYLOAD = json.dumps(schema1(NEWEST, OLDEST, name="ünïcode"), indent=3, ensure_ascii=False).encode()
 
 
 def test_the_payload_is_the_document_as_it_was_before_it_was_signed() -> None:
-    length = len(PAYLOAD) - 2
     assert schema1_payload(signed(PAYLOAD)) == PAYLOAD
-    assert schema1_payload(signed(PAYLOAD, protected(length), protected(length))) == PAYLOAD
+    assert schema1_payload(signed(PAYLOAD, signature_of(PAYLOAD), signature_of(PAYLOAD))) == PAYLOAD
+
+
+def test_a_signature_of_something_else_is_refused() -> None:
+    other = signature_of(PAYLOAD.replace(b"amd64", b"arm64"))
+    cut = {**signature_of(PAYLOAD), "signature": base64url(b"x" * 64)}
+    keyless = {**signature_of(PAYLOAD), "header": {"jwk": None, "alg": "ES256"}}
+    for signatures in ([other], [signature_of(PAYLOAD), other], [cut], [keyless], [protected(len(PAYLOAD) - 2)]):
+        with pytest.raises(InvalidManifest, match="does not fit"):
+            schema1_payload(signed(PAYLOAD, *signatures))
+    with pytest.raises(InvalidManifest, match="does not fit"):
+        schema1_payload(signed(PAYLOAD).replace(b"amd64", b"arm64"))
+
+
+def test_a_manifest_is_signed_once() -> None:
+    manifest = parse_manifest(PAYLOAD)
+    assert isinstance(manifest, ManifestSchema1)
+    raw = signed_schema1(manifest)
+    payload = schema1_payload(raw)
+    assert json.loads(payload) == json.loads(PAYLOAD)
+    again = parse_manifest(raw)
+    assert isinstance(again, ManifestSchema1)
+    assert signed_schema1(again) == raw
 
 
 def test_an_unsigned_manifest_is_its_own_payload() -> None:

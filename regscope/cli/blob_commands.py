@@ -1,0 +1,72 @@
+"""`regscope blob`: single blobs, by digest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from regscope.cli.source import Source, opens_source
+
+
+@click.group()
+def blob() -> None:
+    """Read, write or delete a single blob of a REPOSITORY."""
+
+
+@blob.command()
+@opens_source
+@click.argument("repository")
+@click.argument("digest")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; standard output by default.")
+def get(source: Source, repository: str, digest: str, output: str | None) -> None:
+    """Read a blob; a file appears only when all of it is there and verified."""
+    content = source.store().blob(repository, digest)
+    if output is None:
+        sys.stdout.buffer.writelines(content)
+        return
+    part = Path(f"{output}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(content)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@blob.command()
+@opens_source
+@click.argument("repository")
+@click.argument("digest")
+def stat(source: Source, repository: str, digest: str) -> None:
+    """Print digest and size of a blob as JSON."""
+    click.echo(json.dumps({"digest": digest, "size": source.store().blob_size(repository, digest)}))
+
+
+@blob.command()
+@opens_source
+@click.argument("repository")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def put(source: Source, repository: str, file: str) -> None:
+    """Push FILE as a blob, and print its digest."""
+    from regscope.registry.blobs import Blob
+
+    click.echo(Blob(repository, local_path=file, client=source.client()).upload().digest)
+
+
+@blob.command()
+@opens_source
+@click.argument("repository")
+@click.argument("digest")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def delete(source: Source, repository: str, digest: str, yes: bool) -> None:
+    """Delete a blob. Images that need it are broken by that."""
+    from regscope.registry.blobs import Blob
+
+    client = source.client()
+    if not yes:
+        click.confirm(f"Delete {digest} from {repository}, whatever needs it?", abort=True, err=True)
+    Blob(repository, digest, client=client).delete()
+    click.echo(f"{digest} is gone")

@@ -1,0 +1,227 @@
+"""`regscope image`: one image, looked at or changed; and `regscope repo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from regscope.cli.source import Source, opens_source
+from regscope.errors import InvalidInput
+from regscope.spec.reference import split_image
+from regscope.text import plain
+
+if TYPE_CHECKING:
+    from regscope.spec.digest import Digest
+    from regscope.spec.manifest import Manifest
+    from regscope.stores.content_store import ContentStore
+
+_PLATFORM = click.option(
+    "-p", "--platform", default="linux/amd64", show_default=True, help="Of an index, the image for this one."
+)
+_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group()
+def image() -> None:
+    """Look at one IMAGE (repository:tag or repository@digest), or change what its tag means."""
+
+
+@click.group()
+def repo() -> None:
+    """List repositories."""
+
+
+@repo.command("ls")
+@opens_source
+def repo_ls(source: Source) -> None:
+    """List the repositories of SOURCE."""
+    for name in source.store().repositories():
+        click.echo(plain(name))
+
+
+@image.command("ls")
+@opens_source
+@click.argument("repository")
+def image_ls(source: Source, repository: str) -> None:
+    """List the tags of a repository."""
+    for tag in source.store().tags(repository):
+        click.echo(plain(tag))
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+def digest(source: Source, image: str) -> None:
+    """Print the digest that IMAGE has now."""
+    click.echo(_named(source.store(), image)[1])
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+def manifest(source: Source, image: str) -> None:
+    """Print the manifest or index of IMAGE, byte for byte."""
+    store = source.store()
+    sys.stdout.buffer.write(store.manifest(*_named(store, image)).raw)
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+@_PLATFORM
+def config(source: Source, image: str, platform: str) -> None:
+    """Print the config of IMAGE, byte for byte."""
+    sys.stdout.buffer.write(_config(source.store(), image, platform))
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+@_PLATFORM
+def inspect(source: Source, image: str, platform: str) -> None:
+    """Describe IMAGE as JSON: digest, platform, layers, labels, and how it runs."""
+    from regscope.spec.image_config import parse_image_config
+    from regscope.spec.manifest import ImageManifest
+
+    store = source.store()
+    repository, found = _named(store, image)
+    chosen = _image(store, repository, found, platform)
+    parsed = parse_image_config(_config(store, f"{repository}@{found}", platform))
+    layers = chosen.layers if isinstance(chosen, ImageManifest) else ()
+    described = {
+        "repository": repository,
+        "digest": found,
+        "media_type": chosen.media_type,
+        "manifest": chosen.digest,
+        "platform": "/".join(filter(None, [parsed.os, parsed.architecture, parsed.variant])),
+        "created": parsed.created.isoformat() if parsed.created else None,
+        "size": sum(layer.size for layer in layers),
+        "layers": [{"digest": layer.digest, "size": layer.size, "media_type": layer.mediaType} for layer in layers],
+        "labels": parsed.config.Labels,
+        "env": list(parsed.config.Env or ()),
+        "entrypoint": list(parsed.config.Entrypoint or ()),
+        "cmd": list(parsed.config.Cmd or ()),
+    }
+    click.echo(json.dumps(described, indent=2))
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+def referrers(source: Source, image: str) -> None:
+    """List what refers to IMAGE: digest and type of signatures, SBOMs, attestations."""
+    from regscope.errors import ContentMissing, ResourceNotFound
+    from regscope.registry.fallback_tag import fallback_tag
+
+    store = source.store()
+    repository, found = _named(store, image)
+    entries = store.referrers(repository, found)
+    if entries is None:
+        try:
+            index = store.manifest(repository, fallback_tag(found)).parse()
+        except (ResourceNotFound, ContentMissing):
+            return
+        entries = list(getattr(index, "manifests", ()))
+    for entry in entries:
+        click.echo(f"{entry.digest}  {plain(entry.artifactType or entry.mediaType, 200)}")
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+@click.argument("new_tag")
+def tag(source: Source, image: str, new_tag: str) -> None:
+    """Give IMAGE another tag in its repository: the same manifest, byte for byte."""
+    from regscope.registry.manifests import ManifestRef
+
+    client = source.client()
+    repository, _, reference = _parts(image)
+    found = ManifestRef(repository, reference, client).fetch()
+    pushed = ManifestRef(repository, new_tag, client).put(found.raw, found.media_type)
+    click.echo(f"{repository}:{new_tag} is {pushed.digest}")
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+@_YES
+def untag(source: Source, image: str, yes: bool) -> None:
+    """Remove the tag of IMAGE; the image, and its other tags, stay."""
+    from regscope.registry.tags import Tags
+
+    repository, name, _ = _parts(image)
+    if name is None:
+        raise InvalidInput(f"{image} names no tag", next_step="Write repository:tag.")
+    client = source.client()
+    _ask(f"Remove the tag {repository}:{name}?", yes)
+    Tags(repository, client).untag(name)
+    click.echo(f"{repository}:{name} is gone")
+
+
+@image.command()
+@opens_source
+@click.argument("image")
+@_YES
+def delete(source: Source, image: str, yes: bool) -> None:
+    """Delete the manifest of IMAGE, and with it every tag on it: they are named before."""
+    from regscope.registry.manifests import ManifestRef
+    from regscope.registry.tags import Tags
+
+    client = source.client()
+    repository, _, reference = _parts(image)
+    found = ManifestRef(repository, reference, client).fetch().digest
+    listed = Tags(repository, client)
+    lost = [name for name in listed.list() if (there := listed.get(name)) is not None and there.digest == found]
+    _ask(f"Delete {found} from {repository}, and with it {', '.join(lost) or 'no tag'}?", yes)
+    ManifestRef(repository, found, client).delete()
+    click.echo(f"{found} is gone, and with it {', '.join(lost) or 'no tag'}")
+    click.echo("its bytes come back at the registry's next garbage collection", err=True)
+
+
+def _ask(question: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def _parts(image: str) -> tuple[str, str | None, str]:
+    """Repository, tag and what to ask for: the digest, the tag, or `latest`."""
+    repository, name, named = split_image(image)
+    return repository, name, named or name or "latest"
+
+
+def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
+    from regscope.spec.digest import Digest
+
+    repository, _, reference = _parts(image)
+    return repository, Digest(reference) if ":" in reference else store.resolve(repository, reference)
+
+
+def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
+    """The manifest, through an index the one for `platform`."""
+    from regscope.errors import ContentMissing
+    from regscope.spec.manifest import DockerManifestList, OCIIndex
+    from regscope.spec.platform import Platform
+
+    read = store.manifest(repository, found).parse()
+    if not isinstance(read, OCIIndex | DockerManifestList):
+        return read
+    wanted = Platform.parse(platform)
+    for child in read.manifests:
+        if child.platform is not None and wanted.covers(child.platform):
+            return _image(store, repository, child.digest, platform)
+    there = ", ".join(str(child.platform) for child in read.manifests if child.platform)
+    raise ContentMissing(f"{repository}@{found} has no image for {platform}", next_step=f"It is there for: {there}")
+
+
+def _config(store: ContentStore, image: str, platform: str) -> bytes:
+    from regscope.registry.responses import METADATA_LIMIT
+    from regscope.spec.manifest import ImageManifest
+
+    repository, found = _named(store, image)
+    chosen = _image(store, repository, found, platform)
+    if not isinstance(chosen, ImageManifest):
+        raise InvalidInput(f"{image} is {chosen.media_type}, which has no config")
+    return store.read_blob(repository, chosen.config.digest, METADATA_LIMIT)

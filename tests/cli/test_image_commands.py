@@ -1,0 +1,144 @@
+"""`regscope image`, `blob` and `repo`, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from regscope.cli.main import regscope
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef
+from regscope.registry.tags import Tags
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from tests.cli.conftest import Run
+from tests.images import push
+from tests.servers.registry import Registry
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def own(tmp_path: Path, layout: Path) -> Iterator[Registry]:
+    """A registry that a test may change."""
+    with Registry(tmp_path / "own") as server:
+        push(layout, server, only="base:")
+        yield server
+
+
+@pytest.mark.parametrize("store", ["registry", "layout"])
+def test_an_image_is_looked_at_wherever_it_is(
+    run: Run, registry: Registry, layout: Path, images: dict[str, Descriptor], store: str
+) -> None:
+    source = registry.url if store == "registry" else f"oci:{layout}"
+    digest = images["app:1.0"].digest
+    assert run("image", "digest", source, "app:1.0").out.strip() == digest
+    assert Digest.of(run("image", "manifest", source, "app:1.0").out.encode()) == digest
+    manifest = json.loads(run("image", "manifest", source, f"app@{digest}").out)
+    assert Digest.of(run("image", "config", source, "app:1.0").out.encode()) == manifest["config"]["digest"]
+    described = json.loads(run("image", "inspect", source, "app:1.0").out)
+    assert described["digest"] == described["manifest"] == digest
+    assert described["platform"] == "linux/amd64"
+    assert [layer["digest"] for layer in described["layers"]] == [layer["digest"] for layer in manifest["layers"]]
+    assert described["labels"]["team"] == "web <b>&</b> mobile"
+    assert images["sbom"].digest in run("image", "referrers", source, "app:1.0").out
+    assert run("image", "referrers", source, "app:1.1").out == ""
+    assert run("repo", "ls", source).out.split() == ["app", "base", "legacy", "team/api", "team/worker", "tool"]
+    assert run("image", "ls", source, "base").out.split() == ["1", "stable"]
+
+
+def test_of_an_index_the_image_for_a_platform(run: Run, layout: Path, images: dict[str, Descriptor]) -> None:
+    arm = json.loads(run("image", "inspect", f"oci:{layout}", "team/api:1.0", "-p", "linux/arm64").out)
+    assert arm["platform"] == "linux/arm64/v8"
+    assert arm["digest"] == images["team/api:1.0"].digest != arm["manifest"]
+    missing = run("image", "config", f"oci:{layout}", "team/api:1.0", "-p", "linux/s390x")
+    assert missing.code == 3
+    assert "linux/arm64/v8" in missing.err
+
+
+def test_a_blob_is_read_and_measured(run: Run, registry: Registry, layout: Path, tmp_path: Path) -> None:
+    layer = json.loads(run("image", "inspect", registry.url, "base:1").out)["layers"][0]
+    content = (layout / "blobs" / layer["digest"].replace(":", "/")).read_bytes()
+    assert run("blob", "get", registry.url, "base", layer["digest"], "-o", tmp_path / "layer").code == 0
+    assert (tmp_path / "layer").read_bytes() == content
+    command = [sys.executable, "-m", "regscope", "blob", "get", f"oci:{layout}", "base", layer["digest"]]
+    assert subprocess.run(command, check=True, capture_output=True, timeout=60).stdout == content
+    assert json.loads(run("blob", "stat", registry.url, "base", layer["digest"]).out) == {
+        "digest": layer["digest"],
+        "size": len(content),
+    }
+    nothing = Digest.of(b"nothing")
+    gone = run("blob", "get", registry.url, "base", nothing, "-o", tmp_path / "none")
+    assert gone.code == 3
+    assert not list(tmp_path.glob("none*"))
+    assert run("blob", "get", registry.url, "base", "sha256:short").code == 2
+
+
+def test_a_blob_is_pushed_and_deleted(run: Run, own: Registry, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    pushed = run("blob", "put", own.url, "base", file)
+    assert pushed.out.strip() == Digest.of(b"content")
+    assert run("blob", "delete", own.url, "base", Digest.of(b"content"), stdin="n\n").code == 130
+    assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 0
+    assert run("blob", "delete", own.url, "base", Digest.of(b"content"), "--yes").code == 0
+    assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 3
+
+
+def test_tags_come_and_go_one_at_a_time(run: Run, own: Registry) -> None:
+    client = DockerRegistryV2Client(own.url)
+    digest = ManifestRef("base", "1", client).fetch().digest
+    tagged = run("image", "tag", own.url, "base:1", "again")
+    assert (tagged.code, tagged.out.strip()) == (0, f"base:again is {digest}")
+    assert run("image", "untag", own.url, "base:1", "--yes").code == 0
+    assert Tags("base", client).list() == ["again", "stable"]
+    assert ManifestRef("base", "again", client).fetch().digest == digest
+    assert run("image", "untag", own.url, f"base@{digest}", "--yes").code == 2
+    assert run("image", "untag", own.url, "base:nothing", "--yes").code == 3
+
+
+def test_deleting_names_every_tag_before_it_asks(run: Run, own: Registry) -> None:
+    client = DockerRegistryV2Client(own.url)
+    refused = run("image", "delete", own.url, "base:1", stdin="n\n")
+    assert refused.code == 130
+    assert "1, stable" in refused.err
+    assert Tags("base", client).list() == ["1", "stable"]
+    done = run("image", "delete", own.url, "base:1", "--yes")
+    assert done.code == 0
+    assert "1, stable" in done.out
+    assert "garbage collection" in done.err
+    assert Tags("base", client).list() == []
+
+
+def test_only_a_registry_is_written_to(run: Run, layout: Path) -> None:
+    for arguments in (("tag", f"oci:{layout}", "base:1", "x"), ("untag", f"oci:{layout}", "base:1", "-y")):
+        done = run("image", *arguments)
+        assert done.code == 2
+        assert "is no registry" in done.err
+
+
+def test_where_nothing_is_deleted_it_is_said(run: Run, tmp_path: Path, layout: Path) -> None:
+    with Registry(tmp_path / "kept", delete=False) as server:
+        push(layout, server, only="base:1")
+        for command in ("untag", "delete"):
+            done = run("image", command, server.url, "base:1", "--yes")
+            assert done.code == 4
+            assert "Traceback" not in done.err
+        assert Tags("base", DockerRegistryV2Client(server.url)).list() == ["1"]
+
+
+def test_every_command_is_in_the_readme_and_says_what_it_does() -> None:
+    text = README.read_text()
+    for name, command in regscope.commands.items():
+        assert f"`{name}`" in text or f"regscope {name}" in text, name
+        assert command.help, name
+        for inner, below in command.commands.items() if isinstance(command, click.Group) else ():
+            assert below.help, f"{name} {inner}"
+            if name != "cache":
+                assert f"`{inner}`" in text or f"regscope {name} {inner}" in text, f"{name} {inner}"
