@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import partial
+from http import HTTPStatus
 
-from regscope.errors import ConnectionFailed
+from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
 from regscope.registry.outgoing import Outgoing
@@ -43,15 +44,26 @@ def send_streaming(
 ) -> tuple[Digest, int]:
     """Send by one PATCH, hashing what passes by; what the digest is, and the size in bytes.
 
-    After a connection that broke it goes on with what the registry has not got, if the content can be read again.
+    After a connection that broke it goes on with what the registry has not got, if the content can be read again; where
+    the registry wants to know nothing of an upload that broke, all of it is sent once more.
 
     Raises:
         DigestMismatch: the content is not what `expected` names; the registry was not told to keep it.
     """
     hashing = _Hashing(expected)
     upload = _begin(client, repository, timeout)
+    breaks = 0
+    start = 0
     try:
-        _fill(upload, content, hashing)
+        while (broke := _append(upload, content, hashing, start)) is not None:
+            breaks += 1
+            if breaks > _MOST_BREAKS or not content.can_start_again:
+                raise broke
+            received = _received(upload)
+            if received is None:  # docker-registry does not go on with an upload that broke within a chunk
+                upload.cancel()
+                upload = _begin(client, repository, timeout)
+            start = received or 0
         digest = hashing.digest()
         upload.finish(digest)
     except BaseException:
@@ -60,29 +72,33 @@ def send_streaming(
     return digest, hashing.size
 
 
+def _append(upload: Upload, content: LocalContent, hashing: _Hashing, start: int) -> RequestError | None:
+    """Send what follows `start`; where that broke off, or did not fit to what was there, why."""
+    size = content.size
+    passing = partial(hashing.passing, content.pieces(start), start)
+    try:
+        upload.append(passing, start=start, length=None if size is None else size - start)
+    except ConnectionFailed as error:
+        return error
+    except RequestErrorWithResponse as error:
+        if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        return error
+    return None
+
+
+def _received(upload: Upload) -> int | None:
+    """How much the registry has; None where it knows the upload no more."""
+    try:
+        return upload.received()
+    except RequestErrorWithResponse:
+        return None
+
+
 def _begin(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout) -> Upload:
     upload = begin_upload(client, repository, timeout=timeout)
     assert upload is not None  # nothing was to be mounted
     return upload
-
-
-def _fill(upload: Upload, content: LocalContent, hashing: _Hashing) -> None:
-    """Send everything; after a break what the registry has not got."""
-    size = content.size
-    start, breaks = 0, 0
-    while True:
-        passing = partial(hashing.passing, content.pieces(start), start)
-        try:
-            upload.append(passing, start=start, length=None if size is None else size - start)
-            return
-        except ConnectionFailed:
-            breaks += 1
-            if breaks > _MOST_BREAKS or not content.can_start_again:
-                raise
-            received = upload.received()
-            if received > start:
-                breaks = 0
-            start = received
 
 
 class _Hashing:

@@ -42,13 +42,36 @@ class Relay:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                self._start(_pass_on, client, socket.create_connection(("127.0.0.1", self._upstream)))
+                self._start(self.pass_on, client, socket.create_connection(("127.0.0.1", self._upstream)))
+
+    def pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on what comes from either side, until one hangs up."""
+        with client, server, contextlib.suppress(OSError):
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    if not (data := source.recv(65536)):
+                        return
+                    (server if source is client else client).sendall(data)
 
 
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with one, other, contextlib.suppress(OSError):
-        while True:
-            for source in select.select([one, other], [], [])[0]:
-                if not (data := source.recv(65536)):
-                    return
-                (other if source is one else one).sendall(data)
+class CuttingRelay(Relay):
+    """Hangs up, once, on whoever has sent so many bytes over one connection."""
+
+    def __init__(self, upstream: int, after: int) -> None:
+        super().__init__(upstream)
+        self._after = after
+        self.cut = 0
+
+    def pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        """Pass on what comes from either side, until one hangs up or it is time."""
+        left = self._after if not self.cut else float("inf")
+        with client, server, contextlib.suppress(OSError):
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    if not (data := source.recv(65536)):
+                        return
+                    (server if source is client else client).sendall(data)
+                    left -= len(data) if source is client else 0
+                    if left < 0:
+                        self.cut += 1
+                        return

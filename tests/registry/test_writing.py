@@ -25,12 +25,14 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.referrers import list_referrers
+from regscope.registry.scopes import scopes_of
 from regscope.registry.tags import Tags
 from regscope.registry.uploads import Upload, begin_upload
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema1, ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from tests.images import push, skopeo
+from tests.registry.relay import CuttingRelay
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -159,6 +161,84 @@ def test_an_upload_that_breaks_goes_on_where_it_was(writable: Registry | OCIRegi
     elsewhere.append(lambda: [LARGE[received:]], start=received, length=len(LARGE) - received)
     elsewhere.finish(Digest.of(LARGE))
     assert Blob("app", Digest.of(LARGE), client=client).read(2**23) == LARGE
+
+
+def test_an_upload_whose_connection_breaks_arrives_all_the_same(writable: Registry | OCIRegistry) -> None:
+    content = LARGE * 8  # 40 MB: more than sockets hold
+    with CuttingRelay(writable.port, 15_000_000) as relay:
+        client = DockerRegistryV2Client(relay.url)
+        sent = Blob("app", fileobj=io.BytesIO(content), client=client).upload()
+        assert relay.cut == 1
+    assert sent.digest == Digest.of(content)
+    assert Blob("app", sent.digest, client=DockerRegistryV2Client(writable.url)).read(2**26) == content
+
+
+def test_a_stream_that_cannot_be_read_again_is_not_sent_again(writable: Registry | OCIRegistry) -> None:
+    with CuttingRelay(writable.port, 15_000_000) as relay:
+        client = DockerRegistryV2Client(relay.url)
+        with pytest.raises(RequestError):
+            Blob("app", fileobj=Stream(LARGE * 8), client=client).upload()  # type: ignore[arg-type]
+
+
+def test_the_newest_location_is_used_and_its_query_kept(faulty: FaultProxy) -> None:
+    def relative_and_signed(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method not in ("POST", "PATCH"):
+            return None
+        answer = forward()
+        path, mark, query = (answer.header("Location") or "").removeprefix(faulty.url).partition("?")
+        stamp = f"stamp={request.method}&{query}" if mark else f"stamp={request.method}"
+        answer.set_header("Location", f"{path}?{stamp}")
+        return answer
+
+    faulty.rule(relative_and_signed)
+    client = DockerRegistryV2Client(faulty.url)
+    Blob("app", fileobj=io.BytesIO(LARGE), client=client).upload()
+    [patch] = [request.path for request in faulty.requests if request.method == "PATCH"]
+    [put] = [request.path for request in faulty.requests if request.method == "PUT"]
+    assert "stamp=POST" in patch
+    assert "stamp=PATCH" in put
+    assert f"digest=sha256%3A{Digest.of(LARGE).encoded}" in put
+
+
+def test_a_chunk_states_its_range_without_a_unit(faulty: FaultProxy) -> None:
+    client = DockerRegistryV2Client(faulty.url)
+    Blob("app", fileobj=io.BytesIO(LARGE), client=client).upload()
+    [patch] = [request for request in faulty.requests if request.method == "PATCH"]
+    assert patch.headers["Content-Range"] == f"0-{len(LARGE) - 1}"
+    assert patch.headers["Content-Length"] == str(len(LARGE))
+
+
+@pytest.mark.parametrize("stated", ["0-1999999", "bytes=0-1999999"])
+def test_how_much_was_received_is_read_with_and_without_a_unit(faulty: FaultProxy, stated: str) -> None:
+    upload = begin_upload(DockerRegistryV2Client(faulty.url), "app")
+    assert upload is not None
+    faulty.rule(faults.replace_header("/uploads/", "Range", stated))
+    assert upload.received() == 2_000_000
+
+
+def test_an_upload_that_is_sent_elsewhere_gets_no_credentials(
+    writable: Registry | OCIRegistry, faulty: FaultProxy
+) -> None:
+    with FaultProxy(writable.url) as storage:
+        faulty.rule(
+            lambda request, forward: (
+                ProxyResponse(202, [("Location", f"{storage.url}/v2/app/blobs/uploads/x")])
+                if request.method == "POST" and "Authorization" in request.headers
+                else None
+                if "Authorization" in request.headers
+                else ProxyResponse(401, [("WWW-Authenticate", 'Basic realm="x"')])
+            )
+        )
+        client = DockerRegistryV2Client(faulty.url, "ann", "hunter2")
+        with pytest.raises(RequestError):
+            Blob("app", fileobj=io.BytesIO(b"x"), client=client).upload()
+        assert storage.requests
+        assert not [request for request in storage.requests if "Authorization" in request.headers]
+
+
+def test_a_mount_asks_for_both_repositories() -> None:
+    url = "http://localhost/v2/to/there/blobs/uploads/?mount=sha256%3Aab&from=from%2Fhere"
+    assert scopes_of("POST", url) == {"repository:to/there:pull,push", "repository:from/here:pull"}
 
 
 def test_an_abandoned_upload_is_cancelled(faulty: FaultProxy) -> None:
