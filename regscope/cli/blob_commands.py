@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from regscope.cli.asking import make_sure, yes_option
 from regscope.cli.source import Source, opens_source
 
 
@@ -60,13 +61,12 @@ def put(source: Source, repository: str, file: str) -> None:
 @opens_source
 @click.argument("repository")
 @click.argument("digest")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 def delete(source: Source, repository: str, digest: str, yes: bool) -> None:
     """Delete a blob. Images that need it are broken by that."""
     from regscope.registry.blobs import Blob
 
     client = source.client()
-    if not yes:
-        click.confirm(f"Delete {digest} from {repository}, whatever needs it?", abort=True, err=True)
+    make_sure(f"Delete {digest} from {repository}, whatever needs it?", yes)
     Blob(repository, digest, client=client).delete()
     click.echo(f"{digest} is gone")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regscope.cli.asking import make_sure, yes_option
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _PLATFORM = click.option(
     "-p", "--platform", default="linux/amd64", show_default=True, help="Of an index, the image for this one."
 )
-_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group()
@@ -147,7 +147,7 @@ def tag(source: Source, image: str, new_tag: str) -> None:
 @image.command()
 @opens_source
 @click.argument("image")
-@_YES
+@yes_option
 def untag(source: Source, image: str, yes: bool) -> None:
     """Remove the tag of IMAGE; the image, and its other tags, stay."""
     from regscope.registry.tags import Tags
@@ -156,7 +156,7 @@ def untag(source: Source, image: str, yes: bool) -> None:
     if name is None:
         raise InvalidInput(f"{image} names no tag", next_step="Write repository:tag.")
     client = source.client()
-    _ask(f"Remove the tag {repository}:{name}?", yes)
+    make_sure(f"Remove the tag {repository}:{name}?", yes)
     Tags(repository, client).untag(name)
     click.echo(f"{repository}:{name} is gone")
 
@@ -164,7 +164,7 @@ def untag(source: Source, image: str, yes: bool) -> None:
 @image.command()
 @opens_source
 @click.argument("image")
-@_YES
+@yes_option
 def delete(source: Source, image: str, yes: bool) -> None:
     """Delete the manifest of IMAGE, and with it every tag on it: they are named before."""
     from regscope.registry.manifests import ManifestRef
@@ -175,20 +175,17 @@ def delete(source: Source, image: str, yes: bool) -> None:
     found = ManifestRef(repository, reference, client).fetch().digest
     listed = Tags(repository, client)
     lost = [name for name in listed.list() if (there := listed.get(name)) is not None and there.digest == found]
-    _ask(f"Delete {found} from {repository}, and with it {', '.join(lost) or 'no tag'}?", yes)
+    make_sure(f"Delete {found} from {repository}, and with it {', '.join(lost) or 'no tag'}?", yes)
     ManifestRef(repository, found, client).delete()
     click.echo(f"{found} is gone, and with it {', '.join(lost) or 'no tag'}")
     click.echo("its bytes come back at the registry's next garbage collection", err=True)
 
 
-def _ask(question: str, yes: bool) -> None:
-    if not yes:
-        click.confirm(question, abort=True, err=True)
-
-
 def _parts(image: str) -> tuple[str, str | None, str]:
     """Repository, tag and what to ask for: the digest, the tag, or `latest`."""
     repository, name, named = split_image(image)
+    if not repository or image.endswith((":", "@")):
+        raise InvalidInput(f"{image!r} is no image", next_step="Write repository:tag or repository@sha256:….")
     return repository, name, named or name or "latest"
 
 

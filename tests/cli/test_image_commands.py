@@ -85,7 +85,7 @@ def test_a_blob_is_pushed_and_deleted(run: Run, own: Registry, tmp_path: Path) -
     file.write_bytes(b"content")
     pushed = run("blob", "put", own.url, "base", file)
     assert pushed.out.strip() == Digest.of(b"content")
-    assert run("blob", "delete", own.url, "base", Digest.of(b"content"), stdin="n\n").code == 130
+    assert run("blob", "delete", own.url, "base", Digest.of(b"content"), stdin="n\n").code == 1
     assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 0
     assert run("blob", "delete", own.url, "base", Digest.of(b"content"), "--yes").code == 0
     assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 3
@@ -106,8 +106,10 @@ def test_tags_come_and_go_one_at_a_time(run: Run, own: Registry) -> None:
 def test_deleting_names_every_tag_before_it_asks(run: Run, own: Registry) -> None:
     client = DockerRegistryV2Client(own.url)
     refused = run("image", "delete", own.url, "base:1", stdin="n\n")
-    assert refused.code == 130
+    assert refused.code == 1
     assert "1, stable" in refused.err
+    assert "nothing was changed" in refused.err
+    assert run("image", "delete", own.url, "base:1").code == 130  # nobody there to ask
     assert Tags("base", client).list() == ["1", "stable"]
     done = run("image", "delete", own.url, "base:1", "--yes")
     assert done.code == 0
@@ -142,3 +144,10 @@ def test_every_command_is_in_the_readme_and_says_what_it_does() -> None:
             assert below.help, f"{name} {inner}"
             if name != "cache":
                 assert f"`{inner}`" in text or f"regscope {name} {inner}" in text, f"{name} {inner}"
+
+
+@pytest.mark.parametrize("image", ["", ":", "base:", "base@", ":1", "@sha256:1", "base@sha256:1", "base:not a tag"])
+def test_what_is_no_image_is_a_wrong_argument(run: Run, registry: Registry, image: str) -> None:
+    done = run("image", "digest", registry.url, image)
+    assert done.code == 2
+    assert "Traceback" not in done.err
