@@ -12,6 +12,7 @@ from regscope.cli.blob_commands import blob
 from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
 from regscope.cli.image_commands import image, repo
+from regscope.cli.login_commands import login, logout
 from regscope.errors import RegscopeError
 from regscope.text import plain
 from regscope.version import __version__
@@ -42,6 +43,8 @@ for command in (
     image,
     blob,
     repo,
+    login,
+    logout,
     cache,
     demo,
 ):

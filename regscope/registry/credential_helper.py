@@ -1,7 +1,7 @@
 """Credential helpers: the programs `docker-credential-NAME` that keep logins for docker and podman.
 
-The protocol is that of github.com/docker/docker-credential-helpers: `get` as the argument, the server's address on
-standard input, and a JSON object on standard output.
+The protocol is that of github.com/docker/docker-credential-helpers: `get`, `store` or `erase` as the argument, the
+server's address or a JSON object on standard input, and a JSON object on standard output.
 """
 
 from __future__ import annotations
@@ -52,13 +52,30 @@ class CredentialHelper:
         with self._lock:
             if not self._asked:
                 try:
-                    self._login = self._read(self._run())
+                    self._login = self._read(self._run("get", self._server))
                 except RegscopeError as error:
                     self._error = error
                 self._asked = True
         if self._error is not None:
             raise self._error
         return self._login
+
+    def store(self, username: str, secret: str) -> None:
+        """Have the helper keep a login for the server, in place of what it has.
+
+        Raises:
+            RegscopeError: there is no such program, or it fails or hangs.
+        """
+        kept = json.dumps({"ServerURL": self._server, "Username": username, "Secret": secret})
+        self._run("store", kept)
+
+    def erase(self) -> None:
+        """Have the helper forget the server.
+
+        Raises:
+            RegscopeError: there is no such program, or it fails or hangs.
+        """
+        self._run("erase", self._server)
 
     def __getstate__(self) -> dict[str, Any]:
         # It is asked before it travels: another machine has neither the helper nor its keys.
@@ -73,13 +90,13 @@ class CredentialHelper:
     def __repr__(self) -> str:
         return f"CredentialHelper({self._name!r}, {self._server!r})"
 
-    def _run(self) -> bytes | None:
-        """The helper's answer; None where it says that it has none."""
+    def _run(self, action: str, said: str) -> bytes | None:
+        """The helper's answer to what is `said` to it; None where it says that it has none."""
         program = shutil.which(f"docker-credential-{self._name}") if _NAME.fullmatch(self._name) else None
         if program is None:
             raise self._failed("is not a program on the PATH", "Install it")
         try:
-            code, answer = _ask(program, self._server, self._timeout)
+            code, answer = _ask([program, action], said, self._timeout)
         except TimeoutError:
             raise self._failed(f"did not answer within {self._timeout:g} s", self._try_it) from None
         except OSError as error:
@@ -117,8 +134,8 @@ class CredentialHelper:
         )
 
 
-def _ask(program: str, server: str, timeout: float) -> tuple[int, bytes]:
-    """The exit code of `program get`, and what it printed, cut a little above the longest answer.
+def _ask(command: list[str], said: str, timeout: float) -> tuple[int, bytes]:
+    """The exit code of a command, and what it printed, cut a little above the longest answer.
 
     Raises:
         TimeoutError: it took longer than `timeout` (seconds).
@@ -130,7 +147,7 @@ def _ask(program: str, server: str, timeout: float) -> tuple[int, bytes]:
         _end(process)
 
     with subprocess.Popen(
-        [program, "get"],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -139,7 +156,7 @@ def _ask(program: str, server: str, timeout: float) -> tuple[int, bytes]:
         timer = threading.Timer(timeout, give_up)
         timer.start()
         try:
-            code, answer = _converse(process, server)
+            code, answer = _converse(process, said)
         except BaseException:
             _end(process)
             raise
@@ -150,11 +167,11 @@ def _ask(program: str, server: str, timeout: float) -> tuple[int, bytes]:
     return code, answer
 
 
-def _converse(process: subprocess.Popen[bytes], server: str) -> tuple[int, bytes]:
+def _converse(process: subprocess.Popen[bytes], said: str) -> tuple[int, bytes]:
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as question:  # it need not read it to refuse it
-        question.write(server.encode())
+        question.write(said.encode())
     answer = process.stdout.read(_LONGEST_ANSWER + 1)
     if len(answer) > _LONGEST_ANSWER:
         _end(process)

@@ -56,20 +56,25 @@ def find_logins(host: str) -> Keychain:
 
 def _in_docker_config(path: Path, host: str) -> LoginSource | None:
     """As docker does: a host's own helper alone, else the common one alone, else the file."""
-    document = _read(path)
-    helpers = _object(document, "credHelpers", path)
-    name = next((helpers[key] for key in _keys(host) if key in helpers), document.get("credsStore"))
-    if name:
-        return CredentialHelper(str(name), _server(host))
+    document = read_config(path)
+    if name := helper_for(document, host, path):
+        return CredentialHelper(name, server_of(host))
     login = _host_login(_object(document, "auths", path), host)
     return SavedLogins({"": login}) if login else None
 
 
+def helper_for(document: dict[str, Any], host: str, path: Path) -> str | None:
+    """The helper that docker's configuration names for `host`: its own, else the common one."""
+    helpers = _object(document, "credHelpers", path)
+    name = next((helpers[key] for key in keys_of(host) if key in helpers), document.get("credsStore"))
+    return str(name) if name else None
+
+
 def _in_podman_auth(path: Path, host: str) -> LoginSource | None:
     """As podman does: a host's own helper alone, else the file, whose keys may go on with a repository path."""
-    document = _read(path)
+    document = read_config(path)
     helpers = _object(document, "credHelpers", path)
-    for key in _keys(host):
+    for key in keys_of(host):
         if helpers.get(key):
             return CredentialHelper(str(helpers[key]), host)
     entries = _object(document, "auths", path)
@@ -79,7 +84,12 @@ def _in_podman_auth(path: Path, host: str) -> LoginSource | None:
     return SavedLogins(by_path) if by_path else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """What is in such a file; nothing where there is none.
+
+    Raises:
+        RegscopeError: it is there, and cannot be read.
+    """
     try:
         document = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -105,11 +115,13 @@ def _unreadable(path: Path, why: str) -> RegscopeError:
     )
 
 
-def _server(host: str) -> str:
+def server_of(host: str) -> str:
+    """The address under which docker files a host's login."""
     return _HUB_KEYS[0] if host in _HUB_KEYS else host
 
 
-def _keys(host: str) -> tuple[str, ...]:
+def keys_of(host: str) -> tuple[str, ...]:
+    """All addresses under which a host's login may be filed."""
     if host in _HUB_KEYS:
         return _HUB_KEYS
     forms = (host, f"https://{host}", f"http://{host}")
@@ -117,7 +129,7 @@ def _keys(host: str) -> tuple[str, ...]:
 
 
 def _host_login(entries: dict[str, Any], host: str) -> Login | None:
-    return next((login for key in _keys(host) if (login := _login(entries.get(key)))), None)
+    return next((login for key in keys_of(host) if (login := _login(entries.get(key)))), None)
 
 
 def _path_logins(entries: dict[str, Any], host: str) -> dict[str, Login]:

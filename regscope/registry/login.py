@@ -1,0 +1,72 @@
+"""Logging in and out: what docker's `config.json`, or the helper that it names, keeps for a registry."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.credential_helper import CredentialHelper
+from regscope.registry.docker_config import docker_config_path, helper_for, keys_of, read_config, server_of
+from regscope.registry.responses import discard
+
+
+def log_in(client: DockerRegistryV2Client, host: str, username: str, password: str) -> str:
+    """Make sure that the registry takes the login, and keep it; where it is kept.
+
+    Args:
+        client: of the registry, with this login.
+        host: `host` or `host:port`.
+
+    Raises:
+        AuthFailed: the registry refuses it; nothing is kept.
+        RegscopeError: it cannot be kept.
+    """
+    discard(client.get(client.url()))
+    path = docker_config_path()
+    config = read_config(path)
+    if name := helper_for(config, host, path):
+        CredentialHelper(name, server_of(host)).store(username, password)
+        return f"docker-credential-{name}"
+    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
+    kept = {key: entry for key, entry in (config.get("auths") or {}).items() if key not in keys_of(host)}
+    _write(path, {**config, "auths": {**kept, server_of(host): {"auth": auth}}})
+    return str(path)
+
+
+def log_out(host: str) -> bool:
+    """Forget what is kept for a registry; whether there was anything.
+
+    Raises:
+        RegscopeError: it cannot be forgotten.
+    """
+    path = docker_config_path()
+    config = read_config(path)
+    if name := helper_for(config, host, path):
+        helper = CredentialHelper(name, server_of(host))
+        was_there = helper.login() is not None
+        if was_there:
+            helper.erase()
+        return was_there
+    auths = config.get("auths") or {}
+    kept = {key: entry for key, entry in auths.items() if key not in keys_of(host)}
+    if len(kept) < len(auths):
+        _write(path, {**config, "auths": kept})
+    return len(kept) < len(auths)
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    """All of it or nothing, for nobody else to read."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(config, file, indent="\t")
+        Path(name).replace(path.resolve() if path.is_symlink() else path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
