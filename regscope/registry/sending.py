@@ -65,7 +65,14 @@ def send_streaming(
                 upload = _begin(client, repository, timeout)
             start = received or 0
         digest = hashing.digest()
-        upload.finish(digest)
+        try:
+            upload.finish(digest)
+        except RequestErrorWithResponse:
+            if not breaks:
+                raise
+            upload.cancel()  # what came in while the connection broke is not what was sent
+            upload = _begin(client, repository, timeout)
+            upload.send_all(digest, Outgoing(content.pieces, hashing.size))
     except BaseException:
         upload.cancel()
         raise
