@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ResourceNotFound,
         UnSupportMediaType,
     )
+    from regscope.images.copying import Copied, copy
     from regscope.images.image_ref import ImageRef, LayerRef
     from regscope.registry.blobs import Blob
     from regscope.registry.capabilities import Capabilities
@@ -73,6 +74,7 @@ _HOMES = {
     "Capabilities": "regscope.registry.capabilities",
     "CapabilityWarning": "regscope.errors",
     "ContentStore": "regscope.stores.content_store",
+    "Copied": "regscope.images.copying",
     "Digest": "regscope.spec.digest",
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
@@ -103,6 +105,7 @@ _HOMES = {
     "UnSupportMediaType": "regscope.errors",
     "WhatIf": "regscope.analysis.what_if",
     "build_demo": "regscope.demo",
+    "copy": "regscope.images.copying",
     "default_client": "regscope.registry.default_client",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
@@ -128,6 +131,7 @@ __all__ = [
     "Capabilities",
     "CapabilityWarning",
     "ContentStore",
+    "Copied",
     "Digest",
     "DigestCache",
     "DockerManifestList",
@@ -157,6 +161,7 @@ __all__ = [
     "WhatIf",
     "__version__",
     "build_demo",
+    "copy",
     "default_client",
     "growth",
     "history_cost",

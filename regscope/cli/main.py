@@ -11,6 +11,7 @@ from regscope.cli import exit_codes
 from regscope.cli.blob_commands import blob
 from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
+from regscope.cli.copy_commands import copy, load, pull, push, save
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
 from regscope.errors import RegscopeError
@@ -49,6 +50,8 @@ for command in (
     demo,
 ):
     regscope.add_command(command)
+for command in (copy, pull, push, save, load):
+    image.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -73,18 +73,19 @@ class Source:
         """Open it."""
         from regscope.stores.open_store import open as open_store
 
-        return open_store(
-            self.source,
-            username=self.username,
-            password=self._password(),
-            cache=not self.no_cache,
-            verify=False if self.insecure else self.ca or True,
-            client_certificate=self._client_certificate(),
-            insecure=self.insecure,
-            mirrors=self.mirror or None,
-            concurrency=self.concurrency,
-            rate=self.rate,
-        )
+        return open_store(self.source, cache=not self.no_cache, mirrors=self.mirror or None, **self.reaching())
+
+    def reaching(self) -> dict[str, Any]:
+        """How to reach a registry, as options of `regscope.open`."""
+        return {
+            "username": self.username,
+            "password": self._password,
+            "verify": False if self.insecure else self.ca or True,
+            "client_certificate": self._client_certificate(),
+            "insecure": self.insecure,
+            "concurrency": self.concurrency,
+            "rate": self.rate,
+        }
 
     def client(self) -> DockerRegistryV2Client:
         """Of the registry, to write to it.
@@ -125,6 +126,7 @@ class Source:
             raise InvalidInput("--client-key needs its certificate", next_step="Add --client-cert FILE.")
         return self.client_cert
 
+    @functools.cached_property
     def _password(self) -> str | None:
         if not self.password_stdin:
             if self.username:

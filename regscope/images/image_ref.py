@@ -22,7 +22,7 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import LINUX_AMD64, ManifestRef
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import DockerLayerDescriptor
-from regscope.spec.digest import Digest, mismatch
+from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.image_config import History, ImageJSON, parse_image_config
 from regscope.spec.manifest import ImageManifest, ManifestSchema2, OCIManifestSchema1
 from regscope.spec.media_types import (
@@ -146,7 +146,7 @@ class ImageRef:
         named = Reference.parse(names[0]) if names else None
         repo = to_repo or (named.repository if named else "")
         manifest = archive.manifest("", digest).parse()
-        assert isinstance(manifest, ManifestSchema2)  # as the archive makes them
+        assert isinstance(manifest, ImageManifest)  # as the archive makes them
         layers = []
         for layer in manifest.layers:
             file = Path(workplace) / f"{layer.digest.encoded}.tar.gz"
@@ -164,8 +164,8 @@ class ImageRef:
         """
         if layer.local_path is None and not layer.exists:
             raise InvalidInput("a layer is added from a repository (exists=True) or from a file (local_path)")
-        measured = _Measured()
-        diff_id = diff_id_of(measured.passing(self._content(layer)))
+        measured = Passing()
+        diff_id = diff_id_of(measured.through(self._content(layer)))
         if layer.digest and layer.digest != measured.digest:
             raise mismatch(layer.digest, measured.digest, "the layer to add")
         if layer.size not in (-1, measured.size):
@@ -240,11 +240,11 @@ class ImageRef:
 
     def _save_layer(self, archive: tarfile.TarFile, layer: LayerRef) -> str:
         with tempfile.TemporaryFile() as unpacked:
-            measured = _Measured()
-            for piece in measured.passing(uncompressed(self._content(layer))):
+            measured = Passing()
+            for piece in measured.through(uncompressed(self._content(layer))):
                 unpacked.write(piece)
             unpacked.seek(0)
-            name = f"{Digest(measured.digest).encoded}/layer.tar"
+            name = f"{measured.digest.encoded}/layer.tar"
             _add(archive, name, unpacked, measured.size)
         return name
 
@@ -275,24 +275,6 @@ class ImageRef:
                 "layers": layers,
             }
         )
-
-
-class _Measured:
-    """The size and the digest of bytes that pass by."""
-
-    def __init__(self) -> None:
-        self._hasher = Digest.of(b"").hasher()
-        self.size = 0
-
-    def passing(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._hasher.update(piece)
-            self.size += len(piece)
-            yield piece
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hasher.hexdigest()}"
 
 
 def _layer_type(kind: str, manifest: str) -> str:

@@ -17,8 +17,8 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Outgoing
 from regscope.registry.responses import content_length, discard, read_whole
-from regscope.registry.sending import send_at_once, send_streaming
-from regscope.registry.uploads import begin_upload
+from regscope.registry.sending import Sender
+from regscope.registry.uploads import mount_or_open
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.media_types import without_parameters
@@ -27,7 +27,6 @@ from regscope.text import plain
 
 CHUNK = 2**20
 _MOST_BREAKS = 3
-_SMALL = 2**20  # bytes that are read twice, to save a request
 
 
 class Blob:
@@ -86,12 +85,19 @@ class Blob:
             ConnectionFailed: the blob ended early.
         """
         wanted = self._wanted(digest)
-        yield from verified(self._pieces(wanted), wanted, f"the blob in {self.repo}")
+        yield from verified(self._pieces(wanted, 0, None), wanted, f"the blob in {self.repo}")
 
-    def _pieces(self, digest: Digest) -> Iterator[bytes]:
+    def rest(self, start: int, size: int) -> Iterator[bytes]:
+        """What follows the first `start` of its `size` bytes, not verified: only who has those bytes too can do that.
+
+        Raises:
+            ConnectionFailed: the blob ended early.
+        """
+        return self._pieces(self._wanted(None), start, size)
+
+    def _pieces(self, digest: Digest, got: int, size: int | None) -> Iterator[bytes]:
         """Its bytes, after a break from where it was; given up when several attempts in turn bring nothing new."""
-        got, breaks = 0, 0
-        size: int | None = None
+        breaks = 0
         while True:
             response = self._from(digest, got, size)
             if got == 0 and "Content-Encoding" not in response.headers:
@@ -171,16 +177,14 @@ class Blob:
         content = LocalContent(self.local_path, self.fileobj)
         if self.digest is not None and (there := self._there(self.digest)) is not None:
             return there
-        small = content.can_start_again and (content.size or 0) <= _SMALL
-        send = send_at_once if small else send_streaming
-        return self._sent(*send(self.client, self.repo, content, self.digest, self.timeout))
+        return self._sent(*self._sender.send(content, self.digest))
 
     def upload_at_one_time(self) -> Descriptor:
         """Send all of the content, of a `fileobj` from its beginning, in one request (a monolithic PUT)."""
         if self.fileobj is not None and self.fileobj.seekable():
             self.fileobj.seek(0)
         content = LocalContent(self.local_path, self.fileobj)
-        return self._sent(*send_at_once(self.client, self.repo, content, self.digest, self.timeout))
+        return self._sent(*self._sender.send_at_once(content, self.digest))
 
     def mount_from(self, from_repo: str) -> Descriptor:
         """Take the blob over from another repository of the registry; its bytes travel only where that is refused.
@@ -189,13 +193,13 @@ class Blob:
             ResourceNotFound: no such blob there.
         """
         wanted = self._wanted(None)
-        upload = begin_upload(self.client, self.repo, mount=wanted, source=from_repo, timeout=self.timeout)
+        upload = mount_or_open(self.client, self.repo, wanted, from_repo, self.timeout)
         if upload is None:
             return self.stat()
         source = Blob(from_repo, wanted, client=self.client, timeout=self.timeout)
         try:
             size = source.stat().size
-            upload.send_all(wanted, Outgoing(source.chunks, size))
+            upload.finish(wanted, Outgoing(source.chunks, size))
         except BaseException:
             upload.cancel()
             raise
@@ -210,6 +214,10 @@ class Blob:
         """
         discard(self.client.delete(self._url(self._wanted(digest)), timeout=self.timeout))
         return True
+
+    @property
+    def _sender(self) -> Sender:
+        return Sender(self.client, self.repo, self.timeout)
 
     def _there(self, digest: Digest) -> Descriptor | None:
         try:

@@ -27,7 +27,7 @@ from regscope.registry.paging import strings
 from regscope.registry.referrers import has_referrers_api
 from regscope.registry.responses import discard, read_json
 from regscope.registry.tags import Tags
-from regscope.registry.uploads import begin_upload
+from regscope.registry.uploads import open_upload
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 
@@ -189,9 +189,7 @@ def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
 
 
 def _chunk_minimum(client: DockerRegistryV2Client, repository: str) -> _Found:
-    upload = begin_upload(client, repository)
-    if upload is None:
-        return _Found(None, "it opened no upload")
+    upload = open_upload(client, repository)
     upload.cancel()
     return _Found(upload.chunk_minimum)
 

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Content(Protocol):
+    """The bytes of a blob that is to be sent."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None for a stream that only its end will tell."""
+
+    @property
+    def can_start_again(self) -> bool:
+        """Whether it can be read more than once."""
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """What follows the first `start` bytes."""
 
 
 @dataclass(frozen=True, slots=True)

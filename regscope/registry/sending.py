@@ -2,89 +2,149 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
 from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.local_content import LocalContent
-from regscope.registry.outgoing import Outgoing
-from regscope.registry.uploads import Upload, begin_upload
-from regscope.spec.digest import Digest, mismatch
+from regscope.registry.outgoing import Content, Outgoing
+from regscope.registry.uploads import Upload, open_upload
+from regscope.spec.digest import Digest, Passing, mismatch
 
 _MOST_BREAKS = 3
+SMALL = 2**20
+"""Bytes of a blob up to which it is held, to save a request."""
 
 
-def send_at_once(
-    client: DockerRegistryV2Client, repository: str, content: LocalContent, expected: Digest | None, timeout: AskTimeout
-) -> tuple[Digest, int]:
-    """Hash first, then send all in one PUT; what the digest is, and the size in bytes.
+class Sender:
+    """Sends blobs to one repository.
 
-    Raises:
-        DigestMismatch: the content is not what `expected` names; nothing was sent.
+    Args:
+        opened: hears of each upload that is opened for a blob that is streamed.
     """
-    held = None if content.can_start_again else b"".join(content.pieces())
-    hashing = _Hashing(expected)
-    for piece in [held] if held is not None else content.pieces():
-        hashing.take(piece)
-    digest, size = hashing.digest(), hashing.size
-    upload = _begin(client, repository, timeout)
-    try:
-        upload.send_all(digest, Outgoing(content.pieces, size) if held is None else held)
-    except BaseException:
-        upload.cancel()
-        raise
-    return digest, size
 
+    def __init__(
+        self,
+        client: DockerRegistryV2Client,
+        repository: str,
+        timeout: AskTimeout = "default",
+        opened: Callable[[Upload], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._repository = repository
+        self._timeout = timeout
+        self._opened = opened
 
-def send_streaming(
-    client: DockerRegistryV2Client, repository: str, content: LocalContent, expected: Digest | None, timeout: AskTimeout
-) -> tuple[Digest, int]:
-    """Send by one PATCH, hashing what passes by; what the digest is, and the size in bytes.
+    def send(self, content: Content, expected: Digest | None, upload: Upload | None = None) -> tuple[Digest, int]:
+        """Send it in the way that suits it; its digest, and its size in bytes.
 
-    After a connection that broke it goes on with what the registry has not got, if the content can be read again; where
-    the registry wants to know nothing of an upload that broke, all of it is sent once more.
+        Args:
+            upload: one that is open already.
 
-    Raises:
-        DigestMismatch: the content is not what `expected` names; the registry was not told to keep it.
-    """
-    hashing = _Hashing(expected)
-    upload = _begin(client, repository, timeout)
-    breaks = 0
-    start = 0
-    try:
-        while (broke := _append(upload, content, hashing, start)) is not None:
-            breaks += 1
-            if breaks > _MOST_BREAKS or not content.can_start_again:
-                raise broke
-            received = _received(upload)
-            if received is None:  # docker-registry does not go on with an upload that broke within a chunk
-                upload.cancel()
-                upload = _begin(client, repository, timeout)
-            start = received or 0
-        digest = hashing.digest()
+        Raises:
+            DigestMismatch: it is not what `expected` names; the registry was not told to keep it.
+            RequestError: it was refused.
+        """
+        small = content.size is not None and content.size <= SMALL
+        send = self.send_at_once if small else self.send_streaming
+        return send(content, expected, upload)
+
+    def send_at_once(
+        self, content: Content, expected: Digest | None, upload: Upload | None = None
+    ) -> tuple[Digest, int]:
+        """Hash first, then send all in one PUT; see `send`."""
+        is_small = content.size is not None and content.size <= SMALL
+        held = b"".join(content.pieces()) if is_small or not content.can_start_again else None
+        passing = _passing(expected)
+        for piece in [held] if held is not None else content.pieces():
+            passing.take(piece)
+        digest = _as_expected(passing, expected)
+        upload = upload or open_upload(self._client, self._repository, self._timeout)
         try:
+            upload.finish(digest, Outgoing(content.pieces, passing.size) if held is None else held)
+        except BaseException:
+            upload.cancel()
+            raise
+        return digest, passing.size
+
+    def send_streaming(
+        self, content: Content, expected: Digest | None, upload: Upload | None = None
+    ) -> tuple[Digest, int]:
+        """Send by one PATCH, hashing what passes by; see `send`.
+
+        After a connection that broke it goes on with what the registry has not got, if the content can be read again;
+        where the registry wants to know nothing of an upload that broke, all of it is sent once more.
+        """
+        passing = _passing(expected)
+        upload = self._open(upload)
+        breaks = 0
+        start = 0
+        try:
+            while (broke := _append(upload, content, passing, start)) is not None:
+                breaks += 1
+                if breaks > _MOST_BREAKS or not content.can_start_again:
+                    raise broke
+                received = received_by(upload)
+                if received is None:  # docker-registry does not go on with an upload that broke within a chunk
+                    upload.cancel()
+                    upload = self._open()
+                start = received or 0
+            digest = _as_expected(passing, expected)
+            try:
+                upload.finish(digest)
+            except RequestErrorWithResponse:
+                if not breaks:
+                    raise
+                upload.cancel()  # what came in while the connection broke is not what was sent
+                upload = self._open()
+                upload.finish(digest, Outgoing(content.pieces, passing.size))
+        except BaseException:
+            upload.cancel()
+            raise
+        return digest, passing.size
+
+    def go_on(self, upload: Upload, content: Content, digest: Digest) -> bool:
+        """Send what is missing of an upload that was begun earlier; False where the registry makes nothing of that.
+
+        What it has already is not looked at here: it hashes the whole at the end.
+
+        Raises:
+            ConnectionFailed: it broke again.
+        """
+        start = received_by(upload)
+        if start is None or content.size is None or start > content.size:
+            return False
+        try:
+            if start < content.size:
+                upload.append(partial(content.pieces, start), start=start, length=content.size - start)
             upload.finish(digest)
         except RequestErrorWithResponse:
-            if not breaks:
-                raise
-            upload.cancel()  # what came in while the connection broke is not what was sent
-            upload = _begin(client, repository, timeout)
-            upload.send_all(digest, Outgoing(content.pieces, hashing.size))
-    except BaseException:
-        upload.cancel()
-        raise
-    return digest, hashing.size
+            upload.cancel()
+            return False
+        return True
+
+    def _open(self, upload: Upload | None = None) -> Upload:
+        upload = upload or open_upload(self._client, self._repository, self._timeout)
+        if self._opened is not None:
+            self._opened(upload)
+        return upload
 
 
-def _append(upload: Upload, content: LocalContent, hashing: _Hashing, start: int) -> RequestError | None:
+def received_by(upload: Upload) -> int | None:
+    """How many bytes the registry has; None where it knows the upload no more."""
+    try:
+        return upload.received()
+    except RequestErrorWithResponse:
+        return None
+
+
+def _append(upload: Upload, content: Content, passing: Passing, start: int) -> RequestError | None:
     """Send what follows `start`; where that broke off, or did not fit to what was there, why."""
     size = content.size
-    passing = partial(hashing.passing, content.pieces(start), start)
+    pieces = partial(passing.through, content.pieces(start), start)
     try:
-        upload.append(passing, start=start, length=None if size is None else size - start)
+        upload.append(pieces, start=start, length=None if size is None else size - start)
     except ConnectionFailed as error:
         return error
     except RequestErrorWithResponse as error:
@@ -94,45 +154,11 @@ def _append(upload: Upload, content: LocalContent, hashing: _Hashing, start: int
     return None
 
 
-def _received(upload: Upload) -> int | None:
-    """How much the registry has; None where it knows the upload no more."""
-    try:
-        return upload.received()
-    except RequestErrorWithResponse:
-        return None
+def _passing(expected: Digest | None) -> Passing:
+    return Passing(expected.algorithm) if expected else Passing()
 
 
-def _begin(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout) -> Upload:
-    upload = begin_upload(client, repository, timeout=timeout)
-    assert upload is not None  # nothing was to be mounted
-    return upload
-
-
-class _Hashing:
-    """The digest of bytes that pass by, some of them perhaps more than once."""
-
-    def __init__(self, expected: Digest | None) -> None:
-        self._expected = expected
-        self._algorithm = expected.algorithm if expected else "sha256"
-        self._hasher = hashlib.new(self._algorithm)
-        self.size = 0
-
-    def take(self, piece: bytes) -> None:
-        """The bytes that follow."""
-        self._hasher.update(piece)
-        self.size += len(piece)
-
-    def passing(self, pieces: Iterable[bytes], start: int) -> Iterator[bytes]:
-        """`pieces`, the first of which begins at `start`, as they come; what was seen before is not hashed again."""
-        for piece in pieces:
-            if fresh := piece[max(self.size - start, 0) :]:
-                self.take(fresh)
-            start += len(piece)
-            yield piece
-
-    def digest(self) -> Digest:
-        """What all of it hashes to; DigestMismatch where something else was expected."""
-        found = Digest(f"{self._algorithm}:{self._hasher.hexdigest()}")
-        if self._expected is not None and found != self._expected:
-            raise mismatch(self._expected, found, "the blob to upload")
-        return found
+def _as_expected(passing: Passing, expected: Digest | None) -> Digest:
+    if expected is not None and passing.digest != expected:
+        raise mismatch(expected, passing.digest, "the blob to upload")
+    return passing.digest

@@ -43,10 +43,6 @@ class Upload:
         self.chunk_minimum = chunk_minimum
         self.timeout = timeout
 
-    def send_all(self, digest: Digest, content: Payload) -> None:
-        """Send the whole blob at once, and finish (a monolithic PUT)."""
-        self._finish(digest, content)
-
     def append(self, pieces: Callable[[], Iterable[bytes]], *, start: int, length: int | None = None) -> None:
         """Send what follows the first `start` bytes.
 
@@ -74,20 +70,12 @@ class Upload:
         last = int(stated[1])
         return last + 1 if last else 0  # `0-0` is what nothing looks like
 
-    def finish(self, digest: Digest) -> None:
-        """Say that all is there.
+    def finish(self, digest: Digest, content: Payload = b"") -> None:
+        """Send the last of it, or the whole blob at once (a monolithic PUT), and say that all is there.
 
         Raises:
             RequestErrorWithResponse: what is there does not hash to `digest`.
         """
-        self._finish(digest, b"")
-
-    def cancel(self) -> None:
-        """Give it up; a registry that will not hear of it sweeps it up in time."""
-        with contextlib.suppress(RequestError):
-            discard(self.client.delete(self.location, timeout=self.timeout))
-
-    def _finish(self, digest: Digest, content: Payload) -> None:
         response = self.client.put(
             self.location, params={"digest": digest}, headers=_OCTETS, data=content, timeout=self.timeout
         )
@@ -95,13 +83,18 @@ class Upload:
             raise error_from(response)
         discard(response)
 
+    def cancel(self) -> None:
+        """Give it up; a registry that will not hear of it sweeps it up in time."""
+        with contextlib.suppress(RequestError):
+            discard(self.client.delete(self.location, timeout=self.timeout))
+
     def _follow(self, response: requests.Response) -> None:
         discard(response)
         if stated := response.headers.get("Location"):
-            self.location = upload_location(self.client, response.url, stated)
+            self.location = _checked(self.client, response.url, stated)
 
 
-def upload_location(client: DockerRegistryV2Client, asked: str, stated: str) -> str:
+def _checked(client: DockerRegistryV2Client, asked: str, stated: str) -> str:
     """The address that a `Location` in an upload's answer means.
 
     Raises:
@@ -113,38 +106,52 @@ def upload_location(client: DockerRegistryV2Client, asked: str, stated: str) -> 
     return location
 
 
-def begin_upload(
-    client: DockerRegistryV2Client,
-    repository: str,
-    *,
-    mount: Digest | None = None,
-    source: str | None = None,
-    timeout: AskTimeout = "default",
-) -> Upload | None:
-    """Open an upload; None where the blob `mount` was taken over from the repository `source` instead.
+def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> Upload:
+    """Open an upload.
 
     Raises:
         RequestError: it was refused, or opened nowhere.
     """
-    params = {"mount": mount, "from": source} if mount and source else None
-    url = client.url(repository, "blobs", "uploads", "")
-    response = client.post(url, params=params, data=b"", timeout=timeout)
-    discard(response)
-    if response.status_code == HTTPStatus.CREATED and mount:
+    response = client.post(_uploads(client, repository), data=b"", timeout=timeout)
+    return _opened(client, response, timeout)
+
+
+def mount_or_open(
+    client: DockerRegistryV2Client, repository: str, digest: Digest, source: str, timeout: AskTimeout = "default"
+) -> Upload | None:
+    """Take a blob over from the repository `source`: None; where the registry will not, the upload that it opens.
+
+    Raises:
+        RequestError: it was refused, or opened nowhere.
+    """
+    params = {"mount": digest, "from": source}
+    response = client.post(_uploads(client, repository), params=params, data=b"", timeout=timeout)
+    if response.status_code == HTTPStatus.CREATED:
+        discard(response)
         return None
+    return _opened(client, response, timeout)
+
+
+def _uploads(client: DockerRegistryV2Client, repository: str) -> str:
+    return client.url(repository, "blobs", "uploads", "")
+
+
+def _opened(client: DockerRegistryV2Client, response: requests.Response, timeout: AskTimeout) -> Upload:
+    discard(response)
+    url = without_secrets(response.url)
     stated = response.headers.get("Location")
     if not stated:
         raise RequestErrorWithResponse(
-            f"{without_secrets(url)} opens an upload without saying where",
+            f"{url} opens an upload without saying where",
             response.status_code,
             response,
-            url=without_secrets(url),
+            url=url,
             next_step="Report it to whoever runs the registry.",
         )
     least = response.headers.get("OCI-Chunk-Min-Length", "")
     return Upload(
         client,
-        upload_location(client, response.url, stated),
+        _checked(client, response.url, stated),
         chunk_minimum=int(least) if least.isascii() and least.isdigit() and len(least) < 16 else 0,
         timeout=timeout,
     )

@@ -15,11 +15,12 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
+from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
 from regscope.registry.referrers import subject_of_tag
 from regscope.scanning.manifest_rows import Rows
 from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
-from regscope.scanning.worklist import Crew, Worklist, is_interactive, local_pool, rarely_collecting
+from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -118,8 +117,3 @@ def rarely_collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
-
-
-def is_interactive() -> bool:
-    """Whether somebody is watching: a terminal, or a notebook."""
-    return "ipykernel" in sys.modules or sys.stderr.isatty()

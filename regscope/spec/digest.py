@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import core_schema
 
 from regscope.errors import DigestMismatch, InvalidDigest
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_DIGITS = "0123456789abcdef"
@@ -52,10 +49,6 @@ class Digest(str):
         """The hexadecimal part."""
         return self.partition(":")[2]
 
-    def hasher(self) -> _Hash:
-        """A fresh hash object of this digest's algorithm."""
-        return hashlib.new(self.algorithm)
-
     def matches(self, content: bytes) -> bool:
         """Whether `content` hashes to this digest."""
         return hashlib.new(self.algorithm, content).hexdigest() == self.encoded
@@ -79,17 +72,47 @@ def mismatch(expected: str, found: str, what: str) -> DigestMismatch:
     )
 
 
+class Passing:
+    """The digest and the size of bytes that pass by, whatever part of them passes more than once.
+
+    Attributes:
+        size: bytes that were seen.
+    """
+
+    def __init__(self, algorithm: str = "sha256") -> None:
+        self._algorithm = algorithm
+        self._hasher = hashlib.new(algorithm)
+        self.size = 0
+
+    def take(self, piece: bytes | memoryview) -> None:
+        """The bytes that follow."""
+        self._hasher.update(piece)
+        self.size += len(piece)
+
+    def through(self, pieces: Iterable[bytes], start: int | None = None) -> Iterator[bytes]:
+        """`pieces` as they come; where the first of them begins at `start`, what was seen is not hashed again."""
+        start = self.size if start is None else start
+        for piece in pieces:
+            if fresh := piece[max(self.size - start, 0) :]:
+                self.take(fresh)
+            start += len(piece)
+            yield piece
+
+    @property
+    def digest(self) -> Digest:
+        """Of what was seen."""
+        return Digest(f"{self._algorithm}:{self._hasher.hexdigest()}")
+
+
 def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> Iterator[bytes]:
     """`chunks` as they come, and DigestMismatch after the last if together they do not hash to `digest`.
 
     Nothing may be made of the chunks before the iterator is exhausted.
     """
-    hasher = digest.hasher()
-    for chunk in chunks:
-        hasher.update(chunk)
-        yield chunk
-    if hasher.hexdigest() != digest.encoded:
-        raise mismatch(digest, f"{digest.algorithm}:{hasher.hexdigest()}", what)
+    passing = Passing(digest.algorithm)
+    yield from passing.through(chunks)
+    if passing.digest != digest:
+        raise mismatch(digest, passing.digest, what)
 
 
 def first_bad(text: str) -> int:

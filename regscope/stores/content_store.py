@@ -61,6 +61,9 @@ class ContentStore(Protocol):
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """A blob in chunks; DigestMismatch after the last one if they are not what was asked for."""
 
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """What follows the first `start` bytes of a blob; not verified, which takes all of it."""
+
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """The whole of a small blob, such as an image config; TooLarge above `limit` bytes."""
 

@@ -1,13 +1,12 @@
 """A docker-archive: the tar that `docker save` and `skopeo copy … docker-archive:` write, in its old form and its new.
 
-It names images by config and layer files in `manifest.json` and holds no registry manifests, so each image gets the
-schema 2 manifest that describes just these files. What the format loses, such as the compressed layers' digests,
-indexes and annotations, cannot come back.
+It names images by config and layer files in `manifest.json`. The new form has the images' own manifests as well, in an
+`index.json`; in the old form each image gets the schema 2 manifest that describes just these files, and what that form
+loses, such as the compressed layers' digests and annotations, cannot come back.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 import os
@@ -32,9 +31,9 @@ from regscope.errors import (
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT, too_large
 from regscope.spec.descriptor import Descriptor, DockerConfigDescriptor, DockerLayerDescriptor
-from regscope.spec.digest import Digest, mismatch, verified
+from regscope.spec.digest import Digest, Passing, mismatch, verified
 from regscope.spec.image_config import parse_image_config
-from regscope.spec.manifest import ManifestSchema2
+from regscope.spec.manifest import ImageManifest, ManifestSchema2, OCIIndex, parse_manifest
 from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
 from regscope.spec.reference import Reference, split_image
 from regscope.stores.content_store import no_such_repository, no_such_tag
@@ -42,6 +41,7 @@ from regscope.stores.content_store import no_such_repository, no_such_tag
 _CHUNK = 2**20
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError)
 _NAMED_BY_DIGEST = re.compile(r"(?:blobs/(?P<algorithm>sha256)/|sha256:)?(?P<encoded>[0-9a-f]{64})(?:\.json)?")
+_MOST_ENTRIES = 10_000
 _MAGIC = {b"\x1f\x8b": DOCKER_LAYER, b"\x28\xb5\x2f\xfd": OCI_LAYER_ZSTD}
 
 
@@ -91,9 +91,9 @@ class DockerArchiveStore:
         return listed
 
     @cached_property
-    def _manifests(self) -> list[ManifestSchema2 | RegscopeError]:
+    def _manifests(self) -> list[ImageManifest | RegscopeError]:
         """One for each image; where one cannot be read, why: the others still can."""
-        found: list[ManifestSchema2 | RegscopeError] = []
+        found: list[ImageManifest | RegscopeError] = []
         for image in self._images:
             try:
                 found.append(self._manifest_of(image))
@@ -102,8 +102,8 @@ class DockerArchiveStore:
         return found
 
     @cached_property
-    def _readable(self) -> dict[Digest, ManifestSchema2]:
-        return {found.digest: found for found in self._manifests if isinstance(found, ManifestSchema2)}
+    def _readable(self) -> dict[Digest, ImageManifest]:
+        return {found.digest: found for found in self._manifests if isinstance(found, ImageManifest)}
 
     @cached_property
     def _named(self) -> dict[str, dict[str, int]]:
@@ -142,7 +142,7 @@ class DockerArchiveStore:
             return []
         unnamed = {self._digest(position) for position, image in enumerate(self._images) if not image.get("RepoTags")}
         named = [self._manifests[position] for tags in self._named.values() for position in tags.values()]
-        return sorted(unnamed - {found.digest for found in named if isinstance(found, ManifestSchema2)})
+        return sorted(unnamed - {found.digest for found in named if isinstance(found, ImageManifest)})
 
     def resolve(self, repository: str, tag: str) -> Digest:
         """From `manifest.json`."""
@@ -157,7 +157,7 @@ class DockerArchiveStore:
         return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """The schema 2 manifest made for an image."""
+        """The archive's own of an image, else the schema 2 manifest made for it."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         if digest not in self._readable:
             raise ContentMissing(f"{self.location} has no manifest {digest}")
@@ -167,6 +167,10 @@ class DockerArchiveStore:
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Streamed out of the tar, and verified."""
         return verified(self._chunks(self._name_of(digest)), Digest(digest), f"a blob of {self.location}")
+
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """Streamed from the member of the tar."""
+        return self._chunks(self._name_of(blob.digest), start)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """Read out of the tar, verified."""
@@ -185,7 +189,7 @@ class DockerArchiveStore:
         """The file of each blob of the images that can be read."""
         found: dict[Digest, str] = {}
         for image, manifest in zip(self._images, self._manifests, strict=True):
-            if isinstance(manifest, ManifestSchema2):
+            if isinstance(manifest, ImageManifest):
                 found[manifest.config.digest] = image["Config"]
                 found.update((layer.digest, name) for layer, name in zip(manifest.layers, image["Layers"], strict=True))
         return found
@@ -196,7 +200,29 @@ class DockerArchiveStore:
             raise found.with_traceback(None)
         return found.digest
 
-    def _manifest_of(self, image: dict[str, Any]) -> ManifestSchema2:
+    @cached_property
+    def _own_manifests(self) -> dict[tuple[str, ...], ImageManifest]:
+        """The manifests in the archive, by the names of their configs' and layers' files."""
+        try:
+            entries = list(OCIIndex.from_document(json.loads(self._read("index.json", METADATA_LIMIT)), b"").manifests)
+        except (ContentMissing, ValueError, RecursionError):
+            return {}
+        found: dict[tuple[str, ...], ImageManifest] = {}
+        for entry in entries[:_MOST_ENTRIES]:
+            try:
+                raw = entry.digest.verify(self._read(_file_of(entry.digest), METADATA_LIMIT), "a manifest")
+                manifest = parse_manifest(raw, entry.mediaType)
+            except RegscopeError:  # nobody needs it: the files themselves say enough
+                continue
+            if isinstance(manifest, ImageManifest):
+                files = [_file_of(blob.digest) for blob in (manifest.config, *manifest.layers)]
+                found[tuple(files)] = manifest
+        return found
+
+    def _manifest_of(self, image: dict[str, Any]) -> ImageManifest:
+        own = self._own_manifests.get(tuple(posixpath.normpath(name) for name in (image["Config"], *image["Layers"])))
+        if own is not None:
+            return own
         raw = self._read(image["Config"], METADATA_LIMIT)
         if stated := _stated_digest(image["Config"]):
             stated.verify(raw, f"an image config of {self.location}")
@@ -216,16 +242,14 @@ class DockerArchiveStore:
         """The layer in a file; images share files, which are read once."""
         if name in self._layers:
             return self._layers[name]
-        hasher, size, start = hashlib.sha256(), 0, b""
-        for chunk in self._chunks(name):
+        passing, start = Passing(), b""
+        for chunk in passing.through(self._chunks(name)):
             start = start or chunk[:4]
-            hasher.update(chunk)
-            size += len(chunk)
         kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), DOCKER_LAYER_TAR)
-        digest = Digest(f"sha256:{hasher.hexdigest()}")
+        digest = passing.digest
         if (stated := _stated_digest(name)) and stated != digest:
             raise mismatch(stated, digest, f"a layer of {self.location}")
-        return self._layers.setdefault(name, DockerLayerDescriptor(mediaType=kind, digest=digest, size=size))
+        return self._layers.setdefault(name, DockerLayerDescriptor(mediaType=kind, digest=digest, size=passing.size))
 
     def _name_of(self, digest: str) -> str:
         try:
@@ -252,11 +276,13 @@ class DockerArchiveStore:
             next_step="The archive is incomplete: save the image again.",
         )
 
-    def _chunks(self, name: str) -> Iterator[bytes]:
+    def _chunks(self, name: str, start: int = 0) -> Iterator[bytes]:
         member = self._resolved(name)
         try:
             with tarfile.open(self.path) as archive:
                 file = archive.extractfile(member)
+                if file is not None:
+                    file.seek(start)
                 while file is not None and (chunk := file.read(_CHUNK)):
                     yield chunk
         except _BROKEN as error:
@@ -281,6 +307,11 @@ class DockerArchiveStore:
 
     def _repr_html_(self) -> str:
         return text.card("docker-archive", {"file": self.path, "images": len(self._images)})
+
+
+def _file_of(digest: Digest) -> str:
+    """The file of a blob in the new form."""
+    return f"blobs/{digest.algorithm}/{digest.encoded}"
 
 
 def _is_image(image: object) -> bool:

@@ -73,22 +73,22 @@ class LayoutWriter:
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
-            "config": _dump(self.blob(_encode(document), media_types.OCI_CONFIG)),
-            "layers": [_dump(layer.descriptor) for layer in made],
+            "config": fields_of(self.blob(encoded(document), media_types.OCI_CONFIG)),
+            "layers": [fields_of(layer.descriptor) for layer in made],
             **({"annotations": dict(annotations)} if annotations else {}),
         }
         platform = {"architecture": architecture, "os": os, **({"variant": variant} if variant else {})}
-        return self.blob(_encode(manifest), media_types.OCI_MANIFEST, platform=platform)
+        return self.blob(encoded(manifest), media_types.OCI_MANIFEST, platform=platform)
 
     def index(self, manifests: Iterable[Descriptor], annotations: Mapping[str, str] | None = None) -> Descriptor:
         """Store an image index."""
         document = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
-            "manifests": [_dump(manifest) for manifest in manifests],
+            "manifests": [fields_of(manifest) for manifest in manifests],
             **({"annotations": dict(annotations)} if annotations else {}),
         }
-        return self.blob(_encode(document), media_types.OCI_INDEX)
+        return self.blob(encoded(document), media_types.OCI_INDEX)
 
     def artifact(
         self,
@@ -104,12 +104,12 @@ class LayoutWriter:
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
             "artifactType": artifact_type,
-            "config": _dump(self.blob(EMPTY_JSON, media_types.OCI_EMPTY)),
-            "layers": [_dump(self.blob(content, media_type))],
-            **({"subject": _dump(subject)} if subject else {}),
+            "config": fields_of(self.blob(EMPTY_JSON, media_types.OCI_EMPTY)),
+            "layers": [fields_of(self.blob(content, media_type))],
+            **({"subject": fields_of(subject)} if subject else {}),
             **({"annotations": dict(annotations)} if annotations else {}),
         }
-        return self.blob(_encode(document), media_types.OCI_MANIFEST, artifactType=artifact_type)
+        return self.blob(encoded(document), media_types.OCI_MANIFEST, artifactType=artifact_type)
 
     def tag(self, name: str, manifest: Descriptor) -> None:
         """Name a manifest, `repository:tag`."""
@@ -121,13 +121,13 @@ class LayoutWriter:
 
     def close(self) -> None:
         """Write `oci-layout` and `index.json`."""
-        (self.folder / "oci-layout").write_bytes(_encode({"imageLayoutVersion": "1.0.0"}))
+        (self.folder / "oci-layout").write_bytes(encoded({"imageLayoutVersion": "1.0.0"}))
         index = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
-            "manifests": [_dump(entry) for entry in self._entries],
+            "manifests": [fields_of(entry) for entry in self._entries],
         }
-        (self.folder / "index.json").write_bytes(_encode(index))
+        (self.folder / "index.json").write_bytes(encoded(index))
 
     def __enter__(self) -> LayoutWriter:
         return self
@@ -158,10 +158,12 @@ def _history(layer: Layer | str, created: str) -> dict[str, Any]:
     return {"created": created, "created_by": layer, "empty_layer": True}
 
 
-def _dump(descriptor: Descriptor) -> dict[str, Any]:
+def fields_of(descriptor: Descriptor) -> dict[str, Any]:
+    """A descriptor as it stands in a document: without what it leaves out."""
     dumped = descriptor.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {key: value for key, value in dumped.items() if value not in ([], {}, ())}
 
 
-def _encode(document: Mapping[str, Any]) -> bytes:
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A document as JSON, without spaces."""
     return json.dumps(document, separators=(",", ":")).encode()

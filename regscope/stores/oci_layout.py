@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,8 +22,9 @@ from regscope.spec.reference import split_image
 from regscope.stores.content_store import no_such_repository, no_such_tag
 
 REF_NAME = "org.opencontainers.image.ref.name"
-_CONTAINERD_NAME = "io.containerd.image.name"
+CONTAINERD_NAME = "io.containerd.image.name"
 _CHUNK = 2**20
+_Made = TypeVar("_Made")
 
 
 class OCILayoutStore:
@@ -44,6 +45,8 @@ class OCILayoutStore:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+        self._read: _Read | None = None
+        self._made: dict[str, Any] = {}
         if not (self.folder / "oci-layout").is_file() or not (self.folder / "index.json").is_file():
             missing = "no such folder" if not self.folder.is_dir() else "it has no oci-layout and index.json files"
             raise NotAStore(
@@ -56,29 +59,36 @@ class OCILayoutStore:
         """`oci:` and the folder."""
         return f"oci:{self.folder}"
 
-    @cached_property
+    @property
     def _index(self) -> OCIIndex:
-        raw = _read_file(self.folder / "index.json", METADATA_LIMIT * 8, "index.json")
-        try:
-            return OCIIndex.from_document(json.loads(raw), raw)
-        except (ValidationError, ValueError, RecursionError) as error:
-            fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
-            raise StoreError(
-                f"{self.folder / 'index.json'} is not an image index: {fault}", next_step="Copy the images again."
-            ) from None
+        """The index as it is now: somebody may be copying into the layout."""
+        path = self.folder / "index.json"
+        now = path.stat()
+        stamp = (now.st_ino, now.st_mtime_ns, now.st_size)
+        if self._read is None or self._read.stamp != stamp:
+            self._read = _Read(stamp, read_index(path))
+            self._made.clear()
+        return self._read.document
 
-    @cached_property
+    def _once(self, make: Callable[[OCIIndex], _Made]) -> _Made:
+        """What `make` makes of the index, as long as that stays as it is."""
+        index = self._index
+        if make.__name__ not in self._made:
+            self._made[make.__name__] = make(index)
+        found: _Made = self._made[make.__name__]
+        return found
+
+    @property
     def _tagged(self) -> dict[str, dict[str, Descriptor]]:
+        return self._once(self._by_name)
+
+    def _by_name(self, index: OCIIndex) -> dict[str, dict[str, Descriptor]]:
         found: dict[str, dict[str, Descriptor]] = {}
-        for entry in self._index.manifests:
-            if name := _name(entry):
+        for entry in index.manifests:
+            if name := name_of(entry):
                 repository, tag = self._split(name)
                 found.setdefault(repository, {})[tag] = entry
         return found
-
-    @cached_property
-    def _stated(self) -> dict[str, str]:
-        return {entry.digest: entry.mediaType for entry in self._index.manifests if entry.mediaType in MANIFESTS}
 
     def repositories(self) -> list[str]:
         """The names that `index.json` gives, without their tags."""
@@ -114,13 +124,19 @@ class OCILayoutStore:
         """By tag or digest."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         raw = self.read_blob(repository, digest, METADATA_LIMIT)
-        return RawManifest(raw, digest, self._stated.get(digest))
+        return RawManifest(raw, digest, self._once(_stated_types).get(digest))
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Streamed from its file, and verified."""
         wanted = Digest(digest)
         with self._existing(wanted).open("rb") as file:
             yield from verified(iter(lambda: file.read(_CHUNK), b""), wanted, f"a blob of {self.location}")
+
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """Streamed from its file."""
+        with self._existing(blob.digest).open("rb") as file:
+            file.seek(start)
+            yield from iter(lambda: file.read(_CHUNK), b"")
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """From its file, verified."""
@@ -137,11 +153,14 @@ class OCILayoutStore:
         """Entries of `index.json` without a name whose manifest has this `subject`."""
         return self._referring.get(digest, [])
 
-    @cached_property
+    @property
     def _referring(self) -> dict[str, list[Descriptor]]:
+        return self._once(self._by_subject)
+
+    def _by_subject(self, index: OCIIndex) -> dict[str, list[Descriptor]]:
         found: dict[str, list[Descriptor]] = {}
-        for entry in self._index.manifests:
-            if _name(entry) is None and (subject := self._subject(entry)):
+        for entry in index.manifests:
+            if name_of(entry) is None and (subject := self._subject(entry)):
                 found.setdefault(subject, []).append(entry)
         return found
 
@@ -182,8 +201,34 @@ class OCILayoutStore:
         return text.card("OCI image layout", {"folder": self.folder, "repositories": len(self.repositories())})
 
 
-def _name(entry: Descriptor) -> str | None:
-    return entry.annotations.get(_CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or None
+class _Read(NamedTuple):
+    """An `index.json` that was read, and what told it from an earlier one."""
+
+    stamp: tuple[int, int, int]
+    document: OCIIndex
+
+
+def read_index(path: Path) -> OCIIndex:
+    """A layout's `index.json`.
+
+    Raises:
+        StoreError: it is no image index.
+    """
+    raw = _read_file(path, METADATA_LIMIT * 8, "index.json")
+    try:
+        return OCIIndex.from_document(json.loads(raw), raw)
+    except (ValidationError, ValueError, RecursionError) as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
+        raise StoreError(f"{path} is not an image index: {fault}", next_step="Copy the images again.") from None
+
+
+def _stated_types(index: OCIIndex) -> dict[str, str]:
+    return {entry.digest: entry.mediaType for entry in index.manifests if entry.mediaType in MANIFESTS}
+
+
+def name_of(entry: Descriptor) -> str | None:
+    """The name that an entry of `index.json` has."""
+    return entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or None
 
 
 def _read_file(path: Path, limit: int, what: str) -> bytes:

@@ -74,11 +74,11 @@ def open(
     Warns:
         MirrorWarning: a mirror without a scheme whose host cannot be asked; it is left out.
     """
-    kind, colon, rest = location.partition(":")
+    kind, colon, _ = location.partition(":")
     if colon and kind == "oci":
-        return _with_cache(OCILayoutStore(_path(location, rest)), cache)
+        return _with_cache(OCILayoutStore(path_in(location)), cache)
     if colon and kind == "docker-archive":
-        return _with_cache(DockerArchiveStore(_path(location, rest)), cache)
+        return _with_cache(DockerArchiveStore(path_in(location)), cache)
     _refuse_paths(location)
     settings = read_settings()
     for_all: dict[str, Any] = {
@@ -153,7 +153,13 @@ def _with_cache(store: ContentStore, cache: DigestCache | bool) -> ContentStore:
     return CachedStore(store, cache) if isinstance(cache, DigestCache) else store
 
 
-def _path(location: str, path: str) -> Path:
+def path_in(location: str) -> Path:
+    """The path in a location such as `oci:FOLDER`.
+
+    Raises:
+        InvalidLocation: there is none.
+    """
+    path = location.partition(":")[2]
     if not path:
         raise InvalidLocation(f"{location!r} names no path", next_step=_FORMS)
     try:

@@ -102,6 +102,10 @@ class RegistryStore:
         """Streamed and verified."""
         return Blob(repository, digest, client=self.client).chunks()
 
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """By a GET request for this range alone."""
+        return Blob(repository, blob.digest, client=self.client).rest(start, blob.size)
+
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """By one GET request."""
         return Blob(repository, digest, client=self.client).read(limit)

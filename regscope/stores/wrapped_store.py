@@ -67,6 +67,10 @@ class WrappedStore:
         """Streamed from the store."""
         return self.store.blob(repository, digest)
 
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """Streamed from the store."""
+        return self.store.rest_of_blob(repository, blob, start)
+
     def blob_size(self, repository: str, digest: str) -> int:
         """As the store says."""
         return self.store.blob_size(repository, digest)

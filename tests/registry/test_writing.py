@@ -27,7 +27,7 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.referrers import list_referrers
 from regscope.registry.scopes import scopes_of
 from regscope.registry.tags import Tags
-from regscope.registry.uploads import Upload, begin_upload
+from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema1, ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
@@ -152,8 +152,7 @@ def test_a_blob_without_content_or_with_two_is_refused(client: DockerRegistryV2C
 
 def test_an_upload_that_breaks_goes_on_where_it_was(writable: Registry | OCIRegistry, faulty: FaultProxy) -> None:
     client = DockerRegistryV2Client(faulty.url)
-    upload = begin_upload(client, "app")
-    assert upload is not None
+    upload = open_upload(client, "app")
     upload.append(lambda: [LARGE[:2_000_000]], start=0, length=2_000_000)
     elsewhere = Upload(DockerRegistryV2Client(writable.url), upload.location.replace(faulty.url, writable.url))
     received = elsewhere.received()
@@ -210,8 +209,7 @@ def test_a_chunk_states_its_range_without_a_unit(faulty: FaultProxy) -> None:
 
 @pytest.mark.parametrize("stated", ["0-1999999", "bytes=0-1999999"])
 def test_how_much_was_received_is_read_with_and_without_a_unit(faulty: FaultProxy, stated: str) -> None:
-    upload = begin_upload(DockerRegistryV2Client(faulty.url), "app")
-    assert upload is not None
+    upload = open_upload(DockerRegistryV2Client(faulty.url), "app")
     faulty.rule(faults.replace_header("/uploads/", "Range", stated))
     assert upload.received() == 2_000_000
 

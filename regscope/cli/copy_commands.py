@@ -1,0 +1,117 @@
+"""`regscope image copy`, `pull`, `push`, `save` and `load`: images from one place to another."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from regscope.cli.source import Source, opens_source
+from regscope.errors import InvalidInput
+from regscope.text import plain
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LOCAL = ("oci:", "docker-archive:")
+_OPTIONS = (
+    click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
+    click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
+    click.option("--referrers", is_flag=True, help="With signatures, SBOMs and attestations."),
+    click.option("--to-ca", type=click.Path(exists=True, dir_okay=False), help="TARGET's certificate authority (PEM)."),
+    click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials all the same."),
+)
+
+
+def _copies(command: Command) -> Command:
+    """Give a command what goes with copying, as keyword arguments for `_copy`."""
+
+    @functools.wraps(command)
+    def with_options(**arguments: Any) -> Any:
+        how = {name: arguments.pop(name) for name in ("to", "platform", "referrers", "to_ca", "to_insecure")}
+        return command(how=how, **arguments)
+
+    wrapped: Any = with_options
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[no-any-return]
+
+
+@click.command("copy")
+@opens_source
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("target")
+@_copies
+def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, Any]) -> None:
+    """Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
+
+    TARGET is a registry, oci:FOLDER or docker-archive:FILE. Blobs that are there do not travel, and a copy that was cut
+    off goes on where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
+    """
+    _copy(source, images, target, how)
+
+
+@click.command()
+@opens_source
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("folder")
+@_copies
+def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, Any]) -> None:
+    """Copy IMAGEs of SOURCE into the OCI image layout in FOLDER, which is made where there is none."""
+    _copy(source, images, f"oci:{folder.removeprefix('oci:')}", how)
+
+
+@click.command()
+@opens_source
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("registry")
+@_copies
+def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, Any]) -> None:
+    """Copy IMAGEs of SOURCE to REGISTRY."""
+    if registry.startswith(_LOCAL):
+        raise InvalidInput(f"{registry} is no registry", next_step="Copy to it with `regscope image copy`.")
+    _copy(source, images, registry, how)
+
+
+@click.command()
+@opens_source
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("file")
+@_copies
+def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]) -> None:
+    """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index linux/amd64, unless -p says otherwise."""
+    how["platform"] = how["platform"] or ("linux/amd64",)
+    _copy(source, images, f"docker-archive:{file.removeprefix('docker-archive:')}", how)
+
+
+@click.command()
+@opens_source
+@click.argument("target")
+@_copies
+def load(source: Source, target: str, how: dict[str, Any]) -> None:
+    """Copy all images of SOURCE, such as docker-archive:FILE, to TARGET."""
+    _copy(source, ("*:*",), target, how)
+
+
+def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any]) -> None:
+    from regscope.images.copying import copy_to
+    from regscope.stores.open_destination import open_destination
+
+    if source.source.startswith(_LOCAL):
+        options = source.reaching()
+    else:
+        verify = False if how["to_insecure"] else how["to_ca"] or True
+        options = {"verify": verify, "concurrency": source.concurrency, "rate": source.rate}
+    options["insecure"] = options.get("insecure", False) or how["to_insecure"]
+    done = copy_to(
+        source.store(),
+        images,
+        open_destination(target, **options),
+        how["to"],
+        platforms=how["platform"],
+        referrers=how["referrers"],
+    )
+    for copied in done.images:
+        click.echo(f"{plain(copied.name)}  {copied.digest}")
+    click.echo(", ".join(f"{name}: {value}" for name, value in done.facts().items()), err=True)

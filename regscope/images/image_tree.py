@@ -1,0 +1,150 @@
+"""An image with all that hangs on it: the children of an index, and what refers to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from regscope.errors import ContentMissing, ResourceNotFound
+from regscope.registry.fallback_tag import fallback_tag
+from regscope.registry.manifests import RawManifest
+from regscope.registry.referrers import subject_of_tag
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import DockerManifestList, Index, Manifest, ManifestSchema1, OCIIndex
+from regscope.spec.media_types import is_foreign_layer
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+
+_ATTESTED = "vnd.docker.reference.digest"
+_DEEPEST = 8  # indexes within indexes
+
+
+@dataclass
+class ImageTree:
+    """A manifest, and what belongs to it.
+
+    Attributes:
+        manifest: as it is to be written.
+        blobs: what the manifest names.
+        children: of an index.
+        referrers: each with the tag that it goes by, as cosign's do, or None.
+    """
+
+    manifest: RawManifest
+    blobs: list[Descriptor] = field(default_factory=list)
+    children: list[ImageTree] = field(default_factory=list)
+    referrers: list[tuple[str | None, ImageTree]] = field(default_factory=list)
+
+    def everything(self) -> Iterator[ImageTree]:
+        """This one and all below it."""
+        yield self
+        for below in (*self.children, *(tree for _, tree in self.referrers)):
+            yield from below.everything()
+
+
+def read_tree(
+    store: ContentStore, repository: str, reference: str, platforms: Sequence[Platform] = (), referrers: bool = False
+) -> ImageTree:
+    """Read the manifests of an image.
+
+    Args:
+        platforms: which children of an index; all by default. With one, its image stands in the index's place; with
+            several, an index of these and of their attestations.
+        referrers: with what refers to it or to its children, by the store's own list, its fallback tags, or cosign's.
+
+    Raises:
+        ContentMissing: an index has none of `platforms`.
+        RegscopeError: one of them cannot be read.
+    """
+    return _Reader(store, repository, referrers).tree(reference, tuple(platforms))
+
+
+class _Reader:
+    def __init__(self, store: ContentStore, repository: str, referrers: bool) -> None:
+        self._store = store
+        self._repository = repository
+        self._referrers = referrers
+        self._tags = store.tags(repository) if referrers else []
+        self._seen: set[str] = set()
+
+    def tree(self, reference: str, platforms: Sequence[Platform] = (), depth: int = 0) -> ImageTree:
+        found = self._store.manifest(self._repository, reference)
+        manifest = found.parse()
+        if isinstance(manifest, OCIIndex | DockerManifestList):
+            if depth == _DEEPEST:
+                raise ContentMissing(f"{self._repository}@{found.digest} is an index of indexes without end")
+            if platforms:
+                chosen = _chosen(manifest, platforms, f"{self._repository}:{reference}")
+                if len(chosen) == 1:
+                    return self.tree(chosen[0].digest, platforms, depth + 1)
+                if len(chosen) < len(manifest.manifests):
+                    found = _narrowed(found, chosen)
+                    manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
+            children = [self.tree(child.digest, (), depth + 1) for child in manifest.manifests]
+            made = ImageTree(found, children=children)
+        else:
+            made = ImageTree(found, blobs=self._blobs(manifest))
+        self._seen.add(found.digest)
+        if self._referrers:
+            made.referrers = self._referring_to(found.digest, depth)
+        return made
+
+    def _blobs(self, manifest: Manifest) -> list[Descriptor]:
+        if isinstance(manifest, ManifestSchema1):
+            return [self._measured(layer.blobSum) for layer in manifest.fsLayers]
+        assert not isinstance(manifest, OCIIndex | DockerManifestList)
+        stored = [layer for layer in manifest.layers if not is_foreign_layer(layer.mediaType)]
+        return [manifest.config, *stored]
+
+    def _measured(self, digest: Digest) -> Descriptor:
+        size = self._store.blob_size(self._repository, digest)
+        return Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
+
+    def _referring_to(self, digest: Digest, depth: int) -> list[tuple[str | None, ImageTree]]:
+        if depth == _DEEPEST:
+            return []
+        listed = self._store.referrers(self._repository, digest)
+        found = [entry.digest for entry in (listed if listed is not None else self._under_fallback_tag(digest))]
+        fresh = [entry for entry in dict.fromkeys(found) if entry not in self._seen]
+        trees: list[tuple[str | None, ImageTree]] = [(None, self.tree(entry, (), depth + 1)) for entry in fresh]
+        for tag in self._tags:
+            if tag != fallback_tag(digest) and subject_of_tag(tag) == digest:
+                trees.append((tag, self.tree(tag, (), depth + 1)))
+        return trees
+
+    def _under_fallback_tag(self, digest: Digest) -> Sequence[Descriptor]:
+        tag = fallback_tag(digest)
+        if tag not in self._tags:
+            return ()
+        try:
+            found = self._store.manifest(self._repository, tag).parse()
+        except (ResourceNotFound, ContentMissing):  # taken away since the tags were listed
+            return ()
+        return found.manifests if isinstance(found, OCIIndex) else ()
+
+
+def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Descriptor]:
+    images = [
+        child
+        for child in index.manifests
+        if child.platform is not None and any(wanted.covers(child.platform) for wanted in platforms)
+    ]
+    if not images:
+        there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
+        wanted = ", ".join(map(str, platforms))
+        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {there or 'none'}")
+    if len(platforms) == 1:
+        return images[:1]
+    digests = {image.digest for image in images}
+    return [child for child in index.manifests if child in images or child.annotations.get(_ATTESTED) in digests]
+
+
+def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:
+    """The index with only some of its entries; all else in it, known or not, stays."""
+    document = json.loads(index.raw)
+    kept = {child.digest for child in chosen}
+    document["manifests"] = [entry for entry in document["manifests"] if entry["digest"] in kept]
+    raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return RawManifest(raw, Digest.of(raw), index.media_type)

@@ -1,0 +1,77 @@
+"""Uploads that were not finished, so that the next run goes on with them even if this one is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.uploads import Upload
+from regscope.spec.digest import Digest
+
+_FORGOTTEN_AFTER = 7 * 86400  # seconds: by then a registry has swept up what was not finished
+
+
+class OpenUploads:
+    """The addresses of open uploads, in a folder that only its owner can read: an address may hold a secret."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextlib.contextmanager
+    def of(
+        self, client: DockerRegistryV2Client, repository: str, digest: Digest, timeout: AskTimeout = "default"
+    ) -> Iterator[NotedUpload]:
+        """What is noted of one blob's upload; kept for the next run if this one does not come to its end."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(self._folder)
+        key = hashlib.sha256(f"{client.api_base_url} {repository} {digest}".encode()).hexdigest()
+        path = self._folder / key
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:  # noqa: PTH123
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:  # another process is sending the same blob, and goes on with its own upload
+                yield NotedUpload(None, None)
+                return
+            yield NotedUpload(file, _noted(file, client, timeout))
+            path.unlink(missing_ok=True)
+
+
+class NotedUpload:
+    """Attributes:
+    upload: what an earlier run has left open; None where there is none.
+    """
+
+    def __init__(self, file: IO[str] | None, upload: Upload | None) -> None:
+        self._file = file
+        self.upload = upload
+
+    def note(self, upload: Upload) -> None:
+        """Remember an upload that was opened."""
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+            json.dump({"location": upload.location, "chunk_minimum": upload.chunk_minimum}, self._file)
+            self._file.flush()
+
+
+def _noted(file: IO[str], client: DockerRegistryV2Client, timeout: AskTimeout) -> Upload | None:
+    try:
+        noted = json.load(file)
+        return Upload(client, noted["location"], chunk_minimum=noted["chunk_minimum"], timeout=timeout)
+    except (ValueError, LookupError, TypeError):  # nothing yet, or cut off in the middle
+        return None
+
+
+def _sweep(folder: Path) -> None:
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - _FORGOTTEN_AFTER:
+                path.unlink()

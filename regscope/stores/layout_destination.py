@@ -1,0 +1,146 @@
+"""An OCI image layout, to copy images to (OCI image-spec, image-layout.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from regscope.errors import NotAStore
+from regscope.registry.local_content import LocalContent
+from regscope.registry.manifests import RawManifest
+from regscope.registry.outgoing import Content
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, Passing, mismatch
+from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
+from regscope.spec.media_types import OCI_INDEX
+from regscope.stores.destination import Taken
+from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.oci_layout import REF_NAME, name_of, read_index
+
+_CHUNK = 2**20
+_UNFINISHED = ".unfinished"
+
+
+class LayoutDestination:
+    """Images go into the folder of a layout, which is made where there is none.
+
+    A blob appears only when all of it is there and verified; until then it grows in a folder of its own, where the next
+    run finds it. Several processes may write to one layout.
+
+    Raises:
+        NotAStore: there is something else.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._unfinished = self.folder / _UNFINISHED
+        if self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()) and not self._is_layout()):
+            raise NotAStore(
+                f"{self.folder} is there, and is not an OCI image layout", next_step="Name an empty or a new folder."
+            )
+
+    def _is_layout(self) -> bool:
+        return (self.folder / "oci-layout").is_file() or self._unfinished.is_dir()
+
+    @property
+    def location(self) -> str:
+        """`oci:` and the folder."""
+        return f"oci:{self.folder}"
+
+    def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
+        """Any manifest has, under any name."""
+
+    def has_manifest(self, repository: str, digest: Digest) -> bool:
+        """Whether its file is there."""
+        return self._path(digest).is_file()
+
+    def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
+        """Written to a file, after what an earlier run has written of it; all of it is verified."""
+        if self._path(digest).is_file():
+            return "there"
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        part = self._unfinished / digest.replace(":", "-")
+        with part.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if self._path(digest).is_file():  # another process was faster
+                part.unlink(missing_ok=True)
+                return "there"
+            file.seek(0)
+            passing = Passing(digest.algorithm)
+            while piece := file.read(_CHUNK):
+                passing.take(piece)
+            resumed = passing.size > 0
+            file.writelines(passing.through(content.pieces(passing.size)))
+            if resumed and passing.digest != digest:
+                passing = Passing(digest.algorithm)
+                file.truncate(0)
+                file.writelines(passing.through(content.pieces()))
+            file.flush()
+            if passing.digest != digest:
+                file.truncate(0)
+                raise mismatch(digest, passing.digest, f"the blob for {self.location}")
+            path = self._path(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+        return "sent"
+
+    def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """Written as a blob; named in `index.json`, as is what refers to something else."""
+        self.take_blob(repository, manifest.digest, LocalContent(None, io.BytesIO(manifest.raw)), None)
+        parsed = manifest.parse()
+        refers = isinstance(parsed, OCIManifestSchema1 | OCIIndex) and parsed.subject is not None
+        if reference is None and not refers:
+            return
+        named = reference is not None and ":" not in reference
+        entry = Descriptor(
+            mediaType=parsed.media_type,
+            digest=manifest.digest,
+            size=len(manifest.raw),
+            annotations={REF_NAME: f"{repository}:{reference}"} if named else {},
+            artifactType=getattr(parsed, "artifactType", None),
+        )
+        with self._alone():
+            kept = [other for other in self._entries() if name_of(other) != name_of(entry) or _differ(other, entry)]
+            self._write_index([*kept, entry])
+
+    def close(self) -> None:
+        """An empty layout is one, too."""
+        with self._alone():
+            if not (self.folder / "index.json").is_file():
+                self._write_index([])
+            with contextlib.suppress(OSError):  # not empty: somebody else is at work, or something was given up
+                self._unfinished.rmdir()
+
+    def _entries(self) -> list[Descriptor]:
+        path = self.folder / "index.json"
+        return list(read_index(path).manifests) if path.is_file() else []
+
+    def _write_index(self, entries: list[Descriptor]) -> None:
+        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
+        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", document)):
+            part = self._unfinished / name
+            part.write_bytes(encoded(content))
+            part.replace(self.folder / name)
+
+    def _path(self, digest: Digest) -> Path:
+        return self.folder / "blobs" / digest.algorithm / digest.encoded
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nobody else changes the index."""
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+
+def _differ(unnamed: Descriptor, other: Descriptor) -> bool:
+    """Whether two entries without a name are about different manifests."""
+    return name_of(unnamed) is None and unnamed.digest != other.digest

@@ -1,0 +1,77 @@
+"""A registry, to copy images to."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from regscope.errors import ResourceNotFound
+from regscope.registry.blobs import Blob
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef, RawManifest
+from regscope.registry.open_uploads import OpenUploads
+from regscope.registry.origin import without_secrets
+from regscope.registry.outgoing import Content
+from regscope.registry.sending import SMALL, Sender
+from regscope.registry.uploads import Upload, mount_or_open
+from regscope.spec.digest import Digest
+from regscope.stores.destination import Taken
+from regscope.stores.digest_cache import default_folder
+
+
+class RegistryDestination:
+    """Images go to a registry through `client`; large uploads that were cut off are gone on with."""
+
+    def __init__(self, client: DockerRegistryV2Client) -> None:
+        self.client = client
+        self._open_uploads = OpenUploads(default_folder() / "uploads")
+
+    @cached_property
+    def location(self) -> str:
+        """The registry's address."""
+        return without_secrets(self.client.api_base_url)
+
+    def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
+        """Any manifest has; only names are bound to rules."""
+        ManifestRef(repository, reference, self.client)
+
+    def has_manifest(self, repository: str, digest: Digest) -> bool:
+        """By one HEAD request."""
+        return ManifestRef(repository, digest, self.client).get_metadata() is not None
+
+    def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
+        """Mounted from `nearby`, which costs no more than to ask whether it is there; else sent if it is not."""
+        upload: Upload | None = None
+        if nearby is not None:
+            upload = mount_or_open(self.client, repository, digest, nearby)
+            if upload is None:
+                return "mounted"
+        elif self._has(repository, digest):
+            return "there"
+        if content.size is not None and content.size <= SMALL:
+            Sender(self.client, repository).send_at_once(content, digest, upload)
+        else:
+            self._send(repository, digest, content, upload)
+        return "sent"
+
+    def _has(self, repository: str, digest: Digest) -> bool:
+        try:
+            Blob(repository, digest, client=self.client).stat()
+        except ResourceNotFound:
+            return False
+        return True
+
+    def _send(self, repository: str, digest: Digest, content: Content, upload: Upload | None) -> None:
+        with self._open_uploads.of(self.client, repository, digest) as noted:
+            sender = Sender(self.client, repository, opened=noted.note)
+            if noted.upload is not None and sender.go_on(noted.upload, content, digest):
+                if upload is not None:
+                    upload.cancel()
+                return
+            sender.send_streaming(content, digest, upload)
+
+    def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """By one PUT request; a referrer is noted under its fallback tag where the registry keeps no count of them."""
+        ManifestRef(repository, reference or manifest.digest, self.client).put(manifest.parse())
+
+    def close(self) -> None:
+        """Nothing is left to do."""
