@@ -163,6 +163,8 @@ class _Moving:
         return self.blob.size
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
+        if start >= self.size > 0:  # all of it was there before, but for its name
+            return
         if start:
             pieces = self.store.rest_of_blob(self.repository, self.blob, start)
         else:

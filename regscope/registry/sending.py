@@ -112,17 +112,22 @@ class Sender:
         Raises:
             ConnectionFailed: it broke again.
         """
-        start = received_by(upload)
-        if start is None or content.size is None or start > content.size:
-            return False
-        try:
-            if start < content.size:
-                upload.append(partial(content.pieces, start), start=start, length=content.size - start)
-            upload.finish(digest)
-        except RequestErrorWithResponse:
-            upload.cancel()
-            return False
-        return True
+        size = content.size
+        for _ in range(_MOST_BREAKS):
+            start = received_by(upload)
+            if start is None or size is None or start > size:
+                break
+            try:
+                if start < size:
+                    upload.append(partial(content.pieces, start), start=start, length=size - start)
+                upload.finish(digest)
+            except RequestErrorWithResponse as error:
+                if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    break
+                continue  # the end of what the earlier run had sent was still on its way
+            return True
+        upload.cancel()
+        return False
 
     def _open(self, upload: Upload | None = None) -> Upload:
         upload = upload or open_upload(self._client, self._repository, self._timeout)

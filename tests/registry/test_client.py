@@ -33,11 +33,11 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.retrying import Patience
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
-from tests.registry.relay import Relay
 from tests.servers import faults
 from tests.servers.certificates import Certificate, CertificateAuthority
 from tests.servers.proxy import FaultProxy, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
+from tests.servers.relay import Relay
 
 Layer = tuple[Digest, bytes]
 

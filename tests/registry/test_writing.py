@@ -32,11 +32,11 @@ from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema1, ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from tests.images import push, skopeo
-from tests.registry.relay import CuttingRelay
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
+from tests.servers.relay import CuttingRelay
 
 LARGE = bytes(range(256)) * 20_000  # 5 MB: more than fits into one piece
 CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'

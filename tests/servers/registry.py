@@ -9,11 +9,14 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pytest
 
 from .certificates import Certificate
 from .tokens import TokenService
@@ -36,6 +39,7 @@ class Registry:
         token: TokenService | None = None,
         schema1: bool = True,
         env: Mapping[str, str] | None = None,
+        program: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -49,7 +53,8 @@ class Registry:
         self._schema1 = schema1
         # Settings inherited from the caller's environment would silently override the configuration.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
-        self._env = {**inherited, "GOGC": "800", **(env or {})}
+        self._env = {**inherited, "GOGC": "800", "OTEL_TRACES_EXPORTER": "none", **(env or {})}
+        self._program = program or _binary()
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
 
@@ -75,7 +80,7 @@ class Registry:
         offset = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log, self.access_log.open("ab") as access:
             self._process = subprocess.Popen(
-                [_binary(), "serve", str(self.config)],
+                [self._program, "serve", str(self.config)],
                 env=self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=access,
@@ -108,7 +113,7 @@ class Registry:
 
     def garbage_collect(self, dry_run: bool = False) -> str:
         """Run the registry's own garbage collection and return what it printed."""
-        command = [_binary(), "garbage-collect", *(["--dry-run"] if dry_run else []), str(self.config)]
+        command = [self._program, "garbage-collect", *(["--dry-run"] if dry_run else []), str(self.config)]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=120)
         output = done.stdout + done.stderr
         if done.returncode:
@@ -200,6 +205,12 @@ class Registry:
             return False
         finally:
             connection.close()
+
+
+def distribution_3() -> str:
+    """The program of distribution 3, built where there is Go; without it the test is skipped."""
+    path = shutil.which("distribution-3") or shutil.which("distribution-3", path=Path(sys.executable).parent)
+    return path or pytest.skip("needs distribution-3, which is built where there is Go")
 
 
 def _binary() -> str:
