@@ -6,41 +6,71 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
+from typing import IO, Literal
 
-from regscope.errors import InvalidInput, UnSupportMediaType
+from regscope.errors import InvalidInput
 from regscope.spec.digest import Digest, Passing
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_LEVEL = 6
+Compression = Literal["gzip", "zstd"]
+
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+_PIECE = 2**20
+_SIP = 4096  # bytes of zstd at once: they may stand for 128 MB
 
 
 def uncompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What a gzip-compressed layer unpacks to, members one after another; a plain tar as it is.
+    """What a layer unpacks to: gzip members or zstd frames one after another; a plain tar as it is.
 
     Raises:
         InvalidInput: it is damaged, or ends too early.
-        UnSupportMediaType: it is compressed in another way.
     """
     remaining = iter(chunks)
     first = next(remaining, b"")
-    if first.startswith(_ZSTD):
-        raise UnSupportMediaType("a layer compressed with zstd cannot be unpacked here")
-    if not first.startswith(_GZIP):
-        yield first
-        yield from remaining
-        return
+    while len(first) < 4 and (more := next(remaining, b"")):
+        first += more
+    everything = chain([first], remaining)
+    if first.startswith(ZSTD):
+        yield from _from_zstd(everything)
+    elif first.startswith(GZIP):
+        yield from _from_gzip(everything)
+    else:
+        yield from everything
+
+
+def _from_gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        for chunk in chain([first], remaining):
+        for chunk in chunks:
             packed = chunk
             while packed:
                 if unpacking.eof:
                     unpacking = zlib.decompressobj(wbits=31)
-                yield unpacking.decompress(packed)
-                packed = unpacking.unused_data
+                yield unpacking.decompress(packed, _PIECE)
+                packed = unpacking.unconsumed_tail or unpacking.unused_data
+        yield unpacking.flush()
     except zlib.error as error:
+        raise InvalidInput(f"a layer whose compression is damaged: {error}") from None
+    if not unpacking.eof:
+        raise InvalidInput("a layer whose compression ends too early")
+
+
+def _from_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    import zstandard  # the few who have such layers wait for it
+
+    unpacking = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        for chunk in chunks:
+            for start in range(0, len(chunk), _SIP):
+                packed = chunk[start : start + _SIP]
+                while packed:
+                    if unpacking.eof:
+                        unpacking = zstandard.ZstdDecompressor().decompressobj()
+                    yield unpacking.decompress(packed)
+                    packed = unpacking.unused_data
+    except zstandard.ZstdError as error:
         raise InvalidInput(f"a layer whose compression is damaged: {error}") from None
     if not unpacking.eof:
         raise InvalidInput("a layer whose compression ends too early")
@@ -54,13 +84,46 @@ def diff_id_of(chunks: Iterable[bytes]) -> Digest:
     return passing.digest
 
 
-def write_gzipped(chunks: Iterable[bytes], file: Path) -> tuple[Digest, int]:
-    """Write a tar compressed, the same bytes for the same tar; its digest and its size in bytes."""
-    with file.open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
-        for chunk in chunks:
-            packed.write(chunk)
+def write_compressed(chunks: Iterable[bytes], file: IO[bytes], compression: Compression = "gzip") -> tuple[Digest, int]:
+    """Write a tar compressed, the same bytes for the same tar; the digest of these, and how many they are."""
     passing = Passing()
-    with file.open("rb") as written:
-        while piece := written.read(2**20):
-            passing.take(piece)
+    for piece in _to_gzip(chunks) if compression == "gzip" else _to_zstd(chunks):
+        passing.take(piece)
+        file.write(piece)
     return passing.digest, passing.size
+
+
+def _to_gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    packed = _Written()
+    with gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, mtime=0) as packing:
+        for chunk in chunks:
+            packing.write(chunk)
+            yield packed.taken()
+    yield packed.taken()
+
+
+def _to_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    import zstandard
+
+    packing = zstandard.ZstdCompressor(_ZSTD_LEVEL).compressobj()
+    for chunk in chunks:
+        yield packing.compress(chunk)
+    yield packing.flush()
+
+
+class _Written:
+    """What was written since it was taken last."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)

@@ -22,6 +22,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import open
+from regscope.stores.stored_content import StoredContent
 
 _Result = TypeVar("_Result")
 _AT_ONCE = 16
@@ -149,27 +150,13 @@ class _Stopped(RegscopeError):
 
 
 @dataclass(frozen=True)
-class _Moving:
-    """A blob on its way: content of the source, seen going by."""
+class _Moving(StoredContent):
+    """A blob on its way, seen going by."""
 
-    store: ContentStore
-    repository: str
-    blob: Descriptor
     moved: Callable[[int], None]
-    can_start_again = True
-
-    @property
-    def size(self) -> int:
-        return self.blob.size
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
-        if start >= self.size > 0:  # all of it was there before, but for its name
-            return
-        if start:
-            pieces = self.store.rest_of_blob(self.repository, self.blob, start)
-        else:
-            pieces = self.store.blob(self.repository, self.blob.digest)
-        for piece in pieces:
+        for piece in super().pieces(start):
             self.moved(len(piece))
             yield piece
 

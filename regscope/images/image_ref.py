@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from regscope.errors import InvalidInput
-from regscope.images.compression import diff_id_of, uncompressed, write_gzipped
+from regscope.images.compression import diff_id_of, uncompressed, write_compressed
+from regscope.images.layer_types import layer_type
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
@@ -27,13 +28,10 @@ from regscope.spec.image_config import History, ImageJSON, parse_image_config
 from regscope.spec.manifest import ImageManifest, ManifestSchema2, OCIManifestSchema1
 from regscope.spec.media_types import (
     DOCKER_CONFIG,
-    DOCKER_FOREIGN_LAYER,
     DOCKER_LAYER,
     DOCKER_LAYER_TAR,
     DOCKER_MANIFEST,
     OCI_CONFIG,
-    OCI_LAYER,
-    OCI_LAYER_GZIP,
     OCI_MANIFEST,
 )
 from regscope.spec.platform import Platform
@@ -41,8 +39,6 @@ from regscope.spec.reference import Reference, check_repository
 from regscope.stores.docker_archive import DockerArchiveStore
 
 _ADDED = History(created_by="regscope: add layer")
-_AS_DOCKER = {OCI_LAYER: DOCKER_LAYER_TAR, OCI_LAYER_GZIP: DOCKER_LAYER}
-_AS_OCI = {DOCKER_LAYER_TAR: OCI_LAYER, DOCKER_LAYER: OCI_LAYER_GZIP, DOCKER_FOREIGN_LAYER: OCI_LAYER_GZIP}
 
 
 class LayerRef(BaseModel):
@@ -150,7 +146,8 @@ class ImageRef:
         layers = []
         for layer in manifest.layers:
             file = Path(workplace) / f"{layer.digest.encoded}.tar.gz"
-            packed, size = write_gzipped(uncompressed(archive.blob("", layer.digest)), file)
+            with file.open("wb") as written:
+                packed, size = write_compressed(uncompressed(archive.blob("", layer.digest)), written)
             layers.append(LayerRef(repo=repo, digest=packed, size=size, local_path=file))
         config = archive.read_blob("", manifest.config.digest, METADATA_LIMIT)
         return cls(repo, to_reference or (named and named.tag) or "latest", layers, config.decode(), client)
@@ -209,7 +206,7 @@ class ImageRef:
         wanted = media_type or (self._manifest.media_type if self._manifest else DOCKER_MANIFEST)
         if wanted not in (DOCKER_MANIFEST, OCI_MANIFEST):
             raise InvalidInput(f"an image is pushed as {DOCKER_MANIFEST} or {OCI_MANIFEST}, not as {wanted}")
-        types = [_layer_type(layer.media_type, wanted) for layer in self.layers]
+        types = [layer_type(layer.media_type, wanted) for layer in self.layers]
         with ThreadPoolExecutor(max_worker) as pool:
             list(pool.map(self._push_layer, self.layers))
         raw = self.image_json_str.encode()
@@ -275,15 +272,6 @@ class ImageRef:
                 "layers": layers,
             }
         )
-
-
-def _layer_type(kind: str, manifest: str) -> str:
-    """The name of a layer's type in a manifest of the other family."""
-    translated = (_AS_DOCKER if manifest == DOCKER_MANIFEST else _AS_OCI).get(kind, kind)
-    is_docker = translated.startswith("application/vnd.docker.")
-    if is_docker != (manifest == DOCKER_MANIFEST):
-        raise InvalidInput(f"a layer of type {kind} has no place in {manifest}")
-    return translated
 
 
 def _add(archive: tarfile.TarFile, name: str, content: Any, size: int) -> None:

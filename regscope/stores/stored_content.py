@@ -1,0 +1,31 @@
+"""A blob of a store, as content that can be sent elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from regscope.spec.descriptor import Descriptor
+from regscope.stores.content_store import ContentStore
+
+
+@dataclass(frozen=True)
+class StoredContent:
+    """The blob in `repository`; verified where all of it is read."""
+
+    store: ContentStore
+    repository: str
+    blob: Descriptor
+    can_start_again = True
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.blob.size
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """What follows the first `start` bytes."""
+        if start == 0:
+            yield from self.store.blob(self.repository, self.blob.digest)
+        elif start < self.size:
+            yield from self.store.rest_of_blob(self.repository, self.blob, start)
