@@ -40,7 +40,9 @@ if TYPE_CHECKING:
         UnSupportMediaType,
     )
     from regscope.images.copying import Copied, copy
+    from regscope.images.image import Image
     from regscope.images.image_ref import ImageRef, LayerRef
+    from regscope.images.index_of import make_index
     from regscope.registry.blobs import Blob
     from regscope.registry.capabilities import Capabilities
     from regscope.registry.client import DockerRegistryV2Client
@@ -79,6 +81,7 @@ _HOMES = {
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
     "DockerRegistryV2Client": "regscope.registry.client",
+    "Image": "regscope.images.image",
     "ImageJSON": "regscope.spec.image_config",
     "ImageRef": "regscope.images.image_ref",
     "LayerRef": "regscope.images.image_ref",
@@ -112,6 +115,7 @@ _HOMES = {
     "image_sizes": "regscope.analysis.sizes",
     "layer_sizes": "regscope.analysis.sizes",
     "lineage": "regscope.analysis.lineage",
+    "make_index": "regscope.images.index_of",
     "open": "regscope.stores.open_store",
     "parse_manifest": "regscope.spec.manifest",
     "report": "regscope.views.report",
@@ -136,6 +140,7 @@ __all__ = [
     "DigestCache",
     "DockerManifestList",
     "DockerRegistryV2Client",
+    "Image",
     "ImageJSON",
     "ImageRef",
     "LayerRef",
@@ -168,6 +173,7 @@ __all__ = [
     "image_sizes",
     "layer_sizes",
     "lineage",
+    "make_index",
     "open",
     "parse_manifest",
     "report",

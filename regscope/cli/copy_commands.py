@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
 from regscope.text import plain
+
+if TYPE_CHECKING:
+    from regscope.stores.destination import Destination
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,18 +99,11 @@ def load(source: Source, target: str, how: dict[str, Any]) -> None:
 
 def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any]) -> None:
     from regscope.images.copying import copy_to
-    from regscope.stores.open_destination import open_destination
 
-    if source.source.startswith(_LOCAL):
-        options = source.reaching()
-    else:
-        verify = False if how["to_insecure"] else how["to_ca"] or True
-        options = {"verify": verify, "concurrency": source.concurrency, "rate": source.rate}
-    options["insecure"] = options.get("insecure", False) or how["to_insecure"]
     done = copy_to(
         source.store(),
         images,
-        open_destination(target, **options),
+        open_target(source, target, how["to_ca"], how["to_insecure"]),
         how["to"],
         platforms=how["platform"],
         referrers=how["referrers"],
@@ -115,3 +111,16 @@ def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any
     for copied in done.images:
         click.echo(f"{plain(copied.name)}  {copied.digest}")
     click.echo(", ".join(f"{name}: {value}" for name, value in done.facts().items()), err=True)
+
+
+def open_target(source: Source, target: str, ca: str | None = None, insecure: bool = False) -> Destination:
+    """Open TARGET: with the options for a registry where it is SOURCE itself, or SOURCE is none."""
+    from regscope.stores.open_destination import open_destination
+
+    if target == source.source or source.source.startswith(_LOCAL):
+        options = source.reaching()
+        options["insecure"] = options["insecure"] or insecure
+    else:
+        verify = False if insecure else ca or True
+        options = {"verify": verify, "insecure": insecure, "concurrency": source.concurrency, "rate": source.rate}
+    return open_destination(target, **options)

@@ -198,19 +198,14 @@ def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
 
 def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
     """The manifest, through an index the one for `platform`."""
-    from regscope.errors import ContentMissing
-    from regscope.spec.manifest import DockerManifestList, OCIIndex
+    from regscope.spec.manifest import DockerManifestList, OCIIndex, child_for
     from regscope.spec.platform import Platform
 
     read = store.manifest(repository, found).parse()
     if not isinstance(read, OCIIndex | DockerManifestList):
         return read
-    wanted = Platform.parse(platform)
-    for child in read.manifests:
-        if child.platform is not None and wanted.covers(child.platform):
-            return _image(store, repository, child.digest, platform)
-    there = ", ".join(str(child.platform) for child in read.manifests if child.platform)
-    raise ContentMissing(f"{repository}@{found} has no image for {platform}", next_step=f"It is there for: {there}")
+    child = child_for(read, Platform.parse(platform), f"{repository}@{found}")
+    return _image(store, repository, child.digest, platform)
 
 
 def _config(store: ContentStore, image: str, platform: str) -> bytes:

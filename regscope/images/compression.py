@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import IO, Literal
+from typing import Literal
 
 from regscope.errors import InvalidInput
 from regscope.spec.digest import Digest, Passing
@@ -84,13 +84,9 @@ def diff_id_of(chunks: Iterable[bytes]) -> Digest:
     return passing.digest
 
 
-def write_compressed(chunks: Iterable[bytes], file: IO[bytes], compression: Compression = "gzip") -> tuple[Digest, int]:
-    """Write a tar compressed, the same bytes for the same tar; the digest of these, and how many they are."""
-    passing = Passing()
-    for piece in _to_gzip(chunks) if compression == "gzip" else _to_zstd(chunks):
-        passing.take(piece)
-        file.write(piece)
-    return passing.digest, passing.size
+def compressed(chunks: Iterable[bytes], compression: Compression = "gzip") -> Iterator[bytes]:
+    """A tar compressed: the same bytes for the same tar."""
+    return _to_gzip(chunks) if compression == "gzip" else _to_zstd(chunks)
 
 
 def _to_gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:

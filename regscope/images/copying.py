@@ -25,7 +25,7 @@ from regscope.stores.open_store import open
 from regscope.stores.stored_content import StoredContent
 
 _Result = TypeVar("_Result")
-_AT_ONCE = 16
+AT_ONCE = 16
 
 
 class CopiedImage(NamedTuple):
@@ -86,7 +86,7 @@ def copy(
     *,
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
-    concurrency: int = _AT_ONCE,
+    concurrency: int = AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
     """Copy images with all that belongs to them, byte for byte; what is there already does not travel.
@@ -132,7 +132,7 @@ def copy_to(
     *,
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
-    concurrency: int = _AT_ONCE,
+    concurrency: int = AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
     """As `copy`, between what was opened already."""
@@ -140,7 +140,7 @@ def copy_to(
     chosen = [Platform.parse(name) for name in ([platforms] if isinstance(platforms, str) else platforms or ())]
     bar = tqdm(unit="B", unit_scale=True, desc="copy", disable=not (is_interactive() if progress is None else progress))
     with bar:
-        done = _Copying(store, place, concurrency, bar).run(wanted, chosen, referrers)
+        done = Copying(store, place, concurrency, bar).run(wanted, chosen, referrers)
     place.close()
     return done
 
@@ -161,7 +161,7 @@ class _Moving(StoredContent):
             yield piece
 
 
-class _Copying:
+class Copying:
     """One run: reads all manifests, then moves the blobs, then writes the manifests."""
 
     def __init__(self, store: ContentStore, place: Destination, concurrency: int, bar: tqdm[Any]) -> None:
@@ -178,15 +178,17 @@ class _Copying:
         def read(image: Wanted) -> ImageTree:
             return read_tree(self._store, image.repository, image.reference, platforms, referrers)
 
-        trees = list(self._each(read, wanted))
-        here = list(zip(wanted, trees, strict=True))
-        for image, tree in here:
+        return self.write(list(zip(wanted, self._each(read, wanted), strict=True)))
+
+    def write(self, images: Sequence[tuple[Wanted, ImageTree]]) -> Copied:
+        """Move the blobs of trees that were read, then write their manifests."""
+        for image, tree in images:
             self._place.check(image.to_repository, image.to_reference or tree.manifest.digest, tree.manifest)
-        first, again = _moves(here)
+        first, again = _moves(images)
         self._bar.reset(total=sum(move.blob.size for move in first))
         for moves in (first, again):
             list(self._each(self._move, moves))
-        self._done.images = list(self._each(self._write, here))
+        self._done.images = list(self._each(self._write, images))
         return self._done
 
     def _each(self, call: Callable[[Any], _Result], items: Iterable[Any]) -> Iterator[_Result]:
@@ -252,8 +254,8 @@ def _moves(images: Sequence[tuple[Wanted, ImageTree]]) -> tuple[list[_Move], lis
     for wanted, tree in images:
         for part in tree.everything():
             for blob in part.blobs:
-                known = first.setdefault(blob.digest, _Move(blob, wanted.repository, wanted.to_repository, None))
+                known = first.setdefault(blob.digest, _Move(blob, part.repository, wanted.to_repository, None))
                 if known.to != wanted.to_repository:
                     key = (blob.digest, wanted.to_repository)
-                    again.setdefault(key, _Move(blob, wanted.repository, wanted.to_repository, known.to))
+                    again.setdefault(key, _Move(blob, part.repository, wanted.to_repository, known.to))
     return list(first.values()), list(again.values())

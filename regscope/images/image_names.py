@@ -34,6 +34,18 @@ class Wanted(NamedTuple):
         return named(self.repository, self.reference)
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """The repository of an image, and its digest or tag; `latest` where neither is given.
+
+    Raises:
+        InvalidInput: it is no image's name.
+    """
+    repository, tag, digest = split_image(name)
+    if not repository or name.endswith((":", "@")):
+        raise InvalidInput(f"{name!r} is no image", next_step="Write repository:tag or repository@sha256:….")
+    return repository, Digest(digest) if digest else tag or "latest"
+
+
 def named(repository: str, reference: str) -> str:
     """`repository:tag` or `repository@digest`."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"
@@ -73,12 +85,7 @@ def _new_name(to: str | None) -> tuple[str, str | None, str | None]:
 
 
 def _meant(store: ContentStore, image: str) -> list[tuple[str, str]]:
-    repository, tag, digest = split_image(image)
-    if not repository or image.endswith((":", "@")):
-        raise InvalidInput(f"{image!r} is no image", next_step="Write repository:tag or repository@sha256:….")
-    if digest:
-        return [(repository, Digest(digest))]
-    tag = tag or "latest"
+    repository, tag = split_name(image)
     if not _GLOB.search(repository + tag):
         return [(repository, tag)]
     names = [name for name in store.repositories() if fnmatchcase(name, repository)]

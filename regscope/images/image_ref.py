@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from regscope.errors import InvalidInput
-from regscope.images.compression import diff_id_of, uncompressed, write_compressed
+from regscope.images.compression import compressed, diff_id_of, uncompressed
 from regscope.images.layer_types import layer_type
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
@@ -146,9 +146,10 @@ class ImageRef:
         layers = []
         for layer in manifest.layers:
             file = Path(workplace) / f"{layer.digest.encoded}.tar.gz"
+            packed = Passing()
             with file.open("wb") as written:
-                packed, size = write_compressed(uncompressed(archive.blob("", layer.digest)), written)
-            layers.append(LayerRef(repo=repo, digest=packed, size=size, local_path=file))
+                written.writelines(packed.through(compressed(uncompressed(archive.blob("", layer.digest)))))
+            layers.append(LayerRef(repo=repo, digest=packed.digest, size=packed.size, local_path=file))
         config = archive.read_blob("", manifest.config.digest, METADATA_LIMIT)
         return cls(repo, to_reference or (named and named.tag) or "latest", layers, config.decode(), client)
 

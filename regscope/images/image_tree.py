@@ -26,12 +26,14 @@ class ImageTree:
     """A manifest, and what belongs to it.
 
     Attributes:
+        repository: where it was read.
         manifest: as it is to be written.
         blobs: what the manifest names.
         children: of an index.
         referrers: each with the tag that it goes by, as cosign's do, or None.
     """
 
+    repository: str
     manifest: RawManifest
     blobs: list[Descriptor] = field(default_factory=list)
     children: list[ImageTree] = field(default_factory=list)
@@ -83,9 +85,9 @@ class _Reader:
                     found = _narrowed(found, chosen)
                     manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
             children = [self.tree(child.digest, (), depth + 1) for child in manifest.manifests]
-            made = ImageTree(found, children=children)
+            made = ImageTree(self._repository, found, children=children)
         else:
-            made = ImageTree(found, blobs=self._blobs(manifest))
+            made = ImageTree(self._repository, found, blobs=self._blobs(manifest))
         self._seen.add(found.digest)
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import from_json
 
-from regscope.errors import ContentError, InvalidManifest, UnSupportMediaType
+from regscope.errors import ContentError, ContentMissing, InvalidManifest, UnSupportMediaType
 from regscope.spec import media_types
 from regscope.spec.descriptor import (
     Descriptor,
@@ -30,6 +30,7 @@ from regscope.spec.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
 )
+from regscope.spec.platform import Platform
 from regscope.text import plain
 
 
@@ -211,6 +212,19 @@ MODELS: dict[str, type[Manifest]] = {
     DOCKER_MANIFEST_LIST: DockerManifestList,
     OCI_INDEX: OCIIndex,
 }
+
+
+def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
+    """The child of an index that is for `platform`.
+
+    Raises:
+        ContentMissing: there is none; `name` is what the index is called.
+    """
+    for child in index.manifests:
+        if child.platform is not None and platform.covers(child.platform):
+            return child
+    there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
+    raise ContentMissing(f"{name} has no image for {platform}", next_step=f"It is there for: {there or 'none'}.")
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:

@@ -1,0 +1,359 @@
+"""One image in hand: changed without a daemon, and written wherever images can be.
+
+Each change gives another image; the same changes of the same image give the same digest.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from regscope import text
+from regscope.errors import InvalidInput
+from regscope.images.compression import GZIP, ZSTD, Compression, diff_id_of, uncompressed
+from regscope.images.flattening import flattened
+from regscope.images.image_names import split_name
+from regscope.images.layer_types import layer_type
+from regscope.images.scratch import Scratch
+from regscope.registry.local_content import LocalContent
+from regscope.registry.manifests import LINUX_AMD64, RawManifest
+from regscope.registry.outgoing import Content
+from regscope.registry.responses import METADATA_LIMIT
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, Passing, mismatch
+from regscope.spec.image_config import ImageJSON, parse_image_config
+from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex, child_for
+from regscope.spec.media_types import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    IMAGE_CONFIGS,
+    OCI_CONFIG,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    OCI_MANIFEST,
+    is_foreign_layer,
+)
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Destination
+from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.open_destination import open_destination
+from regscope.stores.open_store import open
+from regscope.stores.stored_content import StoredContent
+
+_AT_ONCE = 8
+_PACKED = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
+
+
+@dataclass(frozen=True)
+class HeldLayer:
+    """A layer of an image in hand: what the manifest says of it, its diff_id, and where its bytes are."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    content: Content
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of one platform.
+
+    Attributes:
+        manifest: the manifest's document; `config` and `layers` in it are those of the image that it was read from.
+        config: the image config's document.
+        layers: lowest first.
+        original: the manifest as it was read, as long as nothing is changed.
+    """
+
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    layers: tuple[HeldLayer, ...]
+    original: RawManifest | None = None
+    original_config: bytes | None = None
+
+    @classmethod
+    def read(cls, source: ContentStore | str, name: str, platform: Platform | str = LINUX_AMD64) -> Image:
+        """The image `repository:tag` or `repository@digest`, through an index the one for `platform`.
+
+        Raises:
+            ContentMissing, ResourceNotFound: there is none.
+            InvalidInput: it is no image: an artifact, or one of schema 1.
+        """
+        store = open(source) if isinstance(source, str) else source
+        wanted = Platform.parse(platform) if isinstance(platform, str) else platform
+        repository, reference = split_name(name)
+        found = store.manifest(repository, reference)
+        manifest = found.parse()
+        while isinstance(manifest, OCIIndex | DockerManifestList):
+            found = store.manifest(repository, child_for(manifest, wanted, name).digest)
+            manifest = found.parse()
+        if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
+            raise InvalidInput(f"{name} is no image that can be changed: it is {manifest.media_type}")
+        raw = store.read_blob(repository, manifest.config.digest, METADATA_LIMIT)
+        diff_ids = parse_image_config(raw).rootfs.diff_ids
+        if len(diff_ids) != len(manifest.layers):
+            raise InvalidInput(f"{name} has {len(manifest.layers)} layers, and its config knows {len(diff_ids)}")
+        layers = (
+            HeldLayer(layer, diff_id, StoredContent(store, repository, layer))
+            for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
+        )
+        return cls(json.loads(found.raw), json.loads(raw), tuple(layers), found, raw)
+
+    @cached_property
+    def media_type(self) -> str:
+        """Of its manifest."""
+        return str(self.manifest.get("mediaType") or OCI_MANIFEST)
+
+    @cached_property
+    def image_json(self) -> ImageJSON:
+        """The config."""
+        return parse_image_config(self._config_bytes)
+
+    @cached_property
+    def raw(self) -> RawManifest:
+        """The manifest as it is written: the very bytes that were read, where nothing was changed."""
+        if self.original is not None:
+            return self.original
+        is_docker = self.media_type == DOCKER_MANIFEST
+        config = {
+            "mediaType": DOCKER_CONFIG if is_docker else OCI_CONFIG,
+            "digest": Digest.of(self._config_bytes),
+            "size": len(self._config_bytes),
+        }
+        layers = [fields_of(layer.descriptor) for layer in self.layers]
+        raw = encoded({**self.manifest, "config": config, "layers": layers})
+        return RawManifest(raw, Digest.of(raw), self.media_type)
+
+    @property
+    def digest(self) -> Digest:
+        """Of the manifest as it is written."""
+        return self.raw.digest
+
+    @cached_property
+    def _config_bytes(self) -> bytes:
+        return self.original_config if self.original_config is not None else encoded(self.config)
+
+    def _changed(self, **fields: Any) -> Image:
+        kept_config = None if {"config", "layers"} & fields.keys() else self.original_config
+        return replace(self, **fields, original=None, original_config=kept_config)
+
+    def _with_layers(
+        self, layers: Sequence[HeldLayer], history: Sequence[Mapping[str, Any]], config: Mapping[str, Any] | None = None
+    ) -> Image:
+        rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+        document = {**(self.config if config is None else config), "rootfs": rootfs}
+        if history or "history" in document:
+            document["history"] = list(history)
+        return self._changed(config=document, layers=tuple(layers))
+
+    @property
+    def _history(self) -> list[dict[str, Any]]:
+        return list(self.config.get("history") or ())
+
+    def append(self, *tars: Path | str, created_by: str = "regscope append") -> Image:
+        """With a layer on top for each file: a tar, compressed with gzip or zstd or not at all (then gzip it gets).
+
+        Raises:
+            InvalidInput: its compression is damaged.
+            OSError: it cannot be read.
+        """
+        layers = [_layer_of(Path(tar), self.media_type) for tar in tars]
+        steps = [{"created_by": created_by} for _ in layers] if self._tells_all else []
+        return self._with_layers([*self.layers, *layers], [*self._history, *steps])
+
+    @property
+    def _tells_all(self) -> bool:
+        """Whether the history has a step for each layer, as others count on."""
+        return sum(not step.get("empty_layer") for step in self._history) == len(self.layers)
+
+    def mutate(
+        self,
+        *,
+        env: Mapping[str, str | None] | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        entrypoint: Sequence[str] | None = None,
+        cmd: Sequence[str] | None = None,
+        user: str | None = None,
+        working_dir: str | None = None,
+        annotations: Mapping[str, str | None] | None = None,
+    ) -> Image:
+        """With another config: what is given is set, a None among `env`, `labels` and `annotations` takes it away."""
+        config = dict(self.config.get("config") or {})
+        if env:
+            config["Env"] = _with_env(config.get("Env") or (), env)
+        if labels:
+            config["Labels"] = _updated(config.get("Labels") or {}, labels)
+        given = {"Entrypoint": entrypoint, "Cmd": cmd, "User": user, "WorkingDir": working_dir}
+        for name, value in given.items():
+            if value is not None:
+                config[name] = value if isinstance(value, str) else list(value)
+        image = (
+            self
+            if config == (self.config.get("config") or {})
+            else self._changed(config={**self.config, "config": config})
+        )
+        if annotations:
+            updated = _updated(self.manifest.get("annotations") or {}, annotations)
+            image = image._changed(manifest={**self.manifest, "annotations": updated})
+        return image
+
+    def rebase(self, old_base: Image, new_base: Image) -> Image:
+        """With the layers of `new_base` in the place of those of `old_base`; how it runs stays as it is.
+
+        Raises:
+            InvalidInput: it is not built on `old_base`, or the bases are for different platforms.
+        """
+        below = [layer.diff_id for layer in old_base.layers]
+        if [layer.diff_id for layer in self.layers[: len(below)]] != below:
+            raise InvalidInput("the image is not built on the old base: its lowest layers are others")
+        platforms = {(image.image_json.os, image.image_json.architecture) for image in (self, old_base, new_base)}
+        if len(platforms) > 1:
+            raise InvalidInput("the image and its bases are for different platforms")
+        moved = [_in(layer, self.media_type) for layer in new_base.layers]
+        own = self._history[len(old_base._history) :]
+        return self._with_layers([*moved, *self.layers[len(below) :]], [*new_base._history, *own])
+
+    def flatten(self) -> Image:
+        """With one layer that holds the final file system; the history stays, as steps without a layer.
+
+        Raises:
+            InvalidInput: a layer is not stored here, or is no tar.
+        """
+        layer = _held(Scratch(flattened([self._unpacked(layer) for layer in self.layers])), "gzip", self.media_type)
+        steps = [{**step, "empty_layer": True} for step in self._history]
+        return self._with_layers([layer], [*steps, {"created_by": "regscope flatten"}])
+
+    def recompress(self, compression: Compression) -> Image:
+        """With all layers compressed in this way; those that are already stay as they are.
+
+        Raises:
+            InvalidInput: Docker's manifests know no zstd: `to_oci` first; or a layer is damaged.
+        """
+        layers = tuple(self._recompressed(layer, compression) for layer in self.layers)
+        return self if layers == self.layers else self._changed(layers=layers, config=self.config)
+
+    def _recompressed(self, layer: HeldLayer, compression: Compression) -> HeldLayer:
+        kind = layer_type(_PACKED[compression], self.media_type)
+        if layer.descriptor.mediaType == kind or is_foreign_layer(layer.descriptor.mediaType):
+            return layer
+        scratch = Scratch(self._unpacked(layer)(), compression)
+        changed = {"mediaType": kind, "digest": scratch.digest, "size": scratch.size}
+        return replace(layer, descriptor=layer.descriptor.model_copy(update=changed), content=scratch)
+
+    def _unpacked(self, layer: HeldLayer) -> Callable[[], Iterator[bytes]]:
+        """Begins the layer's tar; it ends with an error where that is not what its diff_id names."""
+        if is_foreign_layer(layer.descriptor.mediaType):
+            raise InvalidInput(f"the layer {layer.descriptor.digest} is not stored with its image")
+
+        def begin() -> Iterator[bytes]:
+            passing = Passing(layer.diff_id.algorithm)
+            yield from passing.through(uncompressed(layer.content.pieces()))
+            if passing.digest != layer.diff_id:
+                raise mismatch(layer.diff_id, passing.digest, "an unpacked layer")
+
+        return begin
+
+    def to_oci(self) -> Image:
+        """With an OCI manifest."""
+        return self._as(OCI_MANIFEST)
+
+    def to_docker(self) -> Image:
+        """With a Docker manifest of schema 2.
+
+        Raises:
+            InvalidInput: a layer's compression has no name there: `recompress` first.
+        """
+        return self._as(DOCKER_MANIFEST)
+
+    def _as(self, media_type: str) -> Image:
+        if self.media_type == media_type:
+            return self
+        layers = tuple(_in(layer, media_type) for layer in self.layers)
+        return self._changed(manifest={**self.manifest, "mediaType": media_type}, layers=layers)
+
+    def write(self, target: ContentStore | str, name: str) -> Digest:
+        """Write it as `repository:tag`; what is there already does not travel. Returns its digest.
+
+        Raises:
+            RegscopeError: it cannot be written.
+        """
+        return self.write_to(open_destination(target), name)
+
+    def write_to(self, place: Destination, name: str) -> Digest:
+        """As `write`, where the target was opened already."""
+        repository, reference = split_name(name)
+        place.check(repository, reference, self.raw)
+
+        def send(layer: HeldLayer) -> None:
+            if not is_foreign_layer(layer.descriptor.mediaType):
+                nearby = _repository_at(layer.content, place.location)
+                digest = layer.descriptor.digest
+                place.take_blob(repository, digest, layer.content, None if nearby == repository else nearby)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(send, {layer.descriptor.digest: layer for layer in self.layers}.values()))
+        config = LocalContent(None, io.BytesIO(self._config_bytes))
+        place.take_blob(repository, Digest.of(self._config_bytes), config, None)
+        place.take_manifest(repository, reference, self.raw)
+        place.close()
+        return self.digest
+
+    def __repr__(self) -> str:
+        return text.facts("Image", self.facts())
+
+    def _repr_html_(self) -> str:
+        return text.card("Image", self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """What it is, for people."""
+        config = self.image_json
+        return {
+            "digest": self.digest,
+            "platform": "/".join(filter(None, [config.os, config.architecture, config.variant])),
+            "layers": f"{len(self.layers):,}, {text.size(sum(layer.descriptor.size for layer in self.layers))}",
+        }
+
+
+def _repository_at(content: Content, location: str) -> str | None:
+    if isinstance(content, StoredContent) and content.store.location == location:
+        return content.repository
+    return None
+
+
+def _in(layer: HeldLayer, manifest: str) -> HeldLayer:
+    """The layer as a manifest of another family names it."""
+    kind = layer_type(layer.descriptor.mediaType, manifest)
+    return replace(layer, descriptor=layer.descriptor.model_copy(update={"mediaType": kind}))
+
+
+def _layer_of(path: Path, manifest: str) -> HeldLayer:
+    content = LocalContent(path, None)
+    with path.open("rb") as file:
+        start = file.read(4)
+    if not start.startswith((GZIP, ZSTD)):
+        return _held(Scratch(content.pieces()), "gzip", manifest)
+    kind = layer_type(OCI_LAYER_ZSTD if start.startswith(ZSTD) else OCI_LAYER_GZIP, manifest)
+    passing = Passing()
+    diff_id = diff_id_of(passing.through(content.pieces()))
+    return HeldLayer(Descriptor(mediaType=kind, digest=passing.digest, size=passing.size), diff_id, content)
+
+
+def _held(scratch: Scratch, compression: Compression, manifest: str) -> HeldLayer:
+    assert scratch.size is not None  # it is a file
+    kind = layer_type(_PACKED[compression], manifest)
+    return HeldLayer(Descriptor(mediaType=kind, digest=scratch.digest, size=scratch.size), scratch.diff_id, scratch)
+
+
+def _with_env(env: Iterable[str], changes: Mapping[str, str | None]) -> list[str]:
+    known = dict(entry.partition("=")[::2] for entry in env)
+    return [f"{name}={value}" for name, value in _updated(known, changes).items()]
+
+
+def _updated(known: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in {**known, **changes}.items() if value is not None}

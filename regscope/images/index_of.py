@@ -1,0 +1,114 @@
+"""An index made of images, or of another index and some more (OCI image-spec, image-index.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from regscope.errors import InvalidInput
+from regscope.images.copying import AT_ONCE, Copying
+from regscope.images.image_names import Wanted, split_name
+from regscope.images.image_tree import ImageTree, read_tree
+from regscope.registry.manifests import RawManifest
+from regscope.registry.responses import METADATA_LIMIT
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.image_config import parse_image_config
+from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
+from regscope.spec.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, IMAGE_CONFIGS, OCI_INDEX
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Destination
+from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.open_destination import open_destination
+from regscope.stores.open_store import open
+
+
+def make_index(
+    source: ContentStore | str,
+    images: Sequence[str],
+    target: ContentStore | str,
+    to: str,
+    *,
+    annotations: Mapping[str, str] | None = None,
+) -> Digest:
+    """Write an index of images, each for the platform that its config names, and copy what it names along.
+
+    Of an index among `images` all entries are taken; of two entries for one platform the later one counts. So an index
+    is changed by making it anew, of itself and of what is to be replaced in it or added.
+
+    Args:
+        images: `repository:tag` or `repository@digest`, in the order of the entries.
+        to: the index's name, `repository:tag`.
+        annotations: of the index.
+
+    Returns:
+        The index's digest: the same for the same images. A Docker manifest list, if all of them are Docker's.
+
+    Raises:
+        InvalidInput: nothing to make it of, or something that is no image.
+        RegscopeError: it cannot be read or written.
+    """
+    store = open(source) if isinstance(source, str) else source
+    return make_index_at(store, images, open_destination(target), to, annotations=annotations)
+
+
+def make_index_at(
+    store: ContentStore,
+    images: Sequence[str],
+    place: Destination,
+    to: str,
+    *,
+    annotations: Mapping[str, str] | None = None,
+) -> Digest:
+    """As `make_index`, between what was opened already."""
+    entries: dict[str, tuple[str, Descriptor]] = {}
+    for name in images:
+        repository, reference = split_name(name)
+        for entry in _entries(store, repository, reference, name):
+            key = str(entry.platform) if _runs(entry.platform) else entry.digest
+            entries.pop(key, None)
+            entries[key] = repository, entry
+    if not entries:
+        raise InvalidInput("an index of nothing", next_step="Name the images that it is to hold.")
+    raw = _index([entry for _, entry in entries.values()], annotations or {})
+    repository, reference = split_name(to)
+    children = [read_tree(store, origin, entry.digest) for origin, entry in entries.values()]
+    tree = ImageTree(repository, raw, children=children)
+    with tqdm(disable=True) as silent:
+        Copying(store, place, AT_ONCE, silent).write([(Wanted(repository, reference, repository, reference), tree)])
+    place.close()
+    return raw.digest
+
+
+def _entries(store: ContentStore, repository: str, reference: str, name: str) -> list[Descriptor]:
+    found = store.manifest(repository, reference)
+    manifest = found.parse()
+    if isinstance(manifest, OCIIndex | DockerManifestList):
+        return list(manifest.manifests)
+    if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
+        raise InvalidInput(f"{name} is no image: it is {manifest.media_type}")
+    config = parse_image_config(store.read_blob(repository, manifest.config.digest, METADATA_LIMIT))
+    platform = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
+    return [Descriptor(mediaType=manifest.media_type, digest=found.digest, size=len(found.raw), platform=platform)]
+
+
+def _runs(platform: Platform | None) -> bool:
+    """Whether it is a platform; attestations are for none, and there may be several."""
+    return platform is not None and platform.os not in ("", "unknown")
+
+
+def _index(entries: Sequence[Descriptor], annotations: Mapping[str, str]) -> RawManifest:
+    is_docker = not annotations and all(entry.mediaType == DOCKER_MANIFEST for entry in entries)
+    media_type = DOCKER_MANIFEST_LIST if is_docker else OCI_INDEX
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "manifests": [fields_of(entry) for entry in entries],
+    }
+    if annotations:
+        document["annotations"] = dict(annotations)
+    raw = encoded(document)
+    return RawManifest(raw, Digest.of(raw), media_type)
