@@ -14,7 +14,7 @@ from regscope.errors import InvalidInput
 from regscope.text import plain
 
 VARIABLES = {
-    "REGSCOPE_CACHE_DIR": "folder of the cache; the user's cache folder by default",
+    "REGSCOPE_CACHE_DIR": "folder of the cache, and beside it of open uploads; the user's cache folder by default",
     "REGSCOPE_USERNAME": "log in with this name, to every registry that is opened without another",
     "REGSCOPE_PASSWORD": "the password that goes with it",
     "REGSCOPE_CA": "a certificate authority's PEM file to trust in place of the usual ones",

@@ -13,6 +13,7 @@ import requests
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
+from regscope.registry.hashing_aside import verified_aside
 from regscope.registry.local_content import LocalContent
 from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Outgoing
@@ -20,7 +21,7 @@ from regscope.registry.responses import content_length, discard, read_whole
 from regscope.registry.sending import Sender
 from regscope.registry.uploads import mount_or_open
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.digest import Digest, verified
+from regscope.spec.digest import Digest
 from regscope.spec.media_types import without_parameters
 from regscope.spec.reference import check_repository
 from regscope.text import plain
@@ -85,7 +86,7 @@ class Blob:
             ConnectionFailed: the blob ended early.
         """
         wanted = self._wanted(digest)
-        yield from verified(self._pieces(wanted, 0, None), wanted, f"the blob in {self.repo}")
+        yield from verified_aside(self._pieces(wanted, 0, None), wanted, f"the blob in {self.repo}")
 
     def rest(self, start: int, size: int) -> Iterator[bytes]:
         """What follows the first `start` of its `size` bytes, not verified: only who has those bytes too can do that.

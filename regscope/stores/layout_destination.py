@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regscope.errors import NotAStore
+from regscope.registry.hashing_aside import hashed_aside
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import RawManifest
 from regscope.registry.outgoing import Content
@@ -74,11 +75,11 @@ class LayoutDestination:
             while piece := file.read(_CHUNK):
                 passing.take(piece)
             resumed = passing.size > 0
-            file.writelines(passing.through(content.pieces(passing.size)))
+            file.writelines(hashed_aside(passing, content.pieces(passing.size)))
             if resumed and passing.digest != digest:
                 passing = Passing(digest.algorithm)
                 file.truncate(0)
-                file.writelines(passing.through(content.pieces()))
+                file.writelines(hashed_aside(passing, content.pieces()))
             file.flush()
             if passing.digest != digest:
                 file.truncate(0)

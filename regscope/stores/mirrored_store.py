@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from regscope import text
 from regscope.errors import ContentMissing, DigestMismatch, MirrorWarning, RegscopeError, ResourceNotFound
 from regscope.registry.manifests import RawManifest
+from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.stores.content_store import ContentStore
 from regscope.stores.wrapped_store import WrappedStore
@@ -63,6 +64,10 @@ class MirroredStore(WrappedStore):
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """From the first that has it; where that breaks off, the rest from the next ones."""
         return verified(self._pieces(repository, digest), Digest(digest), f"the blob in {repository}")
+
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """All of it as `blob`; what is missing of it from the registry."""
+        return self.store.rest_of_blob(repository, blob, start) if start else self.blob(repository, blob.digest)
 
     def _first(self, repository: str, ask: Callable[[ContentStore, str], _Content]) -> _Content:
         for number in self._willing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 from regscope.errors import ResourceNotFound
 from regscope.registry.blobs import Blob
@@ -18,12 +19,17 @@ from regscope.stores.destination import Taken
 from regscope.stores.digest_cache import default_folder
 
 
+def _beside_the_cache() -> Path:
+    folder = default_folder()  # which the cache wants for itself
+    return folder.with_name(f"{folder.name}-uploads")
+
+
 class RegistryDestination:
     """Images go to a registry through `client`; large uploads that were cut off are gone on with."""
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self.client = client
-        self._open_uploads = OpenUploads(default_folder() / "uploads")
+        self._open_uploads = OpenUploads(_beside_the_cache())
 
     @cached_property
     def location(self) -> str:

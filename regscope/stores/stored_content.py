@@ -11,7 +11,7 @@ from regscope.stores.content_store import ContentStore
 
 @dataclass(frozen=True)
 class StoredContent:
-    """The blob in `repository`; verified where all of it is read."""
+    """The blob in `repository`, not verified: whoever takes it does that."""
 
     store: ContentStore
     repository: str
@@ -25,7 +25,5 @@ class StoredContent:
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """What follows the first `start` bytes."""
-        if start == 0:
-            yield from self.store.blob(self.repository, self.blob.digest)
-        elif start < self.size:
+        if start < self.size or start == 0:
             yield from self.store.rest_of_blob(self.repository, self.blob, start)

@@ -105,9 +105,9 @@ def cold(bench: Bench) -> list[Row]:
     rates["skopeo inspect, xargs -P 8"] = _skopeo(bench)
     best = max((rate, name) for name, rate in rates.items() if name.startswith(PEERS))
     ours, bare = rates["regscope"], rates["bare sockets ×16"]
-    rows: list[Row] = [_row("cold", name, f"{rate:.0f} images/s") for name, rate in rates.items()]
-    rows.append(_row("cold", f"regscope / best Python peer ({best[1]})", f"{ours / best[0]:.2f}", "≥ 1.8"))
-    rows.append(_row("cold", "regscope / bare sockets", f"{ours / bare:.2f}", "≥ 0.75"))
+    rows: list[Row] = [row("cold", name, f"{rate:.0f} images/s") for name, rate in rates.items()]
+    rows.append(row("cold", f"regscope / best Python peer ({best[1]})", f"{ours / best[0]:.2f}", "≥ 1.8"))
+    rows.append(row("cold", "regscope / bare sockets", f"{ours / bare:.2f}", "≥ 0.75"))
     return rows
 
 
@@ -136,8 +136,8 @@ def cpu(bench: Bench) -> list[Row]:
     costs = {name: statistics.median(values) for name, values in found.items()}
     best = min((cost, name) for name, cost in costs.items() if name.startswith(PEERS))
     ratio = costs["regscope, as it comes"] / best[0]
-    rows: list[Row] = [_row("CPU", name, f"{cost:.2f} ms/image") for name, cost in costs.items()]
-    return [*rows, _row("CPU", f"regscope / best Python peer ({best[1]})", f"{ratio:.2f}", "≤ 0.5")]
+    rows: list[Row] = [row("CPU", name, f"{cost:.2f} ms/image") for name, cost in costs.items()]
+    return [*rows, row("CPU", f"regscope / best Python peer ({best[1]})", f"{ratio:.2f}", "≤ 0.5")]
 
 
 def delay(bench: Bench) -> list[Row]:
@@ -146,17 +146,17 @@ def delay(bench: Bench) -> list[Row]:
         link = _rate(bench.client("bare sockets", url, 64))
         ours = statistics.median(_rate(bench.ours(url)) for _ in range(bench.rounds))
         rows: list[Row] = [
-            _row("20 ms", "bare sockets ×64: what the link carries", f"{link:.0f} images/s"),
-            _row("20 ms", "regscope", f"{ours:.0f} images/s"),
+            row("20 ms", "bare sockets ×64: what the link carries", f"{link:.0f} images/s"),
+            row("20 ms", "regscope", f"{ours:.0f} images/s"),
         ]
         for peer in PEERS:
             alone = _rate(bench.client(peer, url, 1, 100))
             together = statistics.median(_rate(bench.client(peer, url, 16)) for _ in range(bench.rounds))
             rows += [
-                _row("20 ms", f"{peer}, one after another", f"{alone:.1f} images/s"),
-                _row("20 ms", f"{peer} ×16", f"{together:.0f} images/s"),
-                _row("20 ms", f"regscope / {peer}, one after another", f"{ours / alone:.1f}", "≥ 20"),
-                _row("20 ms", f"regscope / {peer} ×16", f"{ours / together:.2f}", "≥ 2"),
+                row("20 ms", f"{peer}, one after another", f"{alone:.1f} images/s"),
+                row("20 ms", f"{peer} ×16", f"{together:.0f} images/s"),
+                row("20 ms", f"regscope / {peer}, one after another", f"{ours / alone:.1f}", "≥ 20"),
+                row("20 ms", f"regscope / {peer} ×16", f"{ours / together:.2f}", "≥ 2"),
             ]
     return rows
 
@@ -174,21 +174,21 @@ def second(bench: Bench) -> list[Row]:
         rates.append((_rate(first), _rate(again)))
     others = {kind: count for kind, count in asked.items() if kind != "unchanged manifests"}
     return [
-        _row("second scan", "first", f"{statistics.median(rate for rate, _ in rates):.0f} images/s"),
-        _row("second scan", "second", f"{statistics.median(rate for _, rate in rates):.0f} images/s"),
-        _row(
+        row("second scan", "first", f"{statistics.median(rate for rate, _ in rates):.0f} images/s"),
+        row("second scan", "second", f"{statistics.median(rate for _, rate in rates):.0f} images/s"),
+        row(
             "second scan",
             "requests a tag",
             f"{asked['unchanged manifests'] / len(bench.images):.2f}, answered 304",
             "1",
         ),
-        _row(
+        row(
             "second scan",
             "manifests and configs fetched",
             f"{others.get('GET manifests', 0) + others.get('GET blobs', 0)}",
             "0",
         ),
-        _row("second scan", "second / first", f"{statistics.median(ratios):.2f}", "≥ 4"),
+        row("second scan", "second / first", f"{statistics.median(ratios):.2f}", "≥ 4"),
     ]
 
 
@@ -200,7 +200,8 @@ def _kind(line: str) -> str:
     return f"{method} {next((part for part in ('manifests', 'blobs', 'tags') if part in parts), 'other')}"
 
 
-def _row(part: str, what: str, value: str, wanted: str = "") -> Row:
+def row(part: str, what: str, value: str, wanted: str = "") -> Row:
+    """One line of the table."""
     return {"part": part, "what": what, "measured": value, "wanted": wanted}
 
 
