@@ -65,18 +65,27 @@ class Bench:
 
 
 @contextlib.contextmanager
-def prepared(peers: str | None, rounds: int, repositories: int = 200) -> Iterator[Bench]:
+def peers(python: str | None) -> Iterator[Path]:
+    """A Python that has the peers; where none is named they are installed."""
+    if python:
+        yield Path(python)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield _install(Path(name) / "peers")
+
+
+@contextlib.contextmanager
+def prepared(peers: Path, rounds: int, repositories: int = 200) -> Iterator[Bench]:
     """A filled registry and a static server."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        python = Path(peers) if peers else _install(folder / "peers")
         all_images = images(repositories)
         registry = stack.enter_context(Registry(folder / "registry", env={"GOGC": "800"}))
         push(registry, all_images)
         write_files(folder / "static" / "files", all_images)
         static = stack.enter_context(nginx(folder / "static"))
-        yield Bench(folder, all_images, registry, static, python, rounds)
+        yield Bench(folder, all_images, registry, static, peers, rounds)
 
 
 def _install(folder: Path) -> Path:

@@ -272,4 +272,9 @@ def prepared(peers: Path, rounds: int) -> Iterator[Transfers]:
     """The images in a folder, in memory where there is such a one: a disk's moods are larger than what is measured."""
     in_memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as name:
+        touched = Path(name) / "touched"  # on a virtual machine, memory that nobody has used yet is slow
+        with touched.open("wb") as file:
+            for _ in range(16 * LARGE // 2**20):
+                file.write(bytes(2**20))
+        touched.unlink()
         yield Transfers(Path(name), peers, rounds)
