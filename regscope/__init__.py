@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ResourceNotFound,
         UnSupportMediaType,
     )
+    from regscope.images.attaching import attach
     from regscope.images.copying import Copied, copy
     from regscope.images.image import Image
     from regscope.images.image_ref import ImageRef, LayerRef
@@ -107,6 +108,7 @@ _HOMES = {
     "Tags": "regscope.registry.tags",
     "UnSupportMediaType": "regscope.errors",
     "WhatIf": "regscope.analysis.what_if",
+    "attach": "regscope.images.attaching",
     "build_demo": "regscope.demo",
     "copy": "regscope.images.copying",
     "default_client": "regscope.registry.default_client",
@@ -165,6 +167,7 @@ __all__ = [
     "UnSupportMediaType",
     "WhatIf",
     "__version__",
+    "attach",
     "build_demo",
     "copy",
     "default_client",

@@ -1,4 +1,4 @@
-"""`regscope image append`, `mutate`, `rebase`, `flatten`, `recompress`, `convert` and `index`."""
+"""`regscope image append`, `mutate`, `rebase`, `flatten`, `recompress`, `convert`, `index` and `attach`."""
 
 from __future__ import annotations
 
@@ -135,6 +135,21 @@ def index(source: Source, images: tuple[str, ...], to: str, target: str | None, 
     pairs = {name: value or "" for name, value in _pairs(annotation).items()}
     place = open_target(source, target or source.source)
     click.echo(f"{to}  {make_index_at(source.store(), images, place, to, annotations=pairs)}")
+
+
+@click.command()
+@opens_source
+@click.argument("image")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--type", "artifact_type", required=True, metavar="TYPE", help="Such as application/spdx+json.")
+@click.option("--annotation", multiple=True, metavar=_PAIR, help="Of the artifact. Repeatable.")
+def attach(source: Source, image: str, file: str, artifact_type: str, annotation: Sequence[str]) -> None:
+    """Push FILE beside IMAGE, as an artifact that refers to it: an SBOM, a signature, a report."""
+    from regscope.images.attaching import attach_at
+
+    pairs = {name: value or "" for name, value in _pairs(annotation).items()}
+    place = open_target(source, source.source)
+    click.echo(attach_at(source.store(), place, image, file, artifact_type, None, pairs))
 
 
 def _pairs(written: Sequence[str]) -> dict[str, str | None]:

@@ -111,7 +111,8 @@ def inspect(source: Source, image: str, platform: str) -> None:
 @image.command()
 @opens_source
 @click.argument("image")
-def referrers(source: Source, image: str) -> None:
+@click.option("--type", "artifact_type", metavar="TYPE", help="Only artifacts of this type.")
+def referrers(source: Source, image: str, artifact_type: str | None) -> None:
     """List what refers to IMAGE: digest and type of signatures, SBOMs, attestations."""
     from regscope.errors import ContentMissing, ResourceNotFound
     from regscope.registry.fallback_tag import fallback_tag
@@ -125,7 +126,7 @@ def referrers(source: Source, image: str) -> None:
         except (ResourceNotFound, ContentMissing):
             return
         entries = list(getattr(index, "manifests", ()))
-    for entry in entries:
+    for entry in (entry for entry in entries if artifact_type in (None, entry.artifactType)):
         click.echo(f"{entry.digest}  {plain(entry.artifactType or entry.mediaType, 200)}")
 
 

@@ -12,7 +12,7 @@ from regscope.cli.blob_commands import blob
 from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
 from regscope.cli.copy_commands import copy, load, pull, push, save
-from regscope.cli.edit_commands import append, convert, flatten, index, mutate, rebase, recompress
+from regscope.cli.edit_commands import append, attach, convert, flatten, index, mutate, rebase, recompress
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
 from regscope.errors import RegscopeError
@@ -51,7 +51,7 @@ for command in (
     demo,
 ):
     regscope.add_command(command)
-for command in (copy, pull, push, save, load, append, mutate, rebase, flatten, recompress, convert, index):
+for command in (copy, pull, push, save, load, append, mutate, rebase, flatten, recompress, convert, index, attach):
     image.add_command(command)
 
 

@@ -5,7 +5,6 @@ Each change gives another image; the same changes of the same image give the sam
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -298,8 +297,7 @@ class Image:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(send, {layer.descriptor.digest: layer for layer in self.layers}.values()))
-        config = LocalContent(None, io.BytesIO(self._config_bytes))
-        place.take_blob(repository, Digest.of(self._config_bytes), config, None)
+        place.take_blob(repository, Digest.of(self._config_bytes), LocalContent.of(self._config_bytes), None)
         place.take_manifest(repository, reference, self.raw)
         place.close()
         return self.digest

@@ -33,6 +33,11 @@ class LocalContent:
         self._file = fileobj
         self._start = fileobj.tell() if fileobj is not None and fileobj.seekable() else 0
 
+    @classmethod
+    def of(cls, content: bytes) -> LocalContent:
+        """A few bytes at hand."""
+        return cls(None, io.BytesIO(content))
+
     @property
     def can_start_again(self) -> bool:
         """Whether it can be read more than once."""

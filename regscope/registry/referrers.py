@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
@@ -24,10 +25,16 @@ def subject_of_tag(tag: str) -> Digest | None:
     return Digest(f"{match['algorithm']}:{match['encoded']}")
 
 
-def list_referrers(client: DockerRegistryV2Client, repository: str, digest: str) -> list[Descriptor] | None:
+def list_referrers(
+    client: DockerRegistryV2Client, repository: str, digest: str, artifact_type: str | None = None
+) -> list[Descriptor] | None:
     """The referrers of a manifest by the registry's API; None where the registry has no such API.
 
     Where there is none the referrers stand under the fallback tag, which the tag list shows already.
+
+    Args:
+        artifact_type: of those that are wanted. Registries may choose not to filter (they say so by
+            `OCI-Filters-Applied`), so what comes is looked through in any case.
 
     Raises:
         RequestError: the registry has the API, and it failed.
@@ -35,13 +42,16 @@ def list_referrers(client: DockerRegistryV2Client, repository: str, digest: str)
     if not has_referrers_api(client, repository):
         return None
     found: list[Descriptor] = []
-    for page in pages(client, client.url(repository, "referrers", digest), f"the referrers of {digest}"):
+    url = client.url(repository, "referrers", digest)
+    if artifact_type is not None:
+        url += "?" + urlencode({"artifactType": artifact_type})
+    for page in pages(client, url, f"the referrers of {digest}"):
         try:
             found += [Descriptor.model_validate(entry) for entry in page.get("manifests") or ()]
         except (ValidationError, TypeError) as error:
             fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
             raise InvalidManifest(f"the referrers of {digest} cannot be read: {fault}") from None
-    return found
+    return [entry for entry in found if artifact_type in (None, entry.artifactType)]
 
 
 def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:

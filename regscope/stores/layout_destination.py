@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +90,7 @@ class LayoutDestination:
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """Written as a blob; named in `index.json`, as is what refers to something else."""
-        self.take_blob(repository, manifest.digest, LocalContent(None, io.BytesIO(manifest.raw)), None)
+        self.take_blob(repository, manifest.digest, LocalContent.of(manifest.raw), None)
         parsed = manifest.parse()
         refers = isinstance(parsed, OCIManifestSchema1 | OCIIndex) and parsed.subject is not None
         if reference is None and not refers:
