@@ -13,6 +13,7 @@ from regscope.settings import VARIABLES
 from regscope.spec.descriptor import Descriptor
 from tests.images import push, write_layout
 from tests.servers.oci import OCIRegistry
+from tests.servers.places import Places, places
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
@@ -92,6 +93,13 @@ def oci_registry(layout: Path) -> Iterator[OCIRegistry]:
     with OCIRegistry() as server:
         push(layout, server)
         yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Places]:
+    """Makes empty places for images."""
+    with places(tmp_path) as make:
+        yield make
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from regscope.registry.referrers import list_referrers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.content_store import ContentStore
-from tests.cli.conftest import Run, run  # noqa: F401  # a fixture
-from tests.test_copying import Places, place  # noqa: F401  # a fixture
+from tests.servers.places import Places
 
 SPDX, REPORT = "application/spdx+json", "application/vnd.example.report"
 
@@ -27,7 +26,7 @@ def sbom(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["layout", "docker-registry", "oci-registry"])
-def where(request: pytest.FixtureRequest, place: Places, layout: Path) -> str:  # noqa: F811
+def where(request: pytest.FixtureRequest, place: Places, layout: Path) -> str:
     """A place of each kind with `app:1.0` in it."""
     made = place(request.param)
     rs.copy(f"oci:{layout}", ["app:1.0", "team/api:1.0"], made)
@@ -59,18 +58,7 @@ def test_it_refers_to_the_image_and_holds_the_file(where: str, sbom: Path) -> No
     assert image in rs.scan(store, repositories="app").referrers["subject"].tolist()
 
 
-def test_several_are_told_apart_by_their_type(where: str, sbom: Path, run: Run) -> None:  # noqa: F811
-    first = rs.attach(where, "app:1.0", sbom, SPDX)
-    attached = run("image", "attach", where, "app:1.0", sbom, "--type", REPORT, "--annotation", "a=b")
-    assert attached.code == 0, attached.err
-    second = attached.out.strip()
-    listed = run("image", "referrers", where, "app:1.0").out
-    assert first in listed
-    assert second in listed
-    assert run("image", "referrers", where, "app:1.0", "--type", REPORT).out.split() == [second, REPORT]
-
-
-def test_the_registry_is_asked_for_one_type_alone(place: Places, layout: Path, sbom: Path) -> None:  # noqa: F811
+def test_the_registry_is_asked_for_one_type_alone(place: Places, layout: Path, sbom: Path) -> None:
     where = place("oci-registry")
     rs.copy(f"oci:{layout}", "app:1.0", where)
     rs.attach(where, "app:1.0", sbom, SPDX)

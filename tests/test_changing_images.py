@@ -33,7 +33,6 @@ from regscope.spec.media_types import (
 )
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
-from tests.cli.conftest import Run, run  # noqa: F401  # a fixture
 from tests.images import skopeo
 from tests.servers.registry import Registry
 
@@ -397,29 +396,3 @@ def test_an_image_in_hand_is_shown(store: ContentStore) -> None:
     image = rs.Image.read(store, "app:1.0")
     assert image.digest in repr(image)
     assert "linux/amd64" in image._repr_html_()
-
-
-def test_on_the_command_line(run: Run, store: ContentStore, target: str, tmp_path: Path) -> None:  # noqa: F811
-    source = store.location
-    (tmp_path / "layer.tar").write_bytes(tar_of({"new": b"new"}))
-    done = run("image", "append", source, "app:1.0", tmp_path / "layer.tar", "--to", "app:2", "--target", target)
-    assert done.code == 0, done.err
-    assert done.out.split() == ["app:2", rs.open(target).resolve("app", "2")]
-    options = ("--env", "LOG=1", "--env", "LANG", "--label", "a=b=c", "--entrypoint", "sh -c 'a b'", "--cmd", "")
-    assert run("image", "mutate", target, "app:2", "--to", "app:3", *options).code == 0
-    config = config_of(target, "app:3")["config"]
-    assert (config["Env"], config["Entrypoint"], config["Cmd"]) == (["LOG=1"], ["sh", "-c", "a b"], [])
-    assert config["Labels"]["a"] == "b=c"
-    assert run("image", "flatten", target, "app:3", "--to", "app:4").code == 0
-    assert run("image", "recompress", target, "app:3", "--to", "app:5").code == 0
-    assert run("image", "convert", source, "legacy:1", "--to", "old:1", "--target", target).code == 0
-    assert run("image", "index", target, "app:4", "app:5", "--to", "app:all").code == 0
-    layout = bases(tmp_path / "bases")
-    based = ("--old-base", "base:1", "--new-base", "base:2")
-    assert run("image", "rebase", layout, "app:1", *based, "--to", "app:2").code == 0
-    assert len(config_of(layout, "app:2")["rootfs"]["diff_ids"]) == 3
-    for wrong in (("--env", "=x"), ("--entrypoint", "'open")):
-        refused = run("image", "mutate", target, "app:2", "--to", "app:9", *wrong)
-        assert (refused.code, "Traceback" in refused.err) == (2, False)
-    assert run("image", "append", target, "app:2", "--to", "app:9", tmp_path / "no such file").code == 2
-    assert run("image", "recompress", source, "legacy:1", "--to", "x:1", "--target", target).code == 2

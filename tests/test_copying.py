@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,26 +18,8 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from tests.images import TAGS, skopeo
 from tests.servers.oci import OCIRegistry
+from tests.servers.places import Places
 from tests.servers.registry import Registry
-
-Places = Callable[[str], str]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Places]:
-    """Makes an empty place of a kind, and says where it is."""
-    with ExitStack() as stack:
-
-        def make(kind: str) -> str:
-            if kind == "layout":
-                return f"oci:{tmp_path / 'target'}"
-            if kind == "archive":
-                return f"docker-archive:{tmp_path / 'target.tar'}"
-            if kind == "docker-registry":
-                return stack.enter_context(Registry(tmp_path / "target-registry")).url
-            return stack.enter_context(OCIRegistry()).url
-
-        yield make
 
 
 @pytest.fixture
