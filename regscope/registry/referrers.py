@@ -64,5 +64,7 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
         except RequestErrorWithResponse as error:
             if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for
                 raise
+            if error.code == "NAME_UNKNOWN":  # of a repository that is not there it tells nothing
+                return False
             client.has_referrers_api = False
     return client.has_referrers_api

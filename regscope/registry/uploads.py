@@ -70,14 +70,20 @@ class Upload:
         last = int(stated[1])
         return last + 1 if last else 0  # `0-0` is what nothing looks like
 
-    def finish(self, digest: Digest, content: Payload = b"") -> None:
+    def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> None:
         """Send the last of it, or the whole blob at once (a monolithic PUT), and say that all is there.
+
+        Args:
+            start: bytes that were sent before `content`, where that is the last chunk.
 
         Raises:
             RequestErrorWithResponse: what is there does not hash to `digest`.
         """
+        headers = dict(_OCTETS)
+        if start and isinstance(content, bytes):
+            headers["Content-Range"] = f"{start}-{start + len(content) - 1}"
         response = self.client.put(
-            self.location, params={"digest": digest}, headers=_OCTETS, data=content, timeout=self.timeout
+            self.location, params={"digest": digest}, headers=headers, data=content, timeout=self.timeout
         )
         if response.status_code not in _ACCEPTED:
             raise error_from(response)
