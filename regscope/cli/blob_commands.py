@@ -24,17 +24,14 @@ def blob() -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; standard output by default.")
 def get(source: Source, repository: str, digest: str, output: str | None) -> None:
     """Read a blob; a file appears only when all of it is there and verified."""
+    from regscope.registry.local_content import written_whole
+
     content = source.store().blob(repository, digest)
     if output is None:
         sys.stdout.buffer.writelines(content)
         return
-    part = Path(f"{output}.part")
-    try:
-        with part.open("wb") as file:
-            file.writelines(content)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(Path(output)) as file:
+        file.writelines(content)
 
 
 @blob.command()

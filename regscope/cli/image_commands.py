@@ -74,7 +74,9 @@ def manifest(source: Source, image: str) -> None:
 @_PLATFORM
 def config(source: Source, image: str, platform: str) -> None:
     """Print the config of IMAGE, byte for byte."""
-    sys.stdout.buffer.write(_config(source.store(), image, platform))
+    store = source.store()
+    repository, found = _named(store, image)
+    sys.stdout.buffer.write(_config(store, repository, _image(store, repository, found, platform)))
 
 
 @image.command()
@@ -89,7 +91,7 @@ def inspect(source: Source, image: str, platform: str) -> None:
     store = source.store()
     repository, found = _named(store, image)
     chosen = _image(store, repository, found, platform)
-    parsed = parse_image_config(_config(store, f"{repository}@{found}", platform))
+    parsed = parse_image_config(_config(store, repository, chosen))
     layers = chosen.layers if isinstance(chosen, ImageManifest) else ()
     described = {
         "repository": repository,
@@ -209,12 +211,10 @@ def _image(store: ContentStore, repository: str, found: Digest, platform: str) -
     return _image(store, repository, child.digest, platform)
 
 
-def _config(store: ContentStore, image: str, platform: str) -> bytes:
+def _config(store: ContentStore, repository: str, image: Manifest) -> bytes:
     from regscope.registry.responses import METADATA_LIMIT
     from regscope.spec.manifest import ImageManifest
 
-    repository, found = _named(store, image)
-    chosen = _image(store, repository, found, platform)
-    if not isinstance(chosen, ImageManifest):
-        raise InvalidInput(f"{image} is {chosen.media_type}, which has no config")
-    return store.read_blob(repository, chosen.config.digest, METADATA_LIMIT)
+    if not isinstance(image, ImageManifest):
+        raise InvalidInput(f"{repository}@{image.digest} is {image.media_type}, which has no config")
+    return store.read_blob(repository, image.config.digest, METADATA_LIMIT)

@@ -14,7 +14,7 @@ from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResp
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.hashing_aside import verified_aside
-from regscope.registry.local_content import LocalContent
+from regscope.registry.local_content import LocalContent, written_whole
 from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Outgoing
 from regscope.registry.responses import content_length, discard, read_whole
@@ -155,13 +155,8 @@ class Blob:
             for chunk in self.chunks(digest):
                 self.fileobj.write(chunk)
         elif self.local_path is not None:
-            part = self.local_path.with_name(self.local_path.name + ".part")
-            try:
-                with part.open("wb") as file:
-                    file.writelines(self.chunks(digest))
-                part.replace(self.local_path)
-            finally:
-                part.unlink(missing_ok=True)
+            with written_whole(self.local_path) as file:
+                file.writelines(self.chunks(digest))
         else:
             raise InvalidInput("a blob is downloaded to local_path or to fileobj, and neither was given")
 

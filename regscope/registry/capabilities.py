@@ -22,6 +22,7 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.deletion import refusal_to_delete
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import strings
 from regscope.registry.referrers import has_referrers_api
@@ -154,11 +155,8 @@ def _tag_delete(client: DockerRegistryV2Client, repository: str) -> _Found:
 
 def _deletes(client: DockerRegistryV2Client, repository: str, absent: str) -> _Found:
     """Whether it would delete, shown by what it says of a manifest that is not there."""
-    try:
-        discard(client.delete(client.url(repository, "manifests", absent)))
-    except ResourceNotFound as error:
-        return _Found(True) if error.code else _Found(None, f"it is no registry's answer: {error.message}")
-    return _Found(True)
+    refusal = refusal_to_delete(client, repository, absent)
+    return _Found(True) if refusal is None else _Found(None, f"it is no registry's answer: {refusal.message}")
 
 
 def _referrers(client: DockerRegistryV2Client, repository: str) -> _Found:

@@ -156,10 +156,15 @@ def _parsed(header: str, method: str) -> Header:
 
 def _length(stated: str) -> int:
     lengths = {part.strip() for part in stated.split(",")}  # the same one twice does no harm
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit() and len(length) < 20):
+    length = whole_number(lengths.pop())
+    if lengths or length is None:
         raise http.client.HTTPException(f"an answer that does not say how long it is: Content-Length: {stated[:80]!r}")
-    return int(length)
+    return length
+
+
+def whole_number(stated: str) -> int | None:
+    """The number that a header field states; None where it is none, or one that nobody means."""
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else None
 
 
 class Framed:

@@ -14,6 +14,18 @@ from regscope.errors import InvalidInput
 PIECE = 2**20
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that appears under `path` only when nothing went wrong."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 class LocalContent:
     """Bytes to be sent, from where an open file stands now to its end.
 

@@ -21,6 +21,7 @@ from regscope.errors import (
     TooManyRequests,
     Unsupported,
 )
+from regscope.registry.framing import whole_number
 from regscope.registry.origin import without_secrets
 from regscope.spec.retry_after import wait_asked_for
 from regscope.text import plain
@@ -69,8 +70,7 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
 
 def content_length(response: requests.Response) -> int | None:
     """The size (bytes) that a response announces; None where it announces none, or nonsense."""
-    announced = response.headers.get("Content-Length", "")
-    return int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else None
+    return whole_number(response.headers.get("Content-Length", ""))
 
 
 def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> tuple[requests.Response, bytes]:

@@ -11,9 +11,10 @@ import json
 import secrets
 from http import HTTPStatus
 
-from regscope.errors import RequestErrorWithResponse, ResourceNotFound, Unsupported
+from regscope.errors import RequestErrorWithResponse, Unsupported
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.deletion import refusal_to_delete
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
 from regscope.spec.digest import Digest
@@ -45,22 +46,19 @@ def _knows_no_tag_deletion(error: RequestErrorWithResponse) -> bool:
 
 
 def make_sure_it_deletes(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> None:
-    """Ask to delete what cannot be there: a registry that would is sorry not to have it.
+    """Find out whether manifests can be deleted.
 
     Raises:
-        Unsupported: it deletes nothing.
+        Unsupported: the registry deletes nothing.
         PermissionDeny, AuthFailed: these credentials may not.
     """
-    absent = Digest.of(secrets.token_bytes(32))
-    try:
-        discard(client.delete(client.url(repository, "manifests", absent), timeout=timeout))
-    except ResourceNotFound as error:
-        if error.code is None:
-            raise Unsupported(
-                f"{repository} cannot be deleted from: {error.message}",
-                error.status_code,
-                next_step="Check that the address is a registry's, and that its administrator allows deletion.",
-            ) from None
+    refusal = refusal_to_delete(client, repository, Digest.of(secrets.token_bytes(32)), timeout)
+    if refusal is not None:
+        raise Unsupported(
+            f"{repository} cannot be deleted from: {refusal.message}",
+            refusal.status_code,
+            next_step="Check that the address is a registry's, and that its administrator allows deletion.",
+        )
 
 
 def _by_stand_in(

@@ -11,6 +11,7 @@ import requests
 
 from regscope.errors import RequestError, RequestErrorWithResponse
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.framing import whole_number
 from regscope.registry.origin import check_hop, resolved, same_origin, without_secrets
 from regscope.registry.outgoing import Outgoing, Payload
 from regscope.registry.responses import discard, error_from
@@ -154,10 +155,9 @@ def _opened(client: DockerRegistryV2Client, response: requests.Response, timeout
             url=url,
             next_step="Report it to whoever runs the registry.",
         )
-    least = response.headers.get("OCI-Chunk-Min-Length", "")
     return Upload(
         client,
         _checked(client, response.url, stated),
-        chunk_minimum=int(least) if least.isascii() and least.isdigit() and len(least) < 16 else 0,
+        chunk_minimum=whole_number(response.headers.get("OCI-Chunk-Min-Length", "")) or 0,
         timeout=timeout,
     )
