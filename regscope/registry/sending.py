@@ -13,6 +13,7 @@ from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest, Passing, mismatch
 
 _MOST_BREAKS = 3
+_NO_STREAMS = {400, 405, 411, 413, 415, 501}  # Google's registry knows no PATCH, GitHub's takes 4 MiB by it
 SMALL = 2**20
 """Bytes of a blob up to which it is held, to save a request."""
 
@@ -74,8 +75,18 @@ class Sender:
         """Send by one PATCH, hashing what passes by; see `send`.
 
         After a connection that broke it goes on with what the registry has not got, if the content can be read again;
-        where the registry wants to know nothing of an upload that broke, all of it is sent once more.
+        where the registry wants to know nothing of an upload that broke, all of it is sent once more. A registry that
+        takes no PATCH, or none of this size, gets it in one PUT.
         """
+        try:
+            return self._stream(content, expected, upload)
+        except RequestErrorWithResponse as error:
+            was_patch = error.response is not None and error.response.request.method == "PATCH"
+            if not was_patch or error.status_code not in _NO_STREAMS or not content.can_start_again:
+                raise
+        return self.send_at_once(content, expected)
+
+    def _stream(self, content: Content, expected: Digest | None, upload: Upload | None) -> tuple[Digest, int]:
         passing = _passing(expected)
         upload = self._open(upload)
         breaks = 0

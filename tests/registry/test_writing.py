@@ -207,6 +207,17 @@ def test_a_chunk_states_its_range_without_a_unit(faulty: FaultProxy) -> None:
     assert patch.headers["Content-Length"] == str(len(LARGE))
 
 
+@pytest.mark.parametrize("status", [405, 413])
+def test_where_no_patch_is_taken_the_blob_goes_in_one_put(faulty: FaultProxy, status: int) -> None:
+    faulty.rule(lambda request, forward: ProxyResponse(status) if request.method == "PATCH" else None)
+    client = DockerRegistryV2Client(faulty.url)
+    sent = Blob("app", fileobj=io.BytesIO(LARGE), client=client).upload()
+    assert Blob("app", sent.digest, client=client).read(2**23) == LARGE
+    assert [request.method for request in faulty.requests].count("PUT") == 1
+    with pytest.raises(RequestError):
+        Blob("app", fileobj=Stream(LARGE), client=client).upload()  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stated", ["0-1999999", "bytes=0-1999999"])
 def test_how_much_was_received_is_read_with_and_without_a_unit(faulty: FaultProxy, stated: str) -> None:
     upload = open_upload(DockerRegistryV2Client(faulty.url), "app")
