@@ -49,9 +49,17 @@ def stat(source: Source, repository: str, digest: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 def put(source: Source, repository: str, file: str) -> None:
     """Push FILE as a blob, and print its digest."""
-    from regscope.registry.blobs import Blob
+    from regscope.registry.local_content import LocalContent
+    from regscope.spec.digest import Passing
+    from regscope.stores.open_destination import open_destination
 
-    click.echo(Blob(repository, local_path=file, client=source.client()).upload().digest)
+    place = open_destination(source.fresh_store())
+    content, passing = LocalContent(Path(file), None), Passing()
+    for piece in content.pieces():
+        passing.take(piece)
+    place.take_blob(repository, passing.digest, content, None)
+    place.close()
+    click.echo(passing.digest)
 
 
 @blob.command()
@@ -61,9 +69,11 @@ def put(source: Source, repository: str, file: str) -> None:
 @yes_option
 def delete(source: Source, repository: str, digest: str, yes: bool) -> None:
     """Delete a blob. Images that need it are broken by that."""
-    from regscope.registry.blobs import Blob
+    from regscope.spec.digest import Digest
+    from regscope.stores.removal import open_removal
 
-    client = source.client()
-    make_sure(f"Delete {digest} from {repository}, whatever needs it?", yes)
-    Blob(repository, digest, client=client).delete()
+    place = open_removal(source.fresh_store())
+    wanted = Digest(digest)
+    make_sure(f"Delete {wanted} from {repository}, whatever needs it?", yes)
+    place.delete_blob(repository, wanted)
     click.echo(f"{digest} is gone")

@@ -11,7 +11,7 @@ import click
 from regscope.cli.asking import make_sure, yes_option
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
-from regscope.spec.reference import split_image
+from regscope.spec.reference import check_tag, split_image
 from regscope.text import plain
 
 if TYPE_CHECKING:
@@ -138,13 +138,15 @@ def referrers(source: Source, image: str, artifact_type: str | None) -> None:
 @click.argument("new_tag")
 def tag(source: Source, image: str, new_tag: str) -> None:
     """Give IMAGE another tag in its repository: the same manifest, byte for byte."""
-    from regscope.registry.manifests import ManifestRef
+    from regscope.stores.open_destination import open_destination
 
-    client = source.client()
-    repository, _, reference = _parts(image)
-    found = ManifestRef(repository, reference, client).fetch()
-    pushed = ManifestRef(repository, new_tag, client).put(found.raw, found.media_type)
-    click.echo(f"{repository}:{new_tag} is {pushed.digest}")
+    store = source.fresh_store()
+    place = open_destination(store)
+    repository, found = _named(store, image)
+    check_tag(new_tag)
+    place.take_manifest(repository, new_tag, store.manifest(repository, found))
+    place.close()
+    click.echo(f"{repository}:{new_tag} is {found}")
 
 
 @image.command()
@@ -153,14 +155,14 @@ def tag(source: Source, image: str, new_tag: str) -> None:
 @yes_option
 def untag(source: Source, image: str, yes: bool) -> None:
     """Remove the tag of IMAGE; the image, and its other tags, stay."""
-    from regscope.registry.tags import Tags
+    from regscope.stores.removal import open_removal
 
     repository, name, _ = _parts(image)
     if name is None:
         raise InvalidInput(f"{image} names no tag", next_step="Write repository:tag.")
-    client = source.client()
+    place = open_removal(source.fresh_store())
     make_sure(f"Remove the tag {repository}:{name}?", yes)
-    Tags(repository, client).untag(name)
+    place.untag(repository, name)
     click.echo(f"{repository}:{name} is gone")
 
 
@@ -170,18 +172,17 @@ def untag(source: Source, image: str, yes: bool) -> None:
 @yes_option
 def delete(source: Source, image: str, yes: bool) -> None:
     """Delete the manifest of IMAGE, and with it every tag on it: they are named before."""
-    from regscope.registry.manifests import ManifestRef
-    from regscope.registry.tags import Tags
+    from regscope.stores.removal import open_removal
 
-    client = source.client()
-    repository, _, reference = _parts(image)
-    found = ManifestRef(repository, reference, client).fetch().digest
-    listed = Tags(repository, client)
-    lost = [name for name in listed.list() if (there := listed.get(name)) is not None and there.digest == found]
+    store = source.fresh_store()
+    place = open_removal(store)
+    repository, found = _named(store, image)
+    lost = [name for name in store.tags(repository) if store.resolve(repository, name) == found]
     make_sure(f"Delete {found} from {repository}, and with it {', '.join(lost) or 'no tag'}?", yes)
-    ManifestRef(repository, found, client).delete()
+    place.delete_manifest(repository, found)
     click.echo(f"{found} is gone, and with it {', '.join(lost) or 'no tag'}")
-    click.echo("its bytes come back at the registry's next garbage collection", err=True)
+    if not place.frees_at_once:
+        click.echo("its bytes come back at the registry's next garbage collection", err=True)
 
 
 def _parts(image: str) -> tuple[str, str | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -75,6 +74,12 @@ class Source:
 
         return open_store(self.source, cache=not self.no_cache, mirrors=self.mirror or None, **self.reaching())
 
+    def fresh_store(self) -> ContentStore:
+        """Open it to change something: as it is now, and neither a cache's nor a mirror's copy."""
+        from regscope.stores.open_store import open as open_store
+
+        return open_store(self.source, cache=False, mirrors=(), **self.reaching())
+
     def reaching(self) -> dict[str, Any]:
         """How to reach a registry, as options of `regscope.open`."""
         return {
@@ -88,18 +93,17 @@ class Source:
         }
 
     def client(self) -> DockerRegistryV2Client:
-        """Of the registry, to write to it.
+        """Of the registry, to log in to it.
 
         Raises:
             InvalidInput: it is none.
         """
         from regscope.stores.registry_store import RegistryStore
 
-        store = dataclasses.replace(self, no_cache=True, mirror=()).store()
-        found = getattr(store, "store", store)  # behind mirrors that the environment names
-        if not isinstance(found, RegistryStore):
+        store = self.fresh_store()
+        if not isinstance(store, RegistryStore):
             raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
-        return found.client
+        return store.client
 
     def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
         """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from regscope.errors import NotAStore
@@ -16,13 +13,11 @@ from regscope.registry.outgoing import Content
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
-from regscope.spec.media_types import OCI_INDEX
 from regscope.stores.destination import Taken
-from regscope.stores.layout_writer import encoded, fields_of
-from regscope.stores.oci_layout import REF_NAME, name_of, read_index
+from regscope.stores.layout_index import LayoutIndex
+from regscope.stores.oci_layout import REF_NAME, name_of
 
 _CHUNK = 2**20
-_UNFINISHED = ".unfinished"
 
 
 class LayoutDestination:
@@ -37,14 +32,14 @@ class LayoutDestination:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._unfinished = self.folder / _UNFINISHED
+        self._index = LayoutIndex(self.folder)
         if self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()) and not self._is_layout()):
             raise NotAStore(
                 f"{self.folder} is there, and is not an OCI image layout", next_step="Name an empty or a new folder."
             )
 
     def _is_layout(self) -> bool:
-        return (self.folder / "oci-layout").is_file() or self._unfinished.is_dir()
+        return (self.folder / "oci-layout").is_file() or self._index.unfinished.is_dir()
 
     @property
     def location(self) -> str:
@@ -62,8 +57,8 @@ class LayoutDestination:
         """Written to a file, after what an earlier run has written of it; all of it is verified."""
         if self._path(digest).is_file():
             return "there"
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        part = self._unfinished / digest.replace(":", "-")
+        self._index.unfinished.mkdir(parents=True, exist_ok=True)
+        part = self._index.unfinished / digest.replace(":", "-")
         with part.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if self._path(digest).is_file():  # another process was faster
@@ -103,42 +98,20 @@ class LayoutDestination:
             annotations={REF_NAME: f"{repository}:{reference}"} if named else {},
             artifactType=getattr(parsed, "artifactType", None),
         )
-        with self._alone():
-            kept = [other for other in self._entries() if name_of(other) != name_of(entry) or _differ(other, entry)]
-            self._write_index([*kept, entry])
+        with self._index.alone():
+            before = self._index.entries()
+            kept = [other for other in before if name_of(other) != name_of(entry) or _differ(other, entry)]
+            self._index.write([*kept, entry])
 
     def close(self) -> None:
         """An empty layout is one, too."""
-        with self._alone():
+        with self._index.alone():
             if not (self.folder / "index.json").is_file():
-                self._write_index([])
-            with contextlib.suppress(OSError):  # not empty: somebody else is at work, or something was given up
-                self._unfinished.rmdir()
-
-    def _entries(self) -> list[Descriptor]:
-        path = self.folder / "index.json"
-        return list(read_index(path).manifests) if path.is_file() else []
-
-    def _write_index(self, entries: list[Descriptor]) -> None:
-        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
-        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", document)):
-            part = self._unfinished / name
-            part.write_bytes(encoded(content))
-            part.replace(self.folder / name)
+                self._index.write([])
+        self._index.tidy()
 
     def _path(self, digest: Digest) -> Path:
         return self.folder / "blobs" / digest.algorithm / digest.encoded
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While nobody else changes the index."""
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
 
 def _differ(unnamed: Descriptor, other: Descriptor) -> bool:

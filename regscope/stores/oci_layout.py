@@ -85,10 +85,20 @@ class OCILayoutStore:
     def _by_name(self, index: OCIIndex) -> dict[str, dict[str, Descriptor]]:
         found: dict[str, dict[str, Descriptor]] = {}
         for entry in index.manifests:
-            if name := name_of(entry):
-                repository, tag = self._split(name)
+            if name := self.names(entry):
+                repository, tag = name
                 found.setdefault(repository, {})[tag] = entry
         return found
+
+    def names(self, entry: Descriptor) -> tuple[str, str] | None:
+        """Repository and tag that an entry of `index.json` gives a manifest, if it does."""
+        name = name_of(entry)
+        if name is None:
+            return None
+        repository, tag, _ = split_image(name)
+        if tag is None and "/" not in name:
+            return self._own_name, name
+        return repository, tag or "latest"
 
     def repositories(self) -> list[str]:
         """The names that `index.json` gives, without their tags."""
@@ -171,23 +181,18 @@ class OCILayoutStore:
         except RegscopeError:
             return None
         subject = getattr(manifest, "subject", None)
-        return subject.digest if subject is not None and self._path(subject.digest).is_file() else None
+        return subject.digest if subject is not None and self.path(subject.digest).is_file() else None
 
     @property
     def _own_name(self) -> str:
         return self.folder.resolve().name
 
-    def _split(self, name: str) -> tuple[str, str]:
-        repository, tag, _ = split_image(name)
-        if tag is None and "/" not in name:
-            return self._own_name, name
-        return repository, tag or "latest"
-
-    def _path(self, digest: Digest) -> Path:
+    def path(self, digest: Digest) -> Path:
+        """Where a blob is, or would be."""
         return self.folder / "blobs" / digest.algorithm / digest.encoded
 
     def _existing(self, digest: Digest) -> Path:
-        path = self._path(digest)
+        path = self.path(digest)
         if not path.is_file():
             raise ContentMissing(
                 f"{self.location} lacks the blob {digest}", next_step="The layout is incomplete: copy the image again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.tags import Tags
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.stores.layout_writer import LayoutWriter, tar_of
+from regscope.stores.oci_layout import OCILayoutStore
 from tests.cli.conftest import Run
 from tests.images import push
 from tests.servers.registry import Registry
@@ -118,11 +121,51 @@ def test_deleting_names_every_tag_before_it_asks(run: Run, own: Registry) -> Non
     assert Tags("base", client).list() == []
 
 
-def test_only_a_registry_is_written_to(run: Run, layout: Path) -> None:
-    for arguments in (("tag", f"oci:{layout}", "base:1", "x"), ("untag", f"oci:{layout}", "base:1", "-y")):
+def test_an_archive_is_not_changed(run: Run, layout: Path, tmp_path: Path) -> None:
+    archive = f"docker-archive:{tmp_path / 'saved.tar'}"
+    assert run("image", "copy", f"oci:{layout}", "base:1", archive).code == 0
+    for arguments in (("tag", archive, "base:1", "x"), ("untag", archive, "base:1", "-y")):
         done = run("image", *arguments)
         assert done.code == 2
-        assert "is no registry" in done.err
+        assert "nothing can be added" in done.err or "is read only" in done.err
+
+
+def test_a_layout_takes_what_a_registry_takes(run: Run, layout: Path, tmp_path: Path) -> None:
+    own, file = f"oci:{tmp_path / 'own'}", tmp_path / "file"
+    shutil.copytree(layout, tmp_path / "own")
+    blobs = tmp_path / "own" / "blobs" / "sha256"
+    digest = run("image", "digest", own, "base:1").out.strip()
+    assert run("image", "tag", own, "base:1", "again").out.strip() == f"base:again is {digest}"
+    assert run("image", "tag", own, "base:1", "no tag").code == 2
+    for tag in ("1", "stable", "again"):
+        assert run("image", "untag", own, f"base:{tag}", "--yes").code == 0
+        assert run("image", "untag", own, f"base:{tag}", "--yes").code == 3
+    assert run("image", "digest", own, f"base@{digest}").code == 0
+    assert digest in OCILayoutStore(tmp_path / "own").untagged("own")
+    file.write_bytes(b"content")
+    assert run("blob", "put", own, "base", file).out.strip() == Digest.of(b"content")
+    assert (blobs / Digest.of(b"content").encoded).read_bytes() == b"content"
+    assert run("blob", "delete", own, "base", Digest.of(b"content"), "--yes").code == 0
+    assert run("blob", "delete", own, "base", Digest.of(b"content"), "--yes").code == 3
+
+
+def test_what_a_layout_deletes_frees_what_nothing_else_names(run: Run, tmp_path: Path) -> None:
+    with LayoutWriter(tmp_path / "own") as writer:
+        shared, one, other = (writer.layer(tar_of({name: b"x"}), "RUN x") for name in ("shared", "one", "other"))
+        kept = writer.image([shared, one], created="2025-01-01T00:00:00Z")
+        gone = writer.image([shared, other], created="2025-01-01T00:00:00Z")
+        writer.tag("app:kept", kept)
+        writer.tag("app:gone", writer.index([gone]))
+        writer.tag("app:also", writer.index([gone]))
+    blobs = tmp_path / "own" / "blobs" / "sha256"
+    config = json.loads((blobs / kept.digest.encoded).read_bytes())["config"]["digest"]
+    asked = run("image", "delete", f"oci:{tmp_path / 'own'}", "app:gone", stdin="y\n")
+    assert asked.code == 0
+    assert "also, gone" in asked.err
+    assert "garbage collection" not in asked.err
+    assert run("image", "ls", f"oci:{tmp_path / 'own'}", "app").out == "kept\n"
+    named = (kept.digest, config, shared.descriptor.digest, one.descriptor.digest)
+    assert {path.name for path in blobs.iterdir()} == {digest.partition(":")[2] for digest in named}
 
 
 def test_where_nothing_is_deleted_it_is_said(run: Run, tmp_path: Path, layout: Path) -> None:

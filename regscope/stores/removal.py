@@ -1,0 +1,91 @@
+"""Where images can be taken away from, whatever holds them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from regscope.errors import InvalidInput
+from regscope.registry.blobs import Blob
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef
+from regscope.registry.tags import Tags
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+from regscope.stores.layout_removal import LayoutRemoval
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.open_store import open
+from regscope.stores.registry_store import RegistryStore
+from regscope.stores.wrapped_store import WrappedStore
+
+
+class Removal(Protocol):
+    """A store that gives up what it has. Nothing else goes along, except where that is said."""
+
+    frees_at_once: bool
+    """Whether bytes are free at once; else at the store's next garbage collection."""
+
+    def untag(self, repository: str, tag: str) -> None:
+        """Remove a tag; its manifest and the other tags on it stay.
+
+        Raises:
+            ResourceNotFound, ContentMissing: no such tag.
+            Unsupported: nothing is deleted here; nothing was changed.
+        """
+
+    def delete_manifest(self, repository: str, digest: Digest) -> None:
+        """Delete a manifest, and with it every tag on it.
+
+        Raises:
+            ResourceNotFound, ContentMissing: no such manifest.
+            Unsupported: nothing is deleted here; nothing was changed.
+        """
+
+    def delete_blob(self, repository: str, digest: Digest) -> None:
+        """Delete a blob, whatever needs it.
+
+        Raises:
+            ResourceNotFound, ContentMissing: no such blob.
+            Unsupported: nothing is deleted here; nothing was changed.
+        """
+
+
+class RegistryRemoval:
+    """Takes away from a registry through `client` (distribution-spec, Content Management)."""
+
+    frees_at_once = False
+
+    def __init__(self, client: DockerRegistryV2Client) -> None:
+        self.client = client
+
+    def untag(self, repository: str, tag: str) -> None:
+        """By the tag's name; where the registry knows no such deletion, by a stand-in."""
+        Tags(repository, self.client).untag(tag)
+
+    def delete_manifest(self, repository: str, digest: Digest) -> None:
+        """By one DELETE request."""
+        ManifestRef(repository, digest, self.client).delete()
+
+    def delete_blob(self, repository: str, digest: Digest) -> None:
+        """By one DELETE request."""
+        Blob(repository, digest, client=self.client).delete()
+
+
+def open_removal(place: str | ContentStore, **options: Any) -> Removal:
+    """Open a place to take images away from.
+
+    Args:
+        place: a store, or a location as for `regscope.open`.
+        options: those of `regscope.open`, for a registry.
+
+    Raises:
+        InvalidInput: a docker-archive, which is read only.
+        RegscopeError: as `regscope.open`.
+    """
+    store = open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place
+    while isinstance(store, WrappedStore):
+        store = store.store
+    if isinstance(store, RegistryStore):
+        return RegistryRemoval(store.client)
+    if isinstance(store, OCILayoutStore):
+        return LayoutRemoval(store)
+    raise InvalidInput(f"{store.location} is read only", next_step="Copy what is to stay: regscope image copy.")
