@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -318,3 +319,21 @@ def test_a_foreign_layer_stays_where_it_is(tmp_path: Path, place: Places) -> Non
     assert done.sent == 1  # the config
     with pytest.raises(InvalidInput, match="docker-archive holds images alone"):
         rs.copy(f"oci:{tmp_path / 'windows'}", "win:1", place("archive"))
+
+
+@pytest.mark.parametrize("kind", ["docker-registry", "layout"])
+def test_a_schema_1_image_keeps_its_signature(tmp_path: Path, place: Places, kind: str) -> None:
+    with Registry(tmp_path / "old") as server:
+        client = rs.DockerRegistryV2Client(server.url)
+        layer = rs.Blob("old", fileobj=io.BytesIO(b"layer"), client=client).upload()
+        document = {
+            "schemaVersion": 1, "name": "old", "tag": "1", "architecture": "amd64",
+            "fsLayers": [{"blobSum": layer.digest}], "history": [{"v1Compatibility": json.dumps({"id": "a" * 64})}],
+        }  # fmt: skip
+        pushed = rs.ManifestRef("old", "1", client).put(rs.ManifestSchema1.model_validate(document))
+        where = place(kind)
+        rs.copy(server.url, "old:1", where)
+        copied = rs.open(where, cache=False)
+        assert copied.manifest("old", "1").raw == rs.ManifestRef("old", "1", client).fetch().raw
+        assert copied.resolve("old", "1") == pushed.digest
+        assert b"".join(copied.blob("old", layer.digest)) == b"layer"
