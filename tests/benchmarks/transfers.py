@@ -179,6 +179,38 @@ def push(bench: Transfers) -> list[Row]:
     ]
 
 
+def between(bench: Transfers) -> list[Row]:
+    """An image of one large layer, and one of 500 small ones, from a registry to an empty one."""
+    rows: list[Row] = []
+    for layout, what in (("large-layout", "250 MB"), ("small-layout", "500 blobs")):
+        with bench.registry(layout) as server, slow_link(server.port, DELAY) as slow:
+            for link, source in (("loopback", server.url), ("20 ms", slow)):
+                seconds = bench.medians(_copying(bench, link, source))
+                rows += _shorter(f"{what} from registry to registry, {link}", seconds, {})
+    return rows
+
+
+def _copying(bench: Transfers, link: str, source: str) -> dict[str, Timed]:
+    name = f"{source.removeprefix('http://')}/app:1"
+
+    def ours(host: str) -> float:
+        return bench.copy(source, "app:1", f"http://{host}")
+
+    def skopeo(host: str) -> float:
+        return bench.skopeo(f"docker://{name}", f"docker://{host}/app:1")
+
+    def crane(host: str) -> float:
+        return bench.run(str(bench.crane), "cp", "--insecure", name, f"{host}/app:1")
+
+    found: dict[str, Timed] = {
+        "regscope": partial(bench.to_empty, link, ours),
+        "skopeo": partial(bench.to_empty, link, skopeo),
+    }
+    if bench.crane:
+        found["crane"] = partial(bench.to_empty, link, crane)
+    return found
+
+
 def many(bench: Transfers) -> list[Row]:
     """An image of 500 small layers: to a layout, and to an empty registry."""
     layout = bench.folder / "small-layout"
