@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
     from regscope.scanning.metadata import scan
+    from regscope.schema import TABLES
     from regscope.spec.digest import Digest
     from regscope.spec.image_config import ImageJSON
     from regscope.spec.manifest import (
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from regscope.stores.content_store import ContentStore
     from regscope.stores.digest_cache import DigestCache
     from regscope.stores.open_store import open
-    from regscope.tables import TABLES, Snapshot
+    from regscope.tables import Snapshot
     from regscope.views.report import Report, report
 
 _HOMES = {
@@ -104,7 +105,7 @@ _HOMES = {
     "RequestErrorWithResponse": "regscope.errors",
     "ResourceNotFound": "regscope.errors",
     "Snapshot": "regscope.tables",
-    "TABLES": "regscope.tables",
+    "TABLES": "regscope.schema",
     "Tags": "regscope.registry.tags",
     "UnSupportMediaType": "regscope.errors",
     "WhatIf": "regscope.analysis.what_if",

@@ -17,8 +17,8 @@ import zstandard
 
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidInput
-from regscope.images.compression import compressed, uncompressed
 from regscope.images.flattening import flattened
+from regscope.layers.compression import compressed, uncompressed
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import parse_image_config

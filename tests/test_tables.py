@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regscope.errors import NotAStore, StoreError
-from regscope.tables import TABLES, TIME, Column, Snapshot, is_saved_snapshot, make_table
+from regscope.schema import TABLES, TIME, Column, make_table
+from regscope.tables import Snapshot, is_saved_snapshot
 from tests.test_text import HOSTILE, Collector
 
 WHEN = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
@@ -47,7 +48,12 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     "history": [(ONE, 0, WHEN, "ADD file", None, False, THREE, 100), (ONE, 1, None, "CMD", "a comment", True, None, 0)],
     "labels": [(ONE, "config", key, str(value)) for key, value in HOSTILE.items() if key != "lone surrogate"],
     "referrers": [(ONE, TWO, "application/vnd.sbom", "api")],
-    "files": [(THREE, "etc/passwd", "file", 10, 0o644, 0, 0, WHEN, None, ONE, None)],
+    "unpacked": [(THREE, TWO, "gzip", 100, 2048, 2)],
+    "files": [
+        (THREE, 0, "etc/passwd", "file", 10, 0o644, 0, 0, WHEN, None, None, None, "1" * 64, "text", None, None),
+        (THREE, 1, "etc/motd", "file", 0, 0o644, 0, 0, None, None, None, None, None, None, None, "delete"),
+    ],
+    "packages": [(THREE, "var/lib/dpkg/status", "dpkg", "bash", "5.2-1", "amd64")],
     "problems": [("team/app", "1.0", "config", "it is not JSON")],
 }  # fmt: skip
 
@@ -95,13 +101,13 @@ def test_every_column_says_what_it_means_and_every_size_its_unit() -> None:
         assert len({column.name for column in columns}) == len(columns)
         for column in columns:
             assert column.meaning, f"{name}.{column.name}"
-            assert (column.unit == "bytes") is (column.name in {"size", "image_size"}), f"{name}.{column.name}"
+            assert (column.unit == "bytes") is (column.name in {"size", "image_size", "tar_size"}), f"{name}.{column.name}"
 
 
 def test_the_grain_of_every_table_comes_first() -> None:
     assert [columns[0].name for columns in TABLES.values()] == [
         "repository", "digest", "repository", "index_digest", "digest", "digest",
-        "digest", "digest", "subject", "layer_digest", "repository",
+        "digest", "digest", "subject", "layer_digest", "layer_digest", "layer_digest", "repository",
     ]  # fmt: skip
 
 
@@ -156,7 +162,7 @@ def test_a_row_with_too_few_or_too_many_cells_is_refused(rows: list[tuple[Any, .
 
 def test_a_number_that_must_be_there_may_not_be_absent() -> None:
     with pytest.raises((TypeError, ValueError)):
-        make_table("files", [(THREE, "a", "file", None, 0, 0, 0, None, None, None, None)])
+        make_table("files", [(THREE, 0, "a", "file", None, 0, 0, 0, *[None] * 8)])
 
 
 def test_rows_may_come_from_a_generator() -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Relation
-from regscope.tables import TIME, Snapshot
+from regscope.schema import TIME
+from regscope.tables import Snapshot
 
 _COLUMNS = ["taken_at", "level", "repository", "tags", "manifests", "stored", "added", "removed"]
 

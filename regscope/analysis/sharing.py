@@ -9,7 +9,8 @@ from regscope.analysis.columns import in_order, strings
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.names import tagged_manifests
 from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
-from regscope.tables import TIME, Snapshot
+from regscope.schema import TIME
+from regscope.tables import Snapshot
 
 _LEVELS = ["registry", "repository", "tag", "image"]
 _NAMES = ["repository", "tag", "digest"]

@@ -15,11 +15,11 @@ from typing import Any
 
 from regscope import text
 from regscope.errors import InvalidInput
-from regscope.images.compression import GZIP, ZSTD, Compression, diff_id_of, uncompressed
 from regscope.images.flattening import flattened
 from regscope.images.image_names import split_name
 from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
+from regscope.layers.compression import GZIP, ZSTD, Compression, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import LINUX_AMD64, RawManifest
 from regscope.registry.outgoing import Content

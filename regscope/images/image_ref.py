@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from regscope.errors import InvalidInput
-from regscope.images.compression import compressed, diff_id_of, uncompressed
 from regscope.images.layer_types import layer_type
+from regscope.layers.compression import compressed, diff_id_of, uncompressed
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client

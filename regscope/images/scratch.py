@@ -6,7 +6,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable
 
-from regscope.images.compression import Compression, compressed
+from regscope.layers.compression import Compression, compressed
 from regscope.registry.local_content import LocalContent
 from regscope.spec.digest import Digest, Passing
 

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from regscope.scanning.manifest_rows import ManifestRows
+from regscope.schema import TABLES, TIME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.cached_store import CachedStore, or_without_it
 from regscope.stores.content_store import ContentStore
-from regscope.tables import TABLES, TIME
 from regscope.version import __version__
 
 # Another version may make other rows, and other columns certainly do.

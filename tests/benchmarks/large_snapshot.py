@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from regscope.tables import Snapshot, make_table
+from regscope.schema import make_table
+from regscope.tables import Snapshot
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 

@@ -22,8 +22,9 @@ from regscope.analysis.sizes import layer_sizes
 from regscope.analysis.what_if import what_if
 from regscope.cli.main import regscope
 from regscope.scanning.metadata import scan
+from regscope.schema import TABLES
 from regscope.stores.open_store import open as open_store
-from regscope.tables import TABLES, Snapshot
+from regscope.tables import Snapshot
 from tests.cli.conftest import Run
 from tests.servers.registry import Registry
 

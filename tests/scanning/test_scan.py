@@ -20,12 +20,13 @@ import pytest
 
 from regscope.errors import ContentMissing, InvalidPlatform, RegscopeError, ResourceNotFound, Unsupported
 from regscope.scanning.metadata import scan
+from regscope.schema import TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
-from regscope.tables import TABLES, Snapshot
+from regscope.tables import Snapshot
 from tests.images import TAGS
 from tests.servers.faults import corrupt_body, cut_body, refuse, replace_body
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest

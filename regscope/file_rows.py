@@ -1,0 +1,221 @@
+"""The rows of the `files` table, by layer: in memory, or as a Parquet dataset where they would not fit."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from regscope import text
+from regscope.errors import NotAStore, StoreError
+from regscope.schema import TABLES, conformed
+
+if TYPE_CHECKING:
+    import dask.dataframe
+
+COLUMNS = tuple(column.name for column in TABLES["files"])
+_AT_ONCE = 1_000_000  # rows
+
+
+class FilesOnDisk:
+    """The `files` table as a folder of Parquet files: each row group holds rows of one layer.
+
+    Nothing is read but what is asked for; `frame` and `to_dask` give DataFrames.
+
+    Raises:
+        NotAStore: there is no such folder.
+        StoreError: a file in it is damaged.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise NotAStore(f"{self.folder} is not a folder of Parquet files")
+
+    @cached_property
+    def groups(self) -> dict[str, list[tuple[Path, int, int]]]:
+        """By layer: the file, the number and the rows of each of its row groups, in order."""
+        found: dict[str, list[tuple[Path, int, int]]] = defaultdict(list)
+        for path in sorted(self.folder.glob("*.parquet")):
+            with _readable(path):
+                about = pq.read_metadata(path)
+                for number in range(about.num_row_groups):
+                    group = about.row_group(number)
+                    layer = group.column(0).statistics.max
+                    found[str(layer)].append((path, number, group.num_rows))
+        return dict(found)
+
+    @property
+    def columns(self) -> list[str]:
+        """The table's columns."""
+        return list(COLUMNS)
+
+    def __len__(self) -> int:
+        return sum(rows for groups in self.groups.values() for _, _, rows in groups)
+
+    def frame(self, layers: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The rows of these layers, in this order, as a DataFrame: all rows and columns by default."""
+        wanted = list(self.groups if layers is None else layers)
+        chosen = list(columns or COLUMNS)
+        tables = [self._read(path, numbers, chosen) for path, numbers in self._parts(wanted)]
+        table = pa.concat_tables(tables) if tables else _empty(chosen)
+        return conformed("files", table.to_pandas(), chosen)
+
+    def head(self, rows: int = 5) -> pd.DataFrame:
+        """The first rows."""
+        return self.frame(list(self.groups)[:1]).head(rows)
+
+    def to_dask(self) -> dask.dataframe.DataFrame:
+        """The table as a Dask DataFrame (`pip install regscope[cluster]`)."""
+        import dask.dataframe
+
+        table: dask.dataframe.DataFrame = dask.dataframe.read_parquet(str(self.folder / "*.parquet"))
+        return table
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the files into another folder; nothing where it is this one."""
+        if folder.resolve() == self.folder.resolve():
+            return
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        shutil.copytree(self.folder, folder)
+
+    def _parts(self, layers: Sequence[str]) -> Iterator[tuple[Path, list[int]]]:
+        """Files with the numbers of their row groups; neighbours are read at once."""
+        path: Path | None = None
+        numbers: list[int] = []
+        for layer in layers:
+            for at, number, _ in self.groups.get(layer, ()):
+                if path is not None and at != path:
+                    yield path, numbers
+                    numbers = []
+                path = at
+                numbers.append(number)
+        if path is not None:
+            yield path, numbers
+
+    def _read(self, path: Path, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        with _readable(path), pq.ParquetFile(path) as file:
+            return file.read_row_groups(list(numbers), columns=list(columns), use_threads=True)
+
+    def __repr__(self) -> str:
+        return text.facts(f"Files in {self.folder}", {"layers": f"{len(self.groups):,}", "rows": f"{len(self):,}"})
+
+    def _repr_html_(self) -> str:
+        facts = {"layers": f"{len(self.groups):,}", "rows": f"{len(self):,}"}
+        return text.card(f"Files in {self.folder}", facts, ["frame(layers, columns) and to_dask() give DataFrames."])
+
+
+class _readable:  # noqa: N801  # reads as `with _readable(path)`
+    """Errors of Parquet as ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError | ValueError | pa.ArrowException | AttributeError):
+            raise StoreError(
+                f"{self._path} is damaged: {text.plain(error, 300)}", next_step="Read the files again."
+            ) from None
+
+
+def _empty(columns: Sequence[str]) -> pa.Table:
+    return pa.table({name: pa.array([], pa.string()) for name in columns})
+
+
+class FileRows:
+    """The rows of `files` by layer, with the columns that are wanted, wherever they are.
+
+    Args:
+        files: `Snapshot.files`.
+        columns: those to read.
+    """
+
+    def __init__(self, files: pd.DataFrame | FilesOnDisk, columns: Sequence[str]) -> None:
+        self._files = files
+        self._columns = list(columns)
+
+    @cached_property
+    def _spans(self) -> dict[str, tuple[int, int]]:
+        """Of a table in memory: the first row of each layer, and the one after its last."""
+        assert isinstance(self._files, pd.DataFrame)
+        layers = self._files["layer_digest"].cat
+        codes = layers.codes.to_numpy()
+        starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else np.array([], dtype=int)
+        ends = np.append(starts[1:], len(codes))
+        names = layers.categories
+        return {names[codes[start]]: (int(start), int(end)) for start, end in zip(starts, ends, strict=True)}
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that have rows."""
+        return list(self._spans if isinstance(self._files, pd.DataFrame) else self._files.groups)
+
+    def of(self, layer: str) -> pd.DataFrame:
+        """The rows of one layer, in the order of its tar; none where it was not read."""
+        if not isinstance(self._files, pd.DataFrame):
+            return self._files.frame([layer], self._columns)
+        start, end = self._spans.get(layer, (0, 0))
+        return self._files[self._columns].iloc[start:end]
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """All rows, whole layers at a time: as one frame from memory, else in frames of about a million rows."""
+        if isinstance(self._files, pd.DataFrame):
+            yield self._files[self._columns]
+            return
+        waiting: list[str] = []
+        rows = 0
+        for layer, groups in self._files.groups.items():
+            waiting.append(layer)
+            rows += sum(number for _, _, number in groups)
+            if rows >= _AT_ONCE:
+                yield self._files.frame(waiting, self._columns)
+                waiting, rows = [], 0
+        if waiting:
+            yield self._files.frame(waiting, self._columns)
+
+
+class FilesWriter:
+    """Writes the Parquet files that `FilesOnDisk` reads, a layer at a time.
+
+    Args:
+        folder: a new or empty one.
+    """
+
+    _ROWS_OF_A_FILE = 2_000_000
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if any(self.folder.iterdir()):
+            raise StoreError(f"{self.folder} is not empty", next_step="Name a new folder.")
+        self._writer: pq.ParquetWriter | None = None
+        self._files = self._rows = 0
+
+    def add(self, layer: pa.Table) -> None:
+        """Append the rows of one layer."""
+        if self._writer is not None and self._rows + layer.num_rows > self._ROWS_OF_A_FILE:
+            self.close()
+        if self._writer is None:
+            path = self.folder / f"part-{self._files:05}.parquet"
+            self._writer = pq.ParquetWriter(path, layer.schema, compression="zstd", compression_level=1)
+            self._files, self._rows = self._files + 1, 0
+        self._writer.write_table(layer, row_group_size=_AT_ONCE)
+        self._rows += layer.num_rows
+
+    def close(self) -> None:
+        """Finish the file at hand."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
