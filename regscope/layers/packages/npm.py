@@ -1,0 +1,32 @@
+"""Descriptions of installed npm packages (npm's package.json and folders)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+_MOST_BYTES = 2**20
+_NAME = r"(?:@[^/]+/)?[^/@.][^/]*/"
+# A folder of packages within anything but a package, or pnpm's store, is a test's.
+_DESCRIPTION = re.compile(rf"node_modules/(?:(?:\.pnpm/[^/]+/|{_NAME})node_modules/)*+{_NAME}package\.json")
+
+
+def is_description(path: str) -> bool:
+    """Whether a package.json is an installed package's own."""
+    start = 0 if path.startswith("node_modules/") else path.find("/node_modules/") + 1
+    return _DESCRIPTION.fullmatch(path, start) is not None
+
+
+def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
+    """The one that is described, where it has a name and a version."""
+    if len(content) > _MOST_BYTES:
+        return
+    try:
+        described = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(described, dict):
+        name, version = described.get("name"), described.get("version")
+        if isinstance(name, str) and isinstance(version, str):
+            yield name, version, None
