@@ -34,7 +34,7 @@ def magic_of(head: bytes) -> str | None:
             return found
     if head[_TAR] == b"ustar":
         return "tar"
-    return _written(head) if b"\0" not in head else None
+    return _written(head)
 
 
 def _written(head: bytes) -> str | None:

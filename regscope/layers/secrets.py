@@ -19,11 +19,13 @@ _NAMES = frozenset([
     "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk",
     ".npmrc", ".pypirc", ".netrc", "_netrc", ".git-credentials", ".gitconfig", ".dockercfg", ".dockerconfigjson",
     "config", "config.json", "credentials",
-    ".bash_history", ".zsh_history", ".ash_history", ".sh_history", ".python_history", ".psql_history", ".mysql_history",
+    ".bash_history", ".zsh_history", ".ash_history", ".sh_history",
+    ".python_history", ".psql_history", ".mysql_history",
 ])  # fmt: skip
 _TEXTS = frozenset([
     ".py", ".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx", ".rb", ".go", ".java", ".php", ".pl", ".sh", ".bash", ".sql",
-    ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".config", ".properties", ".xml", ".txt", ".md", ".tfstate",
+    ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".config", ".properties", ".tfstate",
+    ".xml", ".txt", ".md",
 ])  # fmt: skip
 _EXAMPLES = (".example", ".sample", ".template", ".tmpl", ".dist", ".defaults", ".schema")
 
