@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Literal
+
+from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor, IsalError
 
 from regscope.errors import InvalidInput
 from regscope.spec.digest import Digest, Passing
@@ -15,6 +16,7 @@ Compression = Literal["gzip", "zstd"]
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+_SKIPPABLE = b"\x2a\x4d\x18"  # the end of a skippable frame's magic (RFC 8878, 3.1.2)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 _PIECE = 2**20
@@ -32,32 +34,40 @@ def uncompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     while len(first) < 4 and (more := next(remaining, b"")):
         first += more
     everything = chain([first], remaining)
-    if first.startswith(ZSTD):
+    if compression_of(first) == "zstd":
         yield from _from_zstd(everything)
-    elif first.startswith(GZIP):
+    elif compression_of(first) == "gzip":
         yield from _from_gzip(everything)
     else:
         yield from everything
 
 
-def _from_gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    unpacking = zlib.decompressobj(wbits=31)
+def _from_gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """All members. What follows the last one and is no gzip is passed over, as gzip itself does."""
+    unpacking, begun, members = IgzipDecompressor(flag=DECOMP_GZIP), False, 0
     try:
         for chunk in chunks:
             packed = chunk
-            while packed:
+            while packed or (begun and not unpacking.needs_input):
+                if members and not begun:
+                    packed = packed.lstrip(b"\0")
+                    if packed[:1] != GZIP[:1]:
+                        break
+                begun = True
+                if piece := unpacking.decompress(packed, _PIECE):
+                    yield piece
+                packed = b""
                 if unpacking.eof:
-                    unpacking = zlib.decompressobj(wbits=31)
-                yield unpacking.decompress(packed, _PIECE)
-                packed = unpacking.unconsumed_tail or unpacking.unused_data
-        yield unpacking.flush()
-    except zlib.error as error:
-        raise InvalidInput(f"a layer whose compression is damaged: {error}") from None
-    if not unpacking.eof:
-        raise InvalidInput("a layer whose compression ends too early")
+                    packed = unpacking.unused_data
+                    unpacking, begun, members = IgzipDecompressor(flag=DECOMP_GZIP), False, members + 1
+    except IsalError as error:  # type: ignore[misc]  # its stub does not say that it is an exception
+        raise _damaged(error) from None
+    if begun or not members:
+        raise _cut_short()
 
 
-def _from_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _from_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """All frames, one after another."""
     import zstandard  # the few who have such layers wait for it
 
     unpacking = zstandard.ZstdDecompressor().decompressobj()
@@ -71,9 +81,25 @@ def _from_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
                     yield unpacking.decompress(packed)
                     packed = unpacking.unused_data
     except zstandard.ZstdError as error:
-        raise InvalidInput(f"a layer whose compression is damaged: {error}") from None
+        raise _damaged(error) from None
     if not unpacking.eof:
-        raise InvalidInput("a layer whose compression ends too early")
+        raise _cut_short()
+
+
+def _damaged(why: object) -> InvalidInput:
+    return InvalidInput(f"a layer whose compression is damaged: {why}")
+
+
+def _cut_short() -> InvalidInput:
+    return InvalidInput("a layer whose compression ends too early")
+
+
+def compression_of(head: bytes) -> Literal["gzip", "zstd", "none"]:
+    """What a layer that begins with these four bytes is compressed by."""
+    if head.startswith(GZIP):
+        return "gzip"
+    may_be_skipped = head[:1] and head[0] & 0xF0 == 0x50 and head[1:4] == _SKIPPABLE
+    return "zstd" if head.startswith(ZSTD) or may_be_skipped else "none"
 
 
 def diff_id_of(chunks: Iterable[bytes]) -> Digest:

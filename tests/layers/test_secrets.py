@@ -213,7 +213,8 @@ def test_no_answer_holds_a_part_of_the_secret() -> None:
 
 
 HARD = [
-    "://a:", "://" + "a" * 199, "-----BEGIN PRIVATE KEY-----", "-----BEGIN A A ", "KEY=", "export ", "password ", "_auth=",
+    "://a:", "://" + "a" * 199, "-----BEGIN PRIVATE KEY-----", "-----BEGIN A A ", "KEY=", "export ", "password ",
+    "_auth=",
     '"auth": "', "aws_secret_access_key", "AKIA", "ghp_ghp_", "xoxb-11111111-", "A" * 7, " ", "\n",
 ]  # fmt: skip
 

@@ -1,0 +1,141 @@
+"""Entries of a tar as rows of the `files` table: the numbers of all headers are read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from regscope.layers.tar_entries import KINDS, WHITEOUTS, Batch
+from regscope.layers.tar_header import BLOCK, checked, damaged, number
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+_KIND = pa.dictionary(pa.int8(), pa.string())
+_WORD = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("path", pa.large_string()),
+        ("kind", _KIND),
+        ("size", pa.int64()),
+        ("mode", pa.int64()),
+        ("uid", pa.int64()),
+        ("gid", pa.int64()),
+        ("mtime", pa.timestamp("us", tz="UTC")),
+        ("link_target", pa.large_string()),
+        ("device", _WORD),
+        ("xattrs", pa.large_string()),
+        ("sha256", pa.large_string()),
+        ("magic", _WORD),
+        ("secret", _WORD),
+        ("whiteout", _KIND),
+    ]
+)
+"""The columns of `files` after `layer_digest`."""
+
+_FIELDS = {"mode": (100, 108), "uid": (108, 116), "gid": (116, 124), "mtime": (136, 148)}
+_NUMBERS = {"checksum": (148, 156), "major": (329, 337), "minor": (337, 345)}
+_MODE = 0o7777
+_MOST = 2**63 - 1
+_YEARS = (-62135596800 * 10**6, 253402300799 * 10**6)  # what Python's dates can say: years 1 to 9999
+
+
+def entry_rows(batch: Batch, first: int) -> pa.Table:
+    """The rows of a batch, the first of which is at the position `first`.
+
+    Raises:
+        InvalidInput: a header's checksum is wrong, or a number in it is none.
+    """
+    rows = len(batch)
+    headers = np.frombuffer(b"".join(batch.headers), dtype=np.uint8).reshape(rows, BLOCK)
+    _check(headers, batch.headers)
+    numbers = {field: _numbers(headers, batch.headers, *span) for field, span in _FIELDS.items()}
+    numbers["mode"] &= _MODE
+    numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
+    for row, field, value in batch.overridden:
+        if abs(value) > _MOST and field != "mtime":
+            raise damaged(f"a number that is too large: {value}")
+        numbers[field][row] = np.clip(value, -_MOST, _MOST)
+    kinds = np.array(batch.kinds, dtype=np.int8)
+    columns = {
+        "position": np.arange(first, first + rows, dtype=np.int64),
+        "path": pa.array(batch.paths, pa.large_string()),
+        "kind": pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS)),
+        "size": _sizes(batch.sizes),
+        **{field: numbers[field] for field in ("mode", "uid", "gid")},
+        "mtime": _times(numbers["mtime"]),
+        "link_target": pa.array(batch.links, pa.large_string()),
+        "device": _devices(headers, batch.headers, kinds),
+        "xattrs": pa.array(batch.xattrs, pa.large_string()),
+        "sha256": _digests(batch.sha256s),
+        "magic": pa.array(batch.magics, pa.string()).dictionary_encode(),
+        "secret": pa.array(batch.secrets, pa.string()).dictionary_encode(),
+        "whiteout": pa.DictionaryArray.from_arrays(pa.array(batch.whiteouts, pa.int8()), pa.array(WHITEOUTS)),
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _check(headers: Bytes, blocks: Sequence[bytes]) -> None:
+    """The checksum counts its own field as blanks; some old programs summed signed bytes."""
+    stated = _numbers(headers, blocks, *_NUMBERS["checksum"])
+    found = headers.sum(axis=1, dtype=np.int64) - headers[:, 148:156].sum(axis=1, dtype=np.int64) + 8 * ord(" ")
+    for row in np.flatnonzero(found != stated).tolist():
+        checked(blocks[row])
+
+
+def _numbers(headers: Bytes, blocks: Sequence[bytes], start: int, end: int) -> Ints:
+    """A field of all headers: octal digits between blanks; what is written otherwise is read one by one."""
+    value = np.zeros(len(headers), dtype=np.int64)
+    begun = np.zeros(len(headers), dtype=np.bool_)
+    ended, odd = begun.copy(), begun.copy()
+    for at in range(start, end):
+        byte = headers[:, at]
+        is_digit = (byte & 0xF8) == ord("0")
+        is_end = (byte == 0) | ((byte == ord(" ")) & begun)
+        odd |= ~(is_digit | is_end | (byte == ord(" "))) & ~ended
+        ended |= is_end
+        counts = is_digit & ~ended
+        begun |= counts
+        value = np.where(counts, value * 8 + (byte & 7), value)
+    for row in np.flatnonzero(odd).tolist():
+        value[row] = np.clip(number(blocks[row][start:end]), -_MOST, _MOST)  # only of times is there more
+    return value
+
+
+def _sizes(sizes: Sequence[int]) -> Any:
+    try:
+        return pa.array(sizes, pa.int64())
+    except (OverflowError, pa.ArrowInvalid):
+        raise damaged("an entry of more bytes than can be counted") from None
+
+
+def _times(microseconds: Ints) -> pa.Array:
+    first, last = _YEARS
+    is_out = (microseconds < first) | (microseconds > last)
+    return pa.array(microseconds, mask=is_out).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _devices(headers: Bytes, blocks: Sequence[bytes], kinds: npt.NDArray[np.int8]) -> pa.Array:
+    found: list[str | None] = [None] * len(kinds)
+    for row in np.flatnonzero(
+        (kinds == KINDS.index("character device")) | (kinds == KINDS.index("block device"))
+    ).tolist():
+        major, minor = (number(blocks[row][slice(*_NUMBERS[part])]) for part in ("major", "minor"))
+        found[row] = f"{major}:{minor}"
+    return pa.array(found, pa.string()).dictionary_encode()
+
+
+def _digests(digests: Sequence[bytes | None]) -> pa.Array:
+    """Sums of sha256 as text, all of them in one go."""
+    known = np.array([digest is not None for digest in digests], dtype=np.bool_)
+    text = b"".join(filter(None, digests)).hex().encode()
+    offsets = np.zeros(len(digests) + 1, dtype=np.int64)
+    np.cumsum(known * 64, out=offsets[1:])
+    valid = np.packbits(known, bitorder="little").tobytes()
+    buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), pa.py_buffer(text)]
+    return pa.Array.from_buffers(pa.large_string(), len(digests), buffers, null_count=int((~known).sum()))
