@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ResourceNotFound,
         UnSupportMediaType,
     )
+    from regscope.file_rows import FilesOnDisk
     from regscope.images.attaching import attach
     from regscope.images.copying import Copied, copy
     from regscope.images.image import Image
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
+    from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan
     from regscope.schema import TABLES
     from regscope.spec.digest import Digest
@@ -83,6 +85,7 @@ _HOMES = {
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
     "DockerRegistryV2Client": "regscope.registry.client",
+    "FilesOnDisk": "regscope.file_rows",
     "Image": "regscope.images.image",
     "ImageJSON": "regscope.spec.image_config",
     "ImageRef": "regscope.images.image_ref",
@@ -123,6 +126,7 @@ _HOMES = {
     "parse_manifest": "regscope.spec.manifest",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
+    "scan_files": "regscope.scanning.files",
     "set_default_client": "regscope.registry.default_client",
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
@@ -143,6 +147,7 @@ __all__ = [
     "DigestCache",
     "DockerManifestList",
     "DockerRegistryV2Client",
+    "FilesOnDisk",
     "Image",
     "ImageJSON",
     "ImageRef",
@@ -182,6 +187,7 @@ __all__ = [
     "parse_manifest",
     "report",
     "scan",
+    "scan_files",
     "set_default_client",
     "sharing",
     "stale",

@@ -153,7 +153,7 @@ class Snapshot:
         kinds = self.manifests["kind"].value_counts()
         layers = self.layers.drop_duplicates(["digest", "blob_digest"])
         referenced, distinct = layers["size"].sum(), layers.drop_duplicates("blob_digest")["size"].sum()
-        return {
+        found = {
             "repositories": f"{self.placements['repository'].nunique():,}",
             "tags": f"{len(self.tags):,}",
             "images": f"{self.is_image.sum():,}",
@@ -162,6 +162,9 @@ class Snapshot:
             "stored": f"{text.size(float(stored['size'].sum()))} in {text.count(len(stored), 'blob')}",
             "shared": f"{text.size(float(referenced - distinct))} more if layers were not shared",
         }
+        if len(self.unpacked):
+            found["files"] = f"{len(self.files):,} in {text.count(len(self.unpacked), 'layer')}"
+        return found
 
     def notes(self) -> list[str]:
         """What a reader of the numbers must know."""
@@ -172,6 +175,10 @@ class Snapshot:
             found.append("Manifests without a tag cannot be seen here, so freed bytes are upper bounds.")
         if self.filtered:
             found.append("Only a part of the store was scanned.")
+        if len(self.unpacked):
+            read, there = len(self.unpacked), self.layers["blob_digest"].nunique()
+            rest = "" if read == there else "; the others could not be, are no file systems, or were not asked for"
+            found.append(f"The files of {read:,} of {text.count(there, 'layer')} were read{rest}.")
         if self.rate_limit is not None:
             found.append(f"The registry's rate limit when the scan ended: {self.rate_limit}.")
         return found

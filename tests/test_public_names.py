@@ -10,13 +10,13 @@ import regscope
 
 NAMES = [
     "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "AuthFailed", "Blob", "Capabilities", "CapabilityWarning",
-    "ContentStore", "Copied", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client", "Image",
-    "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning",
+    "ContentStore", "Copied", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client", "FilesOnDisk",
+    "Image", "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning",
     "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning", "RegscopeError",
     "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Snapshot", "Tags",
     "UnSupportMediaType", "WhatIf", "__version__", "attach", "build_demo", "copy", "default_client", "growth",
     "history_cost", "image_sizes", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "report",
-    "scan", "set_default_client", "sharing", "stale", "what_if",
+    "scan", "scan_files", "set_default_client", "sharing", "stale", "what_if",
 ]  # fmt: skip
 
 

@@ -101,7 +101,9 @@ def test_every_column_says_what_it_means_and_every_size_its_unit() -> None:
         assert len({column.name for column in columns}) == len(columns)
         for column in columns:
             assert column.meaning, f"{name}.{column.name}"
-            assert (column.unit == "bytes") is (column.name in {"size", "image_size", "tar_size"}), f"{name}.{column.name}"
+            assert (column.unit == "bytes") is (column.name in {"size", "image_size", "tar_size"}), (
+                f"{name}.{column.name}"
+            )
 
 
 def test_the_grain_of_every_table_comes_first() -> None:

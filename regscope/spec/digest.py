@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from pydantic_core import core_schema
@@ -89,7 +89,7 @@ class Passing:
         self._hasher.update(piece)
         self.size += len(piece)
 
-    def through(self, pieces: Iterable[bytes], start: int | None = None) -> Iterator[bytes]:
+    def through(self, pieces: Iterable[bytes], start: int | None = None) -> Generator[bytes, None, None]:
         """`pieces` as they come; where the first of them begins at `start`, what was seen is not hashed again."""
         start = self.size if start is None else start
         for piece in pieces:

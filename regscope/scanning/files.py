@@ -1,0 +1,189 @@
+"""The file scan: what is in the layers of a store, as tables."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from tqdm.auto import tqdm
+
+from regscope.file_rows import FilesOnDisk, FilesWriter
+from regscope.progress import is_interactive
+from regscope.scanning.read_layer import ReadLayer, WantedLayer, read_layer
+from regscope.scanning.wanted_layers import wanted_layers
+from regscope.schema import conformed, make_table
+from regscope.stores.cached_store import CachedStore
+from regscope.stores.content_store import ContentStore
+from regscope.stores.digest_cache import DigestCache
+from regscope.tables import Snapshot
+from regscope.text import plain
+
+_IN_FLIGHT = 16  # layers
+_MOST_IN_MEMORY = 20_000_000  # rows
+
+
+def scan_files(
+    store: ContentStore,
+    snap: Snapshot,
+    *,
+    images: str | Sequence[str] | None = None,
+    into: Path | str | None = None,
+    cache: DigestCache | None = None,
+    executor: Executor | None = None,
+    progress: bool | None = None,
+) -> Snapshot:
+    """Look into the layers of the images in `snap`: every file, its size and its sha256.
+
+    Each distinct layer is streamed once, and never unpacked to disk; its compressed bytes are verified against its
+    digest, and its tar against the DiffID. What was found is kept in the cache by the layer's digest, so a layer is
+    opened once in its life. A layer that cannot be read becomes a row of `problems`, and the scan goes on. Interrupted,
+    it loses nothing that was read.
+
+    Layers that live elsewhere (foreign), and those of artifacts and attestations, which are no file systems, are left
+    out; the snapshot's notes say how many.
+
+    Args:
+        store: what was scanned.
+        snap: what `scan` gave.
+        images: `repository`, `repository:tag` or a digest, or globs of these: the images to look into; all by default.
+        into: a new folder for the `files` table, as Parquet. Above 20 million rows it goes to a folder anyway, a
+            temporary one by default.
+        cache: where to keep what is found; by default where `store` keeps things, and for a layout or an archive the
+            user's own cache.
+        executor: where to run; by default on all cores of this machine.
+        progress: show a progress bar; by default where somebody is watching.
+
+    Returns:
+        `snap` with the tables `unpacked`, `files` and `packages`, and with what went wrong in `problems`. `files` is a
+        DataFrame, or, where it is in a folder, `FilesOnDisk`.
+
+    Raises:
+        InvalidInput: `images` names nothing.
+        StoreError: `into` is not empty.
+    """
+    wanted = wanted_layers(snap, images)
+    collected = _Collected([layer.digest for layer in wanted], into)
+    show = is_interactive() if progress is None else progress
+    total = sum(layer.size for layer in wanted)
+    with tqdm(desc="files", unit="B", unit_scale=True, disable=not show, leave=False, total=total) as bar:
+        for read in _read_all(store, cache or _cache_of(store), wanted, executor):
+            collected.take(read)
+            bar.update(read.wanted.size)
+    return collected.onto(snap)
+
+
+def _cache_of(store: ContentStore) -> DigestCache | None:
+    if isinstance(store, CachedStore):
+        return store.cache
+    is_registry = store.location.startswith(("http://", "https://"))
+    return None if is_registry else DigestCache()
+
+
+def _read_all(
+    store: ContentStore, cache: DigestCache | None, wanted: Sequence[WantedLayer], executor: Executor | None
+) -> Iterator[ReadLayer]:
+    """Every layer as it is done, the largest begun first. Left early, what waits is dropped."""
+    waiting = deque(sorted(wanted, key=lambda layer: layer.size, reverse=True))
+    running: deque[Future[ReadLayer]] = deque()
+    with nullcontext(executor) if executor is not None else _local_pool() as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < _IN_FLIGHT:
+                    running.append(pool.submit(read_layer, store, cache, waiting.popleft(), len(wanted) == 1))
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def _local_pool() -> Iterator[Executor]:
+    pool = ThreadPoolExecutor(2, thread_name_prefix="regscope")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Collected:
+    """What has been read so far: in memory, and in a folder where it is too much for that, or one is wanted."""
+
+    def __init__(self, order: Sequence[str], into: Path | str | None) -> None:
+        self._order = order
+        self._files: dict[str, pa.Table] = {}
+        self._rows = 0
+        self._unpacked: dict[str, tuple[Any, ...]] = {}
+        self._packages: dict[str, list[tuple[Any, ...]]] = {}
+        self._problems: list[tuple[str, str, str, str]] = []
+        self._writer = FilesWriter(into) if into is not None else None
+
+    def take(self, read: ReadLayer) -> None:
+        """One more layer."""
+        digest = read.wanted.digest
+        if read.found is None:
+            why = plain(read.problem.message, 2000) if read.problem else ""
+            self._problems.append((read.wanted.repository, digest, "files", why))
+            return
+        self._unpacked[digest] = read.found.unpacked
+        self._packages[digest] = read.found.packages
+        self._files[digest] = read.found.files
+        self._rows += read.found.files.num_rows
+        if self._rows > _MOST_IN_MEMORY and self._writer is None:
+            self._writer = FilesWriter(tempfile.mkdtemp(prefix="regscope-files-"))
+        if self._writer is not None:
+            self._to_disk(self._writer)
+
+    def _to_disk(self, writer: FilesWriter) -> None:
+        for digest, table in self._files.items():
+            writer.add(_with_layer([digest], [table]))
+        self._files.clear()
+
+    def onto(self, snap: Snapshot) -> Snapshot:
+        """`snap` with what was read."""
+        order = [digest for digest in self._order if digest in self._unpacked]
+        unpacked = [(digest, *self._unpacked[digest]) for digest in order]
+        packages = [(digest, *package) for digest in order for package in self._packages[digest]]
+        problems = make_table("problems", sorted(self._problems))
+        return replace(
+            snap,
+            unpacked=make_table("unpacked", unpacked),
+            files=self._files_table(order),
+            packages=make_table("packages", packages),
+            problems=_appended(snap.problems[snap.problems["what"] != "files"], problems),
+        )
+
+    def _files_table(self, order: Sequence[str]) -> pd.DataFrame | FilesOnDisk:
+        if self._writer is not None:
+            self._writer.close()
+            found = FilesOnDisk(self._writer.folder)
+            if self._writer.folder.parent == Path(tempfile.gettempdir()):
+                weakref.finalize(found, shutil.rmtree, self._writer.folder, ignore_errors=True)
+            return found
+        if not self._files:
+            return make_table("files", ())
+        return conformed("files", _with_layer(order, [self._files[digest] for digest in order]).to_pandas())
+
+
+def _with_layer(digests: Sequence[str], tables: Iterable[pa.Table]) -> pa.Table:
+    """The rows of layers, one below another, with their `layer_digest`."""
+    tables = list(tables)
+    codes = np.repeat(np.arange(len(tables), dtype=np.int32), [table.num_rows for table in tables])
+    layers = pa.DictionaryArray.from_arrays(codes, pa.array(digests, pa.string()))
+    return pa.concat_tables(tables).unify_dictionaries().add_column(0, "layer_digest", layers)
+
+
+def _appended(problems: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    columns = list(problems.columns)
+    rows = [tuple(row) for table in (problems, more) for row in table[columns].astype(object).itertuples(index=False)]
+    return make_table("problems", [tuple(None if pd.isna(cell) else cell for cell in row) for row in rows])

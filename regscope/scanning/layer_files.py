@@ -1,0 +1,87 @@
+"""What was found in a layer, and the cache of it: a layer is opened once in its life."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from regscope.layers.entry_rows import SCHEMA
+from regscope.schema import TABLES
+from regscope.stores.cached_store import or_without_it
+from regscope.stores.digest_cache import DigestCache
+from regscope.version import __version__
+
+# Another version may find other things, and other columns certainly do.
+_MADE_BY = hashlib.sha256(f"{__version__} {TABLES}".encode()).hexdigest()[:16]
+_ABOUT = b"regscope"
+_WORDS = ["kind", "mode", "uid", "gid", "mtime", "device", "magic", "secret", "whiteout"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFiles:
+    """What is in a layer.
+
+    Attributes:
+        files: rows of the table of that name, without `layer_digest`.
+        unpacked: its row of the table of that name, without `layer_digest`.
+        packages: rows of the table of that name, without `layer_digest`.
+    """
+
+    files: pa.Table
+    unpacked: tuple[str, str, int, int, int]
+    packages: list[tuple[str, str, str, str, str | None]]
+
+    def to_parquet(self) -> bytes:
+        """All of it, as the content of one Parquet file."""
+        about = json.dumps({"unpacked": self.unpacked, "packages": self.packages}).encode()
+        table = self.files.replace_schema_metadata({_ABOUT: about})
+        written = pa.BufferOutputStream()
+        pq.write_table(
+            table, written, compression="zstd", compression_level=1, use_dictionary=_WORDS, write_statistics=False
+        )
+        return bytes(written.getvalue().to_pybytes())
+
+    @classmethod
+    def from_parquet(cls, content: bytes) -> LayerFiles:
+        """What `to_parquet` wrote.
+
+        Raises:
+            ValueError, LookupError, TypeError, ArrowException: something else wrote it.
+        """
+        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
+        about = json.loads(table.schema.metadata[_ABOUT])
+        diff_id, compression, size, tar_size, entries = about["unpacked"]
+        packages = [(path, manager, *rest) for path, manager, *rest in about["packages"]]
+        table = table.replace_schema_metadata(None)
+        if not table.schema.equals(SCHEMA) or table.num_rows != entries:
+            raise ValueError("other columns than the files of a layer have")
+        return cls(table, (diff_id, compression, size, tar_size, entries), packages)
+
+
+def known_files(cache: DigestCache | None, digest: str) -> LayerFiles | None:
+    """What is in the layer `digest`, where the cache has it."""
+    if cache is None:
+        return None
+    kept: bytes | None = None
+    with or_without_it():
+        kept = cache.recall(_name(digest))
+    try:
+        return None if kept is None else LayerFiles.from_parquet(kept)
+    except (ValueError, LookupError, TypeError, pa.ArrowException):  # somebody else wrote here
+        return None
+
+
+def keep_files(cache: DigestCache | None, digest: str, found: LayerFiles) -> None:
+    """Keep what is in a layer in the cache, if there is one."""
+    if cache is not None:
+        with or_without_it():
+            cache.keep(_name(digest), found.to_parquet())
+
+
+def _name(digest: str) -> str:
+    return f"files {_MADE_BY} {digest}"

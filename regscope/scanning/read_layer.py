@@ -1,0 +1,115 @@
+"""One unit of a file scan: a layer, from a store to rows, verified as it streams by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from regscope.errors import RegscopeError
+from regscope.layers.compression import compression_of, uncompressed
+from regscope.layers.entry_rows import SCHEMA, entry_rows
+from regscope.layers.tar_entries import TarReader
+from regscope.layers.tar_source import TarSource, bounded, in_blocks
+from regscope.registry.hashing_aside import hashed_aside
+from regscope.scanning.ahead import ahead
+from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
+from regscope.spec.digest import Passing, mismatch
+from regscope.stores.content_store import ContentStore
+from regscope.stores.digest_cache import DigestCache
+
+_FREE = 4 * 2**30
+_RATIO = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WantedLayer:
+    """A layer to read: its digest, a repository that has it, its size in bytes, and the DiffIDs that configs state."""
+
+    digest: str
+    repository: str
+    size: int
+    diff_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLayer:
+    """What came of reading a layer; `found` is None where it failed."""
+
+    wanted: WantedLayer
+    found: LayerFiles | None = None
+    problem: RegscopeError | None = None
+
+
+def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLayer, alone: bool) -> ReadLayer:
+    """Read a layer, or take what was kept of it.
+
+    Args:
+        alone: whether no other layer is read meanwhile: then it is unpacked and hashed in threads of their own.
+    """
+    try:
+        found = known_files(cache, wanted.digest)
+        if found is None:
+            found = _read(store, wanted, alone)
+            keep_files(cache, wanted.digest, found)
+        _as_stated(found.unpacked[0], wanted)
+    except RegscopeError as error:
+        return ReadLayer(wanted, problem=error.with_traceback(None))  # which would hold on to all that was read
+    return ReadLayer(wanted, found)
+
+
+def _as_stated(diff_id: str, wanted: WantedLayer) -> None:
+    for stated in wanted.diff_ids:
+        if stated != diff_id:
+            raise mismatch(stated, diff_id, f"the uncompressed layer {wanted.digest}")
+
+
+def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
+    most = most_unpacked(wanted.size)
+    stored, unpacked = _Counted(store.blob(wanted.repository, wanted.digest)), Passing()
+    pieces = in_blocks(bounded(uncompressed(stored), most))
+    passing = hashed_aside(unpacked, ahead(pieces)) if alone else unpacked.through(pieces)
+    with closing(passing):
+        files, packages = _rows(TarSource(passing), most)
+    for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
+        pass
+    compression = compression_of(stored.head)
+    return LayerFiles(files, (unpacked.digest, compression, stored.size, unpacked.size, files.num_rows), packages)
+
+
+def most_unpacked(stored: int) -> int:
+    """Bytes that a layer of `stored` bytes may unpack to: what is far above that is made to fill a disk."""
+    return _FREE + _RATIO * stored
+
+
+def _rows(source: TarSource, most_holes: int) -> tuple[pa.Table, list[Any]]:
+    tables: list[pa.Table] = [SCHEMA.empty_table()]
+    packages: list[Any] = []
+    rows = 0
+    for batch in TarReader(source, most_holes).batches():
+        tables.append(entry_rows(batch, rows))
+        packages += batch.packages
+        rows += len(batch)
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks(), packages
+
+
+class _Counted:
+    """Chunks as they come; how many bytes they had, and the first of these."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self.size = 0
+        self.head = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        if len(self.head) < 4:
+            self.head += chunk[:4]
+        self.size += len(chunk)
+        return chunk
