@@ -153,7 +153,7 @@ class FileRows:
         layers = self._files["layer_digest"].cat
         codes = layers.codes.to_numpy()
         starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else np.array([], dtype=int)
-        ends = np.append(starts[1:], len(codes))
+        ends = np.append(starts, len(codes))[1:]
         names = layers.categories
         return {names[codes[start]]: (int(start), int(end)) for start, end in zip(starts, ends, strict=True)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,19 @@ def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
     parts = np.split(positions, ends[:-1])
     # The code of what is absent is -1 as well: it takes the last position.
     return [np.append(part, -1)[each.codes.to_numpy()] for part, each in zip(parts, found, strict=True)]
+
+
+def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]:
+    """The number of each value of a column that was read in parts, and the values; absent ones have the number -1."""
+    column = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.large_string())).unify_dictionaries()
+    values = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.large_string())
+    numbers = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate([np.array([], dtype=np.int64), *numbers], dtype=np.int64), values
+
+
+def encoded(column: pd.Series[Any]) -> pa.DictionaryArray:
+    """A column of text as `numbered_parts` takes it."""
+    return pa.array(column.array, pa.large_string()).dictionary_encode()
 
 
 def strings(column: pd.Series[Any]) -> pd.Index[str]:

@@ -6,9 +6,11 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
+_AT_ONCE = 4_000_000  # pairs
 
 
 class Relation:
@@ -49,6 +51,32 @@ class Relation:
             seen = np.concatenate([seen, key[new]])
             all_positions, all_nodes = np.concatenate([all_positions, position]), np.concatenate([all_nodes, node])
         return all_positions, all_nodes
+
+    def union_sizes(self, sets: Relation) -> Ints:
+        """For each left, how many there are in the union of the `sets` that it leads to.
+
+        Files come and go with their layers, and layers with their images: equal sets are united but once.
+        """
+        kind, one_of_kind = sets._distinct_sets()
+        kinds = Relation(self.left, kind[self.right], self.n_left, len(one_of_kind))
+        union, one_of_union = kinds._distinct_sets()
+        position, member = kinds.of(one_of_union)
+        pairs = sums(position, np.diff(sets._starts)[one_of_kind[member]], len(one_of_union))
+        sizes = []
+        for lefts in np.split(one_of_union, np.flatnonzero(np.diff(np.cumsum(pairs) // _AT_ONCE)) + 1):
+            position, member = kinds.of(lefts)
+            step, element = sets.of(one_of_kind[member])
+            position, _ = distinct_pairs(position[step], element, sets.n_right)
+            sizes.append(np.bincount(position, minlength=len(lefts)))
+        return np.concatenate(sizes)[union].astype(np.int64)
+
+    def _distinct_sets(self) -> tuple[Ints, Ints]:
+        """The number of each left's set of rights, equal sets having one number; and a left for each number."""
+        starts, rights = (pa.py_buffer(np.ascontiguousarray(array)) for array in (self._starts * 8, self.right))
+        sets = pa.LargeBinaryArray.from_buffers(pa.large_binary(), self.n_left, [None, starts, rights])
+        numbers = sets.dictionary_encode().indices.to_numpy().astype(np.int64)
+        _, lefts = np.unique(numbers, return_index=True)
+        return numbers, lefts.astype(np.int64)
 
     def reached(self, roots: Ints) -> Bools:
         """For each node, whether any of `roots` leads to it, itself included."""
