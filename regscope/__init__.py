@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from regscope.version import __version__
 
 if TYPE_CHECKING:
+    from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
     from regscope.analysis.growth import growth
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.lineage import lineage
     from regscope.analysis.sharing import sharing
     from regscope.analysis.sizes import image_sizes, layer_sizes
     from regscope.analysis.stale import stale
+    from regscope.analysis.twins import twins
     from regscope.analysis.what_if import WhatIf, what_if
     from regscope.demo import build_demo
     from regscope.errors import (
@@ -115,7 +117,9 @@ _HOMES = {
     "attach": "regscope.images.attaching",
     "build_demo": "regscope.demo",
     "copy": "regscope.images.copying",
+    "dedup_ratios": "regscope.analysis.file_duplicates",
     "default_client": "regscope.registry.default_client",
+    "file_duplicates": "regscope.analysis.file_duplicates",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
@@ -130,6 +134,7 @@ _HOMES = {
     "set_default_client": "regscope.registry.default_client",
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
+    "twins": "regscope.analysis.twins",
     "what_if": "regscope.analysis.what_if",
 }
 
@@ -176,7 +181,9 @@ __all__ = [
     "attach",
     "build_demo",
     "copy",
+    "dedup_ratios",
     "default_client",
+    "file_duplicates",
     "growth",
     "history_cost",
     "image_sizes",
@@ -191,6 +198,7 @@ __all__ = [
     "set_default_client",
     "sharing",
     "stale",
+    "twins",
     "what_if",
 ]
 

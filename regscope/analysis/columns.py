@@ -35,9 +35,10 @@ def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]
     return np.concatenate([np.array([], dtype=np.int64), *numbers], dtype=np.int64), values
 
 
-def encoded(column: pd.Series[Any]) -> pa.DictionaryArray:
-    """A column of text as `numbered_parts` takes it."""
-    return pa.array(column.array, pa.large_string()).dictionary_encode()
+def as_arrow(column: pd.Series[Any]) -> pa.Array:
+    """A column of text as one Arrow array."""
+    array = pa.array(column.array, pa.large_string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def strings(column: pd.Series[Any]) -> pd.Index[str]:

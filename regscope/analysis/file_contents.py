@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regscope.analysis.columns import encoded, numbered_parts
+from regscope.analysis.columns import as_arrow, numbered_parts
 from regscope.analysis.relation import Bools, Ints
 from regscope.file_rows import FileRows
 from regscope.tables import Snapshot
@@ -48,7 +48,7 @@ class FileContents:
             is_file &= frame["sha256"].notna().to_numpy() & is_standing(frame)
             files = frame[is_file]
             numbers = self.layers.get_indexer(files["layer_digest"].cat.categories)
-            contents.append(encoded(files["sha256"]))
+            contents.append(as_arrow(files["sha256"]).dictionary_encode())
             layers.append(numbers[files["layer_digest"].cat.codes.to_numpy()].astype(np.int32))
             rows.append(np.flatnonzero(is_file) + before)
             sizes.append(files["size"].to_numpy())
@@ -70,6 +70,5 @@ class FileContents:
         before = 0
         for frame in self._paths.frames():
             first, end = np.searchsorted(rows, [before, before + len(frame)])
-            part = pa.array(frame["path"].array, pa.large_string())
-            yield wanted[first:end], part.take(pa.array(rows[first:end] - before))
+            yield wanted[first:end], as_arrow(frame["path"]).take(pa.array(rows[first:end] - before))
             before += len(frame)

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.analysis.columns import in_order, numbered, numbered_parts
+from regscope.analysis.columns import as_arrow, in_order, numbered, numbered_parts
 from regscope.analysis.file_contents import FileContents
 from regscope.analysis.history_cost import UNKNOWN
 from regscope.analysis.instructions import normalised
@@ -111,7 +111,7 @@ def _instructions(used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Ints, pa.A
     """The number of each layer's instruction, as its first image has it, and the instructions."""
     first = used.drop_duplicates("blob_digest").set_index("blob_digest")["created_by"].reindex(layers)
     by_line = {line: normalised(line) or UNKNOWN for line in first.dropna().unique()}
-    encoded = pa.array(first.map(by_line).fillna(UNKNOWN).astype("str").array, pa.large_string()).dictionary_encode()
+    encoded = as_arrow(first.map(by_line).fillna(UNKNOWN).astype("str")).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
