@@ -18,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 from regscope.version import __version__
 
 if TYPE_CHECKING:
+    from regscope.analysis.base_drift import base_drift
     from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
     from regscope.analysis.growth import growth
     from regscope.analysis.history_cost import history_cost
+    from regscope.analysis.largest_files import file_types, largest_files
     from regscope.analysis.lineage import lineage
+    from regscope.analysis.published import published
+    from regscope.analysis.risky_files import secrets, setuid
     from regscope.analysis.sharing import sharing
     from regscope.analysis.sizes import image_sizes, layer_sizes
     from regscope.analysis.stale import stale
@@ -115,23 +119,29 @@ _HOMES = {
     "UnSupportMediaType": "regscope.errors",
     "WhatIf": "regscope.analysis.what_if",
     "attach": "regscope.images.attaching",
+    "base_drift": "regscope.analysis.base_drift",
     "build_demo": "regscope.demo",
     "copy": "regscope.images.copying",
     "dedup_ratios": "regscope.analysis.file_duplicates",
     "default_client": "regscope.registry.default_client",
     "file_duplicates": "regscope.analysis.file_duplicates",
+    "file_types": "regscope.analysis.largest_files",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
+    "largest_files": "regscope.analysis.largest_files",
     "layer_sizes": "regscope.analysis.sizes",
     "lineage": "regscope.analysis.lineage",
     "make_index": "regscope.images.index_of",
     "open": "regscope.stores.open_store",
     "parse_manifest": "regscope.spec.manifest",
+    "published": "regscope.analysis.published",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
     "scan_files": "regscope.scanning.files",
+    "secrets": "regscope.analysis.risky_files",
     "set_default_client": "regscope.registry.default_client",
+    "setuid": "regscope.analysis.risky_files",
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
     "twins": "regscope.analysis.twins",
@@ -179,23 +189,29 @@ __all__ = [
     "WhatIf",
     "__version__",
     "attach",
+    "base_drift",
     "build_demo",
     "copy",
     "dedup_ratios",
     "default_client",
     "file_duplicates",
+    "file_types",
     "growth",
     "history_cost",
     "image_sizes",
+    "largest_files",
     "layer_sizes",
     "lineage",
     "make_index",
     "open",
     "parse_manifest",
+    "published",
     "report",
     "scan",
     "scan_files",
+    "secrets",
     "set_default_client",
+    "setuid",
     "sharing",
     "stale",
     "twins",

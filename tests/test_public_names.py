@@ -17,6 +17,10 @@ NAMES = [
     "UnSupportMediaType", "WhatIf", "__version__", "attach", "build_demo", "copy", "default_client", "growth",
     "history_cost", "image_sizes", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "report",
     "scan", "scan_files", "set_default_client", "sharing", "stale", "what_if",
+    "UnSupportMediaType", "WhatIf", "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios",
+    "default_client", "file_duplicates", "file_types", "growth", "history_cost", "image_sizes", "largest_files",
+    "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "published", "report", "scan", "secrets",
+    "set_default_client", "setuid", "sharing", "stale", "twins", "what_if",
 ]  # fmt: skip
 
 

@@ -1,0 +1,115 @@
+"""Layers that were built again by the same instruction, and came out otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.fingerprints import ASPECTS, CONTENT, fingerprints
+from regscope.analysis.instructions import normalised
+from regscope.analysis.sizes import image_layers
+from regscope.file_rows import FileRows
+from regscope.schema import TIME
+from regscope.tables import Snapshot
+
+_PLATFORM = ["os", "architecture", "variant"]
+_PLACE = ["parent", "instruction", *_PLATFORM]
+_CHANGES = ["added", "removed", "changed", "new_bytes"]
+
+
+def base_drift(snap: Snapshot) -> pd.DataFrame:
+    """Layers that the same instruction made at the same place, with other content: what a rebuild brought.
+
+    The place is the chain of layers below; of a first layer, its image's platform alone, so that images which begin
+    with the same words, such as `ADD file:… in /`, stand together whatever they are made of. Layers of the same content
+    (see `twins`) are one version. Those whose files were not read, without an instruction, or on layers without a
+    DiffID, are left out.
+
+    Returns:
+        One row for each version, the places that take most bytes first, the versions of a place by the creation of the
+        oldest image that has them:
+
+        - `group` (int64): the place, from 1
+        - `instruction` (str): normalised
+        - `parent` (str): ChainID of what is below; absent for a first layer
+        - `version`, `versions` (int64): from 1, and how many there are
+        - `layer_digest` (str): the layer, of several of the same content that of the oldest image
+        - `created` (UTC): of the oldest image that has it there; absent if unknown
+        - `size` (int64, bytes): as stored
+        - `images` (int64): that have the version there
+        - `added`, `removed`, `changed` (Int64): entries of any kind, by path, against the version before; changed are
+          those of another kind, content, link target or device; absent for the first version
+        - `new_bytes` (Int64, bytes): in the regular files that were added or changed
+    """
+    versions = _versions(snap)
+    rows = FileRows(snap.files, ["layer_digest", *ASPECTS[CONTENT], "size"])
+    before = versions["layer_digest"].shift().where(versions["version"] > 1)
+    pairs = zip(before, versions["layer_digest"], strict=True)
+    changes = [
+        _changes(rows.of(old), rows.of(new)) if isinstance(old, str) else (None,) * len(_CHANGES) for old, new in pairs
+    ]
+    table = pd.concat([versions, pd.DataFrame(changes, columns=_CHANGES, index=versions.index)], axis="columns")
+    columns = ["group", "instruction", "parent", "version", "versions", "layer_digest", "created", "size", "images"]
+    text = dict.fromkeys(["instruction", "parent", "layer_digest"], "str")
+    integers = dict.fromkeys(["group", "version", "versions", "size", "images"], "int64")
+    return table[[*columns, *_CHANGES]].astype(
+        {**text, **integers, "created": TIME, **dict.fromkeys(_CHANGES, "Int64")}
+    )
+
+
+def _versions(snap: Snapshot) -> pd.DataFrame:
+    """Each version of each place that has several, oldest first."""
+    layers = _placed_layers(snap)
+    layers = layers[layers.groupby(_PLACE)["blob_digest"].transform("nunique") > 1]
+    content = fingerprints(snap, layers["blob_digest"].unique())[CONTENT]
+    layers = layers.assign(content=layers["blob_digest"].map(content))
+    layers = layers.sort_values(["created", "digest"], ignore_index=True)
+    by_version = layers.groupby([*_PLACE, "content"], sort=False)
+    versions = layers.assign(images=by_version["digest"].transform("nunique"))
+    versions = versions.drop_duplicates([*_PLACE, "content"])
+    by_place = versions.groupby(_PLACE, sort=False)
+    versions = versions.assign(
+        version=by_place.cumcount() + 1,
+        versions=by_place["size"].transform("size"),
+        together=by_place["size"].transform("sum"),
+    )
+    versions = versions[versions["versions"] > 1]
+    order = {"together": False, **dict.fromkeys(_PLACE, True), "version": True}
+    versions = versions.sort_values([*order], ascending=[*order.values()], ignore_index=True)
+    group = versions.groupby(_PLACE, sort=False).ngroup() + 1
+    return versions.assign(
+        group=group, parent=versions["parent"].mask(versions["parent"] == ""), layer_digest=versions["blob_digest"]
+    )
+
+
+def _placed_layers(snap: Snapshot) -> pd.DataFrame:
+    """The layers of images that were read, each with the place where it is."""
+    used = image_layers(snap)
+    chain_id = used["chain_id"].astype("str")
+    below = chain_id.groupby(used["digest"]).shift().mask(used["position"] == 0, "")
+    by_line = {line: normalised(line) for line in used["created_by"].dropna().unique()}
+    images = snap.manifests[_PLATFORM].astype("str").fillna("")
+    images = images.assign(digest=snap.manifests["digest"].astype("str"), created=snap.manifests["created"])
+    sizes = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))["size"]
+    used = used.assign(
+        parent=below, instruction=used["created_by"].map(by_line).astype("str"), size=used["blob_digest"].map(sizes)
+    )
+    known = used["parent"].notna() & used["instruction"].notna() & used["size"].notna()
+    return used.loc[known, ["digest", "blob_digest", "parent", "instruction", "size"]].merge(images, on="digest")
+
+
+def _changes(old: pd.DataFrame, new: pd.DataFrame) -> tuple[int, int, int, int]:
+    both = _entries(old).merge(_entries(new), how="outer", on=["path", "whiteout"], indicator="found")
+    same = np.logical_and.reduce(
+        [both[f"{name}_x"] == both[f"{name}_y"] for name in ("kind", "sha256", "link_target", "device")]
+    )
+    added, removed = both["found"] == "right_only", both["found"] == "left_only"
+    changed = ~same & ~added & ~removed
+    files = both.loc[(added | changed) & (both["kind_y"] == "file"), "size_y"]
+    return int(added.sum()), int(removed.sum()), int(changed.sum()), int(files.sum())
+
+
+def _entries(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a layer says of each path, marks that hide it apart."""
+    text = rows[ASPECTS[CONTENT]].astype("str").fillna("").assign(size=rows["size"])
+    return text.drop_duplicates(["path", "whiteout"], keep="last")

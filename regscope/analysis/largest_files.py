@@ -1,0 +1,102 @@
+"""Where the bytes within layers are: the largest files, and what kinds of files take most."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from regscope.analysis.columns import as_arrow, numbered_parts, strings
+from regscope.analysis.file_contents import is_standing
+from regscope.analysis.relation import Ints, distinct_pairs, sums
+from regscope.analysis.sizes import layer_sizes
+from regscope.file_rows import FileRows
+from regscope.tables import Snapshot
+
+
+def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
+    """Files with what is known of their layers: `created_by` (str), and `images` and `repositories` that have them."""
+    layers = files["layer_digest"].astype("str")
+    about = layer_sizes(snap).set_index("blob_digest").reindex(layers)
+    return files.assign(
+        layer_digest=layers,
+        created_by=about["created_by"].astype("str").array,
+        images=about["images"].fillna(0).to_numpy(dtype=np.int64),
+        repositories=about["repositories"].fillna(0).to_numpy(dtype=np.int64),
+    )
+
+
+def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
+    """The `n` largest files of all distinct layers; one that a later entry of the same tar replaces does not count.
+
+    Returns:
+        Largest first, then by layer and path: `path` (str), `size` (int64, bytes), `sha256`, `magic` (str; absent where
+        the first bytes say nothing), `layer_digest`, `created_by` (str: the build instruction; absent if unknown),
+        `images`, `repositories` (int64: that have the layer).
+    """
+    columns = ["path", "size", "sha256", "magic", "layer_digest"]
+    found = []
+    for frame in FileRows(snap.files, [*columns, "kind", "whiteout"]).frames():
+        files = frame.loc[(frame["kind"] == "file").to_numpy() & is_standing(frame), columns]
+        largest = files.nlargest(n, "size", keep="all")
+        found.append(largest.astype({"layer_digest": "str", "magic": "str"}))
+    order = ["size", "layer_digest", "path"]
+    files = pd.concat(found).sort_values(order, ascending=[False, True, True], ignore_index=True).head(n)
+    return with_layers(snap, files)
+
+
+def file_types(snap: Snapshot) -> pd.DataFrame:
+    """Files by their extension, and by what their first bytes say that they are.
+
+    Every regular file of the distinct layers counts, once by the one and once by the other.
+
+    Returns:
+        The extensions before the magic, most bytes first:
+
+        - `by` (category): extension or magic
+        - `type` (str): in lower case, as in `so` of `lib/libc.so.6`; absent for the files that have none
+        - `files` (int64)
+        - `bytes` (int64): of their content
+        - `distinct_bytes` (int64): the same, equal content once
+    """
+    columns = ["layer_digest", "path", "kind", "size", "sha256", "magic", "whiteout"]
+    parts: dict[str, list[pa.DictionaryArray]] = {"extension": [], "magic": [], "content": []}
+    sizes = [np.array([], dtype=np.int64)]
+    for frame in FileRows(snap.files, columns).frames():
+        files = frame[(frame["kind"] == "file").to_numpy() & is_standing(frame)]
+        parts["extension"].append(_extensions(as_arrow(files["path"])).dictionary_encode())
+        parts["magic"].append(as_arrow(pd.Series(strings(files["magic"]))).dictionary_encode())
+        parts["content"].append(as_arrow(files["sha256"]).dictionary_encode())
+        sizes.append(files["size"].to_numpy())
+    content, contents = numbered_parts(parts.pop("content"))
+    size = np.concatenate(sizes)
+    of_content = np.zeros(len(contents) + 1, dtype=np.int64)
+    of_content[content] = size
+    tables = [_by_type(by, *numbered_parts(column), content, size, of_content) for by, column in parts.items()]
+    table = pd.concat(tables)
+    table["by"] = pd.Categorical(table["by"], categories=list(parts))
+    return table.sort_values(["by", "bytes", "type"], ascending=[True, False, True], ignore_index=True)
+
+
+def _extensions(paths: pa.Array) -> pa.Array:
+    paths = pc.replace_substring_regex(paths, r"\.so(\.\d+)+$", ".so")
+    found = pc.extract_regex(paths, r"[^/]\.(?P<extension>[A-Za-z0-9_+-]{1,16})$")
+    return pc.utf8_lower(pc.struct_field(found, "extension"))
+
+
+def _by_type(by: str, number: Ints, types: pa.Array, content: Ints, size: Ints, of_content: Ints) -> pd.DataFrame:
+    number = np.where(number < 0, len(types), number)  # the last are those without
+    n_types = len(types) + 1
+    known = content >= 0
+    type_of_content, distinct = distinct_pairs(number[known], content[known], len(of_content))
+    table = pd.DataFrame(
+        {
+            "by": by,
+            "type": pd.array([*types.to_pylist(), None], dtype="str"),
+            "files": np.bincount(number, minlength=n_types),
+            "bytes": sums(number, size, n_types),
+            "distinct_bytes": sums(type_of_content, of_content[distinct], n_types),
+        }
+    )
+    return table[table["files"] > 0]

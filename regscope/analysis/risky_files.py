@@ -1,0 +1,112 @@
+"""Files that should make one look: those that run as somebody else, and secrets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.file_contents import is_standing
+from regscope.analysis.largest_files import with_layers
+from regscope.analysis.sizes import image_layers
+from regscope.file_rows import FileRows
+from regscope.tables import Snapshot
+
+SETUID, SETGID = 0o4000, 0o2000
+
+
+def setuid(snap: Snapshot) -> pd.DataFrame:
+    """Files with the setuid or the setgid bit, in all distinct layers, whether or not a later layer hides them.
+
+    Returns:
+        By path and layer: `path` (str), `mode` (int64: permission bits), `setuid`, `setgid` (bool), `uid`, `gid`
+        (int64: owner and group), `layer_digest`, `created_by` (str: the build instruction; absent if unknown),
+        `images`, `repositories` (int64: that have the layer).
+    """
+    columns = ["path", "mode", "uid", "gid", "layer_digest"]
+    found = []
+    for frame in FileRows(snap.files, [*columns, "kind", "whiteout"]).frames():
+        is_file = frame["kind"].isin(["file", "hardlink"]).to_numpy() & is_standing(frame)
+        found.append(frame.loc[is_file & (frame["mode"] & (SETUID | SETGID) != 0).to_numpy(), columns])
+    files = pd.concat([part.astype({"layer_digest": "str"}) for part in found])
+    files.insert(2, "setuid", files["mode"] & SETUID != 0)
+    files.insert(3, "setgid", files["mode"] & SETGID != 0)
+    return with_layers(snap, files.sort_values(["path", "layer_digest"], ignore_index=True))
+
+
+def secrets(snap: Snapshot) -> pd.DataFrame:
+    """Files that seem to hold what should be in no image: where they are, never what they hold.
+
+    Every entry counts, since the registry serves them all: those that are deleted too.
+
+    Returns:
+        By kind, path and layer:
+
+        - `secret` (str): what it seems to be, as the scan says
+        - `path`, `layer_digest` (str)
+        - `created_by` (str): the build instruction; absent if unknown
+        - `images`, `repositories` (int64): that have the layer
+        - `deleted` (bool): whether a later layer of one of these images, or a later entry of the same layer, deletes or
+          overwrites it; so it is out of sight there, and not out of the registry
+    """
+    columns = ["secret", "path", "layer_digest", "position", "sha256"]
+    parts = [frame[frame["secret"].notna()] for frame in FileRows(snap.files, columns).frames()]
+    found = pd.concat([part.astype({"secret": "str", "layer_digest": "str"}) for part in parts])
+    found = found.sort_values(["secret", "path", "layer_digest", "position"], ignore_index=True)
+    found["deleted"] = _is_deleted(snap, found)
+    table = with_layers(snap, found)
+    return table[["secret", "path", "layer_digest", "created_by", "images", "repositories", "deleted"]]
+
+
+def _is_deleted(snap: Snapshot, files: pd.DataFrame) -> pd.Series[bool]:
+    """Whether something above hides each file in an image that has it."""
+    places = _with_directories(files["path"])
+    files = files[["layer_digest", "position", "sha256"]].rename_axis("file").reset_index()
+    pairs = files.merge(places, on="file").merge(_hiding(snap, places), on="at", suffixes=("", "_above"))
+    is_file, mark = pairs["at"] == pairs["path"], pairs["whiteout"]
+    other = mark.isna() & ~(is_file & (pairs["sha256"] == pairs["sha256_above"]))
+    hides = (mark == "delete") | ((mark == "opaque") & ~is_file) | other
+    pairs = pairs[hides.to_numpy(dtype=np.bool_)]
+    within = (pairs["layer_digest"] == pairs["layer_digest_above"]) & pairs["whiteout"].isna()
+    deleted = pairs.loc[within & (pairs["position_above"] > pairs["position"]), "file"]
+    above = pairs[["layer_digest", "layer_digest_above"]].drop_duplicates()
+    above = above.merge(_layers_above(snap, above))
+    deleted = pd.concat([deleted, pairs.merge(above)["file"]])
+    return files["file"].isin(deleted)
+
+
+def _with_directories(paths: pd.Series[str]) -> pd.DataFrame:
+    """`file`: the number of each path; `at`: the path itself, and each directory that it is in, up to the root."""
+    place = pd.DataFrame({"file": np.arange(len(paths)), "path": paths, "at": paths})
+    places = [place]
+    while len(place := place[place["at"] != ""]):
+        place = place.assign(at=place["at"].str.replace(r"/?[^/]*$", "", n=1, regex=True))
+        places.append(place)
+    return pd.concat(places)
+
+
+def _hiding(snap: Snapshot, places: pd.DataFrame) -> pd.DataFrame:
+    """The entries at one of these places that could hide a file there: a directory within a directory does not."""
+    columns = ["layer_digest", "position", "path", "kind", "sha256", "whiteout"]
+    is_own = places["at"] == places["path"]
+    files = places.loc[is_own, "at"].unique()
+    everywhere = places["at"].unique()
+    found = []
+    for frame in FileRows(snap.files, columns).frames():
+        rows = frame[frame["path"].isin(everywhere)].astype({"layer_digest": "str", "whiteout": "str"})
+        marks = rows["whiteout"].isin(["delete", "opaque"])
+        replaces = rows["whiteout"].isna() & (rows["path"].isin(files) | (rows["kind"] != "directory"))
+        found.append(rows[marks | replaces].rename(columns={"path": "at"}))
+    return pd.concat(found)
+
+
+def _layers_above(snap: Snapshot, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Those of the pairs of layers of which, in some image, the second is above the first."""
+    used = image_layers(snap)[["digest", "blob_digest", "position"]]
+    used = used.drop_duplicates(["digest", "blob_digest"], keep="last")  # a repeated layer counts where it is highest
+    lower = used.rename(columns={"blob_digest": "layer_digest"})
+    upper = used.rename(columns={"blob_digest": "layer_digest_above"})
+    both = pairs.merge(lower, on="layer_digest").merge(
+        upper, on=["digest", "layer_digest_above"], suffixes=("", "_above")
+    )
+    is_above = both["position_above"] > both["position"]
+    return both.loc[is_above, ["layer_digest", "layer_digest_above"]].drop_duplicates()
