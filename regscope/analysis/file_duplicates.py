@@ -111,7 +111,7 @@ def _instructions(used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Ints, pa.A
     """The number of each layer's instruction, as its first image has it, and the instructions."""
     first = used.drop_duplicates("blob_digest").set_index("blob_digest")["created_by"].reindex(layers)
     by_line = {line: normalised(line) or UNKNOWN for line in first.dropna().unique()}
-    encoded = as_arrow(first.map(by_line).fillna(UNKNOWN).astype("str")).dictionary_encode()
+    encoded = as_arrow(first.map(by_line).astype("str").fillna(UNKNOWN)).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
