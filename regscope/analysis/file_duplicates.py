@@ -136,7 +136,7 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
         is_first = first[group[copy]] == copy
         examples.append(paths.filter(pa.array(is_first)))
         example_groups.append(group[copy[is_first]])
-        names.append(pc.replace_substring_regex(paths, "^.*/", "").dictionary_encode())
+        names.append(_file_names(paths).dictionary_encode())
         name_copies.append(copy)
     number, texts = numbered_parts(names)
     name = np.zeros(len(group), dtype=np.int64)
@@ -148,13 +148,21 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
 
 def _commonest(group: Ints, value: Ints, n_groups: int) -> Ints:
     """The most frequent value of each group; of those that tie, the one that comes first."""
-    order = np.lexsort((value, group))
-    group, value = group[order], value[order]
-    starts = np.flatnonzero(np.append(True, (group[1:] != group[:-1]) | (value[1:] != value[:-1]))[: len(group)])
-    counts = np.diff(np.append(starts, len(group)))
-    best = np.lexsort((order[starts], -counts, group[starts]))
-    found = starts[best]
-    return value[found[np.searchsorted(group[found], np.arange(n_groups))]]
+    n_values = int(value.max(initial=0)) + 1
+    key = group * n_values + value
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+    counts, group_of_pair = np.diff(np.append(starts, len(key))), key[starts] // n_values
+    first_pairs = np.searchsorted(group_of_pair, np.arange(n_groups))
+    most = np.maximum.reduceat(counts, first_pairs)
+    is_most = counts == most[group_of_pair]
+    return value[np.minimum.reduceat(np.where(is_most, order[starts], len(key)), first_pairs)]
+
+
+def _file_names(paths: pa.Array) -> pa.Array:
+    parts = pc.split_pattern(paths, "/", max_splits=1, reverse=True)
+    return parts.values.take(pa.array(parts.offsets.to_numpy()[1:] - 1))
 
 
 def _text(array: pa.Array) -> pd.Series[str]:
