@@ -170,7 +170,10 @@ class FileRows:
         return self._files[self._columns].iloc[start:end]
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """All rows, whole layers at a time: as one frame from memory, else in frames of about a million rows."""
+        """All rows, whole layers at a time: as one frame from memory, else in frames of about a million rows.
+
+        There is at least one frame, if need be without rows.
+        """
         if isinstance(self._files, pd.DataFrame):
             yield self._files[self._columns]
             return
@@ -182,7 +185,7 @@ class FileRows:
             if rows >= _AT_ONCE:
                 yield self._files.frame(waiting, self._columns)
                 waiting, rows = [], 0
-        if waiting:
+        if waiting or not self._files.groups:
             yield self._files.frame(waiting, self._columns)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,3 +80,17 @@ def test_distinct_pairs_are_sorted_and_each_once(drawn: list[tuple[int, int]]) -
 def test_sums_are_exact_beyond_what_floating_point_can_count() -> None:
     large = 2**53
     assert sums(ints([1, 1, 1]), ints([large, 1, 1]), 3).tolist() == [0, large + 2, 0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs, pairs, st.integers(1, 4))
+def test_the_size_of_a_union_is_that_of_plain_sets_however_few_pairs_are_made_at_once(
+    members: list[tuple[int, int]], elements: list[tuple[int, int]], at_once: int
+) -> None:
+    with patch("regscope.analysis.relation._AT_ONCE", at_once):
+        found = relation(members).union_sizes(relation(elements))
+    sets = [{right for left, right in known(elements) if left == member} for member in range(SIZE)]
+    unions = [
+        set[int]().union(*(sets[right] for left, right in known(members) if left == root)) for root in range(SIZE)
+    ]
+    assert found.tolist() == [len(union) for union in unions]

@@ -8,13 +8,14 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks import scans, transfers
+from tests.benchmarks.files_at_scale import files_at_scale
 from tests.benchmarks.layers import layers
 from tests.benchmarks.startup import startup
 from tests.benchmarks.tables_at_scale import at_scale
 
 _ON_SERVERS = {"cold": scans.cold, "cpu": scans.cpu, "delay": scans.delay, "second": scans.second}
-_MOVING = {"pull": transfers.pull, "push": transfers.push, "many": transfers.many, "within": transfers.within}
-_ALONE = {"startup": startup, "scale": at_scale, "layers": layers}
+_MOVING = {"pull": transfers.pull, "push": transfers.push, "many": transfers.many, "within": transfers.within, "between": transfers.between}
+_ALONE = {"startup": startup, "scale": at_scale, "layers": layers, "files": files_at_scale}
 _PARTS = [*_ON_SERVERS, *_MOVING, *_ALONE]
 _README = Path(__file__).with_name("README.md")
 _MARK = "<!-- last run -->\n"
