@@ -10,8 +10,10 @@ import pandas as pd
 
 from regscope.analysis.columns import numbered_parts
 from regscope.analysis.file_contents import FileContents
-from regscope.analysis.relation import Bools, Ints, distinct_pairs, sums
+from regscope.analysis.relation import Bools, Ints, Relation, distinct, distinct_pairs, sums
 from regscope.tables import Snapshot
+
+_JUST_BELOW = 1 - 1e-9  # what is compared exactly afterwards must not be lost to rounding
 
 
 def near_twins(snap: Snapshot, layers: pd.Index[str], threshold: float) -> tuple[Ints, npt.NDArray[np.float64]]:
@@ -24,31 +26,33 @@ def near_twins(snap: Snapshot, layers: pd.Index[str], threshold: float) -> tuple
     shared = _SharedFiles(snap, layers)
     stands_for = np.arange(len(layers), dtype=np.int64)
     similarity = np.ones(len(layers))
-    seen: dict[int, list[int]] = defaultdict(list)  # by file, the layers that stand for themselves
+    seen: dict[int, list[int]] = defaultdict(list)  # by bundle, the layers that stand for themselves
     is_own = np.zeros(len(shared.size), dtype=np.bool_)
     for layer in range(len(layers)):
         telling = shared.telling(layer, threshold)
-        own = shared.of(layer)
+        own = shared.bundles(layer)
         is_own[own] = True
         best = 0.0
-        for other in sorted({other for file in telling for other in seen[file]}):
-            files = shared.of(other)
-            both = int(shared.size[files[is_own[files]]].sum())
+        for other in shared.possible(layer, sorted(set[int]().union(*(seen[bundle] for bundle in telling))), threshold):
+            bundles = shared.bundles(other)
+            both = int(shared.size[bundles[is_own[bundles]]].sum())
             found = both / (shared.total[layer] + shared.total[other] - both)
             if found >= threshold and found > best:
                 stands_for[layer], similarity[layer], best = other, found, found
         is_own[own] = False
         if not best:
-            for file in telling:
-                seen[file].append(layer)
+            for bundle in telling:
+                seen[bundle].append(layer)
     return stands_for, similarity
 
 
 class _SharedFiles:
-    """By layer, the files (a path with a content) that others have as well, the rarest first.
+    """By layer, the bundles of files that others have as well, the rarest first.
+
+    A file is a path with a content. A bundle is all files that the same layers have: a package of many files is one.
 
     Attributes:
-        size: of each file, its bytes.
+        size: of each bundle, its bytes.
         total: of each layer, the bytes of all its files, shared or not.
     """
 
@@ -59,39 +63,48 @@ class _SharedFiles:
         self.total = sums(layer[known], contents.size[contents.content[known]], len(layers))
         content, _ = distinct_pairs(contents.content[known], layer[known], len(layers))
         is_shared = known & (np.bincount(content, minlength=len(contents.sha256)) > 1)[contents.content]
-        layer, content = layer[is_shared], contents.content[is_shared]
-        key = content * (len(layer) + 1) + _path_numbers(contents, is_shared)
-        order = np.argsort(key)
-        is_first = np.append(True, np.diff(key[order]) > 0)[: len(key)]
-        file = np.cumsum(is_first)[np.argsort(order)] - 1
-        layers_with = np.bincount(file)
-        self.size: Ints = contents.size[content[order[is_first]]]
-        order = np.lexsort((file, layers_with[file], layer))
-        self._file: Ints = file[order][layers_with[file[order]] > 1]
-        counts = np.bincount(layer[layers_with[file] > 1], minlength=len(layers))
-        self._ends = np.append(0, np.cumsum(counts))
+        path, n_paths = _path_numbers(contents, is_shared)
+        key = contents.content[is_shared] * max(n_paths, 1) + path
+        files = distinct(key)
+        held = Relation(np.searchsorted(files, key), layer[is_shared], len(files), len(layers))
+        bundle_of_file, one_of_bundle = held.distinct_sets()
+        self.size = sums(bundle_of_file, contents.size[files // max(n_paths, 1)], len(one_of_bundle))
+        bundle, layer = held.of(one_of_bundle)
+        layers_with = np.bincount(bundle)[bundle]
+        bundle, layer, layers_with = (each[layers_with > 1] for each in (bundle, layer, layers_with))
+        self._bundle: Ints = bundle[np.lexsort((bundle, layers_with, layer))]
+        self._ends = np.append(0, np.cumsum(np.bincount(layer, minlength=len(layers))))
+        self._shared = sums(layer, self.size[bundle], len(layers))
 
-    def of(self, layer: int) -> Ints:
-        """The files of a layer."""
-        return self._file[self._ends[layer] : self._ends[layer + 1]]
+    def bundles(self, layer: int) -> Ints:
+        """The bundles of a layer."""
+        return self._bundle[self._ends[layer] : self._ends[layer + 1]]
 
-    def telling(self, layer: int, threshold: float) -> Ints:
-        """The files of a layer of which any one that is similar has at least one.
+    def telling(self, layer: int, threshold: float) -> list[int]:
+        """The bundles of a layer of which any one that is similar has at least one.
 
-        Similar layers share `threshold` of the bytes of either at least, so the rarest file that they share stands
+        Similar layers share `threshold` of the bytes of either at least, so the rarest bundle that they share stands
         where at least as many bytes are still to come, in the one as in the other.
         """
-        files = self.of(layer)
-        still = np.cumsum(self.size[files][::-1])[::-1]
-        enough: Ints = files[still >= threshold * self.total[layer] * (1 - 1e-9)]
+        bundles = self.bundles(layer)
+        still = np.cumsum(self.size[bundles][::-1])[::-1]
+        enough: list[int] = bundles[still >= threshold * self.total[layer] * _JUST_BELOW].tolist()
+        return enough
+
+    def possible(self, layer: int, others: list[int], threshold: float) -> list[int]:
+        """Those of the others that are similar if all that they share with anyone they share with this layer."""
+        found = np.array(others, dtype=np.int64)
+        both = np.minimum(self._shared[layer], self._shared[found])
+        either = self.total[layer] + self.total[found] - both
+        enough: list[int] = found[both >= threshold * either * _JUST_BELOW].tolist()
         return enough
 
 
-def _path_numbers(contents: FileContents, wanted: Bools) -> Ints:
-    """The number of each wanted file's path."""
+def _path_numbers(contents: FileContents, wanted: Bools) -> tuple[Ints, int]:
+    """The number of each wanted file's path, and how many paths there are."""
     at_wanted = np.cumsum(wanted) - 1
-    parts = [(position, paths.dictionary_encode()) for position, paths in contents.paths(wanted)]
-    numbers, _ = numbered_parts([paths for _, paths in parts])
+    parts = [(position, part.dictionary_encode()) for position, part in contents.paths(wanted)]
+    numbers, paths = numbered_parts([part for _, part in parts])
     found = np.zeros(int(wanted.sum()), dtype=np.int64)
     found[at_wanted[np.concatenate([np.array([], dtype=np.int64), *(position for position, _ in parts)])]] = numbers
-    return found
+    return found, len(paths)

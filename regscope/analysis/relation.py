@@ -57,9 +57,9 @@ class Relation:
 
         Files come and go with their layers, and layers with their images: equal sets are united but once.
         """
-        kind, one_of_kind = sets._distinct_sets()
+        kind, one_of_kind = sets.distinct_sets()
         kinds = Relation(self.left, kind[self.right], self.n_left, len(one_of_kind))
-        union, one_of_union = kinds._distinct_sets()
+        union, one_of_union = kinds.distinct_sets()
         position, member = kinds.of(one_of_union)
         pairs = sums(position, np.diff(sets._starts)[one_of_kind[member]], len(one_of_union))
         sizes = []
@@ -70,7 +70,7 @@ class Relation:
             sizes.append(np.bincount(position, minlength=len(lefts)))
         return np.concatenate(sizes)[union].astype(np.int64)
 
-    def _distinct_sets(self) -> tuple[Ints, Ints]:
+    def distinct_sets(self) -> tuple[Ints, Ints]:
         """The number of each left's set of rights, equal sets having one number; and a left for each number."""
         starts, rights = (pa.py_buffer(np.ascontiguousarray(array)) for array in (self._starts * 8, self.right))
         sets = pa.LargeBinaryArray.from_buffers(pa.large_binary(), self.n_left, [None, starts, rights])
