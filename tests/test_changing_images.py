@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import subprocess
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ from regscope.spec.media_types import (
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
 from tests.images import skopeo
+from tests.layers.corners import CORNERS
 from tests.servers.registry import Registry
 
 
@@ -200,62 +199,6 @@ def test_docker_and_oci_are_converted_into_one_another(store: ContentStore, targ
     assert (manifest.media_type, {layer.mediaType for layer in manifest.layers}) == (DOCKER_MANIFEST, {DOCKER_LAYER})
     with pytest.raises(InvalidInput, match="has no place in"):
         rs.Image.read(store, "app:1.0").recompress("zstd").to_docker()
-
-
-def entry(name: str, kind: bytes = tarfile.REGTYPE, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """A member of a tar and its content, which is what it is called unless said otherwise."""
-    content = fields.pop("content", name.encode()) if kind == tarfile.REGTYPE else b""
-    member = tarfile.TarInfo(name)
-    member.type, member.size = kind, len(content)
-    for field, value in fields.items():
-        setattr(member, field, value)
-    return member, content
-
-
-def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """A tar of members in this order."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for member, content in members:
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-FOLDER, LINK, SYMLINK = tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE
-LONG = "deep/" + "x" * 150
-
-CORNERS: dict[str, list[bytes]] = {
-    "overwritten": [tar(entry("a", mode=0o600), entry("b")), tar(entry("a", content=b"new", mode=0o755))],
-    "deleted": [tar(entry("d", FOLDER), entry("d/a"), entry("d/b")), tar(entry("d/.wh.a", content=b""))],
-    "a folder deleted": [
-        tar(entry("d", FOLDER), entry("d/e", FOLDER), entry("d/e/a")),
-        tar(entry(".wh.d", content=b"")),
-    ],
-    "opaque": [
-        tar(entry("d", FOLDER), entry("d/a")),
-        tar(entry("d", FOLDER), entry("d/.wh..wh..opq", content=b""), entry("d/b")),
-    ],
-    "a file in the place of a folder": [tar(entry("d", FOLDER), entry("d/a")), tar(entry("d"))],
-    "a folder in the place of a file": [tar(entry("d")), tar(entry("d", FOLDER), entry("d/a"))],
-    "deleted and made again": [
-        tar(entry("a"), entry("b")),
-        tar(entry(".wh.a", content=b"")),
-        tar(entry("a", content=b"2")),
-    ],
-    "a hard link outlives its target": [
-        tar(entry("a", content=b"shared"), entry("b", LINK, linkname="a"), entry("c", LINK, linkname="a")),
-        tar(entry(".wh.a", content=b"")),
-    ],
-    "hard links": [tar(entry("a", content=b"one"), entry("b", LINK, linkname="a"))],
-    "links and long names": [
-        tar(entry("deep", FOLDER), entry(LONG), entry("link", SYMLINK, linkname=LONG), entry("ü/ö", content=b"utf-8"))
-    ],
-    "twice in one layer": [tar(entry("a", content=b"first"), entry("a", content=b"second"))],
-    "dots": [tar(entry("./", FOLDER, mode=0o755), entry("./a"), entry("./d/", FOLDER), entry("./d/b"))],
-    "owners and times": [tar(entry("a", uid=12, gid=34, mtime=1_600_000_000), entry("d", FOLDER, uid=56, mode=0o711))],
-    "large": [tar(entry("large", content=bytes(3_000_000)), entry("after"))],
-    "nothing": [tar(), tar(entry("a"))],
-}
 
 
 def unpacked(image: str, folder: Path) -> dict[str, tuple[Any, ...]]:

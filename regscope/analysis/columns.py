@@ -47,6 +47,12 @@ def strings(column: pd.Series[Any]) -> pd.Index[str]:
     return categories.take(column.cat.codes.to_numpy(), allow_fill=True, fill_value=np.nan)
 
 
+def arrow_text(column: pd.Series[Any]) -> pa.Array:
+    """A column of text as one Arrow array."""
+    found = pa.array(column.array, pa.large_string())
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
 def in_order(table: pd.DataFrame, order: Mapping[str, Literal["ascending", "descending"]]) -> pd.DataFrame:
     """`table` sorted by these columns, the first of them first, and numbered anew; what is absent comes last."""
     keys = pa.Table.from_pandas(table[list(order)], preserve_index=False)

@@ -1,0 +1,72 @@
+"""The file system that an image has in the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.columns import in_order
+from regscope.analysis.layer_entries import KINDS, LayerEntries
+from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.tables import Snapshot
+
+_OF_INODE = ("kind", "size", "mode", "uid", "gid", "mtime", "link_target", "device", "xattrs", "sha256")
+_IMPLIED_MODE = 0o755
+_DTYPES: dict[str, Any] = {
+    "path": "str",
+    "kind": pd.CategoricalDtype(pd.Index(KINDS, dtype="str")),
+    **dict.fromkeys(("size", "mode", "uid", "gid"), "int64"),
+    "mtime": "datetime64[us, UTC]",
+    **dict.fromkeys(("link_target", "device", "xattrs", "sha256"), "str"),
+    "layer": "int64",
+    "layer_digest": "str",
+    "inode": "int64",
+}
+
+
+def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
+    """Every path of an image when all its layers are applied (OCI image-spec, layer.md, Applying Changesets).
+
+    Args:
+        image: `repository:tag`, `repository@digest` or a digest.
+        platform: which one of an index, such as `linux/arm64`.
+
+    Returns:
+        One row for each path, by path; the root only where a layer has it:
+
+        - `path` (str): with no slash before it
+        - `kind` (category): of a hardlink that of the file it is a name of; `hardlink` is one whose target is missing
+        - `size` (int64, bytes): of what is no file, what the tar says
+        - `mode`, `uid`, `gid` (int64), `mtime` (UTC), `link_target`, `device`, `xattrs`, `sha256` (str): as in the
+          table `files`, of the file itself for each of its names. A directory that no layer has an entry for, and
+          that is there because something is in it, is root's, with mode 0o755 and no time
+        - `layer` (int64): position of the layer that brought the path
+        - `layer_digest` (str): its digest
+        - `inode` (int64): the same for all names of one file; count its bytes once
+
+    Raises:
+        InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
+        InvalidPlatform: `platform` is none.
+    """
+    layers = layer_stacks(snap, [one_image(snap, image, platform)])
+    digests = layers["blob_digest"].tolist()
+    entries = LayerEntries(snap, list(dict.fromkeys(digests)), _OF_INODE)
+    image_entries = entries.stacked(digests)
+    stack, rows, layer = image_entries.stack, image_entries.rows, image_entries.layer
+    names = np.flatnonzero(stack.visible)
+    inode = stack.inode[names]
+    nodes, first = stack.implied
+    paths = image_entries.paths[np.concatenate([stack.node[names], nodes])]
+    brought = layers.iloc[layer[np.concatenate([names, first])]]
+    implied = pd.DataFrame(
+        {"kind": "directory", "size": 0, "mode": _IMPLIED_MODE, "uid": 0, "gid": 0}, range(len(nodes))
+    )
+    own = entries.frame.take(rows[inode])
+    table = pd.concat([own, implied.reindex(columns=list(_OF_INODE)).astype(own.dtypes)], ignore_index=True)
+    table.insert(0, "path", pd.Series(entries.tree.names.take(paths).to_pandas(), dtype="str"))
+    table["layer"] = brought["position"].to_numpy()
+    table["layer_digest"] = brought["blob_digest"].array
+    table["inode"] = np.concatenate([inode, len(rows) + np.arange(len(nodes))])
+    return in_order(table.astype(_DTYPES), {"path": "ascending"})

@@ -1,0 +1,110 @@
+"""Which layers the file system of an image is made of, and who made them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.history_cost import UNKNOWN
+from regscope.analysis.holdings import Holdings
+from regscope.analysis.instructions import normalised
+from regscope.analysis.selection import Selection, select
+from regscope.analysis.sizes import image_layers
+from regscope.errors import InvalidInput
+from regscope.spec.media_types import is_filesystem_layer
+from regscope.spec.platform import Platform
+from regscope.tables import Snapshot
+
+_READ_THEM = "Read them: snap = rs.scan_files(store, snap)."
+
+
+def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
+    """The layers of images, by image and position, without those that are foreign or no file system.
+
+    Args:
+        images: those that are meant; by default all whose layers were all read.
+
+    Returns:
+        `digest` (str), `position` (int64, of all layers of the image), `blob_digest` (str), `instruction` (str:
+        normalised, or `(no history)`), `size`, `tar_size` (Int64, bytes: compressed and not).
+
+    Raises:
+        InvalidInput: `images` names none, or one with a layer that was not read; without it, no layer was read at all.
+    """
+    layers = image_layers(snap)
+    is_filesystem = {kind: is_filesystem_layer(kind) for kind in layers["media_type"].dropna().unique()}
+    # Schema 1 names no types: there is but one.
+    is_filesystem_layers = layers["media_type"].map(is_filesystem).fillna(True).astype("bool")
+    layers = layers[is_filesystem_layers & ~layers["foreign"]]
+    unpacked = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))
+    unread = ~layers["blob_digest"].isin(unpacked.index)
+    if images is not None:
+        layers = layers[layers["digest"].isin(_images(snap, images))]
+        _all_were_read(layers[unread.reindex(layers.index)])
+    elif len(layers) and unpacked.empty:
+        raise InvalidInput("no layer of this snapshot was read", next_step=_READ_THEM)
+    else:
+        layers = layers[~layers["digest"].isin(layers.loc[unread, "digest"])]
+    lines = {line: normalised(line) or UNKNOWN for line in layers["created_by"].dropna().unique()}
+    table = layers[["digest", "position", "blob_digest"]].assign(
+        instruction=layers["created_by"].map(lines).fillna(UNKNOWN).astype("str"),
+        size=layers["blob_digest"].map(unpacked["size"]).astype("Int64"),
+        tar_size=layers["blob_digest"].map(unpacked["tar_size"]).astype("Int64"),
+    )
+    return table.reset_index(drop=True)
+
+
+def one_image(snap: Snapshot, image: str, platform: str | None = None) -> str:
+    """The digest of the image that a name means.
+
+    Args:
+        image: `repository:tag`, `repository@digest` or a digest.
+        platform: which one of an index, such as `linux/arm64`.
+
+    Raises:
+        InvalidInput: it names no image, or several.
+        InvalidPlatform: `platform` is none.
+    """
+    digests = _images(snap, image)
+    about = snap.manifests[snap.manifests["digest"].isin(digests)]
+    parts = about[["os", "architecture", "variant"]].astype("str").fillna("")
+    offered = [Platform(os=row.os, architecture=row.architecture, variant=row.variant or None) for row in
+               parts.itertuples()]  # fmt: skip
+    if platform is not None:
+        wanted = Platform.parse(platform)
+        about = about[[wanted.covers(other) for other in offered]]
+    if len(about) == 1:
+        return str(about["digest"].iloc[0])
+    names = ", ".join(sorted({str(other) or "unknown" for other in offered}))
+    if about.empty:
+        raise InvalidInput(f"{image!r} has no image for {platform}", next_step=f"It is there for: {names}.")
+    raise InvalidInput(
+        f"{image!r} names {len(about)} images",
+        next_step=f"Name one, by its digest or with platform=, which may be: {names}.",
+    )
+
+
+def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
+    """The digests of all images that `wanted` names, directly or through an index."""
+    held = Holdings(snap)
+    tags, nodes = select(held, wanted)
+    named = np.concatenate([held.tag_node[tags & (held.tag_node >= 0)], np.flatnonzero(nodes)])
+    _, found = held.children.closure(named)
+    digests = held.manifests[np.unique(held.node_manifest[found])]
+    images = digests[digests.isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
+    if images.empty:
+        raise InvalidInput(
+            f"{wanted!r} names no image that could be read" if isinstance(wanted, str) else "no image is named",
+            next_step="Name an image, or an index of some, as repository:tag or by its digest.",
+        )
+    return images
+
+
+def _all_were_read(unread: pd.DataFrame) -> None:
+    if len(unread):
+        missing = unread["blob_digest"].drop_duplicates()
+        some = ", ".join(missing.head(3)) + (" …" if len(missing) > 3 else "")
+        raise InvalidInput(
+            f"of the layers that these images have {len(missing)} were not read: {some}",
+            next_step=_READ_THEM,
+        )
