@@ -152,8 +152,9 @@ class FileRows:
         assert isinstance(self._files, pd.DataFrame)
         layers = self._files["layer_digest"].cat
         codes = layers.codes.to_numpy()
-        starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])) if len(codes) else np.array([], dtype=int)
-        ends = np.append(starts, len(codes))[1:]
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        starts = np.append(0, changes)[: len(codes)]
+        ends = np.append(changes, len(codes))[: len(codes)]
         names = layers.categories
         return {names[codes[start]]: (int(start), int(end)) for start, end in zip(starts, ends, strict=True)}
 
