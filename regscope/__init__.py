@@ -20,6 +20,7 @@ from regscope.version import __version__
 if TYPE_CHECKING:
     from regscope.analysis.base_drift import base_drift
     from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
+    from regscope.analysis.diff import Diff, diff
     from regscope.analysis.growth import growth
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.largest_files import file_types, largest_files
@@ -87,6 +88,7 @@ _HOMES = {
     "CapabilityWarning": "regscope.errors",
     "ContentStore": "regscope.stores.content_store",
     "Copied": "regscope.images.copying",
+    "Diff": "regscope.analysis.diff",
     "Digest": "regscope.spec.digest",
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
@@ -126,6 +128,7 @@ _HOMES = {
     "default_client": "regscope.registry.default_client",
     "file_duplicates": "regscope.analysis.file_duplicates",
     "file_types": "regscope.analysis.largest_files",
+    "diff": "regscope.analysis.diff",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
@@ -158,6 +161,7 @@ __all__ = [
     "CapabilityWarning",
     "ContentStore",
     "Copied",
+    "Diff",
     "Digest",
     "DigestCache",
     "DockerManifestList",
@@ -196,6 +200,7 @@ __all__ = [
     "default_client",
     "file_duplicates",
     "file_types",
+    "diff",
     "growth",
     "history_cost",
     "image_sizes",

@@ -47,7 +47,7 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
         layers = layers[~layers["digest"].isin(layers.loc[unread, "digest"])]
     lines = {line: normalised(line) or UNKNOWN for line in layers["created_by"].dropna().unique()}
     table = layers[["digest", "position", "blob_digest"]].assign(
-        instruction=layers["created_by"].map(lines).fillna(UNKNOWN).astype("str"),
+        instruction=layers["created_by"].map(lines).astype("str").fillna(UNKNOWN),
         size=layers["blob_digest"].map(unpacked["size"]).astype("Int64"),
         tar_size=layers["blob_digest"].map(unpacked["tar_size"]).astype("Int64"),
     )

@@ -15,7 +15,7 @@ def version_change(manager: str, before: str, after: str) -> str:
 
     dpkg's and rpm's versions have an order always; those of Python, npm and apk where they are numbers and dots.
     """
-    old, new = _key(manager, before), _key(manager, after)
+    old, new = _keys(manager, before, after)
     if old is None or new is None or old == new:
         return "changed"
     return "upgraded" if old < new else "downgraded"
@@ -26,35 +26,51 @@ def natural_order(version: str) -> Any:
     return _rpm_part(version), version
 
 
-def _key(manager: str, version: str) -> Any:
-    if manager in ("dpkg", "rpm"):
-        part = _dpkg_part if manager == "dpkg" else _rpm_part
-        epoch, colon, rest = version.partition(":")
-        if not colon:
-            epoch, rest = "", version
-        upstream, hyphen, revision = rest.rpartition("-")
-        if not hyphen:
-            upstream, revision = rest, ""
-        return part(epoch or "0"), part(upstream), part(revision)
-    numbers = _NUMBERS.fullmatch(version)
-    if numbers is None or (numbers[2] and manager != "apk"):
+def _keys(manager: str, before: str, after: str) -> tuple[Any, Any]:
+    """What has the order of both versions; None where that is not known."""
+    versions = (before, after)
+    if manager == "dpkg":
+        parts = zip(*(map(_dpkg_part, _split(version)) for version in versions), strict=True)
+        return tuple(zip(*(_padded(*pair) for pair in parts), strict=True))
+    if manager == "rpm":
+        old, new = (list(map(_rpm_part, _split(version))) for version in versions)
+    else:
+        old, new = (_numbers(manager, version) for version in versions)
+    return old, new
+
+
+def _split(version: str) -> tuple[str, str, str]:
+    """Epoch, version proper and revision (rpm: release); empty where there is none."""
+    epoch, colon, rest = version.partition(":")
+    if not colon:
+        epoch, rest = "", version
+    upstream, hyphen, revision = rest.rpartition("-")
+    return (epoch or "0", upstream, revision) if hyphen else (epoch or "0", rest, "")
+
+
+def _numbers(manager: str, version: str) -> Any:
+    """Numbers and dots, and apk's revision; None for anything else."""
+    found = _NUMBERS.fullmatch(version)
+    if found is None or (found[2] and manager != "apk"):
         return None
-    release = [int(number) for number in numbers[1].split(".")]
+    release = [int(number) for number in found[1].split(".")]
     while manager == "python" and release and not release[-1]:  # 1.0 is 1 (PEP 440, Version comparisons)
         release.pop()
-    return release, int(numbers[2] or 0)
+    return release, int(found[2] or 0)
 
 
 def _dpkg_part(text: str) -> list[Any]:
     """Of what is no digit, then of digits, in turns (deb-version(7)): `~` before the end, the end before letters."""
-    pairs = [
+    return [
         ([*(_dpkg_order(character) for character in others), 0], _number(digits))
         for others, digits in _PARTS.findall(text)
     ]
-    end = ([0], _number(""))
-    while pairs and pairs[-1] == end:
-        pairs.pop()
-    return [*pairs, end]
+
+
+def _padded(one: list[Any], other: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Both with as many turns: what is not there is nothing and zero."""
+    nothing, most = ([0], _number("")), max(len(one), len(other))
+    return one + [nothing] * (most - len(one)), other + [nothing] * (most - len(other))
 
 
 def _dpkg_order(character: str) -> int:

@@ -1,0 +1,221 @@
+"""Image against image: what differs, and what it weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regscope import text
+from regscope.analysis.file_changes import file_changes
+from regscope.analysis.final_tree import final_files
+from regscope.analysis.image_choice import Choice, choose_two
+from regscope.analysis.instructions import normalised
+from regscope.analysis.package_changes import package_changes, packages_of
+from regscope.analysis.sizes import image_layers
+from regscope.errors import InvalidInput
+from regscope.schema import make_table
+from regscope.tables import Snapshot
+
+_HELD_BY = pd.CategoricalDtype(pd.Index(["both", "a", "b"], dtype="str"))
+_STEP_CHANGES = pd.CategoricalDtype(pd.Index(["removed", "added", "rebuilt"], dtype="str"))
+_SHOWN = 10
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Diff:
+    """What became of image `a` in image `b`. Sizes are bytes.
+
+    Attributes:
+        a: the digest of the one image.
+        b: the digest of the other.
+        names: what they were called.
+        platforms: what they run on, such as `linux/amd64`.
+        files: as `regscope.analysis.file_changes.file_changes` has them: `path`, `kind`, `change` (added, removed,
+            content, attributes), `size_before`, `size_after`, `growth`, `differs`; largest first.
+        packages: `manager`, `name`, `version_before`, `version_after`, `change` (added, removed, upgraded,
+            downgraded, changed).
+        config: what differs of platform, creation and labels: `key`, `before`, `after` (str; absent where it is not
+            set). Labels are `label KEY`, annotations `annotation KEY`.
+        history: build steps by normalised instruction, in order: `change` (category: removed, added; rebuilt where
+            the same instruction made another layer), `instruction` (str), `step_before`, `step_after` (Int64),
+            `size_before`, `size_after` (Int64: of the step's layer, as stored).
+        layers: the distinct layers of both: `blob_digest` (str), `held_by` (category: both, a, b), `size` (Int64, as
+            stored), `created_by` (str); lowest first.
+        size_before: config and distinct layers of `a`, as stored; None if unknown.
+        size_after: those of `b`.
+        shared_bytes: layers that both hold, as stored.
+        unread: why files were not compared, so that `files` and `packages` are empty; empty where they were.
+    """
+
+    a: str
+    b: str
+    names: tuple[str, str]
+    platforms: tuple[str, str]
+    files: pd.DataFrame
+    packages: pd.DataFrame
+    config: pd.DataFrame
+    history: pd.DataFrame
+    layers: pd.DataFrame
+    size_before: int | None
+    size_after: int | None
+    shared_bytes: int
+    unread: str
+
+    def facts(self) -> dict[str, str]:
+        """The answer in words."""
+        held = self.layers["held_by"].value_counts()
+        known = not self.unread
+        return {
+            "platform": " → ".join(dict.fromkeys(name or "unknown" for name in self.platforms)),
+            "size": self._sizes(),
+            "layers": f"{held['both']:,} shared ({text.size(self.shared_bytes)}), {held['a']:,} only before, "
+            f"{held['b']:,} only after",
+            "files": _counts(self.files["change"]) if known else text.ABSENT,
+            "files grow by": text.size(int(self.files["growth"].sum())) if known else text.ABSENT,
+            "packages": _counts(self.packages["change"]) if known else text.ABSENT,
+            "build steps": _counts(self.history["change"]),
+            "config": text.count(len(self.config), "difference"),
+        }
+
+    def notes(self) -> list[str]:
+        """What a reader of the answer must know."""
+        if self.a == self.b:
+            return ["Both are the same image."]
+        if self.unread:
+            return [f"Files and packages were not compared: {self.unread}."]
+        return []
+
+    def _sizes(self) -> str:
+        sizes = f"{text.size(self.size_before)} → {text.size(self.size_after)}"
+        if self.size_before is None or self.size_after is None:
+            return sizes
+        growth = self.size_after - self.size_before
+        return f"{sizes} ({'+' if growth >= 0 else ''}{text.size(growth)})"
+
+    def _title(self) -> str:
+        return " → ".join(text.plain(name, 100) for name in self.names)
+
+    def __repr__(self) -> str:
+        return text.facts(self._title(), self.facts(), self.notes())
+
+    def _repr_html_(self) -> str:
+        shown = self.files.head(_SHOWN)
+        before, after = (shown[column].map(text.size) for column in ("size_before", "size_after"))
+        rows = list(zip(shown["path"], shown["change"], before, after, shown["differs"], strict=True))
+        columns = ("path", "change", "before", "after", "differs") if rows else ()
+        return text.card(self._title(), self.facts(), self.notes(), columns, rows)
+
+
+def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff:
+    """Image `b` against image `a`: files, packages, config, history and layers.
+
+    Args:
+        snap: its files as `scan_files` read them; without them all but files and packages is compared.
+        a: the image before: `repository:tag`, `repository@digest` or a digest.
+        b: the image after.
+        platform: `os/architecture[/variant]`, where they are for several; else the one that both have.
+
+    Raises:
+        InvalidInput: a name that names no image, or several; or it takes a platform to tell which.
+        InvalidPlatform: `platform` is none.
+    """
+    before, after = choose_two(snap, a, b, platform)
+    trees, unread = _trees(snap, before.digest, after.digest)
+    layers = _layers(snap, before.digest, after.digest)
+    sizes = snap.manifests.set_index(snap.manifests["digest"].astype("str"))["image_size"]
+    return Diff(
+        a=before.digest,
+        b=after.digest,
+        names=(a, b),
+        platforms=(str(before.platform), str(after.platform)),
+        files=file_changes(*trees),
+        packages=package_changes(*(packages_of(snap, tree) for tree in trees)),
+        config=_config(snap, before, after),
+        history=_history(snap, before.digest, after.digest),
+        layers=layers,
+        size_before=_known(sizes[before.digest]),
+        size_after=_known(sizes[after.digest]),
+        shared_bytes=int(layers.loc[layers["held_by"] == "both", "size"].sum()),
+        unread=unread,
+    )
+
+
+def _trees(snap: Snapshot, a: str, b: str) -> tuple[list[pd.DataFrame], str]:
+    """The final files of both images; where a layer was not read, none, and why."""
+    try:
+        return [final_files(snap, image) for image in (a, b)], ""
+    except InvalidInput as error:
+        return [make_table("files", ())] * 2, error.message
+
+
+def _known(size: Any) -> int | None:
+    return None if pd.isna(size) else int(size)
+
+
+def _counts(changes: pd.Series[Any]) -> str:
+    """`3 added, 1 removed`; in the order of the categories."""
+    words = {"content": "with other content", "attributes": "with other attributes"}
+    counted = changes.value_counts().sort_index()
+    return ", ".join(f"{n:,} {words.get(change, change)}" for change, n in counted.items() if n) or "no difference"
+
+
+def _layers(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
+    """The distinct layers of both images, lowest first."""
+    layers = image_layers(snap)
+    layers = layers[layers["digest"].isin([a, b])]
+    ours, theirs = (set(layers.loc[layers["digest"] == image, "blob_digest"]) for image in (a, b))
+    table = layers.sort_values(["position", "blob_digest"]).drop_duplicates("blob_digest").reset_index(drop=True)
+    in_a, in_b = table["blob_digest"].isin(ours), table["blob_digest"].isin(theirs)
+    held_by = pd.Categorical(np.select([in_a & in_b, in_a], ["both", "a"], "b"), dtype=_HELD_BY)
+    return table.assign(held_by=held_by)[["blob_digest", "held_by", "size", "created_by"]]
+
+
+def _config(snap: Snapshot, before: Choice, after: Choice) -> pd.DataFrame:
+    """What differs of what the tables hold of both configs and manifests."""
+    ours, theirs = (_settings(snap, choice.digest) for choice in (before, after))
+    keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
+    rows = {"key": keys, "before": [ours.get(key) for key in keys], "after": [theirs.get(key) for key in keys]}
+    return pd.DataFrame({column: pd.Series(cells, dtype="str") for column, cells in rows.items()})
+
+
+def _settings(snap: Snapshot, image: str) -> dict[str, str]:
+    manifest = snap.manifests[snap.manifests["digest"] == image].iloc[0]
+    named = {key: manifest[key] for key in ("os", "architecture", "variant", "media_type")}
+    named["created"] = manifest["created"].isoformat() if pd.notna(manifest["created"]) else None
+    labels = snap.labels[snap.labels["digest"] == image].astype("str").sort_values(["source", "key"])
+    words = {"config": "label", "annotation": "annotation"}
+    for source, key, value in labels[["source", "key", "value"]].itertuples(index=False):
+        named[f"{words.get(source, source)} {key}"] = value
+    return {key: str(value) for key, value in named.items() if pd.notna(value)}
+
+
+def _history(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
+    """Steps that only one image has, and steps whose layer is another: the nth of an instruction meets the nth."""
+    ours, theirs = (_steps(snap, image) for image in (a, b))
+    merged = ours.merge(theirs, on=["instruction", "nth"], how="outer", suffixes=("_before", "_after"), indicator=True)
+    known = merged["blob_before"].notna() & merged["blob_after"].notna()
+    rebuilt = known & (merged["blob_before"] != merged["blob_after"])
+    change = np.select(
+        [merged["_merge"] == "left_only", merged["_merge"] == "right_only"], ["removed", "added"], "rebuilt"
+    )
+    merged["change"] = pd.Categorical(change, dtype=_STEP_CHANGES)
+    merged["order"] = merged["step_before"].fillna(merged["step_after"])
+    table = merged[rebuilt | (merged["_merge"] != "both")].sort_values(["order", "change"], ignore_index=True)
+    return table[["change", "instruction", "step_before", "step_after", "size_before", "size_after"]]
+
+
+def _steps(snap: Snapshot, image: str) -> pd.DataFrame:
+    steps = snap.history[snap.history["digest"] == image].sort_values("step")
+    instruction = steps["created_by"].astype("str").fillna("").map(normalised).astype("str")
+    table = pd.DataFrame(
+        {
+            "instruction": instruction,
+            "step": steps["step"].astype("Int64"),
+            "blob": steps["blob_digest"].astype("str"),
+            "size": steps["size"],
+        }
+    )
+    return table.assign(nth=table.groupby("instruction").cumcount())

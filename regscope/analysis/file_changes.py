@@ -1,0 +1,82 @@
+"""What differs between two file systems, path by path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.columns import in_order
+from regscope.analysis.relation import Bools
+
+CHANGES = pd.CategoricalDtype(pd.Index(["added", "removed", "content", "attributes"], dtype="str"))
+KINDS = pd.CategoricalDtype(
+    pd.Index(["file", "directory", "symlink", "hardlink", "character device", "block device", "fifo"], dtype="str")
+)
+CONTENT = {"kind": "kind", "size": "size", "sha256": "content", "link_target": "link", "device": "device"}
+ATTRIBUTES = {"mode": "mode", "uid": "uid", "gid": "gid", "mtime": "mtime", "xattrs": "xattrs"}
+COMPARED = (*CONTENT, *ATTRIBUTES)
+
+
+def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Paths that were added or removed, or whose content or attributes differ.
+
+    Args:
+        before: the files of one image, each path once, with the columns of `files` that are compared: kind, size,
+            sha256, link_target and device are the content; mode, uid, gid, mtime and xattrs the attributes.
+        after: those of the other.
+
+    Returns:
+        Largest first, by the larger of both sizes:
+
+        - `path` (str)
+        - `kind` (category): after the change; of what was removed before it
+        - `change` (category): added, removed, content or attributes
+        - `size_before`, `size_after` (Int64, bytes): absent where the path is
+        - `growth` (int64, bytes): of a file with several names at each of them
+        - `differs` (str): what is not the same, such as `content, mode`; empty for what was added or removed
+    """
+    merged = _comparable(before).merge(
+        _comparable(after), on="path", how="outer", suffixes=("_before", "_after"), indicator=True
+    )
+    both = (merged["_merge"] == "both").to_numpy()
+    unequal = {column: both & ~_equal(merged[f"{column}_before"], merged[f"{column}_after"]) for column in COMPARED}
+    content = np.logical_or.reduce([unequal[column] for column in CONTENT])
+    attributes = np.logical_or.reduce([unequal[column] for column in ATTRIBUTES])
+    change = np.select(
+        [(merged["_merge"] == "right_only").to_numpy(), (merged["_merge"] == "left_only").to_numpy(), content],
+        ["added", "removed", "content"],
+        "attributes",
+    )
+    differs = pd.Series("", index=merged.index, dtype="str")
+    for column, word in (CONTENT | ATTRIBUTES).items():
+        differs += pd.Series(np.where(unequal[column], f", {word}", ""), dtype="str")
+    sizes = {side: merged[f"size_{side}"] for side in ("before", "after")}
+    table = pd.DataFrame(
+        {
+            "path": merged["path"],
+            "kind": merged["kind_after"].fillna(merged["kind_before"]).astype(KINDS),
+            "change": pd.Categorical(change, dtype=CHANGES),
+            "size_before": sizes["before"],
+            "size_after": sizes["after"],
+            "growth": (sizes["after"].fillna(0) - sizes["before"].fillna(0)).astype("int64"),
+            "differs": differs.str.removeprefix(", "),
+            "largest": pd.concat(sizes, axis="columns").max(axis="columns").astype("Int64"),
+        }
+    )[~both | content | attributes]
+    return in_order(table, {"largest": "descending", "path": "ascending"}).drop(columns="largest")
+
+
+def _comparable(files: pd.DataFrame) -> pd.DataFrame:
+    """Categories as text: those of two tables need not be the same; numbers stay whole where they become absent."""
+    table = files[["path", *COMPARED]]
+    texts = {column: table[column].astype("str") for column in ("kind", "device")}
+    numbers = {column: table[column].astype("Int64") for column in ("size", "mode", "uid", "gid")}
+    return table.assign(**texts, **numbers)
+
+
+def _equal(before: pd.Series[Any], after: pd.Series[Any]) -> Bools:
+    """Absent equals absent."""
+    same = (before == after).fillna(False) | (before.isna() & after.isna())
+    return same.to_numpy(dtype=np.bool_)

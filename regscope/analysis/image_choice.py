@@ -1,0 +1,84 @@
+"""The image that a name means: of several platforms, one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from regscope.analysis.holdings import Holdings
+from regscope.analysis.relation import distinct
+from regscope.analysis.selection import select
+from regscope.errors import InvalidInput
+from regscope.spec.platform import Platform
+from regscope.tables import Snapshot
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One image, and what it runs on."""
+
+    digest: str
+    platform: Platform
+
+
+def choose_two(snap: Snapshot, a: str, b: str, platform: str | None = None) -> tuple[Choice, Choice]:
+    """The images that `a` and `b` name, for one platform: the one asked for, else the one that both have.
+
+    Two images of a single platform each are taken whatever these are.
+
+    Raises:
+        InvalidInput: a name that names no image, or several; or more than one platform that both have, or none.
+        InvalidPlatform: `platform` is none.
+    """
+    held = Holdings(snap)
+    ours, theirs = _choices(held, a), _choices(held, b)
+    if platform is not None:
+        wanted = Platform.parse(platform)
+        return _only(ours, wanted, a), _only(theirs, wanted, b)
+    if len(ours) == len(theirs) == 1:
+        return ours[0], theirs[0]
+    pairs = [(one, other) for one in ours for other in theirs if _same(one.platform, other.platform)]
+    if len(pairs) != 1:
+        common = ", ".join(sorted({str(one.platform) for one, _ in pairs}))
+        raise InvalidInput(
+            f"{a!r} and {b!r} both have {common}" if pairs else f"{a!r} and {b!r} have no platform in common",
+            next_step="Name one of them." if pairs else "Name images of one platform by their digests.",
+        )
+    return pairs[0]
+
+
+def _same(one: Platform, other: Platform) -> bool:
+    return one.covers(other) or other.covers(one)
+
+
+def _only(choices: list[Choice], wanted: Platform, name: str) -> Choice:
+    fitting = [choice for choice in choices if wanted.covers(choice.platform)]
+    if len(fitting) == 1:
+        return fitting[0]
+    offered = ", ".join(str(choice.platform) or "one that is unknown" for choice in fitting or choices)
+    if fitting:
+        raise InvalidInput(f"{name!r} has several images for {wanted}", next_step=f"Name one of {offered}.")
+    raise InvalidInput(f"{name!r} is not for {wanted}", next_step=f"It is for {offered}.")
+
+
+def _choices(held: Holdings, name: str) -> list[Choice]:
+    """The images that a name leads to, directly or through an index."""
+    tags, nodes = select(held, name)
+    named = held.tag_node[tags & (held.tag_node >= 0)] if tags.any() else np.flatnonzero(nodes)
+    manifests = distinct(held.node_manifest[named])
+    if len(manifests) > 1:
+        raise InvalidInput(
+            f"{name!r} names {len(manifests)} manifests", next_step="Name one: repository:tag or a digest."
+        )
+    _, found = held.children.closure(named)
+    about = held.snap.manifests.iloc[distinct(held.node_manifest[found])]
+    about = about[held.snap.is_image.reindex(about.index)]
+    parts = about[["digest", "os", "architecture", "variant"]].astype("str").fillna("")
+    choices = [
+        Choice(digest, Platform(os=os, architecture=architecture, variant=variant or None))
+        for digest, os, architecture, variant in parts.itertuples(index=False)
+    ]
+    if not choices:
+        raise InvalidInput(f"{name!r} is no image that could be read", next_step="Name an image, or an index of some.")
+    return sorted(choices, key=lambda choice: (str(choice.platform), choice.digest))
