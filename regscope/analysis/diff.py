@@ -158,8 +158,8 @@ def _known(size: Any) -> int | None:
 def _counts(changes: pd.Series[Any]) -> str:
     """`3 added, 1 removed`; in the order of the categories."""
     words = {"content": "with other content", "attributes": "with other attributes"}
-    counted = changes.value_counts().sort_index()
-    return ", ".join(f"{n:,} {words.get(change, change)}" for change, n in counted.items() if n) or "no difference"
+    counted = {str(change): number for change, number in changes.value_counts().sort_index().items() if number}
+    return ", ".join(f"{number:,} {words.get(change, change)}" for change, number in counted.items()) or "no difference"
 
 
 def _layers(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
