@@ -85,7 +85,7 @@ class Diff:
         if self.a == self.b:
             return ["Both are the same image."]
         if self.unread:
-            return [f"Files and packages were not compared: {self.unread}."]
+            return [f"Files and packages were not compared: {self.unread}"]
         return []
 
     def _sizes(self) -> str:
@@ -148,7 +148,7 @@ def _trees(snap: Snapshot, a: str, b: str) -> tuple[list[pd.DataFrame], str]:
     try:
         return [final_files(snap, image) for image in (a, b)], ""
     except InvalidInput as error:
-        return [make_table("files", ())] * 2, error.message
+        return [make_table("files", ())] * 2, f"{error.message}. {error.next_step}"
 
 
 def _known(size: Any) -> int | None:

@@ -227,6 +227,17 @@ def test_columns_and_dtypes_are_those_that_are_promised_with_rows_and_without() 
         assert len(tables[0])
 
 
+def test_no_table_is_changed_and_the_order_of_their_rows_does_not_matter() -> None:
+    snap = two_builds()
+    before = {name: table.copy(deep=True) for name, table in snap.tables.items()}
+    others = {name: table.iloc[::-1].reset_index(drop=True) for name, table in snap.tables.items() if name != "files"}
+    found, turned = diff(snap, "app:1", "app:2"), diff(dataclasses.replace(snap, **others), "app:1", "app:2")
+    for name in PROMISED:
+        pd.testing.assert_frame_equal(getattr(turned, name), getattr(found, name))
+    for name, table in snap.tables.items():
+        pd.testing.assert_frame_equal(table, before[name])
+
+
 def test_the_answer_in_words_counts_what_changed() -> None:
     facts = diff(two_builds(), "app:1", "app:2").facts()
     assert facts["files"] == "1 added, 1 removed, 4 with other content, 1 with other attributes"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from regscope.analysis.base_drift import base_drift
 from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
+from regscope.analysis.diff import diff
 from regscope.analysis.growth import growth
 from regscope.analysis.history_cost import history_cost
 from regscope.analysis.largest_files import file_types, largest_files
@@ -232,6 +233,22 @@ def test_what_if_on_the_columns_that_it_promises(demo: Snapshot) -> None:
     }
     assert list(answer.gone.columns) == ["repository", "digest", "kind", "tags"]
     assert list(answer.kept.columns) == ["repository", "tag", "digest", "reason"]
+
+
+def test_diff_on_the_columns_that_it_promises(demo: Snapshot) -> None:
+    some, none = diff(demo, "team/api:1.0", "team/api:2.0"), diff(demo, "team/api:2.0", "team/api:2.0")
+    for answer in (some, none):
+        assert list(answer.files.columns) == [
+            "path", "kind", "change", "size_before", "size_after", "growth", "differs",
+        ]  # fmt: skip
+        assert list(answer.packages.columns) == ["manager", "name", "version_before", "version_after", "change"]
+        assert list(answer.config.columns) == ["key", "before", "after"]
+        assert list(answer.layers.columns) == ["blob_digest", "held_by", "size", "created_by"]
+        assert list(answer.history.columns) == [
+            "change", "instruction", "step_before", "step_after", "size_before", "size_after",
+        ]  # fmt: skip
+    for name in ("files", "packages", "config", "layers", "history"):
+        assert getattr(some, name).dtypes.to_dict() == getattr(none, name).dtypes.to_dict()
 
 
 @each_question
