@@ -19,8 +19,8 @@ from regscope.version import __version__
 
 if TYPE_CHECKING:
     from regscope.analysis.base_drift import base_drift
-    from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
     from regscope.analysis.diff import Diff, diff
+    from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
     from regscope.analysis.growth import growth
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.largest_files import file_types, largest_files
@@ -126,9 +126,9 @@ _HOMES = {
     "copy": "regscope.images.copying",
     "dedup_ratios": "regscope.analysis.file_duplicates",
     "default_client": "regscope.registry.default_client",
+    "diff": "regscope.analysis.diff",
     "file_duplicates": "regscope.analysis.file_duplicates",
     "file_types": "regscope.analysis.largest_files",
-    "diff": "regscope.analysis.diff",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
@@ -198,9 +198,9 @@ __all__ = [
     "copy",
     "dedup_ratios",
     "default_client",
+    "diff",
     "file_duplicates",
     "file_types",
-    "diff",
     "growth",
     "history_cost",
     "image_sizes",

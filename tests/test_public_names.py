@@ -10,24 +10,14 @@ import regscope
 
 NAMES = [
     "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "AuthFailed", "Blob", "Capabilities", "CapabilityWarning",
-    "ContentStore", "Copied", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client", "FilesOnDisk",
-    "Image", "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning",
-    "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning", "RegscopeError",
-    "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Snapshot", "Tags",
-    "UnSupportMediaType", "WhatIf", "__version__", "attach", "build_demo", "copy", "default_client", "growth",
-    "history_cost", "image_sizes", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "report",
-    "scan", "scan_files", "set_default_client", "sharing", "stale", "what_if",
-    "UnSupportMediaType", "WhatIf", "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios",
-    "default_client", "file_duplicates", "file_types", "growth", "history_cost", "image_sizes", "largest_files",
-    "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "published", "report", "scan", "secrets",
-    "set_default_client", "setuid", "sharing", "stale", "twins", "what_if",
-    "ContentStore", "Copied", "Diff", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client", "Image",
-    "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning",
-    "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning", "RegscopeError",
-    "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Snapshot", "Tags",
-    "UnSupportMediaType", "WhatIf", "__version__", "attach", "build_demo", "copy", "default_client", "diff",
-    "growth", "history_cost", "image_sizes", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "report",
-    "scan", "set_default_client", "sharing", "stale", "what_if",
+    "ContentStore", "Copied", "Diff", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client",
+    "FilesOnDisk", "Image", "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2",
+    "MirrorWarning", "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning",
+    "RegscopeError", "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound",
+    "Snapshot", "Tags", "UnSupportMediaType", "WhatIf", "__version__", "attach", "base_drift", "build_demo", "copy",
+    "dedup_ratios", "default_client", "diff", "file_duplicates", "file_types", "growth", "history_cost", "image_sizes",
+    "largest_files", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "published", "report", "scan",
+    "scan_files", "secrets", "set_default_client", "setuid", "sharing", "stale", "twins", "what_if",
 ]  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regscope.analysis.base_drift import base_drift
-from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 from regscope.analysis.diff import diff
+from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 from regscope.analysis.growth import growth
 from regscope.analysis.history_cost import history_cost
 from regscope.analysis.largest_files import file_types, largest_files

@@ -14,7 +14,13 @@ from tests.benchmarks.startup import startup
 from tests.benchmarks.tables_at_scale import at_scale
 
 _ON_SERVERS = {"cold": scans.cold, "cpu": scans.cpu, "delay": scans.delay, "second": scans.second}
-_MOVING = {"pull": transfers.pull, "push": transfers.push, "many": transfers.many, "within": transfers.within, "between": transfers.between}
+_MOVING = {
+    "pull": transfers.pull,
+    "push": transfers.push,
+    "many": transfers.many,
+    "between": transfers.between,
+    "within": transfers.within,
+}
 _ALONE = {"startup": startup, "scale": at_scale, "layers": layers, "files": files_at_scale}
 _PARTS = [*_ON_SERVERS, *_MOVING, *_ALONE]
 _README = Path(__file__).with_name("README.md")
