@@ -12,7 +12,6 @@ from pathlib import Path
 import regscope as rs
 from regscope.stores.layout_writer import LayoutWriter
 from regscope.tables import Snapshot
-from tests.layers.plain_reader import with_files
 
 CREATED = "2024-01-01T00:00:00Z"
 
@@ -34,7 +33,9 @@ def write(folder: Path, images: Mapping[str, Sequence[bytes]]) -> None:
 def read(folder: Path) -> Snapshot:
     """What a layout holds, to the last file."""
     store = rs.open(f"oci:{folder}")
-    return with_files(store, rs.scan(store, progress=False))
+    snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+    assert not len(snap.problems)
+    return snap
 
 
 def save(path: Path, layers: Sequence[bytes]) -> None:
