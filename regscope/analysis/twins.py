@@ -18,7 +18,8 @@ def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
     Below a `threshold` of 1, nearly the same as well: those that have at least this share of the bytes of their regular
     files in common with the largest layer of the group, at the same path and with the same content. Every layer is in
     one group at most: with the layer that it is most similar to, of those that are larger as stored and in no group of
-    a still larger one.
+    a still larger one. Layers are compared only where the rarest of what they share with others could make them near;
+    the time grows with the rows, and with such pairs.
 
     Args:
         snap: with the files of its layers.
