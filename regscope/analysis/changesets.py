@@ -75,7 +75,7 @@ class Stack:
         target = np.where(before >= 0, rows[np.maximum(before, 0)] if len(rows) else -1, -1)
         there = (target >= 0) & (self.node[target] == self.link[links]) & ~self.is_directory[target]
         links, target = links[there], target[there]
-        lasting = self.hidden_at[target] >= self._time[links]
+        lasting = self.hidden_at[target] > self._time[links]
         inode[links[lasting]] = target[lasting]
         while not np.array_equal(further := inode[inode], inode):
             inode = further

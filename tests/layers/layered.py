@@ -6,12 +6,18 @@ import hashlib
 import io
 import json
 import tarfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import regscope as rs
+from regscope.spec.digest import Digest
+from regscope.spec.media_types import OCI_LAYER, OCI_MANIFEST
 from regscope.stores.layout_writer import LayoutWriter
 from regscope.tables import Snapshot
+from tests.analysis.drawn import NOW, digest
+from tests.layers.plain_reader import rows
 
 CREATED = "2024-01-01T00:00:00Z"
 
@@ -36,6 +42,31 @@ def read(folder: Path) -> Snapshot:
     snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
     assert not len(snap.problems)
     return snap
+
+
+def tables(images: Mapping[str, Sequence[bytes]]) -> Snapshot:
+    """The same without a layout: layers are said to be compressed to half their size."""
+    found: dict[str, dict[Any, tuple[Any, ...]]] = defaultdict(dict)
+    for name, layers in images.items():
+        repository, _, tag = name.partition(":")
+        image = digest(f"image {name}")
+        found["manifests"][image] = (
+            image, OCI_MANIFEST, "image", 1, None, None, None, "linux", "amd64", None, NOW, len(layers), 1
+        )  # fmt: skip
+        found["placements"][image] = (repository, image, "tag")
+        found["tags"][name] = (repository, tag, image, None)
+        for position, tar in enumerate(layers):
+            layer = Digest.of(tar)
+            made_by = f"/bin/sh -c step {position}"
+            found["layers"][image, position] = (
+                image, position, layer, layer, None, OCI_LAYER, len(tar) // 2, made_by
+            )  # fmt: skip
+            found["blobs"][layer] = (layer, "layer", len(tar) // 2, OCI_LAYER, False)
+            files = rows(layer, tar)
+            found["unpacked"][layer] = (layer, layer, "gzip", len(tar) // 2, len(tar), len(files))
+            found["files"] |= {(layer, number): row for number, row in enumerate(files)}
+    written = {table: list(rows.values()) for table, rows in found.items()}
+    return Snapshot.from_rows(written, location="layers", taken_at=NOW, sees_untagged=True)
 
 
 def save(path: Path, layers: Sequence[bytes]) -> None:

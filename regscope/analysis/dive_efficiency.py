@@ -1,0 +1,230 @@
+"""The figures of dive (github.com/wagoodman/dive, filetree/efficiency.go at d6c6919), step by step as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import pandas as pd
+
+from regscope.analysis.layer_stacks import layer_stacks
+from regscope.analysis.names import image_names
+from regscope.analysis.selection import Selection
+from regscope.file_rows import FileRows
+from regscope.tables import Snapshot
+
+_WHITEOUT = ".wh."
+_DOUBLE_WHITEOUT = ".wh..wh.."
+_DTYPES = {
+    **dict.fromkeys(("name", "digest"), "str"),
+    "efficiency": "float64",
+    "wasted_bytes": "int64",
+    "user_wasted_percent": "float64",
+    "size": "int64",
+}
+
+
+def dive_efficiency(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
+    """What `dive --json` and `dive --ci` say of images, to hold regscope's own `waste` against a tool that is known.
+
+    Of each layer dive builds a tree, and visits its leaves alone: a path is what it is named, whatever is in it. Each
+    visit has a size: of an entry what its header says, of a whiteout of a directory all that is in the layers below,
+    of one of a file 0.
+
+    Args:
+        images: names, globs or digests, or a table that names them; by default all whose layers were all read.
+
+    Returns:
+        One row for each image, by name:
+
+        - `name` (str): `repository:tag`; absent where no tag leads to it
+        - `digest` (str)
+        - `efficiency` (float64): the smallest visits of all paths over the sum of all visits; 1 where that is 0
+        - `wasted_bytes` (int64): all visits of paths that were visited more than once, the file that stays included
+        - `user_wasted_percent` (float64): wasted bytes over the sizes of all layers but the lowest, as a ratio; may
+          exceed 1, and is NaN or infinite where these layers hold nothing
+        - `size` (int64): bytes of all entries of all layers, uncompressed
+
+    What may surprise:
+
+    - deleting a directory mostly costs nothing, and what an opaque mark hides is not counted
+    - a whiteout of nothing ends the visit of its layer, and takes a byte from the smallest visits
+    - wasted bytes count the copy that is in use as well
+    - equal content at two paths is not seen, nor are directories that are not empty
+    - a directory without a header of its own is none where it is deleted above
+    - of entries for one path in one layer the last is in the tree, and each in the layer's size
+
+    Raises:
+        InvalidInput: `images` names none, or one with a layer that was not read (see `scan_files`).
+    """
+    layers = layer_stacks(snap, images)
+    reading = FileRows(snap.files, ["path", "kind", "size", "whiteout"])
+    known: dict[str, _Layer] = {}
+    rows = []
+    for digest, blobs in sorted(layers.groupby("digest")["blob_digest"].agg(tuple).items(), key=lambda item: item[1]):
+        # In this order images that share layers follow one another.
+        known = {blob: known.get(blob) or _Layer(reading.of(blob)) for blob in blobs}
+        rows.append((digest, *_figures([known[blob] for blob in blobs])))
+    table = pd.DataFrame(rows, columns=[name for name in _DTYPES if name != "name"])
+    table.insert(0, "name", table["digest"].map(image_names(snap)))
+    return table.astype(_DTYPES).sort_values(["name", "digest"], ignore_index=True)
+
+
+class _Node:
+    """One name in a tree, as dive's FileNode."""
+
+    __slots__ = ("children", "is_directory", "name", "size")
+
+    def __init__(self, name: str, size: int = 0, is_directory: bool = False) -> None:
+        self.name, self.size, self.is_directory = name, size, is_directory
+        self.children: dict[str, _Node] = {}
+
+    @property
+    def is_whiteout(self) -> bool:
+        return self.name.startswith(_WHITEOUT)
+
+
+Path: TypeAlias = tuple[str, ...]
+
+
+class _Tree:
+    """dive's FileTree."""
+
+    def __init__(self) -> None:
+        self.root = _Node("")
+
+    def add(self, path: Path, size: int, is_directory: bool) -> None:
+        node = self.root
+        for name in path:
+            found = node.children.get(name)
+            if found is None:
+                if name.startswith(_DOUBLE_WHITEOUT):
+                    return
+                # Directories above it are made without attributes: dive takes them for no directories.
+                found = node.children[name] = _Node(name)
+            node = found
+        node.size, node.is_directory = size, is_directory
+
+    def find(self, path: Path) -> _Node | None:
+        node: _Node | None = self.root
+        for name in path:
+            node = node.children.get(name) if node else None
+        return node
+
+    def remove(self, path: Path) -> None:
+        parent = self.find(path[:-1])
+        if parent is not None and path:
+            parent.children.pop(path[-1], None)
+
+    def visits(self) -> Iterator[tuple[Path, _Node]]:
+        """Every node but the root, children first, by name; a whiteout's path is what it hides."""
+        below: list[tuple[Path, Iterator[_Node], _Node]] = [((), iter(_by_name(self.root)), self.root)]
+        while below:
+            path, children, node = below[-1]
+            child = next(children, None)
+            if child is not None:
+                below.append(((*path, child.name), iter(_by_name(child)), child))
+                continue
+            below.pop()
+            if path:
+                yield (*path[:-1], path[-1].removeprefix(_WHITEOUT)), node
+
+    def copy(self) -> _Tree:
+        copied = _Tree()
+        todo = [(self.root, copied.root)]
+        while todo:
+            old, new = todo.pop()
+            for name, child in old.children.items():
+                new.children[name] = _Node(name, child.size, child.is_directory)
+                todo.append((child, new.children[name]))
+        return copied
+
+    def stack(self, upper: _Tree) -> None:
+        for path, node in upper.visits():
+            if node.is_whiteout:
+                self.remove(path)
+            else:
+                self.add(path, node.size, node.is_directory)
+
+
+def _by_name(node: _Node) -> list[_Node]:
+    return [node.children[name] for name in sorted(node.children)]
+
+
+class _Layer:
+    """A layer's tree, and the sum of the sizes in its headers."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.tree = _Tree()
+        columns = [rows[name].astype(object).tolist() for name in ("path", "kind", "size", "whiteout")]
+        self.size = 0
+        for path, kind, size, whiteout in zip(*columns, strict=True):
+            if path or whiteout == "opaque":
+                self.size += size
+                self.tree.add(_named(path, whiteout), size, kind == "directory")
+        self.has_whiteouts = any(node.is_whiteout and not node.children for _, node in self.tree.visits())
+
+
+def _named(path: str, whiteout: object) -> Path:
+    """The name in the tar of which `path` and `whiteout` tell."""
+    parts = tuple(path.split("/")) if path else ()
+    if whiteout == "opaque":
+        return (*parts, ".wh..wh..opq")
+    if whiteout == "delete":
+        return (*parts[:-1], _WHITEOUT + parts[-1])
+    return parts
+
+
+class _Visited:
+    """What is known of one path, as dive's EfficiencyData."""
+
+    __slots__ = ("count", "cumulative", "smallest")
+
+    def __init__(self) -> None:
+        self.count, self.cumulative, self.smallest = 0, 0, -1
+
+    def add(self, size: int) -> None:
+        self.count += 1
+        self.cumulative += size
+        if self.smallest < 0 or size < self.smallest:
+            self.smallest = size
+
+
+def _figures(layers: list[_Layer]) -> tuple[float, int, float, int]:
+    visited: dict[Path, _Visited] = {}
+    last = max((number for number, layer in enumerate(layers) if layer.has_whiteouts), default=-1)
+    # dive stacks the lowest layer upon itself first, where its own whiteouts take effect.
+    below = layers[0].tree.copy() if last >= 0 else _Tree()
+    for number, layer in enumerate(layers):
+        _visit(layer.tree, below, visited)
+        if number < last:
+            below.stack(layer.tree)
+    smallest = sum(path.smallest for path in visited.values())
+    total = sum(path.cumulative for path in visited.values())
+    wasted = sum(path.cumulative for path in visited.values() if path.count > 1)
+    upper = sum(layer.size for layer in layers[1:])
+    ratio = wasted / upper if upper else float("inf" if wasted else "nan")
+    return smallest / total if total else 1.0, wasted, ratio, sum(layer.size for layer in layers)
+
+
+def _visit(tree: _Tree, below: _Tree, visited: dict[Path, _Visited]) -> None:
+    for path, node in tree.visits():
+        if node.children:
+            continue
+        size = node.size
+        found = visited.setdefault(path, _Visited())
+        if node.is_whiteout:
+            hidden = below.find(path)
+            if hidden is None:
+                return
+            size = _total(hidden) if hidden.is_directory else 0
+        found.add(size)
+
+
+def _total(node: _Node) -> int:
+    total, todo = 0, [node]
+    while todo:
+        node = todo.pop()
+        total += node.size
+        todo += node.children.values()
+    return total

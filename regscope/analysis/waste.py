@@ -1,0 +1,201 @@
+"""What images carry along and nobody can see: files that a higher layer overwrites or deletes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from regscope.analysis.changesets import Stack
+from regscope.analysis.columns import arrow_text
+from regscope.analysis.dive_efficiency import dive_efficiency
+from regscope.analysis.layer_entries import LayerEntries, Stacked
+from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.analysis.names import image_names
+from regscope.analysis.relation import Bools, Ints
+from regscope.analysis.selection import Selection
+from regscope.errors import InvalidInput
+from regscope.tables import Snapshot
+
+CAUSES = ("overwritten", "deleted", "attributes only", "same content elsewhere")
+_CAUSE = pd.CategoricalDtype(pd.Index(CAUSES, dtype="str"))
+_DTYPES: dict[str, Any] = {
+    "cause": _CAUSE,
+    **dict.fromkeys(("brought_by", "caused_by"), "str"),
+    **dict.fromkeys(("brought_layer", "caused_layer"), "int64"),
+}
+
+
+def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["dive"] | None = None) -> pd.DataFrame:
+    """Bytes that images carry and their final file systems do not show, by cause and by build instruction.
+
+    Of each image the sum over its rows is exactly the bytes of all regular files in its layers, less those that are in
+    the final file system, where a file with several names (hardlinks) counts once. Causes are:
+
+    - `overwritten`: a higher layer, or a later entry of the same one, has something else at its path
+    - `deleted`: a higher layer deleted it, or a directory that it was in
+    - `attributes only`: what overwrote it has the same content; its mode, owner or time was changed, or nothing
+    - `same content elsewhere`: it is gone, and its content is to be seen at another path: it was moved
+
+    A file with several names is wasted when the last of them is gone, and by what hid that.
+
+    Args:
+        images: names, globs or digests, or a table that names them; by default all whose layers were all read.
+        compat: "dive" gives dive's figures instead, see `dive_efficiency`.
+
+    Returns:
+        One row for each image, cause, and layers that brought and hid the bytes, most bytes first:
+
+        - `name` (str): `repository:tag`; absent where no tag leads to it
+        - `digest` (str)
+        - `cause` (category)
+        - `brought_by`, `caused_by` (str): instructions, normalised, of the layer that brought the bytes, and of the one
+          that hides them; `(no history)` where none is recorded
+        - `brought_layer`, `caused_layer` (int64): positions of these layers
+        - `files` (int64): without those of no bytes
+        - `bytes` (int64): uncompressed
+        - `compressed` (Int64, bytes): by the ratio of the layer that brought them; an estimate
+
+    Raises:
+        InvalidInput: `images` names none, or one with a layer that was not read (see `scan_files`).
+    """
+    if compat == "dive":
+        return dive_efficiency(snap, images)
+    if compat is not None:
+        raise InvalidInput(f"there are no figures of {compat!r}", next_step='Leave compat out, or write compat="dive".')
+    layers = layer_stacks(snap, images)
+    found = [
+        lost.groupby(_BY, as_index=False).agg(files=("bytes", "size"), bytes=("bytes", "sum"))
+        for _, lost in _lost_by_image(snap, layers)
+    ]
+    table = _described(pd.concat([_NOTHING.assign(files=0), *found], ignore_index=True), layers)
+    names = table["digest"].map(image_names(snap)).astype("str")
+    table = table.assign(name=names)[["name", "digest", *_DTYPES, "files", "bytes", "compressed"]]
+    order = ["bytes", "digest", "brought_layer", "caused_layer", "cause"]
+    return table.sort_values(order, ascending=[False, *[True] * 4], ignore_index=True)
+
+
+def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
+    """The files of `waste` in one image.
+
+    Args:
+        image: `repository:tag`, `repository@digest` or a digest.
+        platform: which one of an index, such as `linux/arm64`.
+
+    Returns:
+        One row for each file, largest first: `path` (str), `bytes` (int64: uncompressed), `compressed` (Int64, bytes:
+        by its layer's ratio), `sha256` (str), and `cause`, `brought_by`, `caused_by`, `brought_layer` and
+        `caused_layer` as in `waste`.
+
+    Raises:
+        InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
+        InvalidPlatform: `platform` is none.
+    """
+    layers = layer_stacks(snap, [one_image(snap, image, platform)])
+    found = [
+        lost.assign(path=_texts(entries.tree.names, lost["path"]), sha256=_texts(entries.sha256s, lost["sha256"]))
+        for entries, lost in _lost_by_image(snap, layers)
+    ]
+    nothing = _NOTHING.assign(path=_EMPTY, sha256=_EMPTY)
+    table = _described(pd.concat([nothing, *found], ignore_index=True), layers)
+    table = table[["path", "bytes", "compressed", "sha256", *_DTYPES]]
+    return table.sort_values(["bytes", "path", "brought_layer"], ascending=[False, True, True], ignore_index=True)
+
+
+_BY = ["cause", "brought", "caused"]
+_NOTHING = pd.DataFrame(dict.fromkeys(["path", "sha256", "bytes", *_BY], pd.Series(dtype="int64")))
+_EMPTY = pd.Series(dtype="str")
+
+
+class _Contents(LayerEntries):
+    """Entries with their sizes and, as numbers, their content."""
+
+    def __init__(self, snap: Snapshot, layers: Sequence[str]) -> None:
+        super().__init__(snap, layers, ["size", "sha256"])
+        encoded = arrow_text(self.frame["sha256"]).dictionary_encode()
+        self.sha256s: pa.Array = encoded.dictionary
+        self.content: Ints = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        self.size: Ints = self.frame["size"].to_numpy()
+
+
+def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Contents, pd.DataFrame]]:
+    """The files that each image has lost; `brought` and `caused` are rows of `layers`.
+
+    What images have in common lies at their bottom, so those on one lowest layer are taken together: each layer of
+    theirs is read once.
+    """
+    blobs = layers["blob_digest"].to_numpy(dtype=object)
+    starts = np.flatnonzero(~layers["digest"].duplicated()).tolist()
+    images: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for start, end in zip(starts, [*starts[1:], len(layers)], strict=True):
+        images[blobs[start]].append((start, end))
+    for spans in images.values():
+        used = dict.fromkeys(blob for start, end in spans for blob in blobs[start:end])
+        entries = _Contents(snap, list(used))
+        for start, end in spans:
+            lost = _lost(entries, entries.stacked(list(blobs[start:end])))
+            lost[["brought", "caused"]] += start
+            yield entries, lost
+
+
+def _lost(entries: _Contents, image: Stacked) -> pd.DataFrame:
+    stack, size, content = image.stack, entries.size[image.rows], entries.content[image.rows]
+    inode = stack.inode
+    is_lost = entries.is_file[image.rows] & (size > 0)
+    is_lost[inode[stack.visible]] = False
+    # Of several names of one file the one that was hidden last tells why it is lost.
+    names = np.flatnonzero(is_lost[inode] & stack.is_entry)
+    names = names[np.lexsort((stack.hidden_at[names], inode[names]))]
+    last = names[np.append(inode[names][1:] != inode[names][:-1], True)] if len(names) else names
+    by, file = stack.hidden_by[last], inode[last]
+    is_same = stack.is_entry[by] & (stack.node[by] == stack.node[last]) & (content[inode[by]] == content[file])
+    cause = np.select(
+        [is_same, _is_elsewhere(stack, content[inode], content[file], stack.node[last]), stack.overwritten[last]],
+        [CAUSES.index(cause) for cause in ("attributes only", "same content elsewhere", "overwritten")],
+        CAUSES.index("deleted"),
+    )
+    return pd.DataFrame(
+        {
+            "path": image.paths[stack.node[file]],
+            "sha256": content[file],
+            "bytes": size[file],
+            "cause": cause,
+            "brought": image.layer[file],
+            "caused": image.layer[by],
+        }
+    )
+
+
+def _is_elsewhere(stack: Stack, content_at: Ints, wanted: Ints, node: Ints) -> Bools:
+    """Whether each content that is `wanted` is visible at a path that is not its `node`."""
+    visible = np.flatnonzero(stack.visible & (content_at >= 0))
+    contents, count = np.unique(content_at[visible], return_counts=True)
+    place = np.searchsorted(contents, wanted)
+    found: Bools = np.append(contents, -1)[place] == wanted
+    at_node = np.full(len(stack.parent), -1)
+    at_node[stack.node[visible]] = content_at[visible]
+    others: Bools = np.append(count, 0)[place] > (at_node[node] == wanted)
+    return found & others
+
+
+def _described(table: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
+    """`table` with what `layers` says of the rows `brought` and `caused`, and compressed bytes."""
+    brought, caused = (layers.iloc[table[column].to_numpy(dtype=np.int64)] for column in ("brought", "caused"))
+    ratio = (brought["size"] / brought["tar_size"]).to_numpy(dtype=np.float64)
+    return table.assign(
+        digest=brought["digest"].array,
+        cause=pd.Categorical.from_codes(table["cause"].to_numpy(dtype=np.int8), dtype=_CAUSE),
+        brought_by=brought["instruction"].array,
+        caused_by=caused["instruction"].array,
+        brought_layer=brought["position"].to_numpy(),
+        caused_layer=caused["position"].to_numpy(),
+        compressed=pd.array(np.round(table["bytes"].to_numpy() * ratio), dtype="Int64"),
+    ).astype(_DTYPES)
+
+
+def _texts(names: pa.Array, numbers: pd.Series[int]) -> pd.Series[str]:
+    return pd.Series(names.take(pa.array(numbers)).to_pandas(), dtype="str")
