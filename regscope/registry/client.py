@@ -105,6 +105,7 @@ class DockerRegistryV2Client:
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
+        self.wants_chunks = False  # as far as is known: found out by an upload that was too large for one PATCH
         self._connect()
 
     def _connect(self) -> None:

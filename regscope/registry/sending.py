@@ -1,8 +1,8 @@
-"""How a blob's bytes get to a registry: in one request, or streamed and hashed on the way."""
+"""How a blob's bytes get to a registry: in one request, streamed and hashed on the way, or in chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from http import HTTPStatus
 
@@ -13,7 +13,10 @@ from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest, Passing, mismatch
 
 _MOST_BREAKS = 3
-_NO_STREAMS = {400, 405, 411, 413, 415, 501}  # Google's registry knows no PATCH, GitHub's takes 4 MiB by it
+_TOO_LARGE = {400, 411, 413}  # GitHub's registry and many a proxy take no more than some MiB in one PATCH
+_NO_PATCH = {405, 415, 501}  # Google's
+CHUNK = 4 * 2**20
+"""Bytes of a chunk where a registry takes no more in one PATCH, or its minimum if that is more."""
 SMALL = 2**20
 """Bytes of a blob up to which it is held, to save a request."""
 
@@ -22,7 +25,7 @@ class Sender:
     """Sends blobs to one repository.
 
     Args:
-        opened: hears of each upload that is opened for a blob that is streamed.
+        opened: hears of each upload that is opened for a blob that is streamed, and of each new address it gets.
     """
 
     def __init__(
@@ -76,23 +79,32 @@ class Sender:
 
         After a connection that broke it goes on with what the registry has not got, if the content can be read again;
         where the registry wants to know nothing of an upload that broke, all of it is sent once more. A registry that
-        takes no PATCH, or none of this size, gets it in one PUT.
+        takes no PATCH of this size gets this blob, and all that follow, in chunks; one that takes none at all, in one
+        PUT.
         """
-        try:
-            return self._stream(content, expected, upload)
-        except RequestErrorWithResponse as error:
-            was_patch = error.response is not None and error.response.request.method == "PATCH"
-            if not was_patch or error.status_code not in _NO_STREAMS or not content.can_start_again:
-                raise
+        for in_chunks in [True] if self._client.wants_chunks else [False, True]:
+            try:
+                sent = self._stream(content, expected, upload, in_chunks)
+            except RequestErrorWithResponse as error:
+                if not (_refuses_patch(error, _TOO_LARGE | _NO_PATCH) and content.can_start_again):
+                    raise
+                if error.status_code in _NO_PATCH:
+                    break
+                upload = None  # it was cancelled
+            else:
+                self._client.wants_chunks |= in_chunks
+                return sent
         return self.send_at_once(content, expected)
 
-    def _stream(self, content: Content, expected: Digest | None, upload: Upload | None) -> tuple[Digest, int]:
+    def _stream(
+        self, content: Content, expected: Digest | None, upload: Upload | None, in_chunks: bool
+    ) -> tuple[Digest, int]:
         passing = _passing(expected)
         upload = self._open(upload)
         breaks = 0
         start = 0
         try:
-            while (broke := _append(upload, content, passing, start)) is not None:
+            while (broke := self._append(upload, content, passing, start, in_chunks)) is not None:
                 breaks += 1
                 if breaks > _MOST_BREAKS or not content.can_start_again:
                     raise broke
@@ -115,6 +127,31 @@ class Sender:
             raise
         return digest, passing.size
 
+    def _append(
+        self, upload: Upload, content: Content, passing: Passing, start: int, in_chunks: bool
+    ) -> RequestError | None:
+        """Send what follows `start`; where that broke off, or did not fit to what was there, why."""
+        pieces = passing.through(content.pieces(start), start)
+        try:
+            if in_chunks:
+                self._append_chunks(upload, pieces, start)
+            else:
+                length = None if content.size is None else content.size - start
+                upload.append(lambda: pieces, start=start, length=length)
+        except ConnectionFailed as error:
+            return error
+        except RequestErrorWithResponse as error:
+            if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise
+            return error
+        return None
+
+    def _append_chunks(self, upload: Upload, pieces: Iterable[bytes], start: int) -> None:
+        for chunk in _chunks(pieces, max(CHUNK, upload.chunk_minimum)):
+            upload.append(partial(iter, [chunk]), start=start, length=len(chunk))
+            start += len(chunk)
+            self._note(upload)
+
     def go_on(self, upload: Upload, content: Content, digest: Digest) -> bool:
         """Send what is missing of an upload that was begun earlier; False where the registry makes nothing of that.
 
@@ -129,11 +166,15 @@ class Sender:
             if start is None or size is None or start > size:
                 break
             try:
-                if start < size:
+                if start < size and self._client.wants_chunks:
+                    self._append_chunks(upload, content.pieces(start), start)
+                elif start < size:
                     upload.append(partial(content.pieces, start), start=start, length=size - start)
                 upload.finish(digest)
             except RequestErrorWithResponse as error:
-                if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                if _refuses_patch(error, _TOO_LARGE):
+                    self._client.wants_chunks = True  # what the earlier run had found out
+                elif error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     break
                 continue  # the end of what the earlier run had sent was still on its way
             return True
@@ -142,9 +183,12 @@ class Sender:
 
     def _open(self, upload: Upload | None = None) -> Upload:
         upload = upload or open_upload(self._client, self._repository, self._timeout)
+        self._note(upload)
+        return upload
+
+    def _note(self, upload: Upload) -> None:
         if self._opened is not None:
             self._opened(upload)
-        return upload
 
 
 def received_by(upload: Upload) -> int | None:
@@ -155,19 +199,21 @@ def received_by(upload: Upload) -> int | None:
         return None
 
 
-def _append(upload: Upload, content: Content, passing: Passing, start: int) -> RequestError | None:
-    """Send what follows `start`; where that broke off, or did not fit to what was there, why."""
-    size = content.size
-    pieces = partial(passing.through, content.pieces(start), start)
-    try:
-        upload.append(pieces, start=start, length=None if size is None else size - start)
-    except ConnectionFailed as error:
-        return error
-    except RequestErrorWithResponse as error:
-        if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise
-        return error
-    return None
+def _refuses_patch(error: RequestErrorWithResponse, statuses: set[int]) -> bool:
+    was_patch = error.response is not None and error.response.request.method == "PATCH"
+    return was_patch and error.status_code in statuses
+
+
+def _chunks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """`pieces` joined and cut so that all but the last are of `size` bytes."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= size:
+            yield bytes(held[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
 
 
 def _passing(expected: Digest | None) -> Passing:
