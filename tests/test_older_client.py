@@ -35,6 +35,7 @@ from regscope import (
 )
 from regscope.spec.digest import Digest
 from tests.images import push, skopeo
+from tests.servers.certificates import CertificateAuthority
 from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry
 
@@ -93,6 +94,23 @@ def test_4_push_blobs(hub: Registry, tmp_path: Path) -> None:
     assert Blob(repo="your-username/demo", fileobj=fh, client=client).upload()
     (tmp_path / "file").write_bytes(b"another demo")
     assert Blob(repo="your-username/demo", local_path=str(tmp_path / "file"), client=client).upload_at_one_time()
+
+
+def test_an_endpoint_whose_certificate_is_not_valid_is_asked_all_the_same(tmp_path: Path) -> None:
+    certificate = CertificateAuthority(tmp_path / "authority").issue()
+    with Registry(tmp_path / "tls", tls=certificate) as server:
+        found = DockerRegistryV2Client.from_api_endpoint(APIEndpoint(url=server.host), https_detect_timeout=5)
+        assert found.api_base_url == server.url
+        assert found.ping()
+        strict = DockerRegistryV2Client.from_api_endpoint(APIEndpoint(url=server.host), verify_certificate=True)
+        assert not strict.ping()
+        assert not DockerRegistryV2Client.from_api_endpoint(APIEndpoint(url=server.url)).ping()  # its scheme was stated
+
+
+def test_an_endpoint_without_tls_is_asked_by_http_and_others_are_still_verified(hub: Registry) -> None:
+    found = DockerRegistryV2Client.from_api_endpoint(APIEndpoint(url=hub.host), None, None, None, 5, 5, 5)
+    assert (found.api_base_url, found.verify_certificate, found.default_timeout) == (hub.url, True, 5)
+    assert found.ping()
 
 
 def test_5_push_a_manifest(hub: Registry) -> None:
@@ -218,6 +236,10 @@ def test_its_arguments_have_their_places() -> None:
         "auth_timeout",
     ]  # fmt: skip
     assert list(inspect.signature(DockerRegistryV2Client).parameters)[:7] == expected
+    assert list(inspect.signature(DockerRegistryV2Client.from_api_endpoint).parameters)[:7] == [
+        "api_endpoint", "username", "password", "authenticator_class", "default_timeout", "https_detect_timeout",
+        "auth_timeout",
+    ]  # fmt: skip
     assert list(inspect.signature(ManifestRef).parameters) == ["repo", "reference", "client", "timeout"]
     assert list(inspect.signature(Blob).parameters) == [
         "repo", "digest", "local_path", "fileobj", "client", "timeout",

@@ -67,10 +67,35 @@ class DockerRegistryV2Client:
         api_endpoint: APIEndpoint = OFFICIAL_ENDPOINT,
         username: str | None = None,
         password: str | None = None,
+        authenticator_class: type[Authenticator] | None = None,
+        default_timeout: Timeout = (10, 60),
+        https_detect_timeout: float | None = 10,
+        auth_timeout: Timeout = 30,
+        *,
+        verify_certificate: bool | str | None = None,
         **options: Any,
     ) -> DockerRegistryV2Client:
-        """A client of `api_endpoint`; `options` are those of the constructor."""
-        return cls(api_endpoint.base_url, username, password, **options)
+        """A client of `api_endpoint`, which is asked whether it speaks TLS if its address does not say so.
+
+        Args:
+            https_detect_timeout: seconds for that question.
+            verify_certificate: by default it is, unless that question has shown that it is not valid; credentials are
+                then sent to this machine alone, if `insecure` does not allow more.
+            options: the others of the constructor.
+        """
+        speaks_tls, is_valid = api_endpoint.is_secure_repository(timeout=https_detect_timeout)
+        if verify_certificate is None:
+            verify_certificate = is_valid or not speaks_tls
+        return cls(
+            api_endpoint.base_url,
+            username,
+            password,
+            verify_certificate,
+            authenticator_class,
+            default_timeout,
+            auth_timeout,
+            **options,
+        )
 
     def __init__(
         self,
