@@ -35,8 +35,8 @@ def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: As
     except RequestErrorWithResponse as error:
         if not _knows_no_tag_deletion(error):
             raise
-        original = ManifestRef(repository, tag, client, timeout=timeout).fetch()
         make_sure_it_deletes(client, repository, timeout)
+        original = ManifestRef(repository, tag, client, timeout=timeout).fetch()  # as late as can be: tags move
         _by_stand_in(client, repository, tag, original, timeout)
 
 

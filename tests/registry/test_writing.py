@@ -250,6 +250,31 @@ def test_a_mount_asks_for_both_repositories() -> None:
     assert scopes_of("POST", url) == {"repository:to/there:pull,push", "repository:from/here:pull"}
 
 
+def test_a_small_blob_takes_a_post_and_a_put(faulty: FaultProxy) -> None:
+    Blob("app", fileobj=io.BytesIO(b"small"), client=DockerRegistryV2Client(faulty.url)).upload()
+    assert [request.method for request in faulty.requests] == ["POST", "PUT"]
+
+
+def test_a_patch_may_be_answered_by_created(faulty: FaultProxy) -> None:
+    def as_amazon_does(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        answer = forward()
+        answer.status = 201 if request.method == "PATCH" else answer.status
+        return answer
+
+    faulty.rule(as_amazon_does)
+    client = DockerRegistryV2Client(faulty.url)
+    sent = Blob("app", fileobj=io.BytesIO(LARGE), client=client).upload()
+    assert Blob("app", sent.digest, client=client).read(2**23) == LARGE
+
+
+def test_that_an_upload_cannot_be_cancelled_does_not_matter(faulty: FaultProxy) -> None:
+    faulty.rule(faults.refuse("/uploads/", 403, "DENIED", "not to be written", methods=("PATCH",)))
+    faulty.rule(faults.refuse("/uploads/", 405, "UNSUPPORTED", "not to be cancelled", methods=("DELETE",)))
+    with pytest.raises(RequestError, match="not to be written"):
+        Blob("app", fileobj=io.BytesIO(LARGE), client=DockerRegistryV2Client(faulty.url)).upload()
+    assert [request.method for request in faulty.requests] == ["POST", "PATCH", "DELETE"]
+
+
 def test_an_abandoned_upload_is_cancelled(faulty: FaultProxy) -> None:
     client = DockerRegistryV2Client(faulty.url)
     faulty.rule(lambda request, forward: ProxyResponse(500) if request.method == "PATCH" else None)
@@ -265,6 +290,7 @@ def test_a_mounted_blob_does_not_travel(tmp_path: Path) -> None:
         proxy.clear()
         assert Blob("to/there", digest, client=client).mount_from("from/here").size == len(LARGE)
         assert [request.method for request in proxy.requests] == ["POST", "HEAD"]
+        assert proxy.requests[0].path.endswith(f"?mount=sha256%3A{digest.encoded}&from=from%2Fhere")
         assert Blob("to/there", digest, client=client).read(2**23) == LARGE
 
 
@@ -414,6 +440,19 @@ def tampered(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
     return answer
 
 
+def test_what_a_registry_does_not_offer_is_not_asked_for_again(faulty: FaultProxy) -> None:
+    client = DockerRegistryV2Client(faulty.url)
+    put_image(client)
+    blob = Blob("app", fileobj=io.BytesIO(b"x"), client=client)
+    blob.upload()
+    faulty.clear()
+    faulty.rule(faults.refuse("", 405, "UNSUPPORTED", "nothing is deleted here", methods=("DELETE",)))
+    for delete in (ManifestRef("app", "1", client).delete, blob.delete):
+        with pytest.raises(Unsupported):
+            delete()
+    assert [request.method for request in faulty.requests].count("DELETE") == 2
+
+
 # Tags
 
 
@@ -448,6 +487,25 @@ def test_where_nothing_is_deleted_no_tag_is_touched(tmp_path: Path) -> None:
             Tags("app", client).untag("1")
         assert not [request for request in proxy.requests if request.method in ("PUT", "POST", "PATCH")]
         assert ManifestRef("app", "1", client).fetch().digest == digest
+
+
+def test_a_tag_that_moved_meanwhile_comes_back_as_what_it_is_now(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry") as server, FaultProxy(server.url) as proxy:
+        client = DockerRegistryV2Client(proxy.url)
+        put_image(client)
+        moved: list[Digest] = []
+
+        def while_it_is_asked(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+            if request.method == "DELETE" and "sha256:" in request.path:
+                if moved:
+                    return ProxyResponse(403)
+                moved.append(put_image(DockerRegistryV2Client(server.url), annotations={"a": "b"}))
+            return None
+
+        proxy.rule(while_it_is_asked)
+        with pytest.raises(RequestError):
+            Tags("app", client).untag("1")
+        assert [ManifestRef("app", "1", client).fetch().digest] == moved
 
 
 def test_a_tag_whose_stand_in_cannot_be_deleted_comes_back(tmp_path: Path) -> None:
