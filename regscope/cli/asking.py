@@ -1,10 +1,15 @@
-"""Asking before something is taken away."""
+"""Asking before something is taken away, and what there is to say after."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from regscope.cli.exit_codes import OTHER
+
+if TYPE_CHECKING:
+    from regscope.stores.removal import Removal
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
@@ -15,3 +20,9 @@ def make_sure(question: str, yes: bool) -> None:
         return
     click.echo("nothing was changed", err=True)
     raise click.exceptions.Exit(OTHER)
+
+
+def say_when_bytes_come_back(place: Removal) -> None:
+    """Registries only forget; what nothing names any more is swept up later."""
+    if not place.frees_at_once:
+        click.echo("its bytes come back at the registry's next garbage collection", err=True)

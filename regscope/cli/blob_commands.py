@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from regscope.cli.asking import make_sure, yes_option
+from regscope.cli.asking import make_sure, say_when_bytes_come_back, yes_option
 from regscope.cli.source import Source, opens_source
 
 
@@ -77,3 +77,4 @@ def delete(source: Source, repository: str, digest: str, yes: bool) -> None:
     make_sure(f"Delete {wanted} from {repository}, whatever needs it?", yes)
     place.delete_blob(repository, wanted)
     click.echo(f"{digest} is gone")
+    say_when_bytes_come_back(place)

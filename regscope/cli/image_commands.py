@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regscope.cli.asking import make_sure, yes_option
+from regscope.cli.asking import make_sure, say_when_bytes_come_back, yes_option
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
 from regscope.spec.reference import check_tag, split_image
@@ -171,18 +171,32 @@ def untag(source: Source, image: str, yes: bool) -> None:
 @click.argument("image")
 @yes_option
 def delete(source: Source, image: str, yes: bool) -> None:
-    """Delete the manifest of IMAGE, and with it every tag on it: they are named before."""
+    """Delete the manifest of IMAGE, and with it every tag on it: they are named before.
+
+    What an index holds that stays is not deleted.
+    """
+    from regscope.images.dependents import dependents_of
     from regscope.stores.removal import open_removal
 
     store = source.fresh_store()
     place = open_removal(store)
     repository, found = _named(store, image)
-    lost = [name for name in store.tags(repository) if store.resolve(repository, name) == found]
-    make_sure(f"Delete {found} from {repository}, and with it {', '.join(lost) or 'no tag'}?", yes)
+    lost, indexes = dependents_of(store, repository, found)
+    if indexes:
+        raise InvalidInput(
+            f"{found} belongs to {', '.join(indexes)} in {repository}, which would be broken without it",
+            next_step="Delete that first, or make it anew without this one: regscope image index.",
+        )
+    named = plain(", ".join(lost)) or "no tag"
+    make_sure(f"Delete {found} from {repository}, and with it {named}?", yes)
+    if not yes and dependents_of(store, repository, found) != (lost, []):
+        raise InvalidInput(
+            f"the tags of {repository} have changed since you were asked; nothing was deleted",
+            next_step="Look at them and ask again.",
+        )
     place.delete_manifest(repository, found)
-    click.echo(f"{found} is gone, and with it {', '.join(lost) or 'no tag'}")
-    if not place.frees_at_once:
-        click.echo("its bytes come back at the registry's next garbage collection", err=True)
+    click.echo(f"{found} is gone, and with it {named}")
+    say_when_bytes_come_back(place)
 
 
 def _parts(image: str) -> tuple[str, str | None, str]:

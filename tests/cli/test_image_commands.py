@@ -18,10 +18,13 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.tags import Tags
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.manifest import OCIIndex
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.oci_layout import OCILayoutStore
 from tests.cli.conftest import Run
 from tests.images import push
+from tests.servers import faults
+from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
 README = Path(__file__).parents[2] / "README.md"
@@ -90,7 +93,9 @@ def test_a_blob_is_pushed_and_deleted(run: Run, own: Registry, tmp_path: Path) -
     assert pushed.out.strip() == Digest.of(b"content")
     assert run("blob", "delete", own.url, "base", Digest.of(b"content"), stdin="n\n").code == 1
     assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 0
-    assert run("blob", "delete", own.url, "base", Digest.of(b"content"), "--yes").code == 0
+    done = run("blob", "delete", own.url, "base", Digest.of(b"content"), "--yes")
+    assert done.code == 0
+    assert "garbage collection" in done.err
     assert run("blob", "stat", own.url, "base", Digest.of(b"content")).code == 3
 
 
@@ -119,6 +124,48 @@ def test_deleting_names_every_tag_before_it_asks(run: Run, own: Registry) -> Non
     assert "1, stable" in done.out
     assert "garbage collection" in done.err
     assert Tags("base", client).list() == []
+
+
+def test_what_belongs_to_an_index_that_stays_is_not_deleted(run: Run, layout: Path, tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry") as server:
+        push(layout, server, only="team/api:1.0")
+        client = DockerRegistryV2Client(server.url)
+        index = ManifestRef("team/api", "1.0", client).fetch()
+        child = json.loads(index.raw)["manifests"][0]["digest"]
+        outer = OCIIndex(manifests=[{"mediaType": index.media_type, "digest": index.digest, "size": len(index.raw)}])  # type: ignore[list-item]
+        ManifestRef("team/api", "outer", client).put(outer)
+        for image, holding in ((f"team/api@{child}", "1.0, outer"), ("team/api:1.0", "outer")):
+            refused = run("image", "delete", server.url, image, "--yes")
+            assert refused.code == 2
+            assert f"belongs to {holding} in team/api" in refused.err
+        for image in ("team/api:outer", "team/api:1.0", f"team/api@{child}"):  # parents before children
+            assert run("image", "delete", server.url, image, "--yes").code == 0
+        assert run("image", "delete", server.url, f"team/api@{child}", "--yes").code == 3
+
+
+def test_where_a_tag_cannot_be_read_nothing_is_deleted(run: Run, own: Registry) -> None:
+    client = DockerRegistryV2Client(own.url)
+    digest = ManifestRef("base", "1", client).fetch().digest
+    with FaultProxy(own.url) as proxy:
+        proxy.rule(faults.refuse("/manifests/stable", 403, "DENIED", "not for you"))
+        assert run("image", "delete", proxy.url, "base:1", "--yes").code == 4
+        assert not [request for request in proxy.requests if request.method == "DELETE"]
+    assert ManifestRef("base", "1", client).fetch().digest == digest
+
+
+def test_tags_that_move_while_the_question_stands_keep_the_image(own: Registry) -> None:
+    client = DockerRegistryV2Client(own.url)
+    command = [sys.executable, "-m", "regscope", "image", "delete", own.url, "base:1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+        assert asking.stdin is not None
+        assert asking.stderr is not None
+        said = "".join(iter(lambda: asking.stderr.read(1), "?"))  # type: ignore[union-attr]
+        assert "1, stable" in said
+        ManifestRef("base", "new", client).put(ManifestRef("base", "1", client).get())
+        _, complaint = asking.communicate("y\n", timeout=60)
+    assert asking.returncode == 2
+    assert "have changed" in complaint
+    assert Tags("base", client).list() == ["1", "new", "stable"]
 
 
 def test_an_archive_is_not_changed(run: Run, layout: Path, tmp_path: Path) -> None:
