@@ -246,6 +246,18 @@ def test_a_layer_that_is_not_what_its_diff_id_says_is_not_used(tmp_path: Path) -
             change()
 
 
+@pytest.mark.parametrize("content", [b"", b"text", b"x" * 2000, gzip.compress(b"text"), gzip.compress(b"x" * 2000)])
+def test_what_is_no_tar_becomes_no_layer(layout: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "layer").write_bytes(content)
+    with pytest.raises(InvalidInput, match="is no tar"):
+        rs.Image.read(f"oci:{layout}", "app:1.0").append(tmp_path / "layer")
+
+
+def test_a_tar_of_nothing_is_one(layout: Path, tmp_path: Path) -> None:
+    (tmp_path / "layer").write_bytes(tar_of({}))
+    assert rs.Image.read(f"oci:{layout}", "app:1.0").append(tmp_path / "layer")
+
+
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_damaged_compression_is_an_error(compression: Any) -> None:
     content = bytes(range(256)) * 10_000

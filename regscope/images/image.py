@@ -19,7 +19,7 @@ from regscope.images.flattening import flattened
 from regscope.images.image_names import split_name
 from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
-from regscope.layers.compression import GZIP, ZSTD, Compression, diff_id_of, uncompressed
+from regscope.layers.compression import GZIP, ZSTD, Compression, check_tar, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import LINUX_AMD64, RawManifest
 from regscope.registry.outgoing import Content
@@ -159,7 +159,7 @@ class Image:
         """With a layer on top for each file: a tar, compressed with gzip or zstd or not at all (then gzip it gets).
 
         Raises:
-            InvalidInput: its compression is damaged.
+            InvalidInput: it is no tar, or its compression is damaged.
             OSError: it cannot be read.
         """
         layers = [_layer_of(Path(tar), self.media_type) for tar in tars]
@@ -332,6 +332,7 @@ def _in(layer: HeldLayer, manifest: str) -> HeldLayer:
 
 def _layer_of(path: Path, manifest: str) -> HeldLayer:
     content = LocalContent(path, None)
+    check_tar(content.pieces(), str(path))
     with path.open("rb") as file:
         start = file.read(4)
     if not start.startswith((GZIP, ZSTD)):

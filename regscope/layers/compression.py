@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Literal
@@ -108,6 +109,25 @@ def diff_id_of(chunks: Iterable[bytes]) -> Digest:
     for piece in uncompressed(chunks):
         passing.take(piece)
     return passing.digest
+
+
+def check_tar(chunks: Iterable[bytes], name: str) -> None:
+    """Look at the beginning of a layer, compressed or not.
+
+    Raises:
+        InvalidInput: no tar begins like that.
+    """
+    first = b""
+    for piece in uncompressed(chunks):
+        first += piece[: tarfile.BLOCKSIZE]
+        if len(first) >= tarfile.BLOCKSIZE:
+            break
+    if first[: tarfile.BLOCKSIZE] == bytes(tarfile.BLOCKSIZE):  # one of no files
+        return
+    try:
+        tarfile.TarInfo.frombuf(first[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        raise InvalidInput(f"{name} is no tar, compressed or not", next_step="Make one with `tar -c`.") from None
 
 
 def compressed(chunks: Iterable[bytes], compression: Compression = "gzip") -> Iterator[bytes]:

@@ -78,7 +78,7 @@ class DockerArchiveStore:
         except FileNotFoundError:
             raise self._no_archive("no such file") from None
         except _BROKEN as error:
-            raise self._no_archive(f"it cannot be read as a tar ({error})") from None
+            raise self._no_archive(f"it cannot be read as a tar ({str(error).partition(':')[0]})") from None
 
     @cached_property
     def _images(self) -> list[dict[str, Any]]:
