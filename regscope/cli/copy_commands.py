@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LOCAL = ("oci:", "docker-archive:")
+_ARCHIVE = "docker-archive:"
+_LOCAL = ("oci:", _ARCHIVE)
 _OPTIONS = (
     click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
     click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
@@ -85,7 +87,7 @@ def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, 
 def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]) -> None:
     """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index linux/amd64, unless -p says otherwise."""
     how["platform"] = how["platform"] or ("linux/amd64",)
-    _copy(source, images, f"docker-archive:{file.removeprefix('docker-archive:')}", how)
+    _copy(source, images, f"{_ARCHIVE}{file.removeprefix(_ARCHIVE)}", how)
 
 
 @click.command()
@@ -114,9 +116,17 @@ def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any
 
 
 def open_target(source: Source, target: str, ca: str | None = None, insecure: bool = False) -> Destination:
-    """Open TARGET: with the options for a registry where it is SOURCE itself, or SOURCE is none."""
+    """Open TARGET: with the options for a registry where it is SOURCE itself, or SOURCE is none.
+
+    Raises:
+        InvalidInput: it is the docker-archive that SOURCE is, which cannot be added to and would be lost.
+    """
     from regscope.stores.open_destination import open_destination
 
+    if target.startswith(_ARCHIVE) and _is_same_file(target, source.source):
+        raise InvalidInput(
+            f"nothing can be added to {target}", next_step="Name a new file as the target: docker-archive:FILE."
+        )
     if target == source.source or source.source.startswith(_LOCAL):
         options = source.reaching()
         options["insecure"] = options["insecure"] or insecure
@@ -124,3 +134,8 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
         verify = False if insecure else ca or True
         options = {"verify": verify, "insecure": insecure, "concurrency": source.concurrency, "rate": source.rate}
     return open_destination(target, **options)
+
+
+def _is_same_file(target: str, source: str) -> bool:
+    one, other = (Path(place.removeprefix(_ARCHIVE)) for place in (target, source))
+    return one.exists() and other.exists() and one.samefile(other)

@@ -36,7 +36,22 @@ def test_images_are_changed(run: Run, layout: Path, tmp_path: Path) -> None:
         refused = run("image", "mutate", target, "app:2", "--to", "app:9", *wrong)
         assert (refused.code, "Traceback" in refused.err) == (2, False)
     assert run("image", "append", target, "app:2", "--to", "app:9", tmp_path / "no such file").code == 2
+    (tmp_path / "text").write_text("no tar")
+    refused = run("image", "append", target, "app:2", "--to", "app:9", tmp_path / "text")
+    assert (refused.code, "is no tar" in refused.err) == (2, True)
     assert run("image", "recompress", source, "legacy:1", "--to", "x:1", "--target", target).code == 2
+
+
+def test_an_archive_is_not_lost_to_what_is_made_of_it(run: Run, layout: Path, tmp_path: Path) -> None:
+    archive, new = f"docker-archive:{tmp_path / 'saved.tar'}", f"docker-archive:{tmp_path / 'new.tar'}"
+    assert run("image", "copy", f"oci:{layout}", "base:1", archive).code == 0
+    changing = ("image", "mutate", archive, "base:1", "--to", "base:2", "--env", "A=b")
+    for refused in (run(*changing), run("image", "copy", archive, "base:1", archive, "--to", "base:2")):
+        assert refused.code == 2
+        assert "nothing can be added" in refused.err
+    assert run(*changing, "--target", new).code == 0
+    assert run("image", "ls", archive, "base").out == "1\n"
+    assert run("image", "ls", new, "base").out == "2\n"
 
 
 @pytest.mark.parametrize("kind", ["layout", "docker-registry", "oci-registry"])
