@@ -23,8 +23,10 @@ from regscope import (
     ManifestRef,
     ManifestSchema1,
     ManifestSchema2,
+    OCIIndex,
     OCIManifestSchema1,
     PermissionDeny,
+    Platform,
     RequestError,
     RequestErrorWithResponse,
     ResourceNotFound,
@@ -74,8 +76,9 @@ def test_2_get_a_manifest_of_a_kind(hub: Registry, tmp_path: Path) -> None:
     assert isinstance(old, ManifestSchema1)
     assert old.fsLayers[0].blobSum
     assert json.loads(old.history[0].v1Compatibility)
-    with pytest.raises(UnSupportMediaType):
-        ManifestRef(repo="legacy", reference="1").get("text/plain")
+    for ask in (ManifestRef(repo="legacy", reference="1").get, ManifestRef(repo="legacy", reference="1").get_metadata):
+        with pytest.raises(UnSupportMediaType):
+            ask("text/plain")
 
 
 @pytest.mark.parametrize(("repo", "reference"), [("legacy", "1"), ("app", "1.0")])
@@ -86,6 +89,19 @@ def test_3_get_the_config(hub: Registry, repo: str, reference: str) -> None:
     fh.seek(0)
     config = fh.read()
     assert json.loads(config)["architecture"] == "amd64"
+
+
+def test_of_an_index_the_config_is_that_of_a_platform(hub: Registry, layout: Path) -> None:
+    push(layout, hub, only="team/api:1.0")
+    for platform, architecture in ((None, "amd64"), ("linux/arm64", "arm64"), (Platform.parse("linux/arm64"), "arm64")):
+        asked = {"platform": platform} if platform else {}
+        manifest = ManifestRef("team/api", "1.0").get(**asked)  # type: ignore[arg-type]
+        assert json.loads(Blob("team/api", manifest.config.digest).read(2**20))["architecture"] == architecture
+        image = ImageRef.from_image("team/api", "1.0", **asked)  # type: ignore[arg-type]
+        assert image.image_json.architecture == architecture
+    assert isinstance(ManifestRef("team/api", "1.0").get(OCIIndex.content_type()), OCIIndex)
+    with pytest.raises(ResourceNotFound, match="linux/s390x"):
+        ManifestRef("team/api", "1.0").get(platform="linux/s390x")
 
 
 def test_4_push_blobs(hub: Registry, tmp_path: Path) -> None:

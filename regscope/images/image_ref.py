@@ -95,7 +95,7 @@ class ImageRef:
         to_reference: str | None = None,
         client: DockerRegistryV2Client | None = None,
         *,
-        platform: Platform = LINUX_AMD64,
+        platform: Platform | str = LINUX_AMD64,
     ) -> ImageRef:
         """An image of the registry, through an index the one for `platform`; named as it is where nothing else is said.
 

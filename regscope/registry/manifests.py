@@ -12,6 +12,7 @@ from regscope.errors import (
     ContentError,
     DigestMismatch,
     InvalidDigest,
+    InvalidInput,
     ResourceNotFound,
     Unsupported,
     UnSupportMediaType,
@@ -116,7 +117,7 @@ class ManifestRef:
         digest = expected or Digest.of(raw)
         return RawManifest(digest.verify(raw, self._what), digest, media_type or None)
 
-    def get(self, media_type: str | None = None, *, platform: Platform = LINUX_AMD64) -> Manifest:
+    def get(self, media_type: str | None = None, *, platform: Platform | str = LINUX_AMD64) -> Manifest:
         """The manifest as a model.
 
         Args:
@@ -128,11 +129,10 @@ class ManifestRef:
             ResourceNotFound: no such manifest, or none for `platform`.
         """
         if media_type is None:
+            wanted = Platform.parse(platform) if isinstance(platform, str) else platform
             manifest = self.fetch().parse()
-            return self._child(manifest, platform) if isinstance(manifest, OCIIndex | DockerManifestList) else manifest
-        if media_type not in MODELS:
-            raise UnSupportMediaType(f"{media_type!r} is not a manifest that regscope reads")
-        manifest = self.fetch(media_type).parse()
+            return self._child(manifest, wanted) if isinstance(manifest, OCIIndex | DockerManifestList) else manifest
+        manifest = self.fetch(_known(media_type)).parse()
         if manifest.media_type != media_type and not (
             isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
         ):
@@ -140,9 +140,13 @@ class ManifestRef:
         return manifest
 
     def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
-        """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest."""
+        """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest.
+
+        Raises:
+            UnSupportMediaType: `media_type` is no manifest's.
+        """
         try:
-            return self._descriptor(media_type or ACCEPT_MANIFESTS)
+            return self._descriptor(_known(media_type) if media_type else ACCEPT_MANIFESTS)
         except ResourceNotFound:
             return None
 
@@ -179,11 +183,14 @@ class ManifestRef:
             media_type: of bytes that do not name theirs.
 
         Raises:
+            InvalidInput: neither a model nor bytes.
             InvalidManifest: bytes that are no manifest.
             DigestMismatch: the digest that it is pushed under, or that the registry gives back, is another.
             RequestError: it was refused.
         """
         model = parse_manifest(manifest, media_type) if isinstance(manifest, bytes) else manifest
+        if not isinstance(model, Manifest):
+            raise InvalidInput(f"a manifest is pushed as a model or as bytes, not as {type(model).__name__}")
         raw, kind = model.raw, model.media_type
         if isinstance(model, ManifestSchema1):
             from regscope.spec.schema1_signatures import signed_schema1  # the few who write one wait for it
@@ -247,6 +254,12 @@ class ManifestRef:
             next_step="It is there for: "
             + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
         )
+
+
+def _known(media_type: str) -> str:
+    if media_type not in MODELS:
+        raise UnSupportMediaType(f"{media_type!r} is not a manifest that regscope reads")
+    return media_type
 
 
 def _subject(manifest: Manifest) -> Descriptor | None:

@@ -367,6 +367,12 @@ def test_what_is_no_manifest_is_not_pushed(client: DockerRegistryV2Client) -> No
             ManifestRef("app", "1", client).put(raw)
 
 
+@pytest.mark.parametrize("given", [None, "{}", {"schemaVersion": 2}])
+def test_what_is_neither_a_model_nor_bytes_is_not_pushed(client: DockerRegistryV2Client, given: Any) -> None:
+    with pytest.raises(InvalidInput, match=type(given).__name__):
+        ManifestRef("app", "1", client).put(given)
+
+
 def test_a_manifest_of_missing_blobs_is_refused(client: DockerRegistryV2Client) -> None:
     put_image(client)
     document = json.loads(ManifestRef("app", "1", client).fetch().raw)
