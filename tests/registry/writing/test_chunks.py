@@ -16,6 +16,7 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
+from tests.registry.writing.pushed import Stream
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
@@ -81,21 +82,8 @@ def test_that_chunks_are_wanted_is_found_out_once(strict: FaultProxy) -> None:
     for content in (CONTENT, CONTENT[1:]):
         push(client, content)
     assert len([request for request in strict.requests if request.status == 413]) == 1
-    stream = io.BufferedReader(Once(CONTENT[2:]))
+    stream = Stream(CONTENT[2:])
     assert Blob("app", fileobj=stream, client=client).upload().digest == Digest.of(CONTENT[2:])
-
-
-class Once(io.RawIOBase):
-    """Bytes that can be read only once."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = io.BytesIO(content)
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        return self._content.readinto(buffer)
-
-    def readable(self) -> bool:
-        return True
 
 
 def test_where_chunks_are_too_large_as_well_the_blob_goes_in_one_put(strict: FaultProxy) -> None:
