@@ -241,6 +241,13 @@ def _(client: DockerRegistryV2Client) -> str:
     return f"{refused(lambda: client.get(url, headers={'Range': 'bytes=99999-'}).close())}"
 
 
+@heading("blob: a range turned round")
+def _(client: DockerRegistryV2Client) -> str:
+    url = client.url("app", "blobs", blob(client).digest)
+    status = refused(lambda: client.get(url, headers={"Range": "bytes=1499-500"}).close())
+    return "all of it" if status is None else f"{status}"
+
+
 @heading("blob: an empty one")
 def _(client: DockerRegistryV2Client) -> str:
     status = refused(lambda: blob(client, b""))
