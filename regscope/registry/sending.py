@@ -172,7 +172,7 @@ class Sender:
                     upload.append(partial(content.pieces, start), start=start, length=size - start)
                 upload.finish(digest)
             except RequestErrorWithResponse as error:
-                if _refuses_patch(error, _TOO_LARGE):
+                if _refuses_patch(error, {HTTPStatus.REQUEST_ENTITY_TOO_LARGE}):
                     self._client.wants_chunks = True  # what the earlier run had found out
                 elif error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     break
