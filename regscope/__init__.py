@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from regscope.analysis.base_drift import base_drift
     from regscope.analysis.diff import Diff, diff
     from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
+    from regscope.analysis.final_tree import final_files
     from regscope.analysis.growth import growth
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.largest_files import file_types, largest_files
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from regscope.analysis.sizes import image_sizes, layer_sizes
     from regscope.analysis.stale import stale
     from regscope.analysis.twins import twins
+    from regscope.analysis.waste import waste, wasted_files
     from regscope.analysis.what_if import WhatIf, what_if
     from regscope.demo import build_demo
     from regscope.errors import (
@@ -129,6 +131,7 @@ _HOMES = {
     "diff": "regscope.analysis.diff",
     "file_duplicates": "regscope.analysis.file_duplicates",
     "file_types": "regscope.analysis.largest_files",
+    "final_files": "regscope.analysis.final_tree",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
     "image_sizes": "regscope.analysis.sizes",
@@ -148,6 +151,8 @@ _HOMES = {
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
     "twins": "regscope.analysis.twins",
+    "waste": "regscope.analysis.waste",
+    "wasted_files": "regscope.analysis.waste",
     "what_if": "regscope.analysis.what_if",
 }
 
@@ -201,6 +206,7 @@ __all__ = [
     "diff",
     "file_duplicates",
     "file_types",
+    "final_files",
     "growth",
     "history_cost",
     "image_sizes",
@@ -220,6 +226,8 @@ __all__ = [
     "sharing",
     "stale",
     "twins",
+    "waste",
+    "wasted_files",
     "what_if",
 ]
 

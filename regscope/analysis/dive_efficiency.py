@@ -152,7 +152,7 @@ def _by_name(node: _Node) -> list[_Node]:
 
 
 class _Layer:
-    """A layer's tree, and the sum of the sizes in its headers."""
+    """A layer's tree with its leaves in order, and the sum of the sizes in its headers."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.tree = _Tree()
@@ -162,7 +162,8 @@ class _Layer:
             if path or whiteout == "opaque":
                 self.size += size
                 self.tree.add(_named(path, whiteout), size, kind == "directory")
-        self.has_whiteouts = any(node.is_whiteout and not node.children for _, node in self.tree.visits())
+        self.leaves = [(path, node) for path, node in self.tree.visits() if not node.children]
+        self.has_whiteouts = any(node.is_whiteout for _, node in self.leaves)
 
 
 def _named(path: str, whiteout: object) -> Path:
@@ -196,7 +197,7 @@ def _figures(layers: list[_Layer]) -> tuple[float, int, float, int]:
     # dive stacks the lowest layer upon itself first, where its own whiteouts take effect.
     below = layers[0].tree.copy() if last >= 0 else _Tree()
     for number, layer in enumerate(layers):
-        _visit(layer.tree, below, visited)
+        _visit(layer, below, visited)
         if number < last:
             below.stack(layer.tree)
     smallest = sum(path.smallest for path in visited.values())
@@ -207,10 +208,8 @@ def _figures(layers: list[_Layer]) -> tuple[float, int, float, int]:
     return smallest / total if total else 1.0, wasted, ratio, sum(layer.size for layer in layers)
 
 
-def _visit(tree: _Tree, below: _Tree, visited: dict[Path, _Visited]) -> None:
-    for path, node in tree.visits():
-        if node.children:
-            continue
+def _visit(layer: _Layer, below: _Tree, visited: dict[Path, _Visited]) -> None:
+    for path, node in layer.leaves:
         size = node.size
         found = visited.setdefault(path, _Visited())
         if node.is_whiteout:

@@ -22,22 +22,27 @@ class PathTree:
 
     def __init__(self, paths: pa.Array) -> None:
         encoded = paths.dictionary_encode()
-        self.node: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        names, above = [encoded.dictionary], [_above(encoded.dictionary)]
-        known = encoded.dictionary
-        # Directories that no entry names are found from below, one level at a time.
-        while len(missing := _not_in(above[-1], known)):
-            names.append(missing)
-            above.append(_above(missing))
-            known = pa.concat_arrays([known, missing])
-        self.names: pa.Array = known
-        self.parent = self.find(pa.concat_arrays(above))
+        self.node = _numbers(encoded.indices)
+        named = encoded.dictionary
+        above = _above(named).dictionary_encode()
+        folders = above.dictionary
+        # There are few of them, and each level is found from the one below.
+        level = folders
+        while len(level := _not_in(_above(level), folders)):
+            folders = pa.concat_arrays([folders, level])
+        node = _numbers(pc.index_in(folders, value_set=named))
+        unnamed = np.flatnonzero(node < 0)
+        node[unnamed] = len(named) + np.arange(len(unnamed))
+        node = np.append(node, -1)
+        above_folders = _numbers(pc.index_in(_above(folders), value_set=folders, skip_nulls=True))
+        self.names: pa.Array = pa.concat_arrays([named, folders.take(pa.array(unnamed))])
+        self.parent: Ints = np.concatenate([node[_numbers(above.indices)], node[above_folders[unnamed]]])
 
     def find(self, paths: pa.Array) -> Ints:
         """The node of each of `paths`; -1 where there is none, or no path."""
-        found = pc.index_in(paths, value_set=self.names, skip_nulls=True)
-        nodes: Ints = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return nodes
+        if not len(paths):  # spares the hashing of all names
+            return np.array([], dtype=np.int64)
+        return _numbers(pc.index_in(paths, value_set=self.names, skip_nulls=True))
 
     def part(self, nodes: Ints) -> tuple[Ints, Ints]:
         """The tree of `nodes` and what is above them: its nodes, sorted, and the number of each one's parent there."""
@@ -57,5 +62,10 @@ def _above(paths: pa.Array) -> pa.Array:
 
 
 def _not_in(paths: pa.Array, known: pa.Array) -> pa.Array:
-    distinct = pc.unique(paths.drop_null())
-    return distinct.filter(pc.invert(pc.is_in(distinct, value_set=known)))
+    names = pc.unique(paths.drop_null())
+    return names.filter(pc.invert(pc.is_in(names, value_set=known)))
+
+
+def _numbers(indices: pa.Array) -> Ints:
+    """Positions; -1 for what is absent."""
+    return np.array(indices.fill_null(-1), dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -131,7 +132,7 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
     blobs = layers["blob_digest"].to_numpy(dtype=object)
     starts = np.flatnonzero(~layers["digest"].duplicated()).tolist()
     images: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for start, end in zip(starts, [*starts[1:], len(layers)], strict=True):
+    for start, end in pairwise([*starts, len(layers)]):
         images[blobs[start]].append((start, end))
     for spans in images.values():
         used = dict.fromkeys(blob for start, end in spans for blob in blobs[start:end])

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from regscope.analysis.base_drift import base_drift
 from regscope.analysis.diff import diff
 from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
+from regscope.analysis.dive_efficiency import dive_efficiency
+from regscope.analysis.final_tree import final_files
 from regscope.analysis.growth import growth
 from regscope.analysis.history_cost import history_cost
 from regscope.analysis.largest_files import file_types, largest_files
@@ -26,6 +28,7 @@ from regscope.analysis.sharing import sharing, tag_weights
 from regscope.analysis.sizes import image_sizes, layer_sizes
 from regscope.analysis.stale import stale
 from regscope.analysis.twins import twins
+from regscope.analysis.waste import waste, wasted_files
 from regscope.analysis.what_if import what_if
 from regscope.demo import build_demo
 from regscope.scanning.metadata import scan
@@ -34,6 +37,10 @@ from regscope.tables import Snapshot
 from tests.analysis.drawn import NOW, Drawn, digest, registries
 from tests.analysis.made import empty
 from tests.analysis.made_files import FilesRegistry, directory, file, hardlink, symlink, whiteout
+from tests.analysis.made import Registry, empty
+from tests.layers import layered
+from tests.layers.corners import entry, tar
+from tests.layers.plain_reader import with_files
 
 LEVELS = ["registry", "repository", "tag", "image"]
 UTC_TIME = "datetime64[us, UTC]"
@@ -167,6 +174,19 @@ PROMISED: dict[Question, dict[str, str]] = {
         **dict.fromkeys(["here", "published"], "float64"),
         **dict.fromkeys(["unit", "source"], "str"),
         "how_sure": "category",
+    waste: {
+        **dict.fromkeys(["name", "digest"], "str"),
+        "cause": "category",
+        **dict.fromkeys(["brought_by", "caused_by"], "str"),
+        **dict.fromkeys(["brought_layer", "caused_layer", "files", "bytes"], "int64"),
+        "compressed": "Int64",
+    },
+    dive_efficiency: {
+        **dict.fromkeys(["name", "digest"], "str"),
+        "efficiency": "float64",
+        "wasted_bytes": "int64",
+        "user_wasted_percent": "float64",
+        "size": "int64",
     },
 }
 each_question = pytest.mark.parametrize("ask", list(PROMISED), ids=lambda ask: ask.__name__)
@@ -174,8 +194,9 @@ each_question = pytest.mark.parametrize("ask", list(PROMISED), ids=lambda ask: a
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    """The sample, scanned."""
-    return scan(OCILayoutStore(build_demo(tmp_path_factory.mktemp("demo") / "layout")), progress=False)
+    """The sample, scanned to its last file."""
+    store = OCILayoutStore(build_demo(tmp_path_factory.mktemp("demo") / "layout"))
+    return with_files(store, scan(store, progress=False))
 
 
 def odd() -> Snapshot:
@@ -249,6 +270,43 @@ def test_diff_on_the_columns_that_it_promises(demo: Snapshot) -> None:
         ]  # fmt: skip
     for name in ("files", "packages", "config", "layers", "history"):
         assert getattr(some, name).dtypes.to_dict() == getattr(none, name).dtypes.to_dict()
+OF_AN_IMAGE: dict[Callable[[Snapshot, str], pd.DataFrame], dict[str, str]] = {
+    final_files: {
+        "path": "str",
+        "kind": "category",
+        **dict.fromkeys(["size", "mode", "uid", "gid"], "int64"),
+        "mtime": UTC_TIME,
+        **dict.fromkeys(["link_target", "device", "xattrs", "sha256"], "str"),
+        "layer": "int64",
+        "layer_digest": "str",
+        "inode": "int64",
+    },
+    wasted_files: {
+        "path": "str",
+        "bytes": "int64",
+        "compressed": "Int64",
+        "sha256": "str",
+        "cause": "category",
+        **dict.fromkeys(["brought_by", "caused_by"], "str"),
+        **dict.fromkeys(["brought_layer", "caused_layer"], "int64"),
+    },
+}
+
+
+@pytest.mark.parametrize(("ask", "columns"), OF_AN_IMAGE.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_of_an_image_columns_and_dtypes_are_those_that_are_promised_with_rows_and_without(
+    ask: Callable[[Snapshot, str], pd.DataFrame], columns: dict[str, str]
+) -> None:
+    snap = layered.tables({"full:1": [tar(entry("d/a")), tar(entry("d/a", content=b"2"))], "nothing:1": [tar()]})
+    before = {name: table.copy(deep=True) for name, table in snap.tables.items()}
+    full, nothing = ask(snap, "full:1"), ask(snap, "nothing:1")
+    for table in (full, nothing, ask(odd(), "c:1")):  # whose layer is no file system
+        assert {name: str(dtype) for name, dtype in table.dtypes.items()} == columns
+        assert table.index.equals(pd.RangeIndex(len(table)))
+    assert len(full) > len(nothing) == 0
+    assert nothing.dtypes.to_dict() == full.dtypes.to_dict()
+    for name, table in snap.tables.items():
+        pd.testing.assert_frame_equal(table, before[name])
 
 
 @each_question
@@ -269,6 +327,12 @@ def shuffled(snap: Snapshot, seed: int) -> Snapshot:
     tables["files"] = snap.tables["files"].sort_values(
         "layer_digest", key=lambda column: column.astype("str").map(layers.index), kind="stable", ignore_index=True
     )
+    """The same rows in another order; those of `files` have theirs from the tar."""
+    tables = {
+        name: table.sample(frac=1, random_state=seed, ignore_index=True)
+        for name, table in snap.tables.items()
+        if name != "files"
+    }
     return dataclasses.replace(snap, **tables)
 
 
