@@ -8,6 +8,7 @@ import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ import pytest
 from tests.layers.corners import FOLDER, LINK, entry, tar
 
 Layers = list[bytes]
-SMALL, MANY = 50_000, 600  # bytes of a file, and paths: of more there is nothing more to learn
+SMALL, MANY = 50_000, 300  # bytes of a file, and paths: of more there is nothing more to learn
 
 
+@cache
 def real_images() -> dict[str, Layers]:
     """Images by name, their layers as uncompressed tars."""
     if not Path("/var/lib/dpkg/status").exists():
