@@ -25,7 +25,7 @@ from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
 from tests.layers.folder_model import DELETE, FILE, OPAQUE, Entry, Folder, Layer, Lost, layers, tar_of
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(layers, min_size=1, max_size=8))
 @example([[[Entry("a", FILE, b"22"), Entry("b", LINK, b"a")], [Entry("a", DELETE)], [Entry("b", FILE, b"22")]]])
 @example([[[Entry("a/b", FILE, b"1")], [Entry("a", FILE, b"1"), Entry("a", OPAQUE)], [Entry("a/a", FILE, b"1")]]])
