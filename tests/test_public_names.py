@@ -15,17 +15,10 @@ NAMES = [
     "MirrorWarning", "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning",
     "RegscopeError", "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound",
     "Snapshot", "Tags", "UnSupportMediaType", "WhatIf", "__version__", "attach", "base_drift", "build_demo", "copy",
-    "dedup_ratios", "default_client", "diff", "file_duplicates", "file_types", "growth", "history_cost", "image_sizes",
-    "largest_files", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "published", "report", "scan",
-    "scan_files", "secrets", "set_default_client", "setuid", "sharing", "stale", "twins", "what_if",
-    "ContentStore", "Copied", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client", "Image",
-    "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning",
-    "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Platform", "Reference", "RegistryWarning", "RegscopeError",
-    "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Snapshot", "Tags",
-    "UnSupportMediaType", "WhatIf", "__version__", "attach", "build_demo", "copy", "default_client", "final_files",
-    "growth",
-    "history_cost", "image_sizes", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "report",
-    "scan", "set_default_client", "sharing", "stale", "waste", "wasted_files", "what_if",
+    "dedup_ratios", "default_client", "diff", "file_duplicates", "file_types", "final_files", "growth", "history_cost",
+    "image_sizes", "largest_files", "layer_sizes", "lineage", "make_index", "open", "parse_manifest", "published",
+    "report", "scan", "scan_files", "secrets", "set_default_client", "setuid", "sharing", "stale", "twins", "waste",
+    "wasted_files", "what_if",
 ]  # fmt: skip
 
 

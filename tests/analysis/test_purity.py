@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from regscope.analysis.base_drift import base_drift
 from regscope.analysis.diff import diff
-from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 from regscope.analysis.dive_efficiency import dive_efficiency
+from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 from regscope.analysis.final_tree import final_files
 from regscope.analysis.growth import growth
 from regscope.analysis.history_cost import history_cost
@@ -31,16 +31,15 @@ from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste, wasted_files
 from regscope.analysis.what_if import what_if
 from regscope.demo import build_demo
+from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.tables import Snapshot
 from tests.analysis.drawn import NOW, Drawn, digest, registries
 from tests.analysis.made import empty
 from tests.analysis.made_files import FilesRegistry, directory, file, hardlink, symlink, whiteout
-from tests.analysis.made import Registry, empty
 from tests.layers import layered
 from tests.layers.corners import entry, tar
-from tests.layers.plain_reader import with_files
 
 LEVELS = ["registry", "repository", "tag", "image"]
 UTC_TIME = "datetime64[us, UTC]"
@@ -174,6 +173,7 @@ PROMISED: dict[Question, dict[str, str]] = {
         **dict.fromkeys(["here", "published"], "float64"),
         **dict.fromkeys(["unit", "source"], "str"),
         "how_sure": "category",
+    },
     waste: {
         **dict.fromkeys(["name", "digest"], "str"),
         "cause": "category",
@@ -196,7 +196,7 @@ each_question = pytest.mark.parametrize("ask", list(PROMISED), ids=lambda ask: a
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """The sample, scanned to its last file."""
     store = OCILayoutStore(build_demo(tmp_path_factory.mktemp("demo") / "layout"))
-    return with_files(store, scan(store, progress=False))
+    return scan_files(store, scan(store, progress=False), progress=False)
 
 
 def odd() -> Snapshot:
@@ -270,6 +270,8 @@ def test_diff_on_the_columns_that_it_promises(demo: Snapshot) -> None:
         ]  # fmt: skip
     for name in ("files", "packages", "config", "layers", "history"):
         assert getattr(some, name).dtypes.to_dict() == getattr(none, name).dtypes.to_dict()
+
+
 OF_AN_IMAGE: dict[Callable[[Snapshot, str], pd.DataFrame], dict[str, str]] = {
     final_files: {
         "path": "str",
@@ -327,12 +329,6 @@ def shuffled(snap: Snapshot, seed: int) -> Snapshot:
     tables["files"] = snap.tables["files"].sort_values(
         "layer_digest", key=lambda column: column.astype("str").map(layers.index), kind="stable", ignore_index=True
     )
-    """The same rows in another order; those of `files` have theirs from the tar."""
-    tables = {
-        name: table.sample(frac=1, random_state=seed, ignore_index=True)
-        for name, table in snap.tables.items()
-        if name != "files"
-    }
     return dataclasses.replace(snap, **tables)
 
 
