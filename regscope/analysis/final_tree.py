@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import in_order
+from regscope.analysis.image_choice import choose_one
 from regscope.analysis.layer_entries import KINDS, LayerEntries
-from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.analysis.layer_stacks import layer_stacks
 from regscope.tables import Snapshot
 
 _OF_INODE = ("kind", "size", "mode", "uid", "gid", "mtime", "link_target", "device", "xattrs", "sha256")
@@ -50,7 +51,7 @@ def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> p
         InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
         InvalidPlatform: `platform` is none.
     """
-    layers = layer_stacks(snap, [one_image(snap, image, platform)])
+    layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     digests = layers["blob_digest"].tolist()
     entries = LayerEntries(snap, list(dict.fromkeys(digests)), _OF_INODE)
     image_entries = entries.stacked(digests)

@@ -1,4 +1,4 @@
-"""The image that a name means: of several platforms, one."""
+"""The image that a name means: of an index, the one for a platform."""
 
 from __future__ import annotations
 
@@ -20,6 +20,28 @@ class Choice:
 
     digest: str
     platform: Platform
+
+
+def choose_one(snap: Snapshot, image: str, platform: str | None = None) -> str:
+    """The digest of the image that a name means.
+
+    Args:
+        image: `repository:tag`, `repository@digest` or a digest.
+        platform: which one of an index, such as `linux/arm64`.
+
+    Raises:
+        InvalidInput: it names no image, or several.
+        InvalidPlatform: `platform` is none.
+    """
+    choices = _choices(Holdings(snap), image)
+    if platform is not None:
+        return _only(choices, Platform.parse(platform), image).digest
+    if len(choices) > 1:
+        raise InvalidInput(
+            f"{image!r} names {len(choices)} images",
+            next_step=f"Name one, by its digest or with platform=, which may be: {_platforms(choices)}.",
+        )
+    return choices[0].digest
 
 
 def choose_two(snap: Snapshot, a: str, b: str, platform: str | None = None) -> tuple[Choice, Choice]:
@@ -56,10 +78,13 @@ def _only(choices: list[Choice], wanted: Platform, name: str) -> Choice:
     fitting = [choice for choice in choices if wanted.covers(choice.platform)]
     if len(fitting) == 1:
         return fitting[0]
-    offered = ", ".join(str(choice.platform) or "one that is unknown" for choice in fitting or choices)
     if fitting:
-        raise InvalidInput(f"{name!r} has several images for {wanted}", next_step=f"Name one of {offered}.")
-    raise InvalidInput(f"{name!r} is not for {wanted}", next_step=f"It is for {offered}.")
+        raise InvalidInput(f"{name!r} has several images for {wanted}", next_step=f"Name one of {_platforms(fitting)}.")
+    raise InvalidInput(f"{name!r} has no image for {wanted}", next_step=f"It is there for: {_platforms(choices)}.")
+
+
+def _platforms(choices: list[Choice]) -> str:
+    return ", ".join(str(choice.platform) or "one that is unknown" for choice in choices)
 
 
 def _choices(held: Holdings, name: str) -> list[Choice]:
@@ -80,5 +105,7 @@ def _choices(held: Holdings, name: str) -> list[Choice]:
         for digest, os, architecture, variant in parts.itertuples(index=False)
     ]
     if not choices:
-        raise InvalidInput(f"{name!r} is no image that could be read", next_step="Name an image, or an index of some.")
+        raise InvalidInput(
+            f"{name!r} names no image that could be read", next_step="Name an image, or an index of some."
+        )
     return sorted(choices, key=lambda choice: (str(choice.platform), choice.digest))

@@ -12,7 +12,6 @@ from regscope.analysis.selection import Selection, select
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
 from regscope.spec.media_types import is_filesystem_layer
-from regscope.spec.platform import Platform
 from regscope.tables import Snapshot
 
 _READ_THEM = "Read them: snap = rs.scan_files(store, snap)."
@@ -52,36 +51,6 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
         tar_size=layers["blob_digest"].map(unpacked["tar_size"]).astype("Int64"),
     )
     return table.reset_index(drop=True)
-
-
-def one_image(snap: Snapshot, image: str, platform: str | None = None) -> str:
-    """The digest of the image that a name means.
-
-    Args:
-        image: `repository:tag`, `repository@digest` or a digest.
-        platform: which one of an index, such as `linux/arm64`.
-
-    Raises:
-        InvalidInput: it names no image, or several.
-        InvalidPlatform: `platform` is none.
-    """
-    digests = _images(snap, image)
-    about = snap.manifests[snap.manifests["digest"].isin(digests)]
-    parts = about[["os", "architecture", "variant"]].astype("str").fillna("")
-    offered = [Platform(os=row.os, architecture=row.architecture, variant=row.variant or None) for row in
-               parts.itertuples()]  # fmt: skip
-    if platform is not None:
-        wanted = Platform.parse(platform)
-        about = about[[wanted.covers(other) for other in offered]]
-    if len(about) == 1:
-        return str(about["digest"].iloc[0])
-    names = ", ".join(sorted({str(other) or "unknown" for other in offered}))
-    if about.empty:
-        raise InvalidInput(f"{image!r} has no image for {platform}", next_step=f"It is there for: {names}.")
-    raise InvalidInput(
-        f"{image!r} names {len(about)} images",
-        next_step=f"Name one, by its digest or with platform=, which may be: {names}.",
-    )
 
 
 def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:

@@ -14,8 +14,9 @@ import pyarrow as pa
 from regscope.analysis.changesets import Stack
 from regscope.analysis.columns import arrow_text
 from regscope.analysis.dive_efficiency import dive_efficiency
+from regscope.analysis.image_choice import choose_one
 from regscope.analysis.layer_entries import LayerEntries, Stacked
-from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.analysis.layer_stacks import layer_stacks
 from regscope.analysis.names import image_names
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection
@@ -96,7 +97,7 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
         InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
         InvalidPlatform: `platform` is none.
     """
-    layers = layer_stacks(snap, [one_image(snap, image, platform)])
+    layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     found = [
         lost.assign(path=_texts(entries.tree.names, lost["path"]), sha256=_texts(entries.sha256s, lost["sha256"]))
         for entries, lost in _lost_by_image(snap, layers)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.analysis.image_choice import choose_one
+from regscope.analysis.layer_stacks import layer_stacks
 from regscope.errors import InvalidInput, InvalidPlatform
 from regscope.spec.descriptor import Descriptor
 from regscope.tables import Snapshot
@@ -23,29 +24,29 @@ def snap(layout: Path) -> Snapshot:
 def test_an_image_goes_by_its_tag_or_its_digest(snap: Snapshot, images: dict[str, Descriptor]) -> None:
     digest = images["app:1.1"].digest
     for name in ("app:1.1", "app:latest", f"app@{digest}", str(digest)):
-        assert one_image(snap, name) == digest
-    assert one_image(snap, "tool") == images["tool:nightly"].digest  # there is but one
+        assert choose_one(snap, name) == digest
+    assert choose_one(snap, "tool") == images["tool:nightly"].digest  # there is but one
 
 
 def test_of_an_index_one_platform_is_named(snap: Snapshot) -> None:
-    amd, arm = one_image(snap, "team/api:1.0", "linux/amd64"), one_image(snap, "team/api:1.0", "linux/arm64")
+    amd, arm = choose_one(snap, "team/api:1.0", "linux/amd64"), choose_one(snap, "team/api:1.0", "linux/arm64")
     assert amd != arm
     assert rs.final_files(snap, "team/api:1.0", platform="linux/arm64")["path"].str.contains("api").any()
     with pytest.raises(InvalidInput, match="names 2 images") as caught:
-        one_image(snap, "team/api:1.0")
+        choose_one(snap, "team/api:1.0")
     assert "linux/amd64, linux/arm64/v8" in caught.value.next_step
     with pytest.raises(InvalidInput, match="no image for linux/s390x") as caught:
-        one_image(snap, "team/api:1.0", "linux/s390x")
+        choose_one(snap, "team/api:1.0", "linux/s390x")
     assert "linux/arm64/v8" in caught.value.next_step
     with pytest.raises(InvalidPlatform):
-        one_image(snap, "team/api:1.0", "linux")
+        choose_one(snap, "team/api:1.0", "linux")
 
 
 def test_what_is_no_image_is_said_to_be_none(snap: Snapshot, images: dict[str, Descriptor]) -> None:
     with pytest.raises(InvalidInput, match="names no image"):
-        one_image(snap, str(images["sbom"].digest))
+        choose_one(snap, str(images["sbom"].digest))
     with pytest.raises(InvalidInput, match="names nothing"):
-        one_image(snap, "app:9")
+        choose_one(snap, "app:9")
 
 
 def test_layers_that_live_elsewhere_or_are_no_file_system_are_left_aside(snap: Snapshot) -> None:
