@@ -7,25 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from regscope.errors import TooLarge
 from regscope.layers.tar_header import BLOCK, damaged
 
-_AT_LEAST = 2**19  # bytes of a piece: each costs a few microseconds
+_AT_LEAST = 2**17  # bytes of a piece: to hand one over costs some ten microseconds
 
 
-def in_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in pieces of whole blocks, none of them small but the last."""
+def not_small(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces none of which is small but the last."""
     held: list[bytes] = []
     size = 0
     for piece in pieces:
         held.append(piece)
         size += len(piece)
-        if size < _AT_LEAST:
-            continue
-        whole = held[0] if len(held) == 1 else b"".join(held)
-        if extra := size % BLOCK:
-            held, size = [whole[-extra:]], extra
-            whole = whole[:-extra]
-        else:
+        if size >= _AT_LEAST:
+            yield held[0] if len(held) == 1 else b"".join(held)
             held, size = [], 0
-        yield whole
     if size:
         yield b"".join(held)
 
@@ -47,7 +41,7 @@ def bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 class TarSource:
-    """Reads the pieces of `in_blocks`.
+    """Reads pieces of any length.
 
     Attributes:
         size: bytes that were read.
@@ -74,12 +68,11 @@ class TarSource:
             InvalidInput: less than a block is left.
         """
         at = self._at
-        if at >= len(self._piece):
-            if not self._next():
-                return b""
-            at = 0
-        self._at = at + BLOCK
-        block = self._piece[at : at + BLOCK]
+        end = at + BLOCK
+        if end <= len(self._piece):
+            self._at = end
+            return self._piece[at:end]
+        block = self._up_to(BLOCK)
         if len(block) == BLOCK:
             return block
         if block.strip(b"\0"):
@@ -89,11 +82,11 @@ class TarSource:
     def at_hand(self, size: int) -> memoryview | None:
         """The next content, where all of it is in memory already; then it is read."""
         at = self._at
-        end = at + size
-        if end > len(self._piece):
+        after = at + size + (-size & 511)
+        if after > len(self._piece):
             return None
-        self._at = end + (-size & 511)
-        return self._view[at:end]
+        self._at = after
+        return self._view[at : at + size]
 
     def pass_on(self, size: int, take: Callable[[memoryview], object]) -> None:
         """Give the next content to `take`, piece by piece.
@@ -109,13 +102,22 @@ class TarSource:
             take(part)
             self._at += len(part)
             left -= len(part)
-        self._at += -size & 511
+        self._up_to(-size & 511)
 
     def content(self, size: int) -> bytes:
         """The next content as a whole."""
         parts: list[bytes] = []
         self.pass_on(size, lambda part: parts.append(bytes(part)))
         return b"".join(parts)
+
+    def _up_to(self, amount: int) -> bytes:
+        """The next bytes; fewer at the end."""
+        found = b""
+        while len(found) < amount and (self._at < len(self._piece) or self._next()):
+            part = self._piece[self._at : self._at + amount - len(found)]
+            self._at += len(part)
+            found += part
+        return found
 
     def drain(self) -> None:
         """Read on to the end: what follows a tar's end is part of the layer's digest, and of nothing else."""

@@ -13,7 +13,7 @@ from regscope.errors import RegscopeError
 from regscope.layers.compression import compression_of, uncompressed
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
-from regscope.layers.tar_source import TarSource, bounded, in_blocks
+from regscope.layers.tar_source import TarSource, bounded, not_small
 from regscope.registry.hashing_aside import hashed_aside
 from regscope.scanning.ahead import ahead
 from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
@@ -70,7 +70,7 @@ def _as_stated(diff_id: str, wanted: WantedLayer) -> None:
 def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     most = most_unpacked(wanted.size)
     stored, unpacked = _Counted(store.blob(wanted.repository, wanted.digest)), Passing()
-    pieces = in_blocks(bounded(uncompressed(stored), most))
+    pieces = not_small(bounded(uncompressed(stored), most))
     passing = hashed_aside(unpacked, ahead(pieces)) if alone else unpacked.through(pieces)
     with closing(passing):
         files, packages = _rows(TarSource(passing), most)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
-from regscope.layers.tar_source import TarSource, in_blocks
+from regscope.layers.tar_source import TarSource
 
 END = bytes(1024)
 
@@ -83,7 +83,7 @@ def in_pieces(content: bytes, size: int = 1000) -> Iterator[bytes]:
 def rows_of(tar: bytes, piece: int = 1000) -> pa.Table:
     """What the reader makes of a tar."""
     tables, rows = [SCHEMA.empty_table()], 0
-    for batch in TarReader(TarSource(in_blocks(in_pieces(tar, piece)))).batches():
+    for batch in TarReader(TarSource(in_pieces(tar, piece))).batches():
         tables.append(entry_rows(batch, rows))
         rows += len(batch)
     return pa.concat_tables(tables)
