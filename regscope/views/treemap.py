@@ -1,4 +1,4 @@
-"""The treemap of the stored layers: where every byte lies, as rectangles. Pure geometry, no markup."""
+"""Treemaps, of the stored layers above all: where every byte lies, as rectangles. Pure geometry, no markup."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ class Rect(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """One layer, or the smaller layers of a box together.
+    """One thing, or the smaller things of a box together.
 
     Attributes:
         rect: where it is drawn.
         size: its bytes.
         title: what it is, in words.
         lines: the label, as far as it fits; may be empty.
-        tint: from 0, for the largest of its box, to 3; 4 for several layers together.
+        tint: from 0, for the largest of its box, to 3; 4 for several things together.
+        style: more classes of the style sheet.
     """
 
     rect: Rect
@@ -51,11 +52,12 @@ class Tile:
     title: str
     lines: tuple[str, ...] = ()
     tint: int = 0
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Box:
-    """What one repository alone holds, what several share, or the smaller repositories together."""
+    """Things that belong together: what one repository alone holds, what several share, what is in a directory."""
 
     rect: Rect
     name: str
@@ -68,7 +70,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Treemap:
-    """The boxes on their canvas: together the bytes of all stored layers."""
+    """The boxes on their canvas: together the bytes of all that is mapped."""
 
     width: float
     height: float
@@ -123,13 +125,13 @@ def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: i
     by_owner: dict[Any, pd.DataFrame] = dict(list(drawn.groupby(["is_shared", "owner"])))
     counts = layers.groupby(["is_shared", "owner"]).size()
     boxes = [
-        _box(rect, owner, bool(is_shared), size, by_owner.get((is_shared, owner)), int(counts[(is_shared, owner)]))
-        for (is_shared, owner), size, rect in zip(keys, areas, rects, strict=False)
+        box(rect, key[1], size, _tiles(by_owner.get(key)), int(counts[key]), is_shared=bool(key[0]))
+        for key, size, rect in zip(keys, areas, rects, strict=False)
     ]
     if len(rest):
         name = text.count(len(rest), "smaller repository", "smaller repositories")
         n_layers = int(counts.sum() - counts[keys].sum())
-        boxes.append(_box(rects[-1], name, False, areas[-1], None, n_layers))
+        boxes.append(box(rects[-1], name, areas[-1], [], n_layers))
     return Treemap(width, height, total, tuple(boxes))
 
 
@@ -141,22 +143,26 @@ def lay_out(sizes: Sequence[int], rect: Rect) -> list[Rect]:
     return [Rect(r["x"], r["y"], r["dx"], r["dy"]) for r in squarify.squarify(areas, *rect)]
 
 
-def _box(rect: Rect, owner: str, is_shared: bool, size: int, drawn: pd.DataFrame | None, n_layers: int) -> Box:
-    name = text.plain(owner, 200)
-    title = f"{name}: {text.size(size)} in {text.count(n_layers, 'layer')}"
+def box(
+    rect: Rect,
+    name: str,
+    size: int,
+    tiles: list[Tile],
+    things: int,
+    *,
+    noun: str = "layer",
+    is_shared: bool = False,
+) -> Box:
+    """A box with its name over it, filled with `tiles`, and with one more for those of its `things` that have none."""
+    name = text.plain(name, 200)
+    title = f"{name}: {text.size(size)} in {text.count(things, noun)}"
     header = _header([f"{name} {text.size(size)}", name, *(["shared"] if is_shared else [])], rect)
     top = HEADER if header else 0.0
     inner = Rect(rect.x, rect.y + top, rect.width, rect.height - top)
-    tiles = (
-        []
-        if drawn is None
-        else [_tile(*row) for row in drawn[["digest", "size", "created_by"]].itertuples(index=False)]
-    )
-    left_out = n_layers - len(tiles)
-    if left_out:
-        rest = size - sum(tile.size for tile in tiles)
-        label = f"{left_out:,} smaller" if tiles else text.count(left_out, "layer")
-        tiles.append(Tile(inner, rest, f"{label}: {text.size(rest)}", (label, text.size(rest)), _TINTS))
+    left_out, rest = things - len(tiles), size - sum(tile.size for tile in tiles)
+    if left_out and rest:
+        label = f"{left_out:,} smaller" if tiles else text.count(left_out, noun)
+        tiles = [*tiles, Tile(inner, rest, f"{label}: {text.size(rest)}", (label, text.size(rest)), _TINTS)]
     ordered = sorted(tiles, key=lambda tile: -tile.size)
     placed = zip(ordered, lay_out([tile.size for tile in ordered], inner), strict=True)
     tinted = [
@@ -172,6 +178,12 @@ def _header(names: Sequence[str], rect: Rect) -> str:
     whole = [name for name in names if fitted(name, room, whole=True, bold=True)]
     header = whole[0] if whole else fitted(names[-1], room, bold=True)
     return header if rect.height >= 2 * HEADER and len(header) >= min(len(names[-1]), 4) else ""
+
+
+def _tiles(drawn: pd.DataFrame | None) -> list[Tile]:
+    if drawn is None:
+        return []
+    return [_tile(*row) for row in drawn[["digest", "size", "created_by"]].itertuples(index=False)]
 
 
 def _tile(digest: str, size: int, created_by: object) -> Tile:

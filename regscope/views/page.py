@@ -1,0 +1,87 @@
+"""A page of HTML that is complete in itself: it loads nothing, and runs nothing that a registry says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jinja2
+from markupsafe import Markup
+
+from regscope import text
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """One HTML file.
+
+    Attributes:
+        title: its heading.
+        html: the whole page.
+    """
+
+    title: str
+    html: str
+
+    what: ClassVar[str] = "a page"
+    suggested_name: ClassVar[str] = "page.html"
+
+    def save(self, path: Path | str) -> Path:
+        """Write the page to `path`, in UTF-8; a file that is there is replaced."""
+        path = Path(path)
+        path.write_text(self.html, encoding="utf-8", newline="\n")
+        return path
+
+    def __repr__(self) -> str:
+        weight = text.size(len(self.html.encode()))
+        return f"{self.title}: {self.what}, {weight} of HTML. Write it with .save({self.suggested_name!r})."
+
+    def _repr_html_(self) -> str:
+        # A frame of its own: its styles stay inside, and nothing in it can reach the notebook.
+        return (
+            f'<iframe sandbox="allow-scripts" title="{text.escape(self.title)}" '
+            f'style="width:100%;height:720px;border:0" srcdoc="{html.escape(self.html, quote=True)}"></iframe>'
+        )
+
+
+def rendered(template: str, *, styles: tuple[str, ...], scripts: tuple[str, ...] = (), **values: Any) -> str:
+    """A template of ours, with style sheets and scripts of ours, and the hashes that let no others in."""
+    style, script = _assets(styles), _assets(scripts)
+    page = _environment().get_template(template)
+    return page.render(style=style, style_hash=_hash(style), script=script, script_hash=_hash(script), **values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("regscope.views"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _breakable(name: str) -> Markup:
+    """A name, escaped, that a narrow column breaks between repository and tag."""
+    return Markup(":<wbr>").join(name.split(":"))
+
+
+@cache
+def _assets(names: tuple[str, ...]) -> Markup:
+    """Style sheets or scripts of ours, that go into the page as they are."""
+    folder = resources.files("regscope.views") / "templates"
+    return Markup("".join((folder / name).read_text(encoding="utf-8") for name in names))
+
+
+def _hash(source: str) -> str:
+    """What the page's Content-Security-Policy calls `source` by: nothing else may style it, or run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
