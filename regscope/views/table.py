@@ -23,8 +23,9 @@ class Cell:
         text: what is shown.
         title: the tooltip; empty for none.
         value: what a column of numbers sorts by; empty where it is absent.
-        style: the class in the style sheet: number, code, digest, bar or empty.
+        style: the class in the style sheet: number, code, digest, mark, bar or empty.
         bar: the lengths of a bar's two parts, in percent.
+        mark: the class of a mark that the text stands in; empty for none.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Cell:
     value: str = ""
     style: str = ""
     bar: tuple[float, float] | None = None
+    mark: str = ""
 
 
 class Column(NamedTuple):

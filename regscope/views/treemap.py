@@ -125,7 +125,15 @@ def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: i
     by_owner: dict[Any, pd.DataFrame] = dict(list(drawn.groupby(["is_shared", "owner"])))
     counts = layers.groupby(["is_shared", "owner"]).size()
     boxes = [
-        box(rect, key[1], size, _tiles(by_owner.get(key)), int(counts[key]), is_shared=bool(key[0]))
+        box(
+            rect,
+            key[1],
+            size,
+            _tiles(by_owner.get(key)),
+            int(counts[key]),
+            short="shared" if key[0] else "",
+            is_shared=bool(key[0]),
+        )
         for key, size, rect in zip(keys, areas, rects, strict=False)
     ]
     if len(rest):
@@ -151,12 +159,13 @@ def box(
     things: int,
     *,
     noun: str = "layer",
+    short: str = "",
     is_shared: bool = False,
 ) -> Box:
     """A box with its name over it, filled with `tiles`, and with one more for those of its `things` that have none."""
     name = text.plain(name, 200)
     title = f"{name}: {text.size(size)} in {text.count(things, noun)}"
-    header = _header([f"{name} {text.size(size)}", name, *(["shared"] if is_shared else [])], rect)
+    header = _header([f"{name} {text.size(size)}", name, *filter(None, [text.plain(short, 200)])], rect)
     top = HEADER if header else 0.0
     inner = Rect(rect.x, rect.y + top, rect.width, rect.height - top)
     left_out, rest = things - len(tiles), size - sum(tile.size for tile in tiles)

@@ -6,10 +6,12 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from regscope.tables import Snapshot
+from tests.analysis.made_files import Entry
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -88,6 +90,12 @@ class RegistryRows:
             self.blobs.setdefault(layer.digest, (layer.digest, "layer", layer.size, LAYER, False))
         self.rows["labels"] += [(digest, "config", key, value) for key, value in labels]
         return digest
+
+    def contents(self, layer: Layer, *entries: Entry, same_tar_as: Layer | None = None) -> None:
+        """Say what a layer holds: its files were read."""
+        diff_id, size = sha("diff", (same_tar_as or layer).digest), layer.size or 0
+        self.rows["unpacked"].append((layer.digest, diff_id, "gzip", size, 3 * size, len(entries)))
+        self.rows["files"] += [(layer.digest, at, *astuple(entry)) for at, entry in enumerate(entries)]
 
     def problem(self, repository: str, reference: str, what: str, error: str) -> None:
         """Add something that could not be read."""

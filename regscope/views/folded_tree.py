@@ -1,0 +1,188 @@
+"""The file tree as nested HTML lists that stay small: what is too small to be shown is counted where it is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from regscope import text
+from regscope.analysis.relation import Ints
+from regscope.views.file_map import COLOURS
+from regscope.views.image_files import DIRECTORIES, FILES, SIZE, SUMS, WASTED, WASTED_FILES, FileTree
+from regscope.views.table import exact_bytes
+
+_MOST_LINES = 8_000
+_MOST_BYTES = 2_200_000
+_DEEPEST = 60  # browsers flatten what is nested some 500 elements deep, and a directory takes three
+_NAME, _TARGET = 160, 120
+
+
+def folded_tree(tree: FileTree, *, most_lines: int = _MOST_LINES, most_bytes: int = _MOST_BYTES) -> Markup:
+    """`tree` as `<details>` in lists, the largest first.
+
+    Args:
+        tree: of an image.
+        most_lines: how many directories and files are shown, the largest of all; what else a directory holds is one
+            line with its count and its bytes.
+        most_bytes: about how much HTML there may be.
+    """
+    return _Lines(tree, most_lines, most_bytes).markup()
+
+
+class _Line(NamedTuple):
+    """One line of HTML: what is before the name, the name, and what is after it."""
+
+    before: str
+    name: str
+    after: str
+
+
+class _Lines:
+    """The lines that are shown. Directories are numbered from 0, as in the tree, and files after them."""
+
+    def __init__(self, tree: FileTree, most_lines: int, most_bytes: int) -> None:
+        self.tree = tree
+        self.n_folders = len(tree.parent)
+        self.above = np.concatenate([tree.parent, tree.folder])
+        shown = self._largest(most_lines)
+        lines = dict(zip(shown.tolist(), self._lines(shown), strict=True))
+        room = np.cumsum([len("".join(line).encode()) + self._around(number) for number, line in lines.items()])
+        kept = [number for number, end in zip(lines, room, strict=True) if end <= most_bytes or number == tree.root]
+        self.lines = {number: lines[number] for number in kept}
+        self.children: dict[int, list[int]] = defaultdict(list)
+        for number in kept:
+            self.children[int(self.above[number])].append(number)
+
+    def markup(self) -> Markup:
+        """All of them, nested."""
+        return Markup(f'<ul class="tree">{self._folder(self.tree.root, is_open=True)}</ul>')
+
+    def _around(self, number: int) -> int:
+        """About how much HTML a line takes besides itself: lists, and the last line of a directory."""
+        return 260 if number < self.n_folders else 10
+
+    def _largest(self, most: int) -> Ints:
+        """A directory is as large as what is in it, so each one comes before that."""
+        tree = self.tree
+        size = np.concatenate([tree.sums[:, SIZE], tree.entries["size"].to_numpy()])
+        depth = np.concatenate([tree.depth, tree.depth[tree.folder] + 1])
+        order = np.lexsort((depth, -size))
+        return order[depth[order] <= _DEEPEST][:most]
+
+    def _folder(self, number: int, *, is_open: bool = False) -> str:
+        names = [self.lines[number].name]
+        while number != self.tree.root and (only := self._only_folder(number)) is not None:
+            number = only
+            names.append(self.lines[number].name)
+        line = self.lines[number]
+        inner = [
+            self._folder(child) if child < self.n_folders else f"<li>{''.join(self.lines[child])}</li>"
+            for child in self.children[number]
+        ]
+        return (
+            f"<li><details{' open' if is_open else ''}>"
+            f"<summary>{line.before}{'/'.join(names)}{line.after}</summary>"
+            f"<ul>{''.join(inner)}{self._rest(number)}</ul></details></li>\n"
+        )
+
+    def _only_folder(self, number: int) -> int | None:
+        """The directory that is all there is in another: they share a line."""
+        children = self.children[number]
+        if len(children) != 1 or children[0] >= self.n_folders or self._left_out(number).any():
+            return None
+        return children[0]
+
+    def _rest(self, number: int) -> str:
+        """What a directory holds besides the lines in it."""
+        rest = self._left_out(number)
+        if not rest.any():
+            return ""
+        words = "smaller " if self.children[number] else ""
+        counted = [
+            (rest[FILES], f"{words}file", f"{words}files"),
+            (rest[WASTED_FILES], "wasted file", "wasted files"),
+            (rest[DIRECTORIES], "directory", "directories"),
+        ]
+        said = _listed([text.count(int(n), one, many) for n, one, many in counted if n])
+        wasted = f", {text.size(int(rest[WASTED]))} of it wasted" if rest[WASTED] else ""
+        return f'<li class="rest">{_size(rest[SIZE])}<i></i>and {said}{wasted}</li>'
+
+    def _left_out(self, number: int) -> Ints:
+        rest: Ints = self.tree.sums[number].copy()
+        for child in self.children[number]:
+            rest -= self.tree.sums[child] if child < self.n_folders else self._sums_of_file(child)
+            rest[DIRECTORIES] -= child < self.n_folders
+        return rest
+
+    def _sums_of_file(self, number: int) -> Ints:
+        entry = self.tree.entries.iloc[number - self.n_folders]
+        found = np.zeros(len(SUMS), dtype=np.int64)
+        is_wasted = isinstance(entry["cause"], str)
+        found[[SIZE, WASTED_FILES if is_wasted else FILES]] = entry["size"], 1
+        found[WASTED] = entry["size"] if is_wasted else 0
+        return found
+
+    def _lines(self, shown: Ints) -> list[_Line]:
+        folders = shown[shown < self.n_folders]
+        layers = np.unique(self.tree.entries["layer"].to_numpy())
+        by_layer = dict(zip(folders.tolist(), self.tree.by_layer(folders, layers), strict=True))
+        files = self.tree.entries.iloc[shown[shown >= self.n_folders] - self.n_folders]
+        rows = iter(files.itertuples(index=False))
+        return [
+            self._of_folder(number, _bar(by_layer[number], layers)) if number < self.n_folders else _of_file(next(rows))
+            for number in shown.tolist()
+        ]
+
+    def _of_folder(self, number: int, bar: str) -> _Line:
+        sums = self.tree.sums[number]
+        name = self.tree.paths[number].rpartition("/")[2] if number != self.tree.root else ""
+        files, wasted = int(sums[FILES]), int(sums[WASTED_FILES])
+        said = [text.count(files, "file")] if files or not wasted else []
+        about = ", ".join([*said, *([f"{wasted:,} wasted ({text.size(int(sums[WASTED]))})"] if wasted else [])])
+        return _Line(f"{_size(sums[SIZE])}{bar}<bdi>", text.escape(name, _NAME), f"/</bdi> <small>{about}</small>")
+
+
+def _of_file(entry: tuple[Any, ...]) -> _Line:
+    path, kind, size, layer, cause, hidden_by, target = entry
+    before = f'{_size(size)}<i class="c{layer % COLOURS}">{layer}</i>'
+    name = text.escape(path.rpartition("/")[2] or text.ABSENT, _NAME)
+    if isinstance(cause, str):
+        return _Line(f"{before}<s><bdi>", name, f"</bdi></s> <small>{_cause(cause, hidden_by)}</small>")
+    about = "" if kind == "file" else f" <small>{text.escape(kind)}</small>"
+    if isinstance(target, str):
+        word = "→" if kind == "symlink" else "the same file as"
+        about = f" <small>{word} <bdi>{text.escape(target, _TARGET)}</bdi></small>"
+    return _Line(f"{before}<bdi>", name, f"</bdi>{about}")
+
+
+def _cause(cause: str, layer: int) -> str:
+    words = {
+        "overwritten": "overwritten by layer",
+        "deleted": "deleted by layer",
+        "attributes only": "written again with the same content by layer",
+        "same content elsewhere": "moved by layer",
+    }
+    return f"{words.get(cause, text.escape(cause))} {layer}"
+
+
+def _size(size: int) -> str:
+    return f'<b title="{exact_bytes(size)}">{text.size(int(size))}</b>'
+
+
+def _bar(by_layer: Ints, layers: Ints) -> str:
+    """Of which layers a directory is made; those of less than a hundredth would not be seen."""
+    total = int(by_layer.sum())
+    shares = by_layer * 100 / total if total else by_layer
+    parts, x = [], 0.0
+    for layer, share in zip(layers.tolist(), shares.tolist(), strict=True):
+        if share >= 1:
+            parts.append(f'<rect class="c{layer % COLOURS}" x="{x:.0f}" width="{share:.0f}" height="8"/>')
+        x += share
+    return f'<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
