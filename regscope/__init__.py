@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from regscope.stores.digest_cache import DigestCache
     from regscope.stores.open_store import open
     from regscope.tables import Snapshot
+    from regscope.views.file_tree import FilePage, file_tree
     from regscope.views.report import Report, report
 
 _HOMES = {
@@ -95,6 +96,7 @@ _HOMES = {
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
     "DockerRegistryV2Client": "regscope.registry.client",
+    "FilePage": "regscope.views.file_tree",
     "FilesOnDisk": "regscope.file_rows",
     "Image": "regscope.images.image",
     "ImageJSON": "regscope.spec.image_config",
@@ -130,6 +132,7 @@ _HOMES = {
     "default_client": "regscope.registry.default_client",
     "diff": "regscope.analysis.diff",
     "file_duplicates": "regscope.analysis.file_duplicates",
+    "file_tree": "regscope.views.file_tree",
     "file_types": "regscope.analysis.largest_files",
     "final_files": "regscope.analysis.final_tree",
     "growth": "regscope.analysis.growth",
@@ -171,6 +174,7 @@ __all__ = [
     "DigestCache",
     "DockerManifestList",
     "DockerRegistryV2Client",
+    "FilePage",
     "FilesOnDisk",
     "Image",
     "ImageJSON",
@@ -205,6 +209,7 @@ __all__ = [
     "default_client",
     "diff",
     "file_duplicates",
+    "file_tree",
     "file_types",
     "final_files",
     "growth",

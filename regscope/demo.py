@@ -1,11 +1,14 @@
 """A sample OCI layout, built from the Python installation that it runs on: no network, no server, no account.
 
 It has what real registries have: shared bases, several versions, an image for two platforms with its attestation, an
-SBOM, a wasteful image, an untagged leftover, and one build done twice with different results.
+SBOM, a wasteful image, an untagged leftover, one build done twice with different results, and one image with what
+should be in none: made-up secrets, deleted too late, and a program that runs as root.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -62,6 +65,7 @@ class _Demo:
         self._notebook()
         self._wasteful()
         self._built_twice()
+        self._careless()
         self._two_platforms()
         self._sbom(api)
 
@@ -121,6 +125,17 @@ class _Demo:
             twin = self._layer("RUN /bin/sh -c pip install humanize # buildkit", files, mtime=mtime)
             image = self._image([*self.new_base, twin], created, _labels("team/nightly", tag))
             self._tag("team/nightly", image, tag)
+
+    def _careless(self) -> None:
+        secrets = {"srv/shop/.env": _env_file(), "srv/shop/deploy.pem": _private_key()}
+        helper = {"usr/local/bin/as-root": b'#!/bin/sh\nexec "$@"\n'}
+        layers: list[Layer | str] = [
+            *self.new_base,
+            self._layer("COPY dir:{} in /srv/shop", {**_packages("platformdirs", to="srv/shop"), **secrets}),
+            self._layer("RUN /bin/sh -c chmod u+s /usr/local/bin/as-root # buildkit", helper, mode=0o4755),
+            self._layer("RUN /bin/sh -c rm /srv/shop/deploy.pem # buildkit", {"srv/shop/.wh.deploy.pem": b""}),
+        ]
+        self._tag("team/shop", self._image(layers, _days_ago(45), _labels("team/shop", "3")), "3")
 
     def _two_platforms(self) -> None:
         shared = self._layer("COPY dir:{} in /srv", _packages("click"))
@@ -191,6 +206,19 @@ def _days_ago(days: int) -> str:
 
 def _labels(name: str, version: str) -> dict[str, str]:
     return {"org.opencontainers.image.title": name, "org.opencontainers.image.version": version}
+
+
+def _env_file() -> bytes:
+    """Settings as an image should not have them; the password is nobody's."""
+    password = hashlib.sha256(b"the sample's password, of no account").hexdigest()[:24]
+    return f"DATABASE_HOST=db.internal\nDATABASE_PASSWORD={password}\n".encode()
+
+
+def _private_key() -> bytes:
+    """An Ed25519 key (RFC 8410, PKCS #8) from words that are written here: it is no secret, and looks like one."""
+    seed = hashlib.sha256(b"the sample's key, that opens nothing").digest()
+    body = base64.b64encode(bytes.fromhex("302e020100300506032b657004220420") + seed).decode()
+    return f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n".encode()
 
 
 def _standard_library(names: Iterable[str]) -> Files:

@@ -194,7 +194,7 @@ def capabilities(source: Source, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", default="regscope-demo", type=click.Path(file_okay=False))
 def demo(folder: str) -> None:
-    """Build a sample layout, look at it, and write the report.
+    """Build a sample layout, look at it, and write the report, and the files of one image.
 
     It is made in FOLDER from this Python installation. No network, no server, no account.
     """
@@ -202,12 +202,15 @@ def demo(folder: str) -> None:
     from regscope.analysis.sharing import tag_weights
     from regscope.analysis.sizes import layer_sizes
     from regscope.demo import build_demo
+    from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan as scan_store
     from regscope.stores.oci_layout import OCILayoutStore
+    from regscope.views.file_tree import file_tree
     from regscope.views.report import report as make_report
 
     layout = build_demo(Path(folder) / "layout")
-    snap = scan_store(OCILayoutStore(layout))
+    store = OCILayoutStore(layout)
+    snap = scan_files(store, scan_store(store))
     output = Output(as_json=False, as_csv=False, limit=None)
     click.echo(f"{snap!r}\n")
     for title, table, shown in (
@@ -219,6 +222,7 @@ def demo(folder: str) -> None:
         output.show(table.head(8), shown)
         click.echo()
     click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
+    click.echo(f"files    {file_tree(snap, 'team/importer:1').save(Path(folder) / 'files.html')}")
     click.echo(f"layout   oci:{layout}")
     click.echo(f"go on    regscope what-if oci:{layout} 'team/worker:1.*'")
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from regscope import text
+from regscope.analysis.layer_stacks import layer_stacks
 from regscope.analysis.what_if import what_if
 from regscope.tables import Snapshot
 from regscope.views.table import exact_bytes
@@ -53,6 +54,39 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
         Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
         Figure("Images", facts["images"], f"indexes: {facts['indexes']}, artifacts: {facts['artifacts']}"),
         Figure("Problems", f"{len(snap.problems):,}", "things that could not be read"),
+    ]
+
+
+def figures_of_files(
+    snap: Snapshot, waste: pd.DataFrame, duplicates: pd.DataFrame, twins: pd.DataFrame, secrets: pd.DataFrame
+) -> list[Figure]:
+    """What a reader asks first of the files within the layers.
+
+    Args:
+        snap: the snapshot.
+        waste: of `regscope.waste`.
+        duplicates: of `regscope.file_duplicates`.
+        twins: of `regscope.twins`.
+        secrets: of `regscope.secrets`.
+    """
+    layers = layer_stacks(snap)
+    images, pulled, wasted = layers["digest"].nunique(), int(layers["size"].sum()), int(waste["compressed"].sum())
+    copies, saved = int(duplicates["wasted_stored"].sum()), int(twins["saved"].sum())
+    return [
+        Figure(
+            "Wasted in images",
+            text.size(wasted),
+            f"about, of {text.size(pulled)} in {text.count(images, 'image')}, each with all its layers: hidden files",
+            exact_bytes(wasted),
+        ),
+        Figure(
+            "In equal files",
+            text.size(copies),
+            "about, in copies of files that distinct layers hold",
+            exact_bytes(copies),
+        ),
+        Figure("In twin layers", text.size(saved), "that reproducible builds would have saved", exact_bytes(saved)),
+        Figure("Secrets", f"{len(secrets):,}", f"files, {int(secrets['deleted'].sum()):,} of them out of sight only"),
     ]
 
 

@@ -127,7 +127,16 @@ def count(value: Any) -> Cell:
 
 def times(value: Any) -> Cell:
     """A ratio: `2.4×`."""
+    if pd.isna(value):
+        return Cell(text.ABSENT, style="number")
     return Cell(f"{float(value):.2f}×", value=repr(float(value)), style="number")
+
+
+def share(value: Any) -> Cell:
+    """A share from 0 to 1: `12.3 %`."""
+    if pd.isna(value):
+        return Cell(text.ABSENT, style="number")
+    return Cell(text.percent(float(value)), value=repr(float(value)), style="number")
 
 
 def day(value: Any) -> Cell:
@@ -155,6 +164,34 @@ def two_parts(value: tuple[int, int, int]) -> Cell:
     parts = (own / longest * 100, shared / longest * 100) if longest else (0.0, 0.0)
     title = f"{text.size(own)} its own, {text.size(shared)} shared"
     return Cell("", title, str(own + shared), "bar", (round(parts[0], 1), round(parts[1], 1)))
+
+
+def path(value: Any) -> Cell:
+    """A path within an image, from its root."""
+    return _written(f"/{value}", "code")
+
+
+def mode(value: Any) -> Cell:
+    """Permission bits in octal."""
+    return Cell(f"{int(value):04o}", value=str(int(value)), style="number")
+
+
+def number(value: Any) -> Cell:
+    """A number that counts nothing."""
+    return Cell(str(int(value)), value=str(int(value)), style="number")
+
+
+def figure(value: tuple[float, str]) -> Cell:
+    """A figure with its unit."""
+    amount, unit = value
+    if pd.isna(amount):
+        return Cell(text.ABSENT, style="number")
+    said = {
+        "bytes": lambda: text.size(amount),
+        "share": lambda: text.percent(amount),
+        "ratio": lambda: f"{amount:.2f}×",
+    }.get(unit, lambda: f"{amount:,.0f}")()
+    return Cell(said, value=repr(float(amount)), style="number")
 
 
 def exact_bytes(number: int) -> str:
