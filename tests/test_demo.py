@@ -6,17 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from regscope.analysis.file_duplicates import file_duplicates
 from regscope.analysis.lineage import lineage
+from regscope.analysis.risky_files import secrets, setuid
 from regscope.analysis.stale import stale
+from regscope.analysis.twins import twins
+from regscope.analysis.waste import waste
 from regscope.demo import build_demo
+from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
+from regscope.stores.digest_cache import DigestCache
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
 
 
 @pytest.fixture(scope="module")
 def snap(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    return scan(open_store(f"oci:{build_demo(tmp_path_factory.mktemp('demo') / 'layout')}"))
+    folder = tmp_path_factory.mktemp("demo")
+    store = open_store(f"oci:{build_demo(folder / 'layout')}")
+    return scan_files(store, scan(store), cache=DigestCache(folder / "cache"))
 
 
 def test_it_has_a_dozen_images_and_no_problems(snap: Snapshot) -> None:
@@ -44,6 +52,21 @@ def test_it_has_an_untagged_leftover_and_a_build_done_twice(snap: Snapshot) -> N
     layers = [snap.layers[snap.layers["digest"] == digest] for digest in nightly]
     assert layers[0]["created_by"].tolist()[-1].startswith("RUN") and layers[0]["size"].iloc[-1] > 0  # noqa: PT018
     assert layers[0]["blob_digest"].iloc[-1] != layers[1]["blob_digest"].iloc[-1]
+
+
+def test_its_files_have_what_the_reports_show(snap: Snapshot) -> None:
+    wasted = waste(snap)
+    assert set(wasted["name"]) == {"team/importer:1", "team/shop:3"}
+    assert {"attributes only", "deleted"} <= set(wasted["cause"])
+    assert "mtimes" in set(twins(snap)["reason"])
+    assert file_duplicates(snap)["repositories"].max() > 1
+    assert setuid(snap)["path"].tolist() == ["usr/local/bin/as-root"]
+
+
+def test_its_secrets_are_found_and_one_is_deleted_too_late(snap: Snapshot) -> None:
+    found = secrets(snap).set_index("path")
+    assert found["secret"].to_dict() == {"srv/shop/.env": "environment file", "srv/shop/deploy.pem": "private key"}
+    assert found["deleted"].to_dict() == {"srv/shop/.env": False, "srv/shop/deploy.pem": True}
 
 
 def test_some_of_it_is_stale_whenever_it_is_built(snap: Snapshot) -> None:

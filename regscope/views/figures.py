@@ -71,12 +71,13 @@ def figures_of_files(
     """
     layers = layer_stacks(snap)
     images, pulled, wasted = layers["digest"].nunique(), int(layers["size"].sum()), int(waste["compressed"].sum())
+    hidden = int(secrets["deleted"].sum())
     copies, saved = int(duplicates["wasted_stored"].sum()), int(twins["saved"].sum())
     return [
         Figure(
             "Wasted in images",
             text.size(wasted),
-            f"about, of {text.size(pulled)} in {text.count(images, 'image')}, each with all its layers: hidden files",
+            f"about, in hidden files, of {text.size(pulled)} that pulling {text.count(images, 'image')} takes",
             exact_bytes(wasted),
         ),
         Figure(
@@ -86,7 +87,11 @@ def figures_of_files(
             exact_bytes(copies),
         ),
         Figure("In twin layers", text.size(saved), "that reproducible builds would have saved", exact_bytes(saved)),
-        Figure("Secrets", f"{len(secrets):,}", f"files, {int(secrets['deleted'].sum()):,} of them out of sight only"),
+        Figure(
+            "Secrets",
+            f"{len(secrets):,}",
+            f"files; hidden by a later layer, and served: {hidden:,}",
+        ),
     ]
 
 

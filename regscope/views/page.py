@@ -70,9 +70,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _breakable(name: str) -> Markup:
-    """A name, escaped, that a narrow column breaks between repository and tag."""
-    return Markup(":<wbr>").join(name.split(":"))
+def _breakable(name: str, after: str) -> Markup:
+    """A name, escaped, that a narrow column breaks after some letter, such as between repository and tag."""
+    return Markup(f"{after}<wbr>").join(name.split(after))
 
 
 @cache

@@ -23,7 +23,7 @@ class Cell:
         text: what is shown.
         title: the tooltip; empty for none.
         value: what a column of numbers sorts by; empty where it is absent.
-        style: the class in the style sheet: number, code, digest, mark, bar or empty.
+        style: the class in the style sheet: number, code, path, digest, mark, bar or empty.
         bar: the lengths of a bar's two parts, in percent.
         mark: the class of a mark that the text stands in; empty for none.
     """
@@ -168,7 +168,7 @@ def two_parts(value: tuple[int, int, int]) -> Cell:
 
 def path(value: Any) -> Cell:
     """A path within an image, from its root."""
-    return _written(f"/{value}", "code")
+    return _written(f"/{value}", "path")
 
 
 def mode(value: Any) -> Cell:

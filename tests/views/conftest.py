@@ -40,6 +40,16 @@ def large() -> Snapshot:
 
 
 @pytest.fixture(scope="session")
+def inside() -> Snapshot:
+    return registries.inside()
+
+
+@pytest.fixture(scope="session")
+def inside_report(inside: Snapshot) -> Report:
+    return report(inside)
+
+
+@pytest.fixture(scope="session")
 def small_report(small: Snapshot) -> Report:
     return report(small)
 

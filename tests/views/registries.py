@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from regscope.tables import Snapshot
-from tests.analysis.made_files import Entry
+from tests.analysis.made_files import Entry, directory, file, hardlink, symlink, whiteout
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -143,6 +143,37 @@ def small() -> Snapshot:
     )
     rows.problem("team/broken", "latest", "manifest", "404: manifest unknown")
     rows.problem("team/api", "3.0", "config", "the digest does not match")
+    return rows.snapshot()
+
+
+def inside() -> Snapshot:
+    """Two services on a base, with files: wasted ones, equal ones, twins, a rebuild, a deleted secret, a setuid bit."""
+    rows = RegistryRows()
+    base = layer("base", 900_000, "ADD rootfs.tar /")
+    rows.contents(
+        base,
+        directory(""),
+        file("usr/lib/libc.so", "libc", size=1_000_000, magic="elf"),
+        file("usr/lib/old.so", "old", size=300_000, magic="elf"),
+        file("usr/bin/su", "su", size=50_000, mode=0o4755),
+        file("etc/passwd", "root:x:0:0", size=40),
+    )
+    app, fix = layer("app", 600_000, "COPY app /app"), layer("fix", 300_000, "RUN make")
+    rows.contents(
+        app,
+        file("app/run", "one", size=700_000),
+        hardlink("app/again", "app/run"),
+        symlink("app/lib.so", "../usr/lib/libc.so"),
+        file("app/key.pem", "key", size=1_700, secret="private key"),
+        file("app/libc.so", "libc", size=1_000_000, magic="elf"),
+        whiteout("usr/lib/old.so"),
+    )
+    rows.contents(fix, file("app/run", "two", size=800_000), whiteout("app/again"), whiteout("app/key.pem"))
+    rows.image("team/api", ["1.0"], [base, app, fix])
+    nightly = [layer(f"nightly {n}", 70_000 + n, "RUN pip install") for n in range(3)]
+    for n, (one, content) in enumerate(zip(nightly, ["same", "same", "other"], strict=True)):
+        rows.contents(one, file("opt/tool.py", content, size=90_000, mtime=NOW - timedelta(days=n)))
+        rows.image("team/nightly", [str(n)], [base, one], created=NOW - timedelta(days=n))
     return rows.snapshot()
 
 

@@ -157,6 +157,13 @@ def test_every_section_names_the_call_that_gives_its_table(small_report: Report)
     assert all(call in read.sections[key].text for key, call in called.items())
 
 
+def test_without_files_the_page_says_how_to_read_them(small_report: Report, inside_report: Report) -> None:
+    section = ReadPage(small_report.html).sections["files"]
+    assert "were not read" in section.text
+    assert "snap = rs.scan_files(store, snap)" in section.text
+    assert "files" not in ReadPage(inside_report.html).sections
+
+
 def test_an_unknown_size_is_a_dash_and_no_zero(small_report: Report) -> None:
     section = ReadPage(small_report.html).sections["layers"]
     assert [cell.text for cell in section.column("Size")][-1] == "–"
