@@ -39,7 +39,7 @@ def choose_one(snap: Snapshot, image: str, platform: str | None = None) -> str:
     if len(choices) > 1:
         raise InvalidInput(
             f"{image!r} names {len(choices)} images",
-            next_step=f"Name one, by its digest or with platform=, which may be: {_platforms(choices)}.",
+            next_step=f"Name one by its digest, or by its platform: {_platforms(choices)}.",
         )
     return choices[0].digest
 

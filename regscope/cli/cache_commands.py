@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import click
 
-from regscope.errors import InvalidInput
+from regscope.cli.sizes import size_in_bytes
 from regscope.text import count, size
-
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @click.group(invoke_without_command=True)
@@ -37,13 +35,4 @@ def prune(limit: str) -> None:
     """Delete the oldest entries until the cache is within LIMIT, such as 500MB."""
     from regscope.stores.digest_cache import DigestCache
 
-    click.echo(f"{count(DigestCache().prune(_bytes(limit)), 'entry', 'entries')} deleted")
-
-
-def _bytes(text: str) -> int:
-    number = text.strip().lower().removesuffix("b")
-    unit = number[-1:] if number[-1:].isalpha() else ""
-    try:
-        return int(float(number.removesuffix(unit)) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise InvalidInput(f"{text!r} is not a size", next_step="Write 500MB, 2GB or a number of bytes.") from None
+    click.echo(f"{count(DigestCache().prune(size_in_bytes(limit)), 'entry', 'entries')} deleted")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from regscope.cli.inside import inside
 from regscope.cli.output import Output, columns, finish, prints_table
 from regscope.cli.source import Source, reads_source
 from regscope.errors import CapabilityWarning, ContentMissing, InvalidInput
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from regscope.tables import Snapshot
 
+_FILES_TOO = click.option("--files", is_flag=True, help="Read the files within the layers, too.")
 _LAYERS = columns(size="size", images="number", saved="size", blob_digest="digest", created_by="instruction")
 _IMAGE_LAYERS = columns(platform="text", position="number", size="size", blob_digest="digest", created_by="instruction")
 _COST = columns(stored="size", referenced="size", images="number", layers="number", instruction="text")
@@ -37,11 +39,14 @@ _NAMES = {
 @click.command()
 @prints_table
 @reads_source
+@_FILES_TOO
 @click.option("--save", type=click.Path(file_okay=False), help="Write the tables as Parquet files into this folder.")
-def scan(source: Source, output: Output, save: str | None) -> None:
+def scan(source: Source, output: Output, files: bool, save: str | None) -> None:
     """Read the metadata of every image and say what is there."""
-    snap = source.snapshot()
-    rows = {name: len(table) for name, table in snap.tables.items()}
+    from regscope.schema import TABLES
+
+    snap = inside(source)[0] if files else source.snapshot()
+    rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
     output.show_facts(f"{plain(snap.location)}", snap.facts(), snap.notes(), about)
     if save:
@@ -51,12 +56,13 @@ def scan(source: Source, output: Output, save: str | None) -> None:
 
 @click.command()
 @reads_source
+@_FILES_TOO
 @click.option("-o", "--output", "path", default="regscope-report.html", show_default=True, help="The file to write.")
-def report(source: Source, path: str) -> None:
+def report(source: Source, files: bool, path: str) -> None:
     """Write one self-contained HTML page about it all."""
     from regscope.views.report import report as make_report
 
-    snap = source.snapshot()
+    snap = inside(source)[0] if files else source.snapshot()
     click.echo(f"report written to {make_report(snap).save(path)}")
     finish(snap)
 

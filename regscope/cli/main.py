@@ -13,8 +13,20 @@ from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
 from regscope.cli.copy_commands import copy, load, pull, push, save
 from regscope.cli.edit_commands import append, attach, convert, flatten, index, mutate, rebase, recompress
+from regscope.cli.file_commands import (
+    diff,
+    drift,
+    duplicates,
+    file_types,
+    files,
+    published,
+    secrets,
+    setuid,
+    twins,
+)
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
+from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
 from regscope.text import plain
 from regscope.version import __version__
@@ -41,6 +53,16 @@ for command in (
     what_if,
     history,
     lineage,
+    files,
+    file_types,
+    waste,
+    duplicates,
+    twins,
+    drift,
+    diff,
+    secrets,
+    setuid,
+    published,
     capabilities,
     image,
     blob,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
     from regscope.tables import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Kind = Literal["text", "instruction", "size", "number", "digest", "time", "ratio"]
-_RIGHT = {"size", "number", "ratio"}
-_CAN_BE_CUT = {"text", "instruction"}
+Kind = Literal[
+    "text", "path", "instruction", "size", "number", "digest", "time", "ratio", "share", "mode", "yes", "figure"
+]
+_RIGHT = {"size", "number", "ratio", "share", "mode", "figure"}
+_CAN_BE_CUT = {"text", "path", "instruction"}
 _GAP, _NARROWEST = 1, 6
 _ON_SCREEN = 25
-_HEADINGS = {"blob_digest": "layer", "position": "#", "step": "#", "name": "image", "base_name": "built on"}
+_HEADINGS = {
+    "blob_digest": "layer",
+    "layer_digest": "layer",
+    "position": "#",
+    "step": "#",
+    "name": "image",
+    "base_name": "built on",
+    "wasted_stored": "stored",
+    "size_before": "before",
+    "size_after": "after",
+    "distinct_bytes": "distinct",
+    "new_bytes": "new",
+    "user_wasted_percent": "user wasted",
+}
 
 
 class Shown(NamedTuple):
@@ -52,10 +68,18 @@ class Output:
     as_csv: bool
     limit: int | None
 
-    def show(self, table: pd.DataFrame, columns: Sequence[Shown]) -> None:
-        """Print `table`: all of its columns as JSON or CSV, `columns` for people."""
-        if self.as_json or self.as_csv:
+    @property
+    def is_data(self) -> bool:
+        """Whether a program will read it."""
+        return self.as_json or self.as_csv
+
+    def show(self, table: pd.DataFrame, columns: Sequence[Shown], nothing: str = "") -> None:
+        """Print `table`: all of its columns as JSON or CSV, `columns` for people; where it is empty, say `nothing`."""
+        if self.is_data:
             self._show_data(table if self.limit is None else table.head(self.limit))
+            return
+        if table.empty and nothing:
+            click.echo(nothing, err=True)
             return
         on_terminal = sys.stdout.isatty()
         limit = self.limit if self.limit is not None else _ON_SCREEN if on_terminal else len(table)
@@ -75,9 +99,27 @@ class Output:
 
     def _show_data(self, table: pd.DataFrame) -> None:
         if self.as_json:
-            print(table.to_json(orient="records", date_format="iso", date_unit="us", indent=2))  # noqa: T201
+            import json
+
+            print(json.dumps(records(table), indent=2))  # noqa: T201
         else:
             click.echo(table.to_csv(index=False), nl=False)
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON has them, unrounded; null for what is absent, or no finite number."""
+    import json
+
+    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", date_format="iso", date_unit="us"))
+    for column in table.select_dtypes("float"):  # of these pandas writes ten decimals
+        for row, value in zip(rows, table[column].tolist(), strict=True):
+            row[str(column)] = finite(value)
+    return rows
+
+
+def finite(value: float) -> float | None:
+    """JSON has no other numbers."""
+    return value if math.isfinite(value) else None
 
 
 def prints_table(command: Command) -> Command:
@@ -101,13 +143,18 @@ def prints_table(command: Command) -> Command:
 
 def finish(snap: Snapshot) -> None:
     """Say what a reader of the numbers must know; exit with WITH_PROBLEMS where something could not be read."""
+    say_problems(snap)
+    if len(snap.problems):
+        raise click.exceptions.Exit(WITH_PROBLEMS)
+
+
+def say_problems(snap: Snapshot) -> None:
+    """Say what could not be read."""
     for row in snap.problems.head(5).to_dict("records"):
         where = str(row["repository"]) + (f":{row['reference']}" if row["reference"] else "")
         click.echo(f"problem: {text.plain(where, 100)}: {row['what']}: {text.plain(row['error'], 300)}", err=True)
     if len(snap.problems) > 5:
         click.echo(f"… and {len(snap.problems) - 5:,} more problems", err=True)
-    if len(snap.problems):
-        raise click.exceptions.Exit(WITH_PROBLEMS)
 
 
 def _cells(row: dict[Any, Any], columns: Sequence[Shown]) -> list[str]:
@@ -127,6 +174,12 @@ def _cell(value: Any, kind: Kind) -> str:
         return f"{int(value):,}"
     if kind == "ratio":
         return f"{value:.2f}"
+    if kind == "share":
+        return text.percent(min(value, 0.999) if value < 1 else value)  # nearly all is not all
+    if kind == "mode":
+        return f"{int(value):04o}"
+    if kind == "yes":
+        return "yes" if value else "no"
     if kind == "digest":
         return text.short_digest(value)
     if kind == "time":
@@ -144,20 +197,32 @@ def _print_rich(rows: list[list[str]], columns: Sequence[Shown]) -> None:
 
     console = Console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-    for column, width in zip(columns, _widths(rows, columns, console.width), strict=True):
+    widths = _widths(rows, columns, console.width)
+    for column, width in zip(columns, widths, strict=True):
         justify: Literal["left", "right"] = "right" if column.kind in _RIGHT else "left"
         table.add_column(column.heading, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        cells = zip(row, columns, widths, strict=True)
+        table.add_row(*(Text(_end(cell, width) if column.kind == "path" else cell) for cell, column, width in cells))
     console.print(table)
 
 
+def _end(path: str, width: int) -> str:
+    """A path so that its name is to be seen, where there is no room for its folders."""
+    return path if len(path) <= width else f"…{path[len(path) - width + 1 :]}"
+
+
 def _widths(rows: list[list[str]], columns: Sequence[Shown], room: int) -> list[int]:
-    """The width of each column: as its cells need, with the widest texts cut so that all fit into `room`."""
+    """The width of each column: as its cells need, with the widest texts cut so that all fit into `room`.
+
+    A path gets twice the room of another text.
+    """
     widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows, strict=True)]
     texts = [number for number, column in enumerate(columns) if column.kind in _CAN_BE_CUT]
     while sum(widths) + (_GAP + 1) * len(widths) > room:
-        widest = max(texts, key=widths.__getitem__, default=None)
+        widest = max(
+            texts, key=lambda number: widths[number] / (2 if columns[number].kind == "path" else 1), default=None
+        )
         if widest is None or widths[widest] <= _NARROWEST:
             break
         widths[widest] -= 1

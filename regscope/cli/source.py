@@ -107,19 +107,35 @@ class Source:
 
     def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
         """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""
-        from regscope.scanning.metadata import scan
-        from regscope.tables import Snapshot, is_saved_snapshot
+        if self.is_saved:
+            return self.saved()
+        return self.scan(self.store(), [repository] if repository else None, [tag] if tag else None)
 
-        if is_saved_snapshot(Path(self.source)):
-            if self.repository or self.tag or self.platform:
-                raise InvalidInput(
-                    "a saved snapshot is read whole", next_step="Leave out -r, -t and -p, or scan again."
-                )
-            return Snapshot.load(self.source)
+    @property
+    def is_saved(self) -> bool:
+        """Whether it is a folder that `regscope scan --save` wrote."""
+        from regscope.tables import is_saved_snapshot
+
+        return is_saved_snapshot(Path(self.source))
+
+    def saved(self) -> Snapshot:
+        """Load it."""
+        from regscope.tables import Snapshot
+
+        if self.repository or self.tag or self.platform:
+            raise InvalidInput("a saved snapshot is read whole", next_step="Leave out -r, -t and -p, or scan again.")
+        return Snapshot.load(self.source)
+
+    def scan(
+        self, store: ContentStore, repositories: Sequence[str] | None = None, tags: Sequence[str] | None = None
+    ) -> Snapshot:
+        """Scan what was opened: these repositories and tags, else those that the user's options name."""
+        from regscope.scanning.metadata import scan
+
         return scan(
-            self.store(),
-            repositories=[repository] if repository else list(self.repository) or None,
-            tags=[tag] if tag else list(self.tag) or None,
+            store,
+            repositories=repositories or list(self.repository) or None,
+            tags=tags or list(self.tag) or None,
             platforms=list(self.platform) or None,
         )
 
