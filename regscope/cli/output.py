@@ -103,7 +103,10 @@ class Output:
 
             print(json.dumps(records(table), indent=2))  # noqa: T201
         else:
-            click.echo(table.to_csv(index=False), nl=False)
+            written = table.to_csv(index=False)
+            if sys.stdout.isatty():
+                written = "".join(f"{text.plain(line)}\n" for line in written.splitlines())
+            sys.stdout.write(written)  # click.echo would take escape sequences out of it
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
