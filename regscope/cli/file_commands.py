@@ -242,10 +242,11 @@ def _entries(snap: Snapshot, image: str, platform: str | None) -> pd.DataFrame:
     """The rows of `files` of each layer of an image, lowest first, with the layer's place."""
     import pandas as pd
 
-    from regscope.analysis.layer_stacks import layer_stacks, one_image
+    from regscope.analysis.image_choice import choose_one
+    from regscope.analysis.layer_stacks import layer_stacks
     from regscope.file_rows import COLUMNS, FileRows
 
-    layers = layer_stacks(snap, [one_image(snap, image, platform)])
+    layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     rows = FileRows(snap.files, COLUMNS)
     found = [
         rows.of(layer).assign(layer=place)

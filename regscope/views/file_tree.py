@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from regscope import text
-from regscope.analysis.layer_stacks import layer_stacks, one_image
+from regscope.analysis.image_choice import choose_one
+from regscope.analysis.layer_stacks import layer_stacks
 from regscope.tables import Snapshot
 from regscope.views.figures import Figure
 from regscope.views.file_map import COLOURS, file_map
@@ -50,7 +51,7 @@ def file_tree(snap: Snapshot, image: str, *, platform: str | None = None) -> Fil
         InvalidInput: it names no image, or several; or some of its layers were not read.
         InvalidPlatform: `platform` is none.
     """
-    found = one_image(snap, image, platform)
+    found = choose_one(snap, image, platform)
     tree = tree_of(image_entries(snap, found))
     layers = layer_stacks(snap, [found])
     heading = text.plain(f"Files of {image}", 200)
