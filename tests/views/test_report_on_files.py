@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -15,8 +17,9 @@ from regscope.analysis.risky_files import secrets, setuid
 from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
 from regscope.tables import Snapshot
+from regscope.views.file_tree import file_tree
 from regscope.views.report import Report, report
-from tests.analysis.made_files import file, whiteout
+from tests.analysis.made_files import file, on_disk, whiteout
 from tests.views.reading import ReadPage
 from tests.views.registries import NOW, RegistryRows, layer
 from tests.views.test_report import assert_shows, whole
@@ -162,3 +165,9 @@ def test_many_rows_are_cut_and_the_rest_is_counted() -> None:
     assert (len(section.rows), section.more) == (50, f"and 70 more ({text.size(rest)} wasted)")
     assert section.more_title == f"{rest:,} bytes"
     assert len(made.html.encode()) < 600_000
+
+
+def test_files_on_disk_give_the_same_pages(inside: Snapshot, inside_report: Report, tmp_path: Path) -> None:
+    snap = on_disk(inside, tmp_path / "files")
+    assert report(snap).html == inside_report.html
+    assert file_tree(snap, "team/api:1.0").html == file_tree(inside, "team/api:1.0").html
