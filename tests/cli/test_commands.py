@@ -35,7 +35,11 @@ def snap(layout: Path) -> Snapshot:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, object]]:
-    return list(json.loads(str(table.to_json(orient="records", date_format="iso", date_unit="us"))))
+    rows = list(json.loads(str(table.to_json(orient="records", date_format="iso", date_unit="us"))))
+    for column in table.select_dtypes("float"):  # which pandas rounds
+        for row, value in zip(rows, table[column].tolist(), strict=True):
+            row[column] = value
+    return rows
 
 
 def test_json_has_every_row_and_raw_values(run: Run, layout: Path, snap: Snapshot) -> None:

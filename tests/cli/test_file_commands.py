@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -20,6 +21,7 @@ from tests.cli.conftest import Run
 from tests.cli.test_bad_input import assert_clear
 from tests.cli.test_commands import on_a_terminal
 from tests.images import push
+from tests.layers import layered
 from tests.layers.corners import FOLDER, entry, tar
 from tests.servers.registry import Registry
 
@@ -317,3 +319,12 @@ def test_files_on_disk_are_read_like_those_in_memory(run: Run, inside: Path, tmp
     for arguments in (["files"], ["files", "app:1", "--layers"], ["duplicates"]):
         expected = asked(run, arguments[0], f"oci:{inside}", *arguments[1:])
         assert asked(run, arguments[0], tmp_path / "saved", *arguments[1:]) == expected
+
+
+def test_at_docker_hub_a_short_name_is_understood(run: Run, tmp_path: Path) -> None:
+    layers = [tar(entry("data", content=b"old")), tar(entry("data", content=b"new one"))]
+    snap = layered.tables({"library/app:latest": layers})
+    dataclasses.replace(snap, location="https://registry-1.docker.io").save(tmp_path / "saved")
+    (row,) = asked(run, "waste", tmp_path / "saved", "app:latest")
+    assert (row["name"], row["bytes"]) == ("library/app:latest", 3)
+    assert [row["size"] for row in asked(run, "files", tmp_path / "saved", "app")] == [7]
