@@ -48,8 +48,8 @@ _SECRETS = columns(
 _SETUID = columns(mode="mode", uid="number", gid="number", images="number", path="path", created_by="instruction")
 _PUBLISHED = columns(figure="text", here="figure", published="figure", source="text")
 _CHANGES = columns(change="text", size_before="size", size_after="size", differs="text", path="path")
-_PACKAGES = columns(manager="text", name="text", change="text", version_before="text", version_after="text")
-_CONFIG = columns(key="text", before="text", after="text")
+_PACKAGES = columns(manager="text", package="text", change="text", version_before="text", version_after="text")
+_CONFIG = columns(key="path", before="text", after="text")
 _STEPS = columns(change="text", size_before="size", size_after="size", instruction="text")
 
 
@@ -59,9 +59,9 @@ _STEPS = columns(change="text", size_before="size", size_after="size", instructi
 @click.argument("image", required=False)
 @click.option("--layers", is_flag=True, help="List what each layer of IMAGE holds, whiteouts too, as its tar has it.")
 def files(source: Source, output: Output, image: str | None, layers: bool) -> None:
-    """Say what the layers hold, or list the files of one IMAGE, largest first.
+    """Say what layers hold, or list the files of one IMAGE.
 
-    Of an IMAGE the files are those that a container sees in the end.
+    Largest first. Of an IMAGE the files are those that a container sees in the end.
     """
     from regscope.analysis.final_tree import final_files
 
@@ -88,7 +88,7 @@ def files(source: Source, output: Output, image: str | None, layers: bool) -> No
     "--by", type=click.Choice(["extension", "magic"]), default="extension", show_default=True, help="What tells a type."
 )
 def file_types(source: Source, output: Output, by: str) -> None:
-    """List kinds of files by the bytes that they take in all layers."""
+    """List kinds of files by the bytes they take."""
     from regscope.analysis.largest_files import file_types as find_types
 
     snap, _ = inside(source)
@@ -102,7 +102,10 @@ def file_types(source: Source, output: Output, by: str) -> None:
 @reads_source
 @click.option("--ratios", is_flag=True, help="Say instead what storing equal layers, and equal files, once saves.")
 def duplicates(source: Source, output: Output, ratios: bool) -> None:
-    """List content that layers hold more than once, most wasted bytes first."""
+    """List content that layers hold more than once.
+
+    Most wasted bytes first. Layers that images share count once.
+    """
     from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 
     snap, _ = inside(source)
@@ -124,7 +127,7 @@ def duplicates(source: Source, output: Output, ratios: bool) -> None:
     help="The share of bytes that must be the same.",
 )
 def twins(source: Source, output: Output, threshold: float) -> None:
-    """List layers that are other layers again, and why their digests differ."""
+    """List layers that are others again, and why they differ."""
     from regscope.analysis.twins import twins as find_twins
 
     snap, _ = inside(source)
@@ -136,7 +139,10 @@ def twins(source: Source, output: Output, threshold: float) -> None:
 @prints_table
 @reads_source
 def drift(source: Source, output: Output) -> None:
-    """List layers that the same instruction built again, otherwise."""
+    """List layers that came out otherwise when built again.
+
+    By the same instruction, upon the same layers.
+    """
     from regscope.analysis.base_drift import base_drift
 
     snap, _ = inside(source)
@@ -150,9 +156,9 @@ def drift(source: Source, output: Output) -> None:
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 def diff(source: Source, output: Output, before: str, after: str) -> None:
-    """Say what changed from image A to image B: files, packages, labels, steps.
+    """Say what changed from image A to image B.
 
-    --csv prints the files alone.
+    Files, packages, labels, build steps and layers; --csv prints the files alone.
     """
     from regscope.analysis.diff import diff as compare
 
@@ -173,7 +179,7 @@ def diff(source: Source, output: Output, before: str, after: str) -> None:
 @prints_table
 @reads_source
 def secrets(source: Source, output: Output) -> None:
-    """List files that seem to hold keys or tokens, deleted ones too.
+    """List what seems to be a key or a token, deleted or not.
 
     A file that a later layer deletes is still served with its layer. What it holds is never shown.
     """
@@ -188,7 +194,7 @@ def secrets(source: Source, output: Output) -> None:
 @prints_table
 @reads_source
 def setuid(source: Source, output: Output) -> None:
-    """List files that run as somebody else: with the setuid or setgid bit."""
+    """List files with the setuid or setgid bit."""
     from regscope.analysis.risky_files import setuid as find_setuid
 
     snap, _ = inside(source)
@@ -200,7 +206,7 @@ def setuid(source: Source, output: Output) -> None:
 @prints_table
 @reads_source
 def published(source: Source, output: Output) -> None:
-    """Show figures of SOURCE beside those that were published of others."""
+    """Show figures of SOURCE beside published ones."""
     from regscope.analysis.published import published as compare
 
     snap, _ = inside(source)
@@ -264,7 +270,7 @@ def _data(found: Diff) -> dict[str, Any]:
 
 def _show_parts(found: Diff, output: Output) -> None:
     for title, table, shown in (
-        ("Packages", found.packages, _PACKAGES),
+        ("Packages", found.packages.rename(columns={"name": "package"}), _PACKAGES),
         ("Build steps", found.history, _STEPS),
         ("Config", found.config, _CONFIG),
         ("Files", found.files, _CHANGES),

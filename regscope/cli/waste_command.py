@@ -55,9 +55,9 @@ def waste(
     highest_wasted_bytes: int | None,
     highest_user_wasted_percent: float | None,
 ) -> None:
-    """List what images carry and nobody can see, by cause and build instruction.
+    """List what images carry and nobody can see.
 
-    Of the IMAGEs, or of all: * stands for anything, as in 'team/app:*'. Files count that a later layer overwrites or
+    By cause and build instruction; of the IMAGEs, or of all: * stands for anything, as in 'team/app:*'. Files count that a later layer overwrites or
     deletes; they are in the image, and in no container. --ci and --compat give the figures of dive, which counts
     otherwise; limits are ratios from 0 to 1, sizes, or `disabled`.
     """
