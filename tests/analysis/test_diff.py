@@ -341,7 +341,7 @@ def mirrored(name: str, table: pd.DataFrame) -> set[tuple[Any, ...]]:
     return set(rows(plain.drop(columns=["kind", "created_by"], errors="ignore")))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(pairs())
 def test_exchanging_both_images_mirrors_the_answer(snap: Snapshot) -> None:
     there, back = diff(snap, "i:a", "i:b"), diff(snap, "i:b", "i:a")
@@ -351,7 +351,7 @@ def test_exchanging_both_images_mirrors_the_answer(snap: Snapshot) -> None:
     assert (there.size_before, there.shared_bytes) == (back.size_after, back.shared_bytes)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(pairs())
 def test_the_changes_of_files_lead_from_one_image_to_the_other(snap: Snapshot) -> None:
     found = diff(snap, "i:a", "i:b").files
@@ -377,7 +377,7 @@ def test_the_changes_of_files_lead_from_one_image_to_the_other(snap: Snapshot) -
     assert after_all == after
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(pairs())
 def test_the_packages_before_with_their_changes_are_those_after(snap: Snapshot) -> None:
     def packages(image: str) -> set[tuple[str, str, str]]:
