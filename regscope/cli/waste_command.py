@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_CAUSES = ["overwritten", "deleted", "attributes only", "same content elsewhere"]
 _OF_ONE = columns(bytes="size", compressed="size", files="number", cause="text", caused_by="text", brought_by="text")
 _OF_MANY = columns(bytes="size", compressed="size", files="number", name="text", cause="text", caused_by="text")
 _FILES = columns(bytes="size", compressed="size", cause="text", path="path", caused_by="text")
@@ -39,6 +40,7 @@ def _limit(name: str, parse: Callable[..., float | None], default: str, words: s
 @reads_source
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
 @click.option("--files", "by_file", is_flag=True, help="List the wasted files of one IMAGE, largest first.")
+@click.option("--cause", type=click.Choice(_CAUSES), help="Only what is wasted for this reason.")
 @click.option("--compat", type=click.Choice(["dive"]), help="Show the figures of dive instead.")
 @click.option("--ci", is_flag=True, help="Judge each image by dive's three rules; exit with 1 where one fails.")
 @_limit("--lowest-efficiency", ratio_limit, "0.9", "Least share of bytes that is there once, from 0 to 1; with --ci.")
@@ -49,6 +51,7 @@ def waste(
     output: Output,
     images: tuple[str, ...],
     by_file: bool,
+    cause: str | None,
     compat: Literal["dive"] | None,
     ci: bool,
     lowest_efficiency: float | None,
@@ -57,19 +60,20 @@ def waste(
 ) -> None:
     """List what images carry and nobody can see.
 
-    By cause and build instruction; of the IMAGEs, or of all: * stands for anything, as in 'team/app:*'. Files count that a later layer overwrites or
-    deletes; they are in the image, and in no container. --ci and --compat give the figures of dive, which counts
-    otherwise; limits are ratios from 0 to 1, sizes, or `disabled`.
+    By cause and build instruction; of the IMAGEs, or of all: * stands for anything, as in 'team/app:*'. Files count
+    that a later layer overwrites or deletes; they are in the image, and in no container. --ci and --compat give the
+    figures of dive, which counts otherwise; limits are ratios from 0 to 1, sizes, or `disabled`.
     """
     from regscope.analysis.waste import waste as find_waste
 
-    _check_options(images, by_file, compat, ci)
+    _check_options(images, by_file, cause, compat, ci)
     if by_file:
-        _show_files(source, output, images[0])
+        _show_files(source, output, images[0], cause)
         return
     snap, names = inside(source, images)
     with problems_explain(snap):
         table = find_waste(snap, names or None, compat="dive" if ci else compat)
+    table = _for(table, cause)
     if ci:
         _judge(snap, table, Limits(lowest_efficiency, highest_wasted_bytes, highest_user_wasted_percent), output)
     elif compat:
@@ -81,15 +85,19 @@ def waste(
     finish(snap)
 
 
-def _check_options(images: tuple[str, ...], by_file: bool, compat: str | None, ci: bool) -> None:
-    if by_file and (ci or compat):
-        raise click.UsageError("--files lists the files of regscope's own figures: leave out --ci and --compat")
+def _check_options(images: tuple[str, ...], by_file: bool, cause: str | None, compat: str | None, ci: bool) -> None:
+    if (by_file or cause) and (ci or compat):
+        raise click.UsageError("--files and --cause are about regscope's own figures: leave out --ci and --compat")
     if by_file and len(images) != 1:
         raise click.UsageError("--files needs one IMAGE")
     context = click.get_current_context()
     for option in ("lowest_efficiency", "highest_wasted_bytes", "highest_user_wasted_percent"):
         if not ci and context.get_parameter_source(option) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--{option.replace('_', '-')} is a limit for --ci: add it")
+
+
+def _for(table: pd.DataFrame, cause: str | None) -> pd.DataFrame:
+    return table if cause is None else table[table["cause"] == cause].reset_index(drop=True)
 
 
 def _show_one(table: pd.DataFrame, output: Output) -> None:
@@ -99,12 +107,13 @@ def _show_one(table: pd.DataFrame, output: Output) -> None:
     output.show(table, _OF_ONE)
 
 
-def _show_files(source: Source, output: Output, image: str) -> None:
+def _show_files(source: Source, output: Output, image: str, cause: str | None) -> None:
     from regscope.analysis.waste import wasted_files
 
     snap, (name,), platform = inside_of(source, image)
     with problems_explain(snap):
-        output.show(wasted_files(snap, name, platform=platform), _FILES, "Nothing is wasted.")
+        table = wasted_files(snap, name, platform=platform)
+    output.show(_for(table, cause), _FILES, "Nothing is wasted.")
     finish(snap)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import regscope as rs
+from regscope.analysis.waste import CAUSES
 from regscope.cli.exit_codes import NOT_FOUND, USAGE, WITH_PROBLEMS
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import LayoutWriter
@@ -155,6 +156,9 @@ def test_waste_is_told_by_cause_and_by_line(run: Run, inside: Path, snap: rs.Sna
     assert told.startswith("10.3 kB in 2 files, about ")
     by_file = asked(run, "waste", f"oci:{inside}", "app:1", "--files")
     assert [row["path"] for row in by_file] == ["srv/data", "srv/.env"]
+    for how in ([], ["--files"]):
+        assert len(asked(run, "waste", f"oci:{inside}", "app:1", "--cause", "deleted", *how)) == 2
+        assert asked(run, "waste", f"oci:{inside}", "app:1", "--cause", "overwritten", *how) == []
     assert "Nothing is wasted." in run("waste", f"oci:{inside}", "app:2").err
 
 
@@ -275,6 +279,8 @@ def test_80_columns_are_enough_and_a_long_path_keeps_its_name(inside: Path, tmp_
         (["files", "app:1", "-p", "no platform"], USAGE, ["platform"]),
         (["waste", "app:1", "app:nope"], NOT_FOUND, ["has no image app:nope"]),
         (["waste", "app:1", "--compat", "dove"], USAGE, ["dove"]),
+        (["waste", "app:1", "--cause", "boredom"], USAGE, ["boredom", *CAUSES]),
+        (["waste", "app:1", "--cause", "deleted", "--compat", "dive"], USAGE, ["leave out"]),
         (["waste", "--files"], USAGE, ["one IMAGE"]),
         (["waste", "app:1", "--files", "--ci"], USAGE, ["leave out"]),
         (["diff", "app:1"], USAGE, ["'B'"]),
