@@ -8,7 +8,7 @@ from queue import Queue
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
-_WAITING = 4
+_WAITING = 8
 
 
 def ahead(items: Iterable[_Item]) -> Iterator[_Item]:

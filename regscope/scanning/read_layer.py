@@ -14,7 +14,6 @@ from regscope.layers.compression import compression_of, uncompressed
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
 from regscope.layers.tar_source import TarSource, bounded, not_small
-from regscope.registry.hashing_aside import hashed_aside
 from regscope.scanning.ahead import ahead
 from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
 from regscope.spec.digest import Passing, mismatch
@@ -48,7 +47,7 @@ def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLay
     """Read a layer, or take what was kept of it.
 
     Args:
-        alone: whether no other layer is read meanwhile: then it is unpacked and hashed in threads of their own.
+        alone: whether no other layer is read meanwhile: then it is fetched and unpacked in a thread of its own.
     """
     try:
         found = known_files(cache, wanted.digest)
@@ -71,7 +70,7 @@ def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     most = most_unpacked(wanted.size)
     stored, unpacked = _Counted(store.blob(wanted.repository, wanted.digest)), Passing()
     pieces = not_small(bounded(uncompressed(stored), most))
-    passing = hashed_aside(unpacked, ahead(pieces)) if alone else unpacked.through(pieces)
+    passing = unpacked.through(ahead(pieces) if alone else pieces)
     with closing(passing):
         files, packages = _rows(TarSource(passing), most)
     for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
