@@ -77,7 +77,7 @@ def scan_files(
     show = is_interactive() if progress is None else progress
     total = sum(layer.size for layer in wanted)
     with tqdm(desc="files", unit="B", unit_scale=True, disable=not show, leave=False, total=total) as bar:
-        for read in _read_all(store, cache or _cache_of(store), wanted, executor):
+        for read in _read_all(store, _cache_of(store) if cache is None else cache, wanted, executor):
             collected.take(read)
             bar.update(read.wanted.size)
     return collected.onto(snap)

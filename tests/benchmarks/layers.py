@@ -227,7 +227,8 @@ def _by_tarfile(blob: Path) -> None:
 
 
 def _run(*command: str) -> float:
-    return _timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=300))
+    quiet = subprocess.DEVNULL
+    return _timed(lambda: subprocess.run(command, check=True, stdout=quiet, stderr=quiet, timeout=300))
 
 
 def _timed(do: Callable[[], object]) -> float:

@@ -235,6 +235,13 @@ def test_a_second_scan_opens_no_layer(layout: Path, registry: Registry, proxy: F
     assert proxy.requests == []
 
 
+def test_a_cache_that_is_given_is_the_one_that_is_used(layout: Path, tmp_path: Path, cache_folder: Path) -> None:
+    store, cache = open_store(f"oci:{layout}", cache=False), DigestCache(tmp_path / "given")
+    found = scan_files(store, scan(store), cache=cache)
+    assert len(cache) == len(found.unpacked) > 0
+    assert not cache_folder.exists()
+
+
 @pytest.mark.parametrize("planted", [b"", b"PAR1", b"PAR1" * 100, b"{}"])
 def test_what_is_not_our_own_in_the_cache_is_read_again(planted: bytes, layout: Path, tmp_path: Path) -> None:
     cache = DigestCache(tmp_path / "cache")
