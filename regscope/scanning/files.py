@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -109,7 +110,8 @@ def _read_all(
 
 @contextmanager
 def _local_pool() -> Iterator[Executor]:
-    pool = ThreadPoolExecutor(2, thread_name_prefix="regscope")
+    # Unpacking and hashing let go of the interpreter, so threads do; while one waits for the network another works.
+    pool = ThreadPoolExecutor(max(os.cpu_count() or 2, 2), thread_name_prefix="regscope")
     try:
         yield pool
     finally:
