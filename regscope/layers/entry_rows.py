@@ -52,30 +52,32 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
         InvalidInput: a header's checksum is wrong, or a number in it is none.
     """
     rows = len(batch)
-    headers = np.frombuffer(b"".join(batch.headers), dtype=np.uint8).reshape(rows, BLOCK)
-    _check(headers, batch.headers)
-    numbers = {field: _numbers(headers, batch.headers, *span) for field, span in _FIELDS.items()}
+    entries = batch.columns()
+    blocks = entries.headers
+    headers = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(rows, BLOCK)
+    _check(headers, blocks)
+    numbers = {field: _numbers(headers, blocks, *span) for field, span in _FIELDS.items()}
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
     for row, field, value in batch.overridden:
         if abs(value) > _MOST and field != "mtime":
             raise damaged(f"a number that is too large: {value}")
         numbers[field][row] = np.clip(value, -_MOST, _MOST)
-    kinds = np.array(batch.kinds, dtype=np.int8)
+    kinds = np.array(entries.kinds, dtype=np.int8)
     columns = {
         "position": np.arange(first, first + rows, dtype=np.int64),
-        "path": pa.array(batch.paths, pa.large_string()),
+        "path": pa.array(entries.paths, pa.large_string()),
         "kind": pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS)),
-        "size": _sizes(batch.sizes),
+        "size": _sizes(entries.sizes),
         **{field: numbers[field] for field in ("mode", "uid", "gid")},
         "mtime": _times(numbers["mtime"]),
-        "link_target": pa.array(batch.links, pa.large_string()),
-        "device": _devices(headers, batch.headers, kinds),
-        "xattrs": pa.array(batch.xattrs, pa.large_string()),
-        "sha256": _digests(batch.sha256s),
-        "magic": pa.array(batch.magics, pa.string()).dictionary_encode(),
-        "secret": pa.array(batch.secrets, pa.string()).dictionary_encode(),
-        "whiteout": pa.DictionaryArray.from_arrays(pa.array(batch.whiteouts, pa.int8()), pa.array(WHITEOUTS)),
+        "link_target": pa.array(entries.links, pa.large_string()),
+        "device": _devices(headers, blocks, kinds),
+        "xattrs": pa.array(entries.xattrs, pa.large_string()),
+        "sha256": _digests(entries.sha256s),
+        "magic": pa.array(entries.magics, pa.string()).dictionary_encode(),
+        "secret": pa.array(entries.secrets, pa.string()).dictionary_encode(),
+        "whiteout": pa.DictionaryArray.from_arrays(pa.array(entries.whiteouts, pa.int8()), pa.array(WHITEOUTS)),
     }
     return pa.table(columns, schema=SCHEMA)
 

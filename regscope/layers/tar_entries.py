@@ -6,8 +6,9 @@ each file through three more: for the small files that layers are made of that t
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from regscope.errors import TooLarge
 from regscope.layers import tar_sparse
@@ -47,29 +48,41 @@ _MOST_PARTS = 1_000_000
 _HEAD = 512  # bytes of a file that say what it is
 
 
+class Columns(NamedTuple):
+    """Entries, column by column. Headers are as they stand in the tar; kinds and whiteouts are positions in names."""
+
+    headers: Sequence[bytes]
+    paths: Sequence[str]
+    kinds: Sequence[int]
+    sizes: Sequence[int]
+    links: Sequence[str | None]
+    whiteouts: Sequence[int | None]
+    xattrs: Sequence[str | None]
+    sha256s: Sequence[bytes | None]
+    magics: Sequence[str | None]
+    secrets: Sequence[str | None]
+
+
 class Batch:
-    """Entries that follow one another, as columns. `headers` are as they stand in the tar.
+    """Entries that follow one another.
 
     Attributes:
+        rows: the entries, in the order of `Columns`.
         overridden: what extended headers say in place of a header's own numbers: row, field and value.
+        packages: path, manager, name, version and architecture of those that lists among the files name.
     """
 
     def __init__(self) -> None:
-        self.headers: list[bytes] = []
-        self.paths: list[str] = []
-        self.kinds: list[int] = []
-        self.sizes: list[int] = []
-        self.links: list[str | None] = []
-        self.sha256s: list[bytes | None] = []
-        self.magics: list[str | None] = []
-        self.secrets: list[str | None] = []
-        self.whiteouts: list[int | None] = []
-        self.xattrs: list[str | None] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.overridden: list[tuple[int, str, int]] = []
         self.packages: list[tuple[str, str, str, str, str | None]] = []
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.rows)
+
+    def columns(self) -> Columns:
+        """The entries."""
+        return Columns._make(zip(*self.rows, strict=True) if self.rows else [()] * len(Columns._fields))
 
 
 class _About:
@@ -145,34 +158,30 @@ class TarReader:
     def _entry(self, block: bytes) -> None:
         flag = block[156]
         kind = _KIND_OF.get(flag)
-        name, link, size, sparse = _named(block), None, _size(block), None
-        if kind in (_HARDLINK, _SYMLINK):
-            link = text(block[157:257])
-        stored = size
-        attributes = None
+        name, size = _named(block), _size(block)
+        link = text(block[157:257]) if kind in (_HARDLINK, _SYMLINK) else None
+        stored, attributes, sparse = size, None, None
         if not self._about.is_empty:
             name, link, size = self._told(name, link, size)
             stored, attributes = size, xattrs(self._about.pax)
         if flag == _GNU_SPARSE or not self._about.is_empty:
             sparse, size = self._sparse(block, size)
             name = text(self._about.pax["GNU.sparse.name"]) if "GNU.sparse.name" in self._about.pax else name
+            self._about = _About(self._everywhere)
         if size < 0 or stored < 0:
             raise damaged("an entry whose size is negative")
-        if flag in _HEADER_ONLY:
-            stored = 0
-        if flag == 0 and name.endswith("/"):  # as tars before POSIX wrote directories
-            kind = _DIRECTORY
+        if kind == _FILE and (flag or not name.endswith("/")):
+            path, whiteout = _placed(inside(name))
+            found = self._file(path, size, stored, sparse)
+            self._batch.rows.append((block, path, kind, size, None, whiteout, attributes, *found))
+            return
+        self._source.pass_on(0 if flag in _HEADER_ONLY else stored, len)
         if kind is None:  # a volume's label, say
-            self._source.pass_on(stored, len)
-        else:
-            self._add(block, kind, inside(name), size, link, attributes)
-            if kind == _FILE:
-                self._file(self._batch.paths[-1], size, stored, sparse)
-            else:
-                self._nothing()
-                self._source.pass_on(stored, len)
-        if not self._about.is_empty:
-            self._about = _About(self._everywhere)
+            return
+        kind = _DIRECTORY if kind == _FILE else kind  # as tars before POSIX wrote directories
+        path, whiteout = _placed(inside(name))
+        link = inside(link) if link is not None and kind == _HARDLINK else link
+        self._batch.rows.append((block, path, kind, size, link, whiteout, attributes, None, None, None))
 
     def _told(self, name: str, link: str | None, size: int) -> tuple[str, str | None, int]:
         """Name, link and size as extended headers have them; the numbers that they have are noted."""
@@ -206,50 +215,33 @@ class TarReader:
             return None, size
         return tar_sparse.SparseContent(parts, real, self._most_holes), real
 
-    def _add(self, block: bytes, kind: int, path: str, size: int, link: str | None, attributes: str | None) -> None:
-        batch = self._batch
-        whiteout = None
-        if ".wh." in path:
-            path, whiteout = _whiteout(path)
-        batch.headers.append(block)
-        batch.paths.append(path)
-        batch.kinds.append(kind)
-        batch.sizes.append(size)
-        batch.links.append(inside(link) if kind == _HARDLINK and link is not None else link)
-        batch.whiteouts.append(whiteout)
-        batch.xattrs.append(attributes)
-
-    def _nothing(self) -> None:
-        batch = self._batch
-        batch.sha256s.append(None)
-        batch.magics.append(None)
-        batch.secrets.append(None)
-
-    def _file(self, path: str, size: int, stored: int, sparse: tar_sparse.SparseContent | None) -> None:
+    def _file(
+        self, path: str, size: int, stored: int, sparse: tar_sparse.SparseContent | None
+    ) -> tuple[bytes, str | None, str | None]:
         """Hash the content that follows, and look into it where something is to be found there."""
-        batch, source = self._batch, self._source
-        manager = package_list(path)
-        is_wanted = manager is not None and size <= MOST_BYTES
+        source = self._source
+        manager = package_list(path) if size <= MOST_BYTES else None
         may_be_secret = may_hold_secret(path, size)
         content: bytes | memoryview | None = None
         if sparse is not None:
             source.pass_on(stored, sparse.update)
             digest, head = sparse.digest(), b""
         elif (at_hand := source.at_hand(stored)) is not None:
-            digest, head, content = hashlib.sha256(at_hand).digest(), bytes(at_hand[:_HEAD]), at_hand
-        elif is_wanted or may_be_secret:
+            digest, head, content = sha256(at_hand).digest(), bytes(at_hand[:_HEAD]), at_hand
+        elif manager is not None or may_be_secret:
             content = source.content(stored)
-            digest, head = hashlib.sha256(content).digest(), content[:_HEAD]
+            digest, head = sha256(content).digest(), content[:_HEAD]
         else:
             digest, head = self._long_file(stored)
-        batch.sha256s.append(digest)
-        batch.magics.append(magic_of(head) if head else None)
-        batch.secrets.append(secret_in(path, bytes(content)) if may_be_secret and content is not None else None)
-        if is_wanted and manager is not None and content is not None:
-            batch.packages += packages_in(manager, path, bytes(content))
+        secret = None
+        if content is not None:
+            secret = secret_in(path, bytes(content)) if may_be_secret else None
+            if manager is not None:
+                self._batch.packages += packages_in(manager, path, bytes(content))
+        return digest, magic_of(head) if head else None, secret
 
     def _long_file(self, size: int) -> tuple[bytes, bytes]:
-        hasher, head = hashlib.sha256(), bytearray()
+        hasher, head = sha256(), bytearray()
 
         def take(part: memoryview) -> None:
             if len(head) < _HEAD:
@@ -278,8 +270,10 @@ def _size(block: bytes) -> int:
     return number(block[124:136])
 
 
-def _whiteout(path: str) -> tuple[str, int | None]:
-    """The path that a whiteout hides, and how (layer.md, Whiteouts)."""
+def _placed(path: str) -> tuple[str, int | None]:
+    """The path that an entry is about, and, of a whiteout, how it hides it (layer.md, Whiteouts)."""
+    if ".wh." not in path:
+        return path, None
     folder, slash, name = path.rpartition("/")
     if not name.startswith(".wh."):
         return path, None

@@ -43,7 +43,11 @@ def checked(block: bytes) -> None:
 
 def text(field: bytes) -> str:
     """A name as text; what is not UTF-8 in it is shown as `\\xff`."""
-    return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+    written = field.split(b"\0", 1)[0]
+    try:
+        return written.decode()
+    except UnicodeDecodeError:
+        return written.decode("utf-8", "backslashreplace")
 
 
 def inside(name: str) -> str:
