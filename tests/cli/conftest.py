@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+
+from regscope.cli import main
+
+# A process that has these already is forked for each command: to import them takes longer than most commands.
+_PRELOADED = ["regscope.cli.main", "regscope.scanning.files", "regscope.images.copying", "regscope.views.report",
+              "regscope.analysis.waste", "regscope.analysis.twins", "regscope.analysis.diff", "rich.table",
+              "regscope.stores.open_store", "tests.cli.conftest"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,21 +32,38 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Makes processes that have imported what commands need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, processes: ForkServerContext) -> Run:
     """Run `regscope` with arguments, in an empty folder."""
 
     def run_regscope(*arguments: object, stdin: str = "", **environment: str) -> Ran:
         (tmp_path / "work").mkdir(exist_ok=True)
-        done = subprocess.run(
-            [sys.executable, "-m", "regscope", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path / "work",
-            env={**os.environ, **environment},
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        streams = [tmp_path / f"{name}.stream" for name in ("in", "out", "err")]
+        streams[0].write_text(stdin)
+        words = [str(argument) for argument in arguments]
+        command = processes.Process(target=_command, args=(words, streams, {**os.environ, **environment}))
+        command.start()
+        command.join(120)
+        assert command.exitcode is not None, "it did not end in time"
+        return Ran(command.exitcode, *(stream.read_text(errors="replace") for stream in streams[1:]))
 
     return run_regscope
+
+
+def _command(words: list[str], streams: list[Path], environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(streams[0].parent / "work")
+    for number, (stream, flags) in enumerate(zip(streams, (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True)):
+        os.dup2(os.open(stream, flags | os.O_CREAT | os.O_TRUNC * bool(number), 0o600), number)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate("rww"))
+    sys.argv = ["regscope", *words]
+    main.main()
