@@ -264,9 +264,15 @@ def test_damaged_compression_is_an_error(compression: Any) -> None:
     packed = b"".join(compressed([content], compression))
     assert b"".join(uncompressed([packed])) == content
     assert b"".join(uncompressed([packed[:1], packed[1:], packed])) == content * 2  # members, or frames
-    for damaged in (packed[:-20], packed[:300] + b"\0\0\0\0" + packed[304:], packed + b"garbage"):
+    for damaged in (packed[:-20], packed[:300] + b"\0\0\0\0" + packed[304:]):
         with pytest.raises(InvalidInput, match="compression"):
             list(uncompressed([damaged]))
+
+
+def test_what_follows_gzip_is_passed_over_as_gzip_does_and_is_an_error_after_zstd() -> None:
+    assert b"".join(uncompressed([b"".join(compressed([b"content"], "gzip")) + b"garbage"])) == b"content"
+    with pytest.raises(InvalidInput, match="compression"):
+        list(uncompressed([b"".join(compressed([b"content"], "zstd")) + b"garbage"]))
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
