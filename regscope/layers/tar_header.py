@@ -13,7 +13,7 @@ BLOCK = 512
 ZERO = bytes(BLOCK)
 _XATTR = "SCHILY.xattr."
 _CHECKSUM = slice(148, 156)
-_FIRST, _LAST, _ROOTS = ("/", "./", "../"), ("/.", "/.."), (".", "..")
+_FIRST, _LAST, _ROOTS = ("/", "./", "../"), ("/", "/.", "/.."), (".", "..")
 
 
 def number(field: bytes) -> int:
