@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from queue import Queue
 
 from regscope.spec.digest import Digest, Passing, mismatch
@@ -11,7 +11,7 @@ from regscope.spec.digest import Digest, Passing, mismatch
 _WAITING = 4  # pieces
 
 
-def hashed_aside(passing: Passing, pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
+def hashed_aside(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """`pieces` as they come; `passing` has seen all of them once the iterator is exhausted."""
     waiting: Queue[bytes | None] = Queue(_WAITING)
 

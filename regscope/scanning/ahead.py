@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from queue import Queue
+from queue import SimpleQueue
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -13,7 +13,7 @@ _WAITING = 8
 
 def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
     """`items` as they come, a few of them made before they are asked for. Left early, it makes no more."""
-    made: Queue[_Item | _End] = Queue(_WAITING)
+    made: SimpleQueue[_Item | _End] = SimpleQueue()  # `room` bounds it
     room = threading.Semaphore(_WAITING)
     left = threading.Event()
 
