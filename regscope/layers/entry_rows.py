@@ -54,8 +54,9 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     rows = len(batch)
     entries = batch.columns()
     blocks = entries.headers
-    headers = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(rows, BLOCK)
+    headers = _read(blocks)
     _check(headers, blocks)
+    _check(_read(batch.extended), batch.extended)
     numbers = {field: _numbers(headers, blocks, *span) for field, span in _FIELDS.items()}
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
@@ -80,6 +81,10 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
         "whiteout": pa.DictionaryArray.from_arrays(pa.array(entries.whiteouts, pa.int8()), pa.array(WHITEOUTS)),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+def _read(blocks: Sequence[bytes]) -> Bytes:
+    return np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
 
 
 def _check(headers: Bytes, blocks: Sequence[bytes]) -> None:

@@ -17,7 +17,6 @@ from regscope.layers.packages import MOST_BYTES, package_list, packages_in
 from regscope.layers.secrets import may_hold_secret, secret_in
 from regscope.layers.tar_header import (
     ZERO,
-    checked,
     damaged,
     decimal,
     inside,
@@ -68,12 +67,14 @@ class Batch:
 
     Attributes:
         rows: the entries, in the order of `Columns`.
+        extended: the headers of names that are too long for one, and of extended headers.
         overridden: what extended headers say in place of a header's own numbers: row, field and value.
         packages: path, manager, name, version and architecture of those that lists among the files name.
     """
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
+        self.extended: list[bytes] = []
         self.overridden: list[tuple[int, str, int]] = []
         self.packages: list[tuple[str, str, str, str, str | None]] = []
 
@@ -136,8 +137,8 @@ class TarReader:
 
     def _meta(self, block: bytes) -> None:
         """A header about the next entry, or about all that follow."""
-        checked(block)
-        size = number(block[124:136])
+        self._batch.extended.append(block)
+        size = _size(block)
         if not 0 <= size <= _MOST_META:
             raise TooLarge(f"the layer has a name or an extended header of {size:,} bytes")
         content = self._source.content(size)

@@ -106,6 +106,8 @@ class TarSource:
 
     def content(self, size: int) -> bytes:
         """The next content as a whole."""
+        if (whole := self.at_hand(size)) is not None:
+            return bytes(whole)
         parts: list[bytes] = []
         self.pass_on(size, lambda part: parts.append(bytes(part)))
         return b"".join(parts)

@@ -1,18 +1,25 @@
-"""Work that goes on in a thread of its own while what it has made is used."""
+"""Work that goes on in a thread of its own while what it has made is used; who has to wait does other work."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from queue import SimpleQueue
-from typing import TypeVar
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _WAITING = 8
 
 
-def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """`items` as they come, a few of them made before they are asked for. Left early, it makes no more."""
+def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None) -> Generator[_Item, None, None]:
+    """`items` as they come, a few of them made before they are asked for. Left early, it makes no more.
+
+    Args:
+        aside: takes each item once, in their order, before the end comes: called by whichever of maker and user would
+            have to wait for the other.
+    """
+    waiting = _Aside(aside)
     made: SimpleQueue[_Item | _End] = SimpleQueue()  # `room` bounds it
     room = threading.Semaphore(_WAITING)
     left = threading.Event()
@@ -22,7 +29,11 @@ def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
         try:
             for item in items:
                 made.put(item)
-                room.acquire()
+                waiting.add(item)
+                while not room.acquire(blocking=False):
+                    if not waiting.take_one():
+                        room.acquire()
+                        break
                 if left.is_set():
                     return
         except BaseException as raised:
@@ -32,15 +43,59 @@ def ahead(items: Iterable[_Item]) -> Iterator[_Item]:
     worker = threading.Thread(target=make, name="regscope-unpack", daemon=True)
     worker.start()
     try:
-        while not isinstance(item := made.get(), _End):
+        while not isinstance(item := _next(made, waiting), _End):
             yield item
             room.release()
         if item.error is not None:
             raise item.error
+        waiting.take_all()
     finally:
         left.set()
         room.release()
         worker.join()
+
+
+def _next(made: SimpleQueue[Any], waiting: _Aside[Any]) -> Any:
+    while True:
+        try:
+            return made.get_nowait()
+        except Empty:
+            if not waiting.take_one():
+                return made.get()
+
+
+class _Aside(Generic[_Item]):
+    """Items that wait to be taken by `take`, in their order, by whoever has time for one."""
+
+    def __init__(self, take: Callable[[_Item], object] | None) -> None:
+        self._take = take
+        self._items: deque[_Item] = deque()
+        self._in_turn = threading.Lock()
+
+    def add(self, item: _Item) -> None:
+        """Let an item wait; where many do, the first of them is taken now."""
+        if self._take is not None:
+            self._items.append(item)
+            if len(self._items) > _WAITING:
+                self.take_one()
+
+    def take_one(self) -> bool:
+        """Take the first item, unless there is none or somebody is at it; whether one was taken."""
+        if self._take is None or not self._in_turn.acquire(blocking=False):
+            return False
+        try:
+            if not self._items:
+                return False
+            self._take(self._items.popleft())
+            return True
+        finally:
+            self._in_turn.release()
+
+    def take_all(self) -> None:
+        """Take all that still waits."""
+        with self._in_turn:
+            while self._take is not None and self._items:
+                self._take(self._items.popleft())
 
 
 class _End:

@@ -70,7 +70,7 @@ def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     most = most_unpacked(wanted.size)
     stored, unpacked = _Counted(store.blob(wanted.repository, wanted.digest)), Passing()
     pieces = not_small(bounded(uncompressed(stored), most))
-    passing = unpacked.through(ahead(pieces) if alone else pieces)
+    passing = ahead(pieces, unpacked.take) if alone else unpacked.through(pieces)
     with closing(passing):
         files, packages = _rows(TarSource(passing), most)
     for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
