@@ -150,7 +150,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """The table `name` from rows in the order of its columns."""
-    columns = TABLES[name]
+    return table_of(TABLES[name], rows)
+
+
+def table_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """A table from rows in the order of `columns`."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     return pd.DataFrame(
         {column.name: _column(cells, column.dtype) for column, cells in zip(columns, values, strict=True)}

@@ -33,7 +33,7 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
     Raises:
         InvalidInput: `older_than` is not a duration.
     """
-    limit = _duration(older_than)
+    limit = duration(older_than)
     table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
     is_old = (table["age"] > limit) & (table["created"] >= _FIRST_IMAGES)
@@ -41,7 +41,7 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
     return table.sort_values(["created", "repository", "tag"], ignore_index=True)
 
 
-def _duration(value: object) -> pd.Timedelta:
+def duration(value: object) -> pd.Timedelta:
     """A duration from zero up. A bare number is none: pandas would take it for nanoseconds."""
     try:
         if isinstance(value, str) and (written := _DURATION.fullmatch(value.strip())):

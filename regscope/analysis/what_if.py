@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 
 from regscope import text
 from regscope.analysis.columns import in_order, strings
+from regscope.analysis.freed import blob_table, freed_blobs
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Bools, Ints, Relation, distinct
+from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection, select
+from regscope.analysis.staying import why_they_stay
 from regscope.tables import Snapshot
 
 
@@ -85,38 +87,14 @@ def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     stays = held.onward.reached(np.concatenate([roots, standing]))
     named = np.concatenate([held.tag_node[tags & (held.tag_node >= 0)], np.flatnonzero(nodes)])
     gone = held.onward.reached(named) & ~stays
-    freed = _freed(held, gone)
+    freed = freed_blobs(held, gone)
     return WhatIf(
         freed_bytes=int(held.blob_size[freed].sum()),
         at_most=not snap.sees_everything,
-        blobs=_blobs(held, freed),
+        blobs=blob_table(held, freed),
         gone=_gone(held, gone),
         kept=_kept(held, tags, nodes, stays),
     )
-
-
-def _freed(held: Holdings, gone: Bools) -> Ints:
-    """The blobs that no placement which stays still uses."""
-    return np.flatnonzero(_used(held, gone) & ~_used(held, ~gone))
-
-
-def _used(held: Holdings, nodes: Bools) -> Bools:
-    """For each blob, whether one of `nodes` uses it."""
-    used = np.zeros(len(held.blobs), dtype=np.bool_)
-    _, blobs = held.contents.of(distinct(held.node_manifest[nodes]))
-    used[blobs] = True
-    return used
-
-
-def _blobs(held: Holdings, freed: Ints) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "digest": held.blobs[freed],
-            "kind": pd.Categorical(strings(held.snap.blobs["kind"])[freed]),
-            "size": held.blob_size[freed],
-        }
-    )
-    return in_order(table, {"size": "descending", "digest": "ascending"})
 
 
 def _gone(held: Holdings, gone: Bools) -> pd.DataFrame:
@@ -156,33 +134,7 @@ def _kept(held: Holdings, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFra
             "repository": held.repositories[held.node_repository[named]],
             "tag": pd.Series(held.snap.tags["tag"].array[tagged]).reindex(range(len(named))),
             "digest": held.manifests[held.node_manifest[named]],
-            "reason": _reasons(held, named, tags, stays),
+            "reason": why_they_stay(held, named, tags, stays),
         }
     )
     return in_order(table, {"repository": "ascending", "tag": "ascending", "digest": "ascending"})
-
-
-def _reasons(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
-    """Why each of `nodes` stays: by another tag on it, else by what leads to it and stays, else by itself."""
-    by_tag = "the tag " + _staying_tags(held, nodes, ~tags) + " stays, on the same manifest"
-    holders = Relation(held.onward.right, held.onward.left, held.n_nodes, held.n_nodes)
-    position, holder = holders.of(nodes)
-    holds = stays[holder] & (holder != nodes[position])
-    position, holder = position[holds], holder[holds]
-    is_child = pd.Series(held.children.holds(holder, nodes[position]))
-    words = is_child.map({True: "it is a child of the index ", False: "it is attached to "}).astype("str")
-    digests = held.manifests[held.node_manifest[holder]]
-    found = pd.DataFrame({"position": position, "digest": digests, "reason": words + digests + ", which stays"})
-    first = in_order(found, {"position": "ascending", "digest": "ascending"}).drop_duplicates("position")
-    by_holder = first.set_index("position")["reason"].reindex(range(len(nodes)))
-    return by_tag.fillna(by_holder).fillna("it is kept by itself, without a tag")
-
-
-def _staying_tags(held: Holdings, nodes: Ints, staying: Bools) -> pd.Series[str]:
-    """For each of `nodes`, the first of the `staying` tags that hold it; absent where there is none."""
-    asked = np.zeros(held.n_nodes + 1, dtype=np.bool_)
-    asked[nodes] = True
-    rows = np.flatnonzero(asked[held.tag_node] & held.tag_is_root & staying)
-    tags = pd.DataFrame({"node": held.tag_node[rows], "tag": held.snap.tags["tag"].array[rows]})
-    first = in_order(tags, {"node": "ascending", "tag": "ascending"}).drop_duplicates("node").set_index("node")
-    return first["tag"].reindex(nodes).reset_index(drop=True)
