@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
+    from regscope.remediation.plan import Plan
+    from regscope.remediation.planning import plan
+    from regscope.remediation.retention import Retention
     from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan
     from regscope.schema import TABLES
@@ -110,6 +113,7 @@ _HOMES = {
     "OCIManifestSchema1": "regscope.spec.manifest",
     "OFFICIAL_ENDPOINT": "regscope.registry.endpoint",
     "PermissionDeny": "regscope.errors",
+    "Plan": "regscope.remediation.plan",
     "Platform": "regscope.spec.platform",
     "Reference": "regscope.spec.reference",
     "RegistryWarning": "regscope.errors",
@@ -119,6 +123,7 @@ _HOMES = {
     "RequestError": "regscope.errors",
     "RequestErrorWithResponse": "regscope.errors",
     "ResourceNotFound": "regscope.errors",
+    "Retention": "regscope.remediation.retention",
     "Snapshot": "regscope.tables",
     "TABLES": "regscope.schema",
     "Tags": "regscope.registry.tags",
@@ -144,6 +149,7 @@ _HOMES = {
     "make_index": "regscope.images.index_of",
     "open": "regscope.stores.open_store",
     "parse_manifest": "regscope.spec.manifest",
+    "plan": "regscope.remediation.planning",
     "published": "regscope.analysis.published",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
@@ -187,6 +193,7 @@ __all__ = [
     "OCIIndex",
     "OCIManifestSchema1",
     "PermissionDeny",
+    "Plan",
     "Platform",
     "Reference",
     "RegistryWarning",
@@ -196,6 +203,7 @@ __all__ = [
     "RequestError",
     "RequestErrorWithResponse",
     "ResourceNotFound",
+    "Retention",
     "Snapshot",
     "Tags",
     "UnSupportMediaType",
@@ -221,6 +229,7 @@ __all__ = [
     "make_index",
     "open",
     "parse_manifest",
+    "plan",
     "published",
     "report",
     "scan",

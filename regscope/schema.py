@@ -147,6 +147,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+BLOCKING = ("tag list", "manifest", "referrers")
+"""What of `problems` hides things that may hold others: their children, subjects and blobs."""
+
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """The table `name` from rows in the order of its columns."""

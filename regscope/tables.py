@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ import pyarrow as pa
 from regscope import text
 from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk
-from regscope.schema import TABLES, conformed, make_table
+from regscope.schema import BLOCKING, TABLES, conformed, make_table
 from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
 
@@ -29,7 +30,7 @@ class Snapshot:
         location: the store that was scanned, without secrets.
         taken_at: when the scan began, UTC.
         sees_untagged: whether the store could show manifests that no tag keeps.
-        filtered: whether only some repositories, tags or platforms were scanned.
+        filtered: by what only a part of the store was scanned: repositories, tags, platforms; empty for all of it.
         rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
     """
 
@@ -49,7 +50,7 @@ class Snapshot:
     location: str
     taken_at: datetime
     sees_untagged: bool
-    filtered: bool
+    filtered: tuple[str, ...]
     rate_limit: RateLimit | None = None
 
     @classmethod
@@ -60,7 +61,7 @@ class Snapshot:
         location: str,
         taken_at: datetime,
         sees_untagged: bool,
-        filtered: bool = False,
+        filtered: tuple[str, ...] = (),
         rate_limit: RateLimit | None = None,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
@@ -83,8 +84,17 @@ class Snapshot:
     @property
     def sees_everything(self) -> bool:
         """Whether nothing that could hold a blob may be missing: then freed bytes are exact, else at most."""
-        gaps = self.problems["what"].isin(["tag list", "manifest", "referrers", "layer"])
+        gaps = self.problems["what"].isin([*BLOCKING, "layer"])
         return self.sees_untagged and not self.filtered and not gaps.any()
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what the store held: the same for two scans between which no tag and no manifest changed."""
+        seen = hashlib.sha256(self.location.encode("utf-8", "surrogatepass"))
+        for table in (self.tags[["repository", "tag", "digest"]], self.placements[["repository", "digest"]]):
+            rows = table.astype("str").sort_values(list(table.columns))
+            seen.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+        return seen.hexdigest()
 
     @property
     def is_image(self) -> pd.Series[bool]:
@@ -138,7 +148,7 @@ class Snapshot:
                 location=str(about["location"]),
                 taken_at=datetime.fromisoformat(about["taken_at"]),
                 sees_untagged=bool(about["sees_untagged"]),
-                filtered=bool(about["filtered"]),
+                filtered=tuple(map(str, about["filtered"])),
                 rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
@@ -174,7 +184,7 @@ class Snapshot:
         if not self.sees_untagged:
             found.append("Manifests without a tag cannot be seen here, so freed bytes are upper bounds.")
         if self.filtered:
-            found.append("Only a part of the store was scanned.")
+            found.append(f"Only a part of the store was scanned: some of its {' and '.join(self.filtered)}.")
         if len(self.unpacked):
             read, there = len(self.unpacked), self.layers["blob_digest"].nunique()
             rest = "" if read == there else "; the others could not be, are no file systems, or were not asked for"

@@ -229,7 +229,7 @@ def test_a_layer_that_repeats_in_one_image_is_not_sharing() -> None:
         ("referrers", {}, False),
         ("layer", {}, False),
         (None, {"sees_untagged": False}, False),
-        (None, {"filtered": True}, False),
+        (None, {"filtered": ("tags",)}, False),
     ],
 )
 def test_a_snapshot_knows_whether_a_blob_may_be_kept_by_what_it_did_not_see(
@@ -241,7 +241,7 @@ def test_a_snapshot_knows_whether_a_blob_may_be_kept_by_what_it_did_not_see(
 
 def test_the_notes_say_what_the_numbers_leave_out() -> None:
     assert snapshot({}).notes() == []
-    notes = " ".join(snapshot(sees_untagged=False, filtered=True).notes())
+    notes = " ".join(snapshot(sees_untagged=False, filtered=("tags",)).notes())
     assert "1 thing could not be read" in notes
     assert "upper bounds" in notes
     assert "Only a part" in notes
@@ -258,7 +258,7 @@ def test_a_hostile_location_reaches_neither_the_notebook_nor_the_terminal() -> N
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
-    original = snapshot(filtered=True, sees_untagged=False)
+    original = snapshot(filtered=("tags",), sees_untagged=False)
     folder = original.save(tmp_path / "deep" / "er")
     assert folder == tmp_path / "deep" / "er"
     assert_same(Snapshot.load(folder), original)
@@ -440,7 +440,7 @@ def test_what_is_no_saved_snapshot_is_said_to_be_none(tmp_path: Path, kind: str)
     assert "save" in caught.value.next_step
 
 
-ABOUT = {"location": "x", "taken_at": WHEN.isoformat(), "sees_untagged": True, "filtered": False}
+ABOUT = {"location": "x", "taken_at": WHEN.isoformat(), "sees_untagged": True, "filtered": []}
 
 
 @pytest.mark.parametrize(

@@ -83,11 +83,15 @@ class Holdings:
         return self._within_repositories(self._manifest_numbers["index"], self._manifest_numbers["child"])
 
     @cached_property
+    def referring(self) -> Relation:
+        """Node to node: a subject to its referrers."""
+        return self._within_repositories(self._manifest_numbers["subject"], self._manifest_numbers["referrer"])
+
+    @cached_property
     def onward(self) -> Relation:
         """Node to node: all that a node holds, children and referrers alike."""
-        referring = self._within_repositories(self._manifest_numbers["subject"], self._manifest_numbers["referrer"])
-        left = np.concatenate([self.children.left, referring.left, self._tag_subject])
-        right = np.concatenate([self.children.right, referring.right, self.tag_node])
+        left = np.concatenate([self.children.left, self.referring.left, self.tag_subject])
+        right = np.concatenate([self.children.right, self.referring.right, self.tag_node])
         return Relation(left, right, self.n_nodes, self.n_nodes)
 
     @property
@@ -103,13 +107,20 @@ class Holdings:
     @cached_property
     def tag_is_root(self) -> Bools:
         """Whether each tag holds its manifest by itself, and not as an attachment of a manifest that is there."""
-        independent = self._tag_subject < 0
+        independent = self.tag_subject < 0
         readable = self.tag_node >= 0
         roots = np.concatenate([self.tag_node[independent & readable], np.flatnonzero(self.is_untagged)])
         held = self.onward.reached(roots)
         # A subject that nothing else holds is held by its attachment's tag: letting both go would be a surprise.
-        attached: Bools = np.append(held, False)[self._tag_subject]
+        attached: Bools = np.append(held, False)[self.tag_subject]
         return readable & (independent | ~attached)
+
+    @cached_property
+    def is_root(self) -> Bools:
+        """Whether each node is held by a tag that stands for itself, or stands there by itself."""
+        roots = self.is_untagged.copy()
+        roots[self.tag_node[self.tag_is_root]] = True
+        return roots
 
     @cached_property
     def tag_repository(self) -> Ints:
@@ -117,7 +128,7 @@ class Holdings:
         return numbered(self.repositories, self.snap.tags["repository"])[0]
 
     @cached_property
-    def _tag_subject(self) -> Ints:
+    def tag_subject(self) -> Ints:
         """The node that each tag is about; -1 for a tag that stands for itself."""
         return self._nodes(self.tag_repository, self._manifest_numbers["tag subject"])
 

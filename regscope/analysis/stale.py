@@ -12,7 +12,7 @@ from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
-_FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what reproducible builders write for none
+FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what reproducible builders write for none
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -36,7 +36,7 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
     limit = duration(older_than)
     table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
-    is_old = (table["age"] > limit) & (table["created"] >= _FIRST_IMAGES)
+    is_old = (table["age"] > limit) & (table["created"] >= FIRST_IMAGES)
     table = table.loc[is_old, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
     return table.sort_values(["created", "repository", "tag"], ignore_index=True)
 

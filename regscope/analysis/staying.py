@@ -11,7 +11,7 @@ from regscope.analysis.relation import Bools, Ints, Relation
 
 
 def why_they_stay(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
-    """Why each of `nodes` stays: by a tag on it other than `tags`, else by what leads to it and stays, else by itself."""
+    """Why each of `nodes` stays: by a tag on it that is none of `tags`, by what leads to it and stays, or by itself."""
     by_tag = "the tag " + _staying_tags(held, nodes, ~tags) + " stays, on the same manifest"
     by_holder = "it is " + held_by(held, nodes, stays) + ", which stays"
     return by_tag.fillna(by_holder).fillna("it is kept by itself, without a tag")

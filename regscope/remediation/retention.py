@@ -32,7 +32,7 @@ def _names(value: Any) -> tuple[str, ...]:
     return found
 
 
-def _duration(value: Any) -> str | None:
+def _duration(value: Any) -> str | bool | None:
     if value is None or isinstance(value, bool):
         return value
     duration(value)

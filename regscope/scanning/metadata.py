@@ -75,7 +75,9 @@ def scan(
             location=store.location,
             taken_at=started,
             sees_untagged=store.sees_untagged,
-            filtered=bool(wanted or tag_globs or chosen),
+            filtered=tuple(
+                what for what, some in (("repositories", wanted), ("tags", tag_globs), ("platforms", chosen)) if some
+            ),
             rate_limit=store.rate_limit,
         )
         del collected  # or the garbage collector looks through all rows once more, in vain

@@ -103,7 +103,7 @@ class _Draw:
             location=f"drawn with {self.layer.size:,} layers",
             taken_at=TAKEN_AT,
             sees_untagged=True,
-            filtered=False,
+            filtered=(),
         )
 
     def _tags(self) -> pd.DataFrame:

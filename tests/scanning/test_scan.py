@@ -142,7 +142,7 @@ def test_repositories_can_be_named_without_a_catalog(registry: Registry, proxy: 
         scan(open_store(proxy.url))
     snap = scan(open_store(proxy.url), repositories=["base", "team/api"])
     assert sorted(snap.tags["repository"].unique()) == ["base", "team/api"]
-    assert snap.filtered
+    assert snap.filtered == ("repositories",)
     assert not snap.sees_everything
 
 

@@ -1,0 +1,128 @@
+"""What must stay, whatever else a policy says: what it protects, what is in use, what could not be looked into."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.columns import strings
+from regscope.analysis.holdings import Holdings
+from regscope.analysis.relation import Bools, Ints, Relation
+from regscope.remediation.patterns import Named, compiled, matching, named
+from regscope.remediation.retention import Retention
+from regscope.schema import BLOCKING
+from regscope.text import short_digest
+
+
+class Kept:
+    """What a policy and the gaps of a snapshot keep.
+
+    Attributes:
+        tags: by row of `tags`, why it stays; only those that do.
+        nodes: by placement, why it stays; only those that do.
+        unknown: names that the policy keeps, and that the snapshot does not have.
+    """
+
+    def __init__(self, held: Holdings, policy: Retention) -> None:
+        self.tags: dict[int, str] = {}
+        self.nodes: dict[int, str] = {}
+        self.unknown: list[str] = []
+        self._held = held
+        self._tag_names = pd.Index(held.snap.tags["tag"])
+        self._protect(policy)
+        self._in_use(policy)
+        self._unreadable()
+        self._what_holds_them()
+
+    def _protect(self, policy: Retention) -> None:
+        for text in policy.protect:
+            tags, nodes = self._named(named(text))
+            self._note(tags, nodes, f"protect={text}")
+            if not (len(tags) or len(nodes)):
+                self.unknown.append(text)
+
+    def _in_use(self, policy: Retention) -> None:
+        """Many names, none of them a pattern: looked up, not matched one by one."""
+        tags, nodes = self._tags_by_name(), self._nodes_by_digest()
+        for text in policy.in_use:
+            repository, tag, digest = named(text)
+            if digest is not None:  # wherever it is: the cluster may have another name for the place
+                found_tags, found_nodes = [], nodes[digest]
+            else:
+                names = {repository, repository.removeprefix("library/")}
+                found_tags, found_nodes = [row for name in sorted(names) for row in tags[f"{name}:{tag}"]], []
+            self._note(found_tags, found_nodes, f"in use: {text}")
+            if not (found_tags or found_nodes):
+                self.unknown.append(text)
+
+    def _unreadable(self) -> None:
+        """What could not be read may need anything in its repository."""
+        problems = self._held.snap.problems
+        for repository, reference, what in (
+            problems.loc[problems["what"].isin(BLOCKING), ["repository", "reference", "what"]]
+            .astype(object)
+            .itertuples(index=False)
+        ):
+            nodes = np.flatnonzero(self._repositories(repository)[self._held.node_repository])
+            tags = np.flatnonzero(np.append(self._repositories(repository), False)[self._held.tag_repository])
+            of = f"of {reference}" if reference else ""
+            self._note(tags, nodes, f"the {what} {of} in its repository could not be read, and may need it")
+
+    def _what_holds_them(self) -> None:
+        """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
+        onward = self._held.onward
+        holders = Relation(onward.right, onward.left, onward.n_right, onward.n_left)
+        kept = np.array(sorted(self.nodes), dtype=np.int64)
+        position, holder = holders.closure(kept)
+        for at, node in zip(kept[position].tolist(), holder.tolist(), strict=True):
+            if node != at:
+                digest = self._held.manifests[self._held.node_manifest[at]]
+                self.nodes.setdefault(node, f"{self.nodes[at]}, through {short_digest(digest)}")
+        for row, node in enumerate(self._held.tag_node.tolist()):
+            if node in self.nodes:
+                self.tags.setdefault(row, self.nodes[node])
+
+    def _named(self, name: Named) -> tuple[Ints, Ints]:
+        """The rows of `tags` and the placements that a name means."""
+        nodes = self._repositories(name.repository)[self._held.node_repository]
+        if name.digest is not None:
+            return np.array([], dtype=np.int64), np.flatnonzero(nodes & self._has_digest(name.digest))
+        rows = np.flatnonzero(np.append(self._repositories(name.repository), False)[self._held.tag_repository])
+        if name.tag == "*":
+            return rows, np.flatnonzero(nodes)
+        return rows[matching(self._tag_names[rows], [name.tag or ""])], np.array([], dtype=np.int64)
+
+    def _repositories(self, pattern: str) -> Bools:
+        test = compiled(pattern).fullmatch
+        return np.array([test(name) is not None for name in self._held.repositories], dtype=np.bool_)
+
+    def _has_digest(self, digest: str) -> Bools:
+        manifests = self._held.snap.manifests
+        ours = ((manifests["digest"] == digest) | (manifests["config_digest"] == digest)).to_numpy()
+        return ours[self._held.node_manifest]
+
+    def _tags_by_name(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        names = strings(self._held.snap.tags["repository"]) + ":" + self._tag_names
+        for row, name in enumerate(names):
+            found[name].append(row)
+        return found
+
+    def _nodes_by_digest(self) -> dict[str, list[int]]:
+        """By the digest of the manifest, and of the config: some clusters know no other."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for column in ("digest", "config_digest"):
+            digests = strings(self._held.snap.manifests[column]).take(self._held.node_manifest)
+            for node, digest in enumerate(digests):
+                if isinstance(digest, str):
+                    found[digest].append(node)
+        return found
+
+    def _note(self, tags: Ints | list[int], nodes: Ints | list[int], why: str) -> None:
+        """The first reason counts."""
+        for row in tags:
+            self.tags.setdefault(int(row), why)
+        for node in nodes:
+            self.nodes.setdefault(int(node), why)

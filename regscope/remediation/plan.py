@@ -1,0 +1,219 @@
+"""`Plan`: what goes, what stays, why, and what comes back. It changes nothing until it is applied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from regscope import text
+from regscope.errors import NotAStore, RegscopeError, StoreError
+from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS
+from regscope.remediation.retention import Retention
+from regscope.schema import Column, table_of
+from regscope.version import __version__
+
+if TYPE_CHECKING:
+    from regscope.remediation.applying import Applied
+    from regscope.stores.content_store import ContentStore
+
+_FORMAT = 1
+_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS}
+_SHOWN = 10  # rows
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Plan:
+    """What a policy means for a registry as a snapshot saw it.
+
+    Attributes:
+        location: the store.
+        fingerprint: of the snapshot, see `Snapshot.fingerprint`.
+        taken_at: when the snapshot was taken, UTC.
+        policy: the policy.
+        table: one row for each tag, and for each manifest without one: `repository`, `tag`, `digest` (str), `kind`
+            (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: by
+            which it goes, or was to go), `reason` (str: why it stays), `created` (UTC), `size` (Int64, bytes).
+        steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
+            `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
+            and all before it are done).
+        tags: what the tags of the repositories concerned were: `repository`, `tag`, `digest` (str), `goes` (bool).
+        blobs: what comes back, largest first: `digest` (str), `kind` (category), `size` (int64, bytes).
+        freed_bytes: how much that is.
+        at_most: whether it is an upper bound: something that was not seen may still need some of it.
+        orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
+        unknown: names in `protect` and `in_use` that the snapshot does not have.
+    """
+
+    location: str
+    fingerprint: str
+    taken_at: datetime
+    policy: Retention
+    table: pd.DataFrame
+    steps: pd.DataFrame
+    tags: pd.DataFrame
+    blobs: pd.DataFrame
+    freed_bytes: int
+    at_most: bool
+    orphaned_bytes: int
+    unknown: tuple[str, ...]
+
+    @property
+    def goes(self) -> pd.DataFrame:
+        """The rows of `table` that change anything."""
+        return self.table[self.table["action"] != "keep"].reset_index(drop=True)
+
+    @property
+    def spared(self) -> pd.DataFrame:
+        """The rows of `table` that a rule matched, and that stay all the same."""
+        rows = (self.table["action"] == "keep") & self.table["rule"].notna()
+        return self.table[rows].reset_index(drop=True)
+
+    def apply(self, store: ContentStore, *, dry_run: bool = True, **options: Any) -> Applied:
+        """Do what is planned; see `regscope.remediation.applying.apply_plan` for all that can be said."""
+        from regscope.remediation.applying import apply_plan
+
+        return apply_plan(self, store, dry_run=dry_run, **options)
+
+    def compare(self, other: Plan) -> pd.DataFrame:
+        """Where `other` decides otherwise.
+
+        Returns:
+            `repository`, `tag`, `digest` (str), `action` (str: here), `other_action` (str: there; absent where one of
+            them does not know it), `rule`, `other_rule` (str).
+        """
+        key = ["repository", "tag", "digest"]
+        columns = [*key, "action", "rule"]
+        ours, theirs = (one.table[columns].astype("str") for one in (self, other))
+        both = ours.merge(theirs.rename(columns={"action": "other_action", "rule": "other_rule"}), how="outer", on=key)
+        differs = both["action"].fillna("") != both["other_action"].fillna("")
+        order = [*key, "action", "other_action", "rule", "other_rule"]
+        return both.loc[differs, order].sort_values(key, ignore_index=True)
+
+    def save(self, path: Path | str) -> Path:
+        """Write it as JSON."""
+        path = Path(path)
+        about = {
+            "regscope_plan": _FORMAT,
+            "regscope": __version__,
+            "location": self.location,
+            "fingerprint": self.fingerprint,
+            "taken_at": self.taken_at.isoformat(),
+            "policy": self.policy.rules(),
+            "freed_bytes": self.freed_bytes,
+            "at_most": self.at_most,
+            "orphaned_bytes": self.orphaned_bytes,
+            "unknown": self.unknown,
+        }
+        tables = {name: _rows(getattr(self, name)) for name in _TABLES}
+        path.write_text(json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> Plan:
+        """Read what `save` wrote.
+
+        Raises:
+            NotAStore: the file is no plan.
+            StoreError: it is one, and damaged or of another version.
+        """
+        path = Path(path)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise NotAStore(f"no plan can be read from {path}: {text.plain(error, 300)}") from None
+        if not isinstance(found, dict) or "regscope_plan" not in found:
+            raise NotAStore(f"{path} is no plan", next_step="Make one with `regscope plan SOURCE --save FILE`.")
+        if found["regscope_plan"] != _FORMAT:
+            raise StoreError(f"{path} was written by another version of regscope", next_step="Plan anew.")
+        try:
+            return cls(
+                location=str(found["location"]),
+                fingerprint=str(found["fingerprint"]),
+                taken_at=datetime.fromisoformat(found["taken_at"]),
+                policy=Retention(**found["policy"]),
+                freed_bytes=int(found["freed_bytes"]),
+                at_most=bool(found["at_most"]),
+                orphaned_bytes=int(found["orphaned_bytes"]),
+                unknown=tuple(map(str, found["unknown"])),
+                **{name: _table(columns, found[name]) for name, columns in _TABLES.items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, RegscopeError) as error:
+            raise StoreError(f"the plan in {path} is damaged: {text.plain(error, 300)}") from None
+
+    def facts(self) -> dict[str, str]:
+        """The plan in words."""
+        actions = self.table["action"].value_counts()
+        tagged = self.table["tag"].notna()
+        deleted = (self.table["action"] == "delete") & tagged
+        bound = "at most " if self.at_most else ""
+        found = {
+            "comes back": f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)",
+            "tags that go": f"{int(deleted.sum() + actions.get('untag', 0)):,} of {int(tagged.sum()):,}",
+            "manifests deleted": f"{int((self.steps['action'] == 'delete').sum()):,}",
+            "matched, and stay": f"{len(self.spared):,}",
+            "policy": str(self.policy),
+        }
+        if self.orphaned_bytes:
+            found["comes back anyway"] = f"{text.size(self.orphaned_bytes)}: no manifest needs it"
+        return found
+
+    def notes(self) -> list[str]:
+        """What a reader of the plan must know."""
+        found = ["Nothing has been changed: plan.apply(store, dry_run=False) does it."]
+        if len(self.steps):
+            found.append("The bytes come back when the registry collects its garbage.")
+        if self.at_most:
+            found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        if self.unknown:
+            some = ", ".join(self.unknown[:5]) + (" …" if len(self.unknown) > 5 else "")
+            found.append(f"To be kept, and not in this snapshot: {some}")
+        return found
+
+    def _title(self) -> str:
+        return f"Plan for {self.location}, as of {self.taken_at:%Y-%m-%d %H:%M} UTC"
+
+    def _sample(self) -> tuple[Sequence[str], list[tuple[object, ...]]]:
+        """The first rows that change anything, or that were spared."""
+        columns = ["repository", "tag", "digest", "action", "why"]
+        rows = pd.concat([self.goes, self.spared]).head(_SHOWN)
+        shown = rows.assign(
+            digest=[text.short_digest(digest) for digest in rows["digest"]],
+            tag=rows["tag"].fillna(text.ABSENT),
+            why=rows["rule"].where(rows["action"] != "keep", rows["reason"]),
+        )
+        return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
+
+    def __repr__(self) -> str:
+        return text.facts(self._title(), self.facts(), self.notes())
+
+    def _repr_html_(self) -> str:
+        columns, rows = self._sample()
+        rest = len(self.goes) + len(self.spared) - len(rows)
+        notes = self.notes() + ([f"{rest:,} more in plan.goes and plan.spared."] if rest > 0 else [])
+        return text.card(self._title(), self.facts(), notes, columns if rows else (), rows)
+
+
+def _rows(table: pd.DataFrame) -> list[list[Any]]:
+    """The rows as JSON has them: times as text, nothing for what is absent."""
+    plain = table.astype(object)
+    for name in table.select_dtypes("datetimetz"):
+        plain[name] = table[name].map(lambda time: time.isoformat(), na_action="ignore").astype(object)
+    return plain.where(plain.notna(), None).to_numpy().tolist()
+
+
+def _table(columns: Sequence[Column], rows: Any) -> pd.DataFrame:
+    times = [number for number, column in enumerate(columns) if column.dtype.startswith("datetime")]
+    for row in rows if times else ():
+        for number in times:
+            row[number] = datetime.fromisoformat(row[number]) if row[number] else None
+    found = table_of(columns, rows)
+    for column in columns:
+        if column.dtype == "category":
+            found[column.name] = found[column.name].cat.reorder_categories(sorted(found[column.name].cat.categories))
+    return found

@@ -1,0 +1,47 @@
+"""The tables of a plan, once: columns, dtypes, meanings."""
+
+from __future__ import annotations
+
+from regscope.schema import TIME, Column
+
+_REPOSITORY = Column("repository", "str", "whole name of the repository")
+_DIGEST = Column("digest", "str", "digest of the manifest")
+_KIND = Column("kind", "category", "image, index, artifact or schema1")
+
+TABLE = (
+    _REPOSITORY,
+    Column("tag", "str", "the tag; absent for a manifest without one"),
+    _DIGEST,
+    _KIND,
+    Column("action", "category", "delete: tag and manifest go; untag: the tag goes, and the manifest stays; keep"),
+    Column("rule", "str", "the rule by which it goes, or was to go"),
+    Column("reason", "str", "why it, or its manifest, stays"),
+    Column("created", TIME, "when it was built; absent if unknown"),
+    Column("size", "Int64", "the image by itself, as stored; absent for what is no image", "bytes"),
+)
+"""One row for each tag, and for each manifest without one."""
+
+STEPS = (
+    _REPOSITORY,
+    Column("action", "category", "untag or delete"),
+    Column("tag", "str", "the tag to remove; absent where a manifest is deleted, with all tags on it"),
+    _DIGEST,
+    _KIND,
+    Column("frees", "int64", "what garbage collection takes once this and all before it are done", "bytes"),
+)
+"""One row for each change, in their order."""
+
+TAGS = (
+    _REPOSITORY,
+    Column("tag", "str", "the tag"),
+    _DIGEST,
+    Column("goes", "bool", "whether it is to go"),
+)
+"""Every tag of the repositories in which something changes: what the plan took to be so."""
+
+BLOBS = (
+    Column("digest", "str", "digest of the blob"),
+    Column("kind", "category", "layer, config or manifest"),
+    Column("size", "int64", "as stored", "bytes"),
+)
+"""The blobs that come back, largest first."""

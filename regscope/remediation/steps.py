@@ -1,0 +1,52 @@
+"""In which order manifests are deleted, and what each step gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.columns import strings
+from regscope.analysis.holdings import Holdings
+from regscope.analysis.relation import Bools, Ints, sums
+
+_DEEPEST = 64  # levels; only a ring of attachments has more
+
+
+def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
+    """The nodes that go, in the order in which they are deleted.
+
+    Each repository by itself; in it what belongs together stands together, those that were named `first` before the
+    others; what holds comes before what it holds: an index before its children, a subject before its referrers. Cut
+    off anywhere, no index is left without a child and no image without its signature.
+    """
+    place = np.full(held.n_nodes, len(first), dtype=np.int64)
+    place[first[::-1]] = np.arange(len(first), dtype=np.int64)[::-1]
+    left, right = held.onward.left, held.onward.right
+    inner = gone[left] & gone[right] & (left != right)
+    left, right = left[inner], right[inner]
+    group, level = np.where(gone, place, 0), np.zeros(held.n_nodes, dtype=np.int64)
+    within = np.isin(np.arange(held.n_nodes), right)
+    group[within] = 0  # it goes with the last of what holds it
+    for _ in range(_DEEPEST):
+        before = group.copy(), level.copy()
+        np.maximum.at(group, right, before[0][left])
+        np.maximum.at(level, right, before[1][left] + 1)
+        if (group == before[0]).all() and (level == before[1]).all():
+            break
+    nodes = np.flatnonzero(gone)
+    digests = pd.Series(held.manifests[held.node_manifest[nodes]]).rank(method="dense").to_numpy()
+    names = pd.Series(held.repositories[held.node_repository[nodes]]).rank(method="dense").to_numpy()
+    return nodes[np.lexsort([digests, level[nodes], group[nodes], names])]
+
+
+def freed_by_each(held: Holdings, order: Ints, freed: Ints) -> Ints:
+    """For each node of `order`, the bytes of the blobs of `freed` that nothing needs any more once it is gone."""
+    position, blob = held.contents.of(held.node_manifest[order])
+    last = np.full(len(held.blobs), -1, dtype=np.int64)
+    np.maximum.at(last, blob, position)
+    return sums(last[freed], held.blob_size[freed], len(order))
+
+
+def kinds(held: Holdings, nodes: Ints) -> pd.Index[str]:
+    """The kind of each node's manifest."""
+    return strings(held.snap.manifests["kind"])[held.node_manifest[nodes]]
