@@ -13,7 +13,7 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
-from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS
+from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
 from regscope.remediation.retention import Retention
 from regscope.schema import Column, table_of
 from regscope.version import __version__
@@ -212,8 +212,4 @@ def _table(columns: Sequence[Column], rows: Any) -> pd.DataFrame:
     for row in rows if times else ():
         for number in times:
             row[number] = datetime.fromisoformat(row[number]) if row[number] else None
-    found = table_of(columns, rows)
-    for column in columns:
-        if column.dtype == "category":
-            found[column.name] = found[column.name].cat.reorder_categories(sorted(found[column.name].cat.categories))
-    return found
+    return settled(columns, table_of(columns, rows))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
+
 from regscope.schema import TIME, Column
 
 _REPOSITORY = Column("repository", "str", "whole name of the repository")
@@ -45,3 +49,13 @@ BLOBS = (
     Column("size", "int64", "as stored", "bytes"),
 )
 """The blobs that come back, largest first."""
+
+
+def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with the dtypes of `columns`, and categories in the order of their names, whatever made it."""
+    table = table.astype({column.name: column.dtype for column in columns}).reset_index(drop=True)
+    for column in columns:
+        if column.dtype == "category":
+            names = pd.Index(sorted(table[column.name].cat.categories), dtype="str")
+            table[column.name] = pd.Categorical(table[column.name].astype("str"), categories=names)
+    return table

@@ -18,11 +18,10 @@ from regscope.remediation.ages import UNKNOWN, built
 from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
-from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS
+from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
 from regscope.remediation.retention import Retention
 from regscope.remediation.steps import deletion_order, freed_by_each, kinds
 from regscope.remediation.tag_rules import judge_tags
-from regscope.schema import Column
 from regscope.tables import Snapshot
 
 
@@ -57,7 +56,7 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
         table=_table(held, fate),
         steps=_steps(held, fate, freed),
         tags=_tags(held, fate),
-        blobs=_typed(BLOBS, blob_table(held, freed)),
+        blobs=settled(BLOBS, blob_table(held, freed)),
         freed_bytes=int(held.blob_size[freed].sum()),
         at_most=not snap.sees_everything,
         orphaned_bytes=int(getattr(snap, "orphans", pd.DataFrame({"size": [0]}))["size"].sum()),
@@ -132,7 +131,7 @@ def _table(held: Holdings, fate: _Fate) -> pd.DataFrame:
             "size": held.snap.manifests["image_size"].array[manifest],
         }
     )
-    return _typed(TABLE, found.sort_values(["repository", "tag", "digest"], kind="stable"))
+    return settled(TABLE, found.sort_values(["repository", "tag", "digest"], kind="stable"))
 
 
 def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> list[str | None]:
@@ -172,7 +171,7 @@ def _steps(held: Holdings, fate: _Fate, freed: Ints) -> pd.DataFrame:
             "frees": np.concatenate([np.zeros(len(untagged), dtype=np.int64), freed_by_each(held, order, freed)]),
         }
     )
-    return _typed(STEPS, found)
+    return settled(STEPS, found)
 
 
 def _tags(held: Holdings, fate: _Fate) -> pd.DataFrame:
@@ -187,8 +186,4 @@ def _tags(held: Holdings, fate: _Fate) -> pd.DataFrame:
         "digest": strings(tags["digest"])[rows],
         "goes": fate.leaves[rows],
     }
-    return _typed(TAGS, pd.DataFrame(found))
-
-
-def _typed(columns: tuple[Column, ...], table: pd.DataFrame) -> pd.DataFrame:
-    return table.astype({column.name: column.dtype for column in columns}).reset_index(drop=True)
+    return settled(TAGS, pd.DataFrame(found))

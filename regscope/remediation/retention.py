@@ -110,7 +110,7 @@ class Retention(BaseModel):
     older_than: Duration = None
     platforms: Annotated[tuple[str, ...], BeforeValidator(_platforms)] = ()
     labels: dict[str, str] = Field(default_factory=dict)
-    untagged: bool | Duration = False
+    untagged: Annotated[bool | str, BeforeValidator(_duration)] = False
     orphans: bool = False
     protect: Names = ()
     in_use: Annotated[tuple[str, ...], BeforeValidator(_in_use)] = ()
