@@ -168,7 +168,7 @@ def test_what_is_in_use_stays_by_name_by_digest_and_by_the_digest_of_its_config(
     assert gone(plan) == ["app:d"]
     assert reason(plan, "app:a") == "in use: app:a"
     assert reason(plan, "app:multi").startswith(f"in use: mirror/other@{child}, through ")
-    assert plan.unknown == ("app:never-there",)
+    assert plan.unknown == ("library/app:never-there",)
     assert "app:never-there" in repr(plan)
 
 
