@@ -26,6 +26,7 @@ from regscope.cli.file_commands import (
 )
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
+from regscope.cli.plan_commands import apply, plan
 from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
 from regscope.text import plain
@@ -63,6 +64,8 @@ for command in (
     secrets,
     setuid,
     published,
+    plan,
+    apply,
     capabilities,
     image,
     blob,

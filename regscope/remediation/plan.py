@@ -175,7 +175,9 @@ class Plan:
             found.append(f"To be kept, and not in this snapshot: {some}")
         return found
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is about."""
         return f"Plan for {self.location}, as of {self.taken_at:%Y-%m-%d %H:%M} UTC"
 
     def _sample(self) -> tuple[Sequence[str], list[tuple[object, ...]]]:
@@ -190,13 +192,13 @@ class Plan:
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
 
     def __repr__(self) -> str:
-        return text.facts(self._title(), self.facts(), self.notes())
+        return text.facts(self.title, self.facts(), self.notes())
 
     def _repr_html_(self) -> str:
         columns, rows = self._sample()
         rest = len(self.goes) + len(self.spared) - len(rows)
         notes = self.notes() + ([f"{rest:,} more in plan.goes and plan.spared."] if rest > 0 else [])
-        return text.card(self._title(), self.facts(), notes, columns if rows else (), rows)
+        return text.card(self.title, self.facts(), notes, columns if rows else (), rows)
 
 
 def _rows(table: pd.DataFrame) -> list[list[Any]]:
