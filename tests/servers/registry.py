@@ -111,9 +111,11 @@ class Registry:
         self.stop()
         self.start()
 
-    def garbage_collect(self, dry_run: bool = False) -> str:
+    def garbage_collect(self, dry_run: bool = False, delete_untagged: bool = False) -> str:
         """Run the registry's own garbage collection and return what it printed."""
-        command = [self._program, "garbage-collect", *(["--dry-run"] if dry_run else []), str(self.config)]
+        chosen = [("--dry-run", dry_run), ("--delete-untagged", delete_untagged)]
+        options = [option for option, is_chosen in chosen if is_chosen]
+        command = [self._program, "garbage-collect", *options, str(self.config)]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=120)
         output = done.stdout + done.stderr
         if done.returncode:
