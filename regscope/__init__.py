@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from regscope.analysis.waste import waste, wasted_files
     from regscope.analysis.what_if import WhatIf, what_if
     from regscope.demo import build_demo
+    from regscope.demo_registry import DemoRegistry
     from regscope.errors import (
         AuthFailed,
         CapabilityWarning,
@@ -94,6 +95,7 @@ _HOMES = {
     "CapabilityWarning": "regscope.errors",
     "ContentStore": "regscope.stores.content_store",
     "Copied": "regscope.images.copying",
+    "DemoRegistry": "regscope.demo_registry",
     "Diff": "regscope.analysis.diff",
     "Digest": "regscope.spec.digest",
     "DigestCache": "regscope.stores.digest_cache",
@@ -175,6 +177,7 @@ __all__ = [
     "CapabilityWarning",
     "ContentStore",
     "Copied",
+    "DemoRegistry",
     "Diff",
     "Digest",
     "DigestCache",

@@ -10,10 +10,10 @@ import regscope
 
 NAMES = [
     "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "AuthFailed", "Blob", "Capabilities", "CapabilityWarning",
-    "ContentStore", "Copied", "Diff", "Digest", "DigestCache", "DockerManifestList", "DockerRegistryV2Client",
-    "FilePage", "FilesOnDisk", "Image", "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1",
-    "ManifestSchema2", "MirrorWarning", "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Plan", "Platform",
-    "Reference", "RegistryWarning", "RegscopeError", "RegscopeWarning", "Report", "RequestError",
+    "ContentStore", "Copied", "DemoRegistry", "Diff", "Digest", "DigestCache", "DockerManifestList",
+    "DockerRegistryV2Client", "FilePage", "FilesOnDisk", "Image", "ImageJSON", "ImageRef", "LayerRef", "ManifestRef",
+    "ManifestSchema1", "ManifestSchema2", "MirrorWarning", "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Plan",
+    "Platform", "Reference", "RegistryWarning", "RegscopeError", "RegscopeWarning", "Report", "RequestError",
     "RequestErrorWithResponse", "ResourceNotFound", "Retention", "Snapshot", "Tags", "UnSupportMediaType", "WhatIf",
     "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios", "default_client", "diff",
     "file_duplicates", "file_tree", "file_types", "final_files", "growth", "history_cost", "image_sizes",
