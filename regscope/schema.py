@@ -35,6 +35,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("tag", "str", "the tag"),
         Column("digest", "category", "digest of the manifest that it points to"),
         Column("subject", "category", "the manifest that a fallback or cosign tag (sha256-…) is about; else absent"),
+        Column("pushed", TIME, "when it was pushed last; absent where the store does not know"),
     ),
     "manifests": (
         _DIGEST,
@@ -77,9 +78,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "blobs": (
         Column("digest", "category", "digest of the blob"),
         Column("kind", "category", "layer, config or manifest"),
-        Column("size", "Int64", "as stored", "bytes"),
+        Column("size", "Int64", "as stored; absent where the store does not have it", "bytes"),
         Column("media_type", "category", "as first described"),
         Column("foreign", "bool", "served from elsewhere, so it takes no room in the registry"),
+    ),
+    "orphans": (
+        Column("digest", "category", "digest of a blob that no manifest needs"),
+        Column("size", "int64", "as stored: what the next garbage collection takes in any case", "bytes"),
     ),
     "history": (
         _DIGEST,

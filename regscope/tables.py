@@ -31,6 +31,7 @@ class Snapshot:
         taken_at: when the scan began, UTC.
         sees_untagged: whether the store could show manifests that no tag keeps.
         filtered: by what only a part of the store was scanned: repositories, tags, platforms; empty for all of it.
+        remembers_since: since when manifests that have lost their tag are known, from earlier snapshots; None without.
         rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
     """
 
@@ -40,6 +41,7 @@ class Snapshot:
     platforms: pd.DataFrame
     layers: pd.DataFrame
     blobs: pd.DataFrame
+    orphans: pd.DataFrame
     history: pd.DataFrame
     labels: pd.DataFrame
     referrers: pd.DataFrame
@@ -52,6 +54,7 @@ class Snapshot:
     sees_untagged: bool
     filtered: tuple[str, ...]
     rate_limit: RateLimit | None = None
+    remembers_since: datetime | None = None
 
     @classmethod
     def from_rows(
@@ -63,6 +66,7 @@ class Snapshot:
         sees_untagged: bool,
         filtered: tuple[str, ...] = (),
         rate_limit: RateLimit | None = None,
+        remembers_since: datetime | None = None,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
         tables = {name: make_table(name, rows.get(name, ())) for name in TABLES}
@@ -73,6 +77,7 @@ class Snapshot:
             sees_untagged=sees_untagged,
             filtered=filtered,
             rate_limit=rate_limit,
+            remembers_since=remembers_since,
         )
 
     @property
@@ -122,6 +127,7 @@ class Snapshot:
             "sees_untagged": self.sees_untagged,
             "filtered": self.filtered,
             "rate_limit": self.rate_limit,
+            "remembers_since": self.remembers_since.isoformat() if self.remembers_since else None,
         }
         # Last: a folder without it is a save that was cut short.
         (folder / "snapshot.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -150,6 +156,7 @@ class Snapshot:
                 sees_untagged=bool(about["sees_untagged"]),
                 filtered=tuple(map(str, about["filtered"])),
                 rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
+                remembers_since=datetime.fromisoformat(since) if (since := about.get("remembers_since")) else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             raise StoreError(
@@ -172,6 +179,9 @@ class Snapshot:
             "stored": f"{text.size(float(stored['size'].sum()))} in {text.count(len(stored), 'blob')}",
             "shared": f"{text.size(float(referenced - distinct))} more if layers were not shared",
         }
+        if len(self.orphans):
+            orphaned = text.size(float(self.orphans["size"].sum()))
+            found["orphaned"] = f"{orphaned} in {text.count(len(self.orphans), 'blob')} that no manifest needs"
         if len(self.unpacked):
             found["files"] = f"{len(self.files):,} in {text.count(len(self.unpacked), 'layer')}"
         return found
@@ -181,7 +191,10 @@ class Snapshot:
         found = []
         if len(self.problems):
             found.append(f"{text.count(len(self.problems), 'thing')} could not be read: see the problems table.")
-        if not self.sees_untagged:
+        if self.remembers_since is not None and not self.sees_untagged:
+            since = f"{self.remembers_since:%Y-%m-%d %H:%M} UTC"
+            found.append(f"Manifests that have lost their tag since {since} are counted; others cannot be seen here.")
+        elif not self.sees_untagged:
             found.append("Manifests without a tag cannot be seen here, so freed bytes are upper bounds.")
         if self.filtered:
             found.append(f"Only a part of the store was scanned: some of its {' and '.join(self.filtered)}.")
@@ -203,7 +216,7 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit"}
+_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since"}
 assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
 
 

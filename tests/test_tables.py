@@ -25,9 +25,9 @@ WHEN = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "123")
 ROWS: dict[str, list[tuple[Any, ...]]] = {
     "tags": [
-        ("team/app", "1.0", ONE, None),
-        ("team/app", "latest", TWO, None),
-        ("b", f"sha256-{'1' * 64}.sig", TWO, ONE),
+        ("team/app", "1.0", ONE, None, WHEN),
+        ("team/app", "latest", TWO, None, None),
+        ("b", f"sha256-{'1' * 64}.sig", TWO, ONE, None),
     ],
     "manifests": [
         (ONE, "m", "image", 500, THREE, None, None, "linux", "arm64", "v8", WHEN, 2, 2**40),
@@ -45,6 +45,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         (ONE, "manifest", 500, "m", False),
         (TWO, "layer", None, "f", True),
     ],
+    "orphans": [(THREE, 5)],
     "history": [(ONE, 0, WHEN, "ADD file", None, False, THREE, 100), (ONE, 1, None, "CMD", "a comment", True, None, 0)],
     "labels": [(ONE, "config", key, str(value)) for key, value in HOSTILE.items() if key != "lone surrogate"],
     "referrers": [(ONE, TWO, "application/vnd.sbom", "api")],
@@ -108,7 +109,7 @@ def test_every_column_says_what_it_means_and_every_size_its_unit() -> None:
 
 def test_the_grain_of_every_table_comes_first() -> None:
     assert [columns[0].name for columns in TABLES.values()] == [
-        "repository", "digest", "repository", "index_digest", "digest", "digest",
+        "repository", "digest", "repository", "index_digest", "digest", "digest", "digest",
         "digest", "digest", "subject", "layer_digest", "layer_digest", "layer_digest", "repository",
     ]  # fmt: skip
 
@@ -131,7 +132,7 @@ def test_absent_values_stay_absent_in_every_kind_of_column() -> None:
         True
     ] * 5
     assert bool(make_table("history", ROWS["history"])["comment"].isna()[0])
-    only_absent = make_table("tags", [("r", None, "d", None)])
+    only_absent = make_table("tags", [("r", None, "d", None, None)])
     assert_schema({**snapshot().tables, "tags": only_absent})
 
 
@@ -149,14 +150,15 @@ def test_times_are_utc_to_the_microsecond_to_the_year_9999() -> None:
 
 
 def test_categories_are_shared_and_keep_the_order_of_their_first_row() -> None:
-    repositories = make_table("tags", [("b", "1", ONE, None), ("a", "1", ONE, None), ("b", "2", ONE, None)])[
-        "repository"
-    ]
+    names = [("b", "1"), ("a", "1"), ("b", "2")]
+    repositories = make_table("tags", [(name, tag, ONE, None, None) for name, tag in names])["repository"]
     assert list(repositories) == ["b", "a", "b"]
     assert list(repositories.cat.categories) == ["b", "a"]
 
 
-@pytest.mark.parametrize("rows", [[("r", "t", "d")], [("r", "t", "d", None, "more")], [("r", "t", "d", None), ("r",)]])
+@pytest.mark.parametrize(
+    "rows", [[("r", "t", "d")], [("r", "t", "d", None, None, "more")], [("r", "t", "d", None, None), ("r",)]]
+)
 def test_a_row_with_too_few_or_too_many_cells_is_refused(rows: list[tuple[Any, ...]]) -> None:
     with pytest.raises(ValueError, match=r"zip|columns|shorter|longer"):
         make_table("tags", rows)
@@ -181,7 +183,7 @@ def test_hostile_text_is_kept_as_it_is_where_it_is_text_at_all(value: object) ->
 
 def test_a_name_that_is_not_utf8_becomes_readable_and_stays_distinct() -> None:
     names = [b"caf\xe9".decode("utf-8", "surrogateescape"), b"caf\xe8".decode("utf-8", "surrogateescape"), "café", None]
-    tags = make_table("tags", [(name, name, ONE, None) for name in names])
+    tags = make_table("tags", [(name, name, ONE, None, None) for name in names])
     assert list(tags["tag"][:3]) == list(tags["repository"][:3]) == ["caf\\udce9", "caf\\udce8", "café"]
     assert bool(tags["tag"].isna()[3])
     assert_schema({**snapshot().tables, "tags": tags})

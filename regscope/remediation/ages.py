@@ -45,7 +45,7 @@ def last_active(held: Holdings, tags: Ints) -> Ints:
 
 def pushed(held: Holdings, tags: Ints) -> Ints:
     """When each of these rows of `tags` was pushed."""
-    return _microseconds(held.snap.tags.get("pushed", pd.Series([None] * len(held.snap.tags), dtype=TIME)))[tags]
+    return _microseconds(held.snap.tags["pushed"])[tags]
 
 
 def versions(tags: pd.Index[str]) -> Ints:

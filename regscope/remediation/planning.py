@@ -59,7 +59,7 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
         blobs=settled(BLOBS, blob_table(held, freed)),
         freed_bytes=int(held.blob_size[freed].sum()),
         at_most=not snap.sees_everything,
-        orphaned_bytes=int(getattr(snap, "orphans", pd.DataFrame({"size": [0]}))["size"].sum()),
+        orphaned_bytes=int(snap.orphans["size"].sum()),
         unknown=tuple(fate.kept.unknown),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -18,9 +18,17 @@ from regscope.errors import RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
 from regscope.registry.referrers import subject_of_tag
-from regscope.scanning.manifest_rows import Rows
-from regscope.scanning.read_manifest import ListedRepository, Problem, ReadManifest, list_repository, read_manifest
+from regscope.scanning.manifest_rows import ManifestRows, Rows
+from regscope.scanning.read_manifest import (
+    ListedRepository,
+    Problem,
+    ReadManifest,
+    find_again,
+    list_repository,
+    read_manifest,
+)
 from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
+from regscope.schema import BLOCKING
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -36,6 +44,7 @@ def scan(
     repositories: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
     platforms: str | Sequence[str] | None = None,
+    known: Snapshot | Sequence[Snapshot] = (),
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Snapshot:
@@ -51,6 +60,9 @@ def scan(
         tags: globs of the tags to read; all by default.
         platforms: such as `linux/arm64`: which children of an index to follow; all by default. An image that is
             not part of an index is always read.
+        known: earlier snapshots of the store. What they had and this scan does not reach is asked for by digest: a
+            manifest that lost its tag may still be there, and no registry lists it. Where the store shows the untagged
+            itself, nothing is asked.
         executor: where to run; by default 4 threads, and up to 64 where answers are long on their way.
             `dask.distributed`'s `Client.get_executor()` is one too.
         progress: show a progress bar; by default where somebody is watching.
@@ -69,9 +81,11 @@ def scan(
         collected = _Collected(
             store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
         )
-        collected.run(names, is_interactive() if progress is None else progress)
+        stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
+        earlier = [known] if isinstance(known, Snapshot) else list(known)
+        collected.run(names, earlier, is_interactive() if progress is None else progress)
         snap = Snapshot.from_rows(
-            collected.rows(),
+            collected.rows(stored),
             location=store.location,
             taken_at=started,
             sees_untagged=store.sees_untagged,
@@ -79,6 +93,7 @@ def scan(
                 what for what, some in (("repositories", wanted), ("tags", tag_globs), ("platforms", chosen)) if some
             ),
             rate_limit=store.rate_limit,
+            remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
         )
         del collected  # or the garbage collector looks through all rows once more, in vain
         return snap
@@ -95,6 +110,17 @@ def _surer(known: tuple[Any, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
     _, _, size, _, foreign = known
     _, _, other_size, _, other_foreign = row
     return row if (size is None, foreign) > (other_size is None, other_foreign) else known
+
+
+def _as_stored(row: tuple[Any, ...], stored: Mapping[str, int] | None) -> tuple[Any, ...]:
+    """A row of `blobs` with the size that the blob has, where the store lists them."""
+    digest, kind, size, media_type, foreign = row
+    return digest, kind, size if stored is None or foreign else stored.get(digest), media_type, foreign
+
+
+def _beside(stored: Mapping[str, int], blobs: Container[str]) -> list[tuple[str, int]]:
+    """What is stored and not among `blobs`."""
+    return [(digest, size) for digest, size in sorted(stored.items()) if digest not in blobs]
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:
@@ -137,30 +163,49 @@ class _Collected:
         self._platforms = platforms
         self._must_exist = must_exist
         self._asked: set[str] = set()
+        self._listed: set[str] = set()
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
-        self._tags: list[tuple[str, str, str, str | None]] = []
+        self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
         self._untagged: list[tuple[str, str]] = []
         self._referrers: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and its type
         self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
         self._problems: list[tuple[str, str, str, str]] = []
 
-    def run(self, repositories: Iterable[str], show: bool) -> None:
-        """Read everything that the repositories lead to."""
+    def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
+        """Read everything that the repositories lead to, and what earlier snapshots had in them."""
         for repository in repositories:
             self._work.add(list_repository, self._store, repository)
         with tqdm(desc="scan", unit=" read", disable=not show, leave=False, total=self._work.added) as bar:
-            for result in self._work.results():
-                if isinstance(result, ListedRepository):
-                    self._take_listing(result)
-                else:
-                    self._take_manifest(result)
-                bar.total = self._work.added
-                if (limit := self._store.rate_limit) is not None:
-                    bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
-                bar.update()
+            self._read_all(bar)
+            if self._tag_globs is None and not self._store.sees_untagged:
+                self._look_again(earlier)
+                self._read_all(bar)
+
+    def _read_all(self, bar: tqdm[Any]) -> None:
+        for result in self._work.results():
+            if isinstance(result, ListedRepository):
+                self._take_listing(result)
+            else:
+                self._take_manifest(result)
+            bar.total = self._work.added
+            if (limit := self._store.rate_limit) is not None:
+                bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
+            bar.update()
+
+    def _look_again(self, earlier: Iterable[Snapshot]) -> None:
+        """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
+        wanted = {(repository, subject) for repository, subject in self._referred}
+        for snap in earlier:
+            wanted.update(snap.placements[["repository", "digest"]].astype("str").itertuples(index=False, name=None))
+        found = {(repository, digest) for repository, digest, _ in self._placements()}
+        for repository, digest in sorted(wanted - found):
+            if repository in self._listed:
+                self._work.add(find_again, self._store, repository, digest)
 
     def _take_listing(self, listed: ListedRepository) -> None:
+        if not listed.problems:
+            self._listed.add(listed.repository)
         if listed.problems and self._must_exist:
             raise listed.problems[0].error
         self._take_problems(listed.problems)
@@ -177,7 +222,9 @@ class _Collected:
         if found is None:
             return
         if ":" not in read.reference:
-            self._take_tag(repository, read.reference, found.digest, found.children)
+            self._take_tag(read, found)
+        elif read.was_lost:
+            self._untagged.append((repository, found.digest))
         for descriptor in read.referrers:
             self._refer(repository, found.digest, descriptor.digest, descriptor.artifactType, "api")
             self._ask(repository, descriptor.digest)
@@ -190,14 +237,14 @@ class _Collected:
             for child in self._children[found.digest]:
                 self._ask(repository, child)
 
-    def _take_tag(self, repository: str, tag: str, digest: str, children: list[Descriptor]) -> None:
-        subject = subject_of_tag(tag)
-        self._tags.append((repository, tag, digest, subject))
-        if subject and children:
-            for child in children:
-                self._refer(repository, subject, child.digest, child.artifactType, "fallback tag")
+    def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
+        subject = subject_of_tag(read.reference)
+        self._tags.append((read.repository, read.reference, found.digest, subject, read.pushed))
+        if subject and found.children:
+            for child in found.children:
+                self._refer(read.repository, subject, child.digest, child.artifactType, "fallback tag")
         elif subject:
-            self._refer(repository, subject, digest, None, "cosign tag")
+            self._refer(read.repository, subject, found.digest, None, "cosign tag")
 
     def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
         self._referred[repository, subject].add(digest)
@@ -217,8 +264,12 @@ class _Collected:
         platform = child.platform
         return platform is not None and any(wanted.covers(platform) for wanted in self._platforms)
 
-    def rows(self) -> dict[str, Iterable[Sequence[Any]]]:
-        """All rows, each once, in an order that does not depend on who answered first."""
+    def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
+        """All rows, each once, in an order that does not depend on who answered first.
+
+        Args:
+            stored: the blobs that the store has, where it lists them.
+        """
         tables: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
         blobs: dict[str, tuple[Any, ...]] = {}
         for digest in sorted(self._manifests):
@@ -230,19 +281,35 @@ class _Collected:
                     tables[table] += rows
         return {
             **tables,
-            "blobs": [blobs[digest] for digest in sorted(blobs)],
+            "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
+            "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
             "placements": self._placements(),
             "referrers": [(*pair, *_best(about)) for pair, about in sorted(self._referrers.items())],
             "problems": sorted(set(self._problems)),
         }
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether every manifest of the store was read."""
+        chosen = self._tag_globs is not None or self._platforms or self._must_exist
+        return not chosen and not any(what in BLOCKING for _, _, what, _ in self._problems)
+
     def _placements(self) -> list[tuple[str, str, str]]:
         """Which manifests each repository keeps, and why: the first reason that holds, tags before all else."""
         placed: dict[tuple[str, str], str] = {}
-        self._place(placed, [(repository, digest, "tag") for repository, _, digest, _ in self._tags])
-        self._place(placed, [(repository, digest, "untagged") for repository, digest in self._untagged])
+        self._place(placed, [(repository, digest, "tag") for repository, _, digest, *_ in self._tags])
+        self._place(placed, [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)])
         return sorted((repository, digest, how) for (repository, digest), how in placed.items())
+
+    def _not_held(self, found: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those that are no child and no referrer of another."""
+        held = {
+            (repository, other)
+            for repository, digest in found
+            for other in (*self._children.get(digest, ()), *self._referred.get((repository, digest), ()))
+        }
+        return [one for one in found if one not in held]
 
     def _place(self, placed: dict[tuple[str, str], str], reached: list[tuple[str, str, str]]) -> None:
         while reached:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from regscope.errors import RegscopeError
+from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
@@ -35,11 +36,19 @@ class Problem:
 
 @dataclass(slots=True)
 class ReadManifest:
-    """What came of reading `reference`: a tag or a digest. `found` is None where the manifest itself failed."""
+    """What came of reading `reference`: a tag or a digest.
+
+    Attributes:
+        found: None where the manifest itself failed.
+        pushed: when the tag was.
+        was_lost: whether nothing led to it but what was known before.
+    """
 
     repository: str
     reference: str
     found: ManifestRows | None = None
+    pushed: datetime | None = None
+    was_lost: bool = False
     referrers: list[Descriptor] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -74,10 +83,30 @@ def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadM
     result = ReadManifest(repository, reference)
     try:
         result.found = _found(store, result)
+        result.pushed = store.pushed(repository, reference) if ":" not in reference else None
         result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
-        result.fail("manifest" if result.found is None else "referrers", error)
+        result.fail("referrers" if result.found else "missing manifest" if is_gone(error) else "manifest", error)
     return result
+
+
+def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifest:
+    """Read a manifest that was there once, or is said to be: nothing is found, and nothing wrong, where it is gone."""
+    try:
+        store.resolve(repository, digest)  # of the store itself: a cache does not know what is gone
+    except RegscopeError as error:
+        result = ReadManifest(repository, digest)
+        if not is_gone(error):
+            result.fail("manifest", error)
+        return result
+    found = read_manifest(store, repository, digest)
+    found.was_lost = True
+    return found
+
+
+def is_gone(error: RegscopeError) -> bool:
+    """Whether a store said that something is not there; what was no registry's answer says nothing."""
+    return isinstance(error, ContentMissing) or (isinstance(error, ResourceNotFound) and bool(error.code))
 
 
 def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from regscope.errors import ContentMissing
@@ -69,6 +70,12 @@ class ContentStore(Protocol):
 
     def blob_size(self, repository: str, digest: str) -> int:
         """The size of a blob in bytes, for manifests that do not state it (schema 1)."""
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """Every blob that is stored, needed or not, and its bytes; None where that cannot be listed."""
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """When a tag was pushed last; None where the store does not know."""
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""

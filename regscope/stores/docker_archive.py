@@ -14,7 +14,8 @@ import posixpath
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,14 @@ class DockerArchiveStore:
     def blob_size(self, repository: str, digest: str) -> int:
         """The member's size."""
         return self._resolved(self._name_of(digest)).size
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """None: it has what its images need."""
+        return None
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """None: it does not say."""
+        return None
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """None: the format knows no referrers."""

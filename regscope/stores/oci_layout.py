@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -158,6 +159,15 @@ class OCILayoutStore:
     def blob_size(self, repository: str, digest: str) -> int:
         """The file's size."""
         return self._existing(Digest(digest)).stat().st_size
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """The files in `blobs`."""
+        found = (path for path in (self.folder / "blobs").glob("*/*") if path.is_file())
+        return {f"{path.parent.name}:{path.name}": path.stat().st_size for path in found}
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """None: a layout does not say."""
+        return None
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """Entries of `index.json` without a name whose manifest has this `subject`."""

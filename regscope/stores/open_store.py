@@ -23,9 +23,10 @@ from regscope.stores.digest_cache import DigestCache
 from regscope.stores.docker_archive import DockerArchiveStore
 from regscope.stores.mirrored_store import Mirror, MirroredStore
 from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.registry_storage import RegistryStorageStore
 from regscope.stores.registry_store import RegistryStore
 
-_FORMS = "Write registry.example.com, http://localhost:5000, oci:FOLDER or docker-archive:FILE."
+_FORMS = "Write registry.example.com, http://localhost:5000, oci:FOLDER, docker-archive:FILE or storage:FOLDER."
 
 
 def open(
@@ -43,12 +44,14 @@ def open(
     concurrency: int | None = None,
     rate: float | None = None,
 ) -> ContentStore:
-    """Open a registry, an OCI image layout or a docker-archive for reading.
+    """Open a registry, an OCI image layout, a docker-archive or a registry's storage for reading.
 
     What is not given for a registry is taken from the environment: see `regscope.settings.VARIABLES`.
 
     Args:
-        location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER` or `docker-archive:FILE`.
+        location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER`, `docker-archive:FILE`, or
+            `storage:FOLDER`, where distribution's registry keeps its files; any URL that fsspec knows will do as well,
+            `storage:s3://bucket/prefix`. It alone shows what no tag keeps.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
             `podman login` left behind.
@@ -74,11 +77,15 @@ def open(
     Warns:
         MirrorWarning: a mirror without a scheme whose host cannot be asked; it is left out.
     """
-    kind, colon, _ = location.partition(":")
+    kind, colon, rest = location.partition(":")
     if colon and kind == "oci":
         return _with_cache(OCILayoutStore(path_in(location)), cache)
     if colon and kind == "docker-archive":
         return _with_cache(DockerArchiveStore(path_in(location)), cache)
+    if colon and kind == "storage":
+        if not rest.strip():
+            raise InvalidLocation(f"{location!r} names no place", next_step=_FORMS)
+        return _with_cache(RegistryStorageStore(rest), cache)
     _refuse_paths(location)
     settings = read_settings()
     for_all: dict[str, Any] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from regscope import text
 from regscope.errors import ResourceNotFound
@@ -113,6 +114,14 @@ class RegistryStore:
     def blob_size(self, repository: str, digest: str) -> int:
         """By one HEAD request."""
         return Blob(repository, digest, client=self.client).stat().size
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """None: no registry's API lists them."""
+        return None
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """None: no registry's API says it."""
+        return None
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """By the referrers API; None where the registry has none."""

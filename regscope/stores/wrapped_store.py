@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from regscope.registry.capabilities import Capabilities
 from regscope.registry.manifests import RawManifest
@@ -74,6 +75,14 @@ class WrappedStore:
     def blob_size(self, repository: str, digest: str) -> int:
         """As the store says."""
         return self.store.blob_size(repository, digest)
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """As the store lists them."""
+        return self.store.stored_blobs()
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """As the store says now."""
+        return self.store.pushed(repository, tag)
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """As the store says: they come and go."""

@@ -103,7 +103,7 @@ class Drawn:
             {
                 **rows,
                 "blobs": list(blobs.values()),
-                "tags": [(r, t, digest(f"manifest {m}"), None) for (r, t), m in self.tags.items()],
+                "tags": [(r, t, digest(f"manifest {m}"), None, None) for (r, t), m in self.tags.items()],
                 "placements": [
                     (r, digest(f"manifest {m}"), "untagged" if (r, m) in standing else "tag") for r, m in self.placed()
                 ],

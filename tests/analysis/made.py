@@ -87,7 +87,7 @@ class Registry:
         """Name a manifest, `repository:tag`; its repository keeps it."""
         for name in tags:
             repository, _, tag = name.partition(":")
-            self.rows["tags"].append((repository, tag, manifest, None))
+            self.rows["tags"].append((repository, tag, manifest, None, None))
             self.place(repository, manifest, "tag")
 
     def place(self, repository: str, manifest: str, found: str = "index child") -> None:

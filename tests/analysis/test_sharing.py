@@ -94,7 +94,7 @@ def fallback_tagged() -> Snapshot:
     rows = {
         "manifests": manifests,
         "blobs": [(row[0], "manifest", row[3], "m", False) for row in manifests],
-        "tags": [("r", "1", image, None), ("r", image.replace(":", "-"), index, image)],
+        "tags": [("r", "1", image, None, None), ("r", image.replace(":", "-"), index, image, None)],
         "platforms": [(index, sbom, None, None, None, False)],
         "placements": [("r", image, "tag"), ("r", index, "tag"), ("r", sbom, "index child")],
         "referrers": [(image, sbom, "sbom", "fallback tag")],

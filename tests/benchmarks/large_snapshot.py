@@ -91,7 +91,7 @@ class _Draw:
         """The tables."""
         sizes = self.random.lognormal(mean=13, sigma=2.5, size=self.n_digests).astype(np.int64) + 32
         sizes[self.image], sizes[self.config] = 400 + 200 * LAYERS, 3000 + sizes[self.config] % 5000
-        nothing = ("history", "labels", "unpacked", "files", "packages", "problems")
+        nothing = ("orphans", "history", "labels", "unpacked", "files", "packages", "problems")
         return Snapshot(
             **{name: make_table(name, ()) for name in nothing},
             tags=self._tags(),

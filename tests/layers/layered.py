@@ -54,7 +54,7 @@ def tables(images: Mapping[str, Sequence[bytes]]) -> Snapshot:
             image, OCI_MANIFEST, "image", 1, None, None, None, "linux", "amd64", None, NOW, len(layers), 1
         )  # fmt: skip
         found["placements"][image] = (repository, image, "tag")
-        found["tags"][name] = (repository, tag, image, None)
+        found["tags"][name] = (repository, tag, image, None, None)
         for position, tar in enumerate(layers):
             layer = Digest.of(tar)
             made_by = f"/bin/sh -c step {position}"

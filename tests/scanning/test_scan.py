@@ -194,7 +194,7 @@ def test_a_child_that_is_missing_is_a_problem(own_layout: Path, images: dict[str
     missing = index["manifests"][1]["digest"]
     (own_layout / "blobs" / missing.replace(":", "/")).unlink()
     snap = scan(open_store(f"oci:{own_layout}"))
-    assert snap.problems[["reference", "what"]].to_numpy().tolist() == [[missing, "manifest"]]
+    assert snap.problems[["reference", "what"]].to_numpy().tolist() == [[missing, "missing manifest"]]
     assert missing not in set(snap.placements["digest"])
     assert missing in set(snap.platforms["digest"])
 

@@ -50,7 +50,7 @@ class RegistryRows:
         inside = "".join(layer.digest for layer in layers)
         config, digest = sha("config", inside, created, architecture), sha("manifest", inside, created, architecture)
         for tag in tags:
-            self.rows["tags"].append((repository, tag, digest, None))
+            self.rows["tags"].append((repository, tag, digest, None, None))
         if (repository, digest) not in self.placed:
             self.placed.add((repository, digest))
             self.rows["placements"].append((repository, digest, "tag" if tags else "untagged"))

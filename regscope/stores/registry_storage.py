@@ -1,0 +1,191 @@
+"""A registry's own storage, as a store: it alone shows the manifests that no tag keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from regscope import text
+from regscope.errors import ContentMissing, InvalidDigest, RegscopeError
+from regscope.registry.manifests import RawManifest
+from regscope.registry.responses import METADATA_LIMIT
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest, verified
+from regscope.spec.manifest import OCIManifestSchema1
+from regscope.stores.content_store import no_such_repository, no_such_tag
+from regscope.stores.storage_tree import StorageTree
+
+_CHUNK = 2**20
+_EMPTY = b"{}"
+
+
+class RegistryStorageStore:
+    """Images in the storage of distribution's registry, read only.
+
+    A manifest is in a repository if that has a link to it, as the registry has it; content is verified as everywhere.
+
+    Args:
+        location: see `StorageTree`.
+    """
+
+    sees_untagged = True
+    counts_pulls = False
+    rate_limit = None
+    capabilities = None
+
+    def __init__(self, location: str) -> None:
+        self._place = location
+        self._tree = StorageTree(location)
+        self._known: dict[str, _Graph] = {}
+
+    @property
+    def location(self) -> str:
+        """`storage:` and the place."""
+        return f"storage:{self._place}"
+
+    def repositories(self) -> list[str]:
+        """All that have a folder of manifests."""
+        return self._tree.repositories()
+
+    def tags(self, repository: str) -> list[str]:
+        """The folders of its tags."""
+        found = self._tree.tags(repository)
+        if found is None:
+            raise no_such_repository(self, repository)
+        return found
+
+    def untagged(self, repository: str) -> list[Digest]:
+        """Manifests that no tag leads to, and that no other manifest of the repository holds."""
+        graph = self._graph(repository)
+        tagged = {self._tree.tagged(repository, tag) for tag in self._tree.tags(repository) or ()}
+        return sorted(graph.onward.keys() - graph.reached(tagged) - graph.held)
+
+    def resolve(self, repository: str, tag: str) -> Digest:
+        """From the tag's link."""
+        found = self._tree.tagged(repository, tag)
+        if found is None:
+            raise no_such_tag(self, repository, tag)
+        return found
+
+    def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
+        """As `resolve` says."""
+        return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
+
+    def manifest(self, repository: str, reference: str) -> RawManifest:
+        """By tag or digest."""
+        digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
+        if not self._tree.has_revision(repository, digest):
+            raise ContentMissing(
+                f"{repository} in {self.location} has no manifest {digest}",
+                next_step="It was deleted there; push the image again if it is missed.",
+            )
+        return RawManifest(self.read_blob(repository, digest, METADATA_LIMIT), digest, None)
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        """Streamed from its file, and verified."""
+        wanted = Digest(digest)
+        with self._tree.open_blob(wanted) as file:
+            yield from verified(iter(lambda: file.read(_CHUNK), b""), wanted, f"a blob of {self.location}")
+
+    def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
+        """Streamed from its file."""
+        with self._tree.open_blob(blob.digest) as file:
+            file.seek(start)
+            yield from iter(lambda: file.read(_CHUNK), b"")
+
+    def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
+        """From its file, verified."""
+        wanted = Digest(digest)
+        return wanted.verify(self._tree.read_blob(wanted, limit), f"a blob of {self.location}")
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """The file's size."""
+        return self._tree.blob_size(Digest(digest))
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        """The repository's manifests that have this `subject`."""
+        return self._graph(repository).referrers.get(digest, [])
+
+    def stored_blobs(self) -> Mapping[str, int] | None:
+        """By one walk through the blobs."""
+        return self._tree.blobs()
+
+    def pushed(self, repository: str, tag: str) -> datetime | None:
+        """When the tag's link was written."""
+        return self._tree.pushed(repository, tag)
+
+    def _graph(self, repository: str) -> _Graph:
+        """What the manifests of a repository hold, as long as these stay the same."""
+        revisions = self._tree.revisions(repository)
+        known = self._known.get(repository)
+        if known is None or list(known.onward) != revisions:
+            known = self._known[repository] = _Graph.of({each: self._document(each) for each in revisions})
+        return known
+
+    def _document(self, digest: Digest) -> bytes:
+        """A manifest; one that cannot be read holds nothing here, and the scan will say so."""
+        try:
+            return digest.verify(self._tree.read_blob(digest, METADATA_LIMIT), f"a blob of {self.location}")
+        except RegscopeError:
+            return _EMPTY
+
+    def __repr__(self) -> str:
+        return f"RegistryStorageStore({self._place!r})"
+
+    def _repr_html_(self) -> str:
+        return text.card("A registry's storage", {"place": self._place, "repositories": len(self.repositories())})
+
+
+class _Graph(NamedTuple):
+    """What each manifest of a repository leads to there, and what refers to it.
+
+    Attributes:
+        onward: children and referrers.
+        held: manifests that are a child or a referrer of another.
+        referrers: by subject.
+    """
+
+    onward: dict[Digest, set[str]]
+    held: set[str]
+    referrers: dict[str, list[Descriptor]]
+
+    @classmethod
+    def of(cls, documents: Mapping[Digest, bytes]) -> _Graph:
+        onward: dict[Digest, set[str]] = {digest: set() for digest in documents}
+        referrers: dict[str, list[Descriptor]] = {}
+        for digest, raw in documents.items():
+            children, subject, descriptor = _links(digest, raw)
+            onward[digest] |= children & onward.keys()
+            if descriptor is not None and subject in onward:
+                referrers.setdefault(subject, []).append(descriptor)
+                onward[Digest(subject)].add(digest)
+        return cls(onward, set().union(*onward.values()), referrers)
+
+    def reached(self, roots: set[Digest | None]) -> set[str]:
+        """All that `roots` lead to, themselves included."""
+        found: set[str] = set()
+        waiting: list[str] = [root for root in roots if root in self.onward]
+        while waiting:
+            digest = waiting.pop()
+            if digest not in found:
+                found.add(digest)
+                waiting.extend(self.onward[Digest(digest)])
+        return found
+
+
+def _links(digest: Digest, raw: bytes) -> tuple[set[str], str, Descriptor | None]:
+    """The children of a manifest, its subject, and itself as a referrer; nothing of what makes no sense."""
+    try:
+        document = json.loads(raw)
+        children = {str(entry["digest"]) for entry in document.get("manifests") or ()}
+        subject = str((document.get("subject") or {}).get("digest") or "")
+        if not subject:
+            return children, "", None
+        parsed = RawManifest(raw, digest, None).parse()
+        kind = parsed.artifactType if isinstance(parsed, OCIManifestSchema1) else None
+        about = Descriptor(mediaType=parsed.media_type, digest=digest, size=len(raw), artifactType=kind)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, RegscopeError, InvalidDigest):
+        return set(), "", None
+    return children, subject, about
