@@ -62,9 +62,11 @@ if TYPE_CHECKING:
     from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
     from regscope.registry.manifests import ManifestRef
     from regscope.registry.tags import Tags
+    from regscope.remediation.applied import Applied
     from regscope.remediation.plan import Plan
     from regscope.remediation.planning import plan
     from regscope.remediation.retention import Retention
+    from regscope.remediation.undoing import Undone, undo
     from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan
     from regscope.schema import TABLES
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "APIEndpoint": "regscope.registry.endpoint",
+    "Applied": "regscope.remediation.applied",
     "AuthFailed": "regscope.errors",
     "Blob": "regscope.registry.blobs",
     "Capabilities": "regscope.registry.capabilities",
@@ -130,6 +133,7 @@ _HOMES = {
     "TABLES": "regscope.schema",
     "Tags": "regscope.registry.tags",
     "UnSupportMediaType": "regscope.errors",
+    "Undone": "regscope.remediation.undoing",
     "WhatIf": "regscope.analysis.what_if",
     "attach": "regscope.images.attaching",
     "base_drift": "regscope.analysis.base_drift",
@@ -162,6 +166,7 @@ _HOMES = {
     "sharing": "regscope.analysis.sharing",
     "stale": "regscope.analysis.stale",
     "twins": "regscope.analysis.twins",
+    "undo": "regscope.remediation.undoing",
     "waste": "regscope.analysis.waste",
     "wasted_files": "regscope.analysis.waste",
     "what_if": "regscope.analysis.what_if",
@@ -171,6 +176,7 @@ __all__ = [
     "OFFICIAL_ENDPOINT",
     "TABLES",
     "APIEndpoint",
+    "Applied",
     "AuthFailed",
     "Blob",
     "Capabilities",
@@ -210,6 +216,7 @@ __all__ = [
     "Snapshot",
     "Tags",
     "UnSupportMediaType",
+    "Undone",
     "WhatIf",
     "__version__",
     "attach",
@@ -243,6 +250,7 @@ __all__ = [
     "sharing",
     "stale",
     "twins",
+    "undo",
     "waste",
     "wasted_files",
     "what_if",

@@ -63,6 +63,19 @@ def read_tree(
     return _Reader(store, repository, referrers).tree(reference, tuple(platforms))
 
 
+def read_node(store: ContentStore, repository: str, digest: str) -> ImageTree:
+    """Read a manifest by itself: what it names as blobs, and nothing of what it names as manifests.
+
+    Raises:
+        RegscopeError: it cannot be read.
+    """
+    found = store.manifest(repository, digest)
+    manifest = found.parse()
+    if isinstance(manifest, OCIIndex | DockerManifestList):
+        return ImageTree(repository, found)
+    return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(manifest))
+
+
 class _Reader:
     def __init__(self, store: ContentStore, repository: str, referrers: bool) -> None:
         self._store = store
@@ -87,13 +100,13 @@ class _Reader:
             children = [self.tree(child.digest, (), depth + 1) for child in manifest.manifests]
             made = ImageTree(self._repository, found, children=children)
         else:
-            made = ImageTree(self._repository, found, blobs=self._blobs(manifest))
+            made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
         self._seen.add(found.digest)
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)
         return made
 
-    def _blobs(self, manifest: Manifest) -> list[Descriptor]:
+    def blobs(self, manifest: Manifest) -> list[Descriptor]:
         if isinstance(manifest, ManifestSchema1):
             return [self._measured(layer.blobSum) for layer in manifest.fsLayers]
         assert not isinstance(manifest, OCIIndex | DockerManifestList)

@@ -6,6 +6,7 @@ the tag along. Before that it is made sure that the registry deletes at all: or 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import secrets
@@ -21,6 +22,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFESTS, OCI_EMPTY, OCI_MANIFEST
 
 _EMPTY = b"{}"
+_MARK = "regscope.stands-in"
 
 
 def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: AskTimeout = "default") -> None:
@@ -37,7 +39,17 @@ def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: As
             raise
         make_sure_it_deletes(client, repository, timeout)
         original = ManifestRef(repository, tag, client, timeout=timeout).fetch()  # as late as can be: tags move
+        if is_stand_in(original):  # of a run that was killed
+            discard(client.delete(client.url(repository, "manifests", original.digest), timeout=timeout))
+            return
         _by_stand_in(client, repository, tag, original, timeout)
+
+
+def is_stand_in(manifest: RawManifest) -> bool:
+    """Whether a manifest was pushed to be deleted, so that a tag goes with it."""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        return _MARK in (json.loads(manifest.raw).get("annotations") or {})
+    return False
 
 
 def _knows_no_tag_deletion(error: RequestErrorWithResponse) -> bool:
@@ -85,6 +97,6 @@ def _stand_in(like: str | None) -> tuple[bytes, str]:
         "mediaType": media_type,
         "config": {"mediaType": config_type, "digest": Digest.of(_EMPTY), "size": len(_EMPTY)},
         "layers": [],
-        "annotations": {"regscope.stands-in": secrets.token_hex(16)},
+        "annotations": {_MARK: secrets.token_hex(16)},
     }
     return json.dumps(document, separators=(",", ":")).encode(), media_type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from regscope.schema import Column, table_of
 from regscope.version import __version__
 
 if TYPE_CHECKING:
-    from regscope.remediation.applying import Applied
+    from regscope.remediation.applied import Applied
     from regscope.stores.content_store import ContentStore
 
 _FORMAT = 1
@@ -62,6 +63,12 @@ class Plan:
     at_most: bool
     orphaned_bytes: int
     unknown: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """A digest of what is to be done, and of the snapshot that it was planned on."""
+        written = json.dumps([self.location, self.fingerprint, _rows(self.steps), _rows(self.tags)])
+        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def goes(self) -> pd.DataFrame:

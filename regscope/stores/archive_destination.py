@@ -66,6 +66,10 @@ class ArchiveDestination:
         if reference is not None and ":" not in reference and name not in names:
             names.append(name)
 
+    def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """As `take_manifest`: there are no lists of referrers."""
+        self.take_manifest(repository, reference, manifest)
+
     def close(self) -> None:
         """Write the file."""
         self._layout.close()

@@ -47,5 +47,8 @@ class Destination(Protocol):
             reference: the tag that it gets; its digest where it gets none; None for what another manifest names.
         """
 
+    def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """As `take_manifest`, and change nothing else: a list of referrers is brought back by itself."""
+
     def close(self) -> None:
         """Write what can only be written at the end."""

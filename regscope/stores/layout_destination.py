@@ -103,6 +103,10 @@ class LayoutDestination:
             kept = [other for other in before if name_of(other) != name_of(entry) or _differ(other, entry)]
             self._index.write([*kept, entry])
 
+    def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """As `take_manifest`: there are no lists of referrers."""
+        self.take_manifest(repository, reference, manifest)
+
     def close(self) -> None:
         """An empty layout is one, too."""
         with self._index.alone():

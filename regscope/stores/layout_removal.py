@@ -52,6 +52,13 @@ class LayoutRemoval:
                 self._store.path(gone).unlink(missing_ok=True)
         self._index.tidy()
 
+    def forget_manifest(self, repository: str, digest: Digest) -> None:
+        """As `delete_manifest`: there are no lists of referrers."""
+        self.delete_manifest(repository, digest)
+
+    def check_deletes(self, repository: str) -> None:
+        """There is."""
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Its file."""
         self._store.blob_size(repository, digest)

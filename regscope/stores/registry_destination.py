@@ -12,9 +12,11 @@ from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.open_uploads import OpenUploads
 from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Content
+from regscope.registry.responses import discard
 from regscope.registry.sending import SMALL, Sender
 from regscope.registry.uploads import Upload, mount_or_open
 from regscope.spec.digest import Digest
+from regscope.spec.media_types import SCHEMA1
 from regscope.stores.destination import Taken
 from regscope.stores.digest_cache import default_folder
 
@@ -78,6 +80,15 @@ class RegistryDestination:
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """By one PUT request; a referrer is noted under its fallback tag where the registry keeps no count of them."""
         ManifestRef(repository, reference or manifest.digest, self.client).put(manifest.parse())
+
+    def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """By one PUT request."""
+        if manifest.media_type in SCHEMA1:  # its signatures are not kept, and no part of its digest
+            self.take_manifest(repository, reference, manifest)
+            return
+        headers = {"Content-Type": manifest.parse().media_type}
+        url = self.client.url(repository, "manifests", reference or manifest.digest)
+        discard(self.client.put(url, headers=headers, data=manifest.raw))
 
     def close(self) -> None:
         """Nothing is left to do."""

@@ -8,7 +8,9 @@ from regscope.errors import InvalidInput
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
+from regscope.registry.responses import discard
 from regscope.registry.tags import Tags
+from regscope.registry.untagging import make_sure_it_deletes
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_removal import LayoutRemoval
@@ -40,6 +42,21 @@ class Removal(Protocol):
             Unsupported: nothing is deleted here; nothing was changed.
         """
 
+    def forget_manifest(self, repository: str, digest: Digest) -> None:
+        """Delete a manifest and every tag on it, and change nothing else: lists of referrers stay as they are.
+
+        Raises:
+            As `delete_manifest`.
+        """
+
+    def check_deletes(self, repository: str) -> None:
+        """Make sure that there is deletion here, and change nothing.
+
+        Raises:
+            Unsupported: there is none.
+            PermissionDeny, AuthFailed: these credentials may not.
+        """
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Delete a blob, whatever needs it.
 
@@ -64,6 +81,14 @@ class RegistryRemoval:
     def delete_manifest(self, repository: str, digest: Digest) -> None:
         """By one DELETE request."""
         ManifestRef(repository, digest, self.client).delete()
+
+    def forget_manifest(self, repository: str, digest: Digest) -> None:
+        """By one DELETE request."""
+        discard(self.client.delete(self.client.url(repository, "manifests", digest)))
+
+    def check_deletes(self, repository: str) -> None:
+        """By asking to delete what cannot be there."""
+        make_sure_it_deletes(self.client, repository)
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """By one DELETE request."""

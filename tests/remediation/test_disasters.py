@@ -136,7 +136,7 @@ def test_what_is_attached_to_an_image_stays_and_goes_with_it(registry: Registry,
     assert goes.digest in related
     assert stays.digest not in related
     assert dashed(stays.digest) not in related
-    of_goes = {"cosign tag": 3, "subject alone": 4, "fallback tag": 8}[manner]  # manifests and tags
+    of_goes = {"cosign tag": 4, "subject alone": 4, "fallback tag": 8}[manner]  # manifests and tags
     assert sum(before[key] is not None for key in before) - sum(after[key] is not None for key in after) == of_goes
 
 

@@ -1,0 +1,128 @@
+"""`Applied`: what came of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from regscope import text
+from regscope.errors import RegscopeError
+from regscope.images.image_names import named
+
+if TYPE_CHECKING:
+    from regscope.remediation.undoing import Undone
+    from regscope.stores.content_store import ContentStore
+
+DONE, GONE, SKIPPED, LEFT, FAILED, WOULD = "done", "gone already", "skipped", "left", "failed", "would be done"
+_SHOWN = 10  # rows
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Applied:
+    """What was done of a plan, and what was not, and why.
+
+    Attributes:
+        location: the store.
+        dry_run: whether nothing was changed, and this is only what would be done.
+        table: one row for each step: `repository`, `tag`, `digest` (str), `action` (category: untag, delete),
+            `outcome` (category: done, gone already, skipped, left, failed, would be done), `reason` (str), `frees`
+            (int64, bytes).
+        journal: the journal's file; None where nothing was changed.
+        stopped_by: the first surprise, which ended it; None where there was none.
+        at_most: whether `freed_bytes` is an upper bound.
+    """
+
+    location: str
+    dry_run: bool
+    table: pd.DataFrame
+    journal: Path | None
+    stopped_by: BaseException | None
+    at_most: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether there was no surprise."""
+        return self.stopped_by is None
+
+    @property
+    def freed_bytes(self) -> int:
+        """Bytes that come back at the next garbage collection by what was done, or would be."""
+        return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
+
+    def undo(self, store: ContentStore, **options: Any) -> Undone:
+        """Bring it back; see `regscope.undo`."""
+        from regscope.remediation.undoing import undo
+
+        if self.journal is None:
+            raise RegscopeError("there is nothing to undo: nothing was changed")
+        return undo(self.journal, store, **options)
+
+    def counts(self) -> dict[str, int]:
+        """How many steps had each outcome; only those that there are."""
+        found = self.table["outcome"].value_counts()
+        return {str(outcome): int(number) for outcome, number in found.items() if number}
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as JSON has it, for programs."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "location": self.location,
+            "dry_run": self.dry_run,
+            "ok": self.ok,
+            "stopped_by": None if self.stopped_by is None else text.plain(self.stopped_by, 1000),
+            "freed_bytes": self.freed_bytes,
+            "at_most": self.at_most,
+            "journal": None if self.journal is None else str(self.journal),
+            "counts": self.counts(),
+            "steps": rows.to_dict("records"),
+        }
+
+    def facts(self) -> dict[str, str]:
+        """The result in words."""
+        bound = "at most " if self.at_most else ""
+        found = {outcome: f"{number:,}" for outcome, number in self.counts().items()}
+        found["comes back"] = f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)"
+        if self.journal is not None:
+            found["journal"] = str(self.journal)
+        if self.stopped_by is not None:
+            found["stopped by"] = text.plain(self.stopped_by, 500)
+        return found
+
+    def notes(self) -> list[str]:
+        """What a reader must know."""
+        if self.dry_run:
+            return ["Nothing has been changed: dry_run=False does it."]
+        found = ["The bytes come back when the registry collects its garbage; until then undo needs no backup."]
+        if self.journal is not None and (LEFT in self.counts() or not self.ok):
+            found.append("Applied again with the same journal, it goes on from here.")
+        return found
+
+    @property
+    def _title(self) -> str:
+        return f"{'Dry run' if self.dry_run else 'Applied'} on {self.location}"
+
+    def __repr__(self) -> str:
+        told = self.table[self.table["outcome"].isin([SKIPPED, FAILED])].head(_SHOWN)
+        return text.facts(self._title, self.facts(), [*self.notes(), *told_lines(told)])
+
+    def _repr_html_(self) -> str:
+        told = self.table[self.table["outcome"] != DONE].head(_SHOWN)
+        columns = ["repository", "tag", "digest", "action", "outcome", "reason"]
+        rows = told.assign(
+            tag=told["tag"].fillna(text.ABSENT),
+            reason=told["reason"].fillna(""),
+            digest=[text.short_digest(digest) for digest in told["digest"]],
+        )
+        shown = list(rows[columns].astype(object).itertuples(index=False, name=None))
+        return text.card(self._title, self.facts(), self.notes(), columns if shown else (), shown)
+
+
+def told_lines(rows: pd.DataFrame) -> list[str]:
+    """What became of some steps, and why, a line for each."""
+    return [
+        f"{row['outcome']}: {named(row['repository'], row['name'])}: {row['reason']}"
+        for row in rows.assign(name=rows["tag"].fillna(rows["digest"])).to_dict("records")
+    ]

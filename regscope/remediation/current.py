@@ -1,0 +1,123 @@
+"""The registry as it is right before a plan is carried out: what of the plan does not hold any more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from regscope.errors import RegscopeError
+from regscope.registry.manifests import RawManifest
+from regscope.registry.untagging import is_stand_in
+from regscope.remediation.links import Links, links_of
+from regscope.scanning.read_manifest import is_gone
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+
+_AT_ONCE = 8
+
+
+class Current:
+    """One repository, looked at again.
+
+    Args:
+        store: read as it is now, not from a cache.
+        repository: its name.
+        planned_tags: the tags that the plan knew, and what they pointed to.
+        planned: the manifests to be deleted.
+
+    Attributes:
+        manifests: those of `planned` that are still there.
+        held: what must stay after all, and why: by digest.
+        moved: the tags that point elsewhere by now, and where.
+
+    Raises:
+        RegscopeError: something cannot be read, and so might hold anything.
+    """
+
+    def __init__(
+        self, store: ContentStore, repository: str, planned_tags: Mapping[str, str], planned: Iterable[str]
+    ) -> None:
+        self._store, self._repository = store, repository
+        self._links: dict[str, Links] = {}
+        self.manifests: dict[str, RawManifest] = {}
+        self.held: dict[str, str] = {}
+        now = dict(self._tags())
+        self.moved = {tag: now[tag] for tag, digest in planned_tags.items() if now.get(tag, digest) != digest}
+        new = {tag: digest for tag, digest in now.items() if tag not in planned_tags}
+        self.stand_ins = {tag for tag, digest in self.moved.items() if self._is_stand_in(digest)}
+        for tag in self.stand_ins:
+            del self.moved[tag]
+        self._read(planned)
+        reasons = {planned_tags[tag]: f"its tag {tag} has moved since it was planned" for tag in self.moved}
+        for tag, digest in (self.moved | new).items():
+            reasons.setdefault(digest, f"the tag {tag}, which is new since it was planned, needs it")
+        self._hold(reasons)
+
+    def keep(self, digest: str, reason: str) -> None:
+        """Let a manifest stay, and all that belongs to it."""
+        self._hold({digest: reason})
+
+    def holds(self, digest: str) -> tuple[str, ...]:
+        """Children and referrers of a planned manifest, among those that are planned too."""
+        return tuple(self._onward.get(digest, ()))
+
+    def _tags(self) -> Iterator[tuple[str, str]]:
+        try:
+            names = self._store.tags(self._repository)
+        except RegscopeError as error:
+            if is_gone(error):  # no tag is left
+                return
+            raise
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for name, digest in zip(names, pool.map(self._resolved, names), strict=True):
+                if digest is not None:
+                    yield name, digest
+
+    def _resolved(self, tag: str) -> Digest | None:
+        try:
+            return self._store.resolve(self._repository, tag)
+        except RegscopeError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    def _manifest(self, digest: str) -> RawManifest | None:
+        try:
+            return self._store.manifest(self._repository, digest)
+        except RegscopeError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    def _is_stand_in(self, digest: str) -> bool:
+        found = self._manifest(digest)
+        return found is not None and is_stand_in(found)
+
+    def _read(self, planned: Iterable[str]) -> None:
+        digests = list(planned)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for digest, found in zip(digests, pool.map(self._manifest, digests), strict=True):
+                if found is not None:
+                    self.manifests[digest] = found
+                    self._links[digest] = links_of(found)
+        self._onward: dict[str, list[str]] = defaultdict(list)
+        for digest, links in self._links.items():
+            self._onward[digest] += [child for child in links.children if child in self._links]
+            if links.subject in self._links:
+                self._onward[links.subject].append(digest)
+
+    def _hold(self, reasons: dict[str, str]) -> None:
+        """Mark what these manifests lead to: children, referrers, and subjects."""
+        waiting = list(reasons.items())
+        while waiting:
+            digest, reason = waiting.pop()
+            if digest in self.held:
+                continue
+            self.held[digest] = reason
+            if digest not in self._links:
+                found = self._manifest(digest)
+                self._links[digest] = links_of(found) if found is not None else Links((), (), None)
+            links = self._links[digest]
+            onward = [*links.children, *self._onward.get(digest, ()), *([links.subject] if links.subject else [])]
+            waiting += [(other, f"it belongs to {digest}: {reason}") for other in onward]

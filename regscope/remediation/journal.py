@@ -1,0 +1,245 @@
+"""What was done to a registry, and all that is needed to undo it: a file that only grows."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from regscope import text
+from regscope.errors import NotAStore, StoreError
+from regscope.registry.manifests import RawManifest
+from regscope.spec.digest import Digest
+from regscope.stores.digest_cache import default_folder
+from regscope.version import __version__
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One step, as it was before it was done.
+
+    Attributes:
+        action: `untag`, or `delete` of a manifest with all tags on it.
+        tags: the tag that is removed, or those on the manifest.
+        manifest: byte for byte.
+        frees: bytes that the next garbage collection takes once this and all before it are done.
+        is_done: whether it was done; else it was about to be, and may have been.
+    """
+
+    repository: str
+    action: str
+    tags: tuple[str, ...]
+    manifest: RawManifest
+    frees: int
+    is_done: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells it from other steps."""
+        return f"{self.repository}:{self.tags[0]}" if self.action == "untag" else f"{self.repository}@{self.digest}"
+
+    @property
+    def digest(self) -> Digest:
+        """Of the manifest."""
+        return self.manifest.digest
+
+
+@dataclass
+class JournalRecord:
+    """What a journal says.
+
+    Attributes:
+        path: the file.
+        location: the store that was changed.
+        plan: which plan was carried out, see `Plan.identity`.
+        started: when, UTC.
+        entries: every step that was begun, in order.
+    """
+
+    path: Path
+    location: str
+    plan: str
+    started: datetime
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def done(self) -> set[str]:
+        """The keys of what was done."""
+        return {entry.key for entry in self.entries if entry.is_done}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every step: `repository`, `action`, `tags`, `digest` (str), `size` (int64, bytes: of the manifest), `frees`
+        (int64, bytes), `done` (bool)."""
+        rows = [
+            (entry.repository, entry.action, ", ".join(entry.tags), entry.digest, len(entry.manifest.raw), entry.frees,
+             entry.is_done)
+            for entry in self.entries
+        ]  # fmt: skip
+        columns = {"repository": "str", "action": "str", "tags": "str", "digest": "str", "size": "int64",
+                   "frees": "int64", "done": "bool"}  # fmt: skip
+        return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+    def facts(self) -> dict[str, str]:
+        """The journal in words."""
+        done = [entry for entry in self.entries if entry.is_done]
+        return {
+            "store": self.location,
+            "started": f"{self.started:%Y-%m-%d %H:%M} UTC",
+            "steps done": f"{len(done):,}",
+            "begun, and not known to be done": f"{len(self.entries) - len(done):,}",
+            "comes back": text.size(sum(entry.frees for entry in done)),
+        }
+
+    def __repr__(self) -> str:
+        return text.facts(f"Journal {self.path}", self.facts())
+
+    def _repr_html_(self) -> str:
+        return text.card(f"Journal {self.path}", self.facts())
+
+
+def read_journal(path: Path | str) -> JournalRecord:
+    """What a journal says. A last line that was cut off, as by a crash, does not count.
+
+    Raises:
+        NotAStore: the file is no journal.
+        StoreError: it is one, and damaged.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise NotAStore(f"no journal can be read from {path}: {text.plain(error, 200)}") from None
+    return _parsed(path, [line for line in lines if line.endswith(b"\n")])
+
+
+def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
+    try:
+        head = json.loads(lines[0])
+        if head["regscope_journal"] != _FORMAT:
+            raise StoreError(f"{path} was written by another version of regscope")
+        record = JournalRecord(path, head["location"], head["plan"], datetime.fromisoformat(head["started"]))
+    except (IndexError, ValueError, TypeError, KeyError):
+        raise NotAStore(f"{path} is no journal", next_step="`regscope journal` lists those there are.") from None
+    places: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            read = json.loads(line)
+            if "done" in read:
+                place = places[read["done"]]
+                record.entries[place] = _done(record.entries[place])
+                continue
+            entry = _entry(read)
+        except (ValueError, TypeError, KeyError):
+            raise StoreError(f"{path} is damaged in line {number}", next_step="Restore it from a copy.") from None
+        if entry.key not in places:  # begun again after a crash: what stood there first counts
+            places[entry.key] = len(record.entries)
+            record.entries.append(entry)
+    return record
+
+
+def _entry(read: dict[str, Any]) -> Entry:
+    manifest = RawManifest(base64.b64decode(read["raw"]), Digest(read["digest"]), read["media_type"])
+    manifest.digest.verify(manifest.raw, "a manifest in the journal")
+    return Entry(read["repository"], read["action"], tuple(read["tags"]), manifest, int(read["frees"]))
+
+
+def _done(entry: Entry) -> Entry:
+    return Entry(entry.repository, entry.action, entry.tags, entry.manifest, entry.frees, True)
+
+
+class JournalWriter:
+    """Writes a journal, or goes on with one; a line is on the disk when its method returns.
+
+    Raises:
+        StoreError: it is another plan's or another store's, or somebody else is writing it.
+        NotAStore: the file is no journal.
+    """
+
+    def __init__(self, path: Path | str, location: str, plan: str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self.known = self._opened(location, plan)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _opened(self, location: str, plan: str) -> JournalRecord:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"{self.path} is being written by another process") from None
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.ftruncate(self._file, whole)
+        if not whole:
+            head = {"regscope_journal": _FORMAT, "regscope": __version__, "location": location, "plan": plan}
+            self._write({**head, "started": datetime.now(UTC).isoformat()})
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        known = read_journal(self.path)
+        if (known.location, known.plan) != (location, plan):
+            raise StoreError(
+                f"{self.path} is the journal of another plan, or of another store: {known.location}",
+                next_step="Name another file, or apply the plan that it belongs to.",
+            )
+        return known
+
+    def begin(self, entry: Entry) -> None:
+        """Note a step before it is done."""
+        self._write(
+            {
+                "repository": entry.repository,
+                "action": entry.action,
+                "tags": entry.tags,
+                "digest": entry.digest,
+                "media_type": entry.manifest.media_type,
+                "raw": base64.b64encode(entry.manifest.raw).decode(),
+                "frees": entry.frees,
+            }
+        )
+
+    def end(self, key: str) -> None:
+        """Note that a step was done."""
+        self._write({"done": key})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        with self._lock:
+            os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            os.fsync(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+
+def journal_folder() -> Path:
+    """Where journals go that nobody gave a place."""
+    cache = default_folder()  # which the cache wants for itself
+    return cache.with_name(f"{cache.name}-journals")
+
+
+def new_journal(plan: str) -> Path:
+    """A place for the journal of a plan."""
+    return journal_folder() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan[:12]}.jsonl"

@@ -1,0 +1,248 @@
+"""Bringing back what a journal says was deleted, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from regscope import text
+from regscope.errors import InvalidInput, RegscopeError
+from regscope.progress import is_interactive
+from regscope.registry.untagging import is_stand_in
+from regscope.remediation.applied import told_lines
+from regscope.remediation.journal import Entry, JournalRecord, read_journal
+from regscope.remediation.links import links_of
+from regscope.scanning.read_manifest import is_gone
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Destination
+from regscope.stores.open_destination import open_destination
+from regscope.stores.open_store import open
+from regscope.stores.removal import open_removal
+from regscope.stores.stored_content import StoredContent
+from regscope.stores.wrapped_store import WrappedStore
+
+RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
+    "restored", "there already", "left alone", "impossible", "would be restored",
+)  # fmt: skip
+_SHOWN = 10
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Undone:
+    """What was brought back, and what could not be.
+
+    Attributes:
+        location: the store.
+        dry_run: whether nothing was written, and this is only what would be.
+        table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
+            `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str).
+    """
+
+    location: str
+    dry_run: bool
+    table: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it was."""
+        return not self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE]).any()
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        return {"location": self.location, "dry_run": self.dry_run, "ok": self.ok, "rows": rows.to_dict("records")}
+
+    def facts(self) -> dict[str, str]:
+        """The result in words."""
+        found = self.table["outcome"].value_counts()
+        return {str(outcome): f"{number:,}" for outcome, number in found.items() if number}
+
+    def _notes(self) -> list[str]:
+        told = self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN)
+        return [*(["Nothing has been changed."] if self.dry_run else []), *told_lines(told)]
+
+    @property
+    def _title(self) -> str:
+        return f"{'What undoing would bring back' if self.dry_run else 'Undone'} on {self.location}"
+
+    def __repr__(self) -> str:
+        return text.facts(self._title, self.facts(), self._notes())
+
+    def _repr_html_(self) -> str:
+        return text.card(self._title, self.facts(), self._notes())
+
+
+def undo(
+    journal: Path | str | JournalRecord,
+    store: ContentStore,
+    *,
+    backup: str | None = None,
+    dry_run: bool = False,
+    progress: bool | None = None,
+) -> Undone:
+    """Bring back the manifests and tags that a journal says were deleted.
+
+    First everything is looked at: what is there, what can be brought back, and what cannot, since a blob of it is gone
+    and in no backup. Then manifests are pushed byte for byte, children before what holds them, and then tags. A tag
+    that points to something else by now is left alone. What is there already is not touched: it can be done again.
+
+    Args:
+        journal: as `Applied.journal` names it.
+        store: the one that was changed.
+        backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since.
+        dry_run: look, and change nothing.
+
+    Raises:
+        InvalidInput: the journal is another store's.
+        NotAStore: it is no journal, or the backup is no layout.
+        RegscopeError: something cannot be read or written; what was brought back stays.
+    """
+    record = journal if isinstance(journal, JournalRecord) else read_journal(journal)
+    while isinstance(store, WrappedStore):
+        store = store.store
+    if store.location != record.location:
+        raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
+    run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False))
+    show = is_interactive() if progress is None else progress
+    with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
+        found = run.look(record.entries)
+        if not dry_run:
+            run.bring_back(found, bar)
+    return Undone(store.location, dry_run, run.table(found, dry_run))
+
+
+@dataclass
+class _Found:
+    """What is to be done about an entry.
+
+    Attributes:
+        is_there: whether the manifest is.
+        missing: blobs that must come from the backup.
+        impossible: why it can't be brought back; empty where it can.
+        tags: those to set.
+        others: tags that point elsewhere, and where.
+        stand_ins: tags that point to what a killed run left.
+    """
+
+    entry: Entry
+    is_there: bool
+    missing: list[Digest]
+    impossible: str
+    tags: list[str]
+    others: dict[str, Digest]
+    stand_ins: dict[str, Digest]
+
+
+class _Undoing:
+    def __init__(self, store: ContentStore, place: Destination, backup: ContentStore | None) -> None:
+        self._store, self._place, self._backup = store, place, backup
+
+    def look(self, entries: Sequence[Entry]) -> list[_Found]:
+        """What can be done, in the order in which it is to be: children first, as they were deleted last."""
+        found: list[_Found] = []
+        coming: dict[tuple[str, str], bool] = {}
+        for entry in reversed(entries):
+            is_there = self._resolved(entry.repository, entry.digest) is not None
+            missing, impossible = ([], "") if is_there else self._needs(entry, coming)
+            coming[entry.repository, entry.digest] = is_there or not impossible
+            one = _Found(entry, is_there, missing, impossible, [], {}, {})
+            for tag in entry.tags:
+                self._look_at_tag(one, tag)
+            found.append(one)
+        return found
+
+    def _needs(self, entry: Entry, coming: dict[tuple[str, str], bool]) -> tuple[list[Digest], str]:
+        """The blobs that only the backup has; and why it can't be brought back, where something is nowhere."""
+        links = links_of(entry.manifest)
+        missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
+        lost = [blob for blob in missing if self._backup is None or not self._has_blob(self._backup, "", blob)]
+        if lost:
+            where = "" if self._backup is None else ", and not in the backup"
+            return missing, f"its blob {lost[0]} is gone{where}"
+        for child in links.children:
+            there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
+            if not there:
+                return missing, f"its child {child} is gone"
+        return missing, ""
+
+    def _look_at_tag(self, found: _Found, tag: str) -> None:
+        entry = found.entry
+        now = self._resolved(entry.repository, tag)
+        if now is None:
+            found.tags.append(tag)
+        elif now == entry.digest:
+            return
+        elif is_stand_in(self._store.manifest(entry.repository, now)):
+            found.tags.append(tag)
+            found.stand_ins[tag] = now
+        else:
+            found.others[tag] = now
+
+    def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
+        """Manifests, then tags."""
+        below = {child for one in found for child in links_of(one.entry.manifest).children}
+        for one in found:
+            entry = one.entry
+            if not one.is_there and not one.impossible:
+                for blob in one.missing:
+                    self._restore_blob(entry.repository, blob)
+                reference = None if entry.digest in below else entry.digest
+                self._place.take_back(entry.repository, reference, entry.manifest)
+            bar.update()
+        for one in found:
+            for tag in one.tags if not one.impossible else ():
+                self._place.take_back(one.entry.repository, tag, one.entry.manifest)
+                if tag in one.stand_ins:
+                    open_removal(self._store).forget_manifest(one.entry.repository, one.stand_ins[tag])
+        self._place.close()
+
+    def _restore_blob(self, repository: str, digest: Digest) -> None:
+        assert self._backup is not None
+        size = self._backup.blob_size("", digest)
+        blob = Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
+        self._place.take_blob(repository, digest, StoredContent(self._backup, "", blob), None)
+
+    def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
+        """What became of each manifest and tag, in the order of the journal."""
+        rows: list[tuple[str, str | None, str, str, str | None]] = []
+        will = WOULD if dry_run else RESTORED
+        for one in reversed(found):
+            entry = one.entry
+            state = IMPOSSIBLE if one.impossible else THERE if one.is_there else will
+            if entry.action == "delete":
+                rows.append((entry.repository, None, entry.digest, state, one.impossible or None))
+            for tag in entry.tags:
+                outcome, reason = THERE, None
+                if tag in one.others:
+                    outcome, reason = LEFT_ALONE, f"it points to {one.others[tag]} by now"
+                elif tag in one.tags:
+                    outcome, reason = (IMPOSSIBLE if one.impossible else will), one.impossible or None
+                rows.append((entry.repository, tag, entry.digest, outcome, reason))
+        table = pd.DataFrame(rows, columns=["repository", "tag", "digest", "outcome", "reason"])
+        table["outcome"] = pd.Categorical(table["outcome"], categories=[RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD])
+        return table.astype({"repository": "str", "tag": "str", "digest": "str", "reason": "str"})
+
+    def _resolved(self, repository: str, reference: str) -> Digest | None:
+        try:
+            return self._store.resolve(repository, reference)
+        except RegscopeError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    @staticmethod
+    def _has_blob(store: ContentStore, repository: str, digest: Digest) -> bool:
+        try:
+            store.blob_size(repository, digest)
+        except RegscopeError as error:
+            if is_gone(error):
+                return False
+            raise
+        return True
