@@ -18,7 +18,7 @@ def freed_blobs(held: Holdings, gone: Bools) -> Ints:
 def _used(held: Holdings, nodes: Bools) -> Bools:
     """For each blob, whether one of `nodes` uses it."""
     used = np.zeros(len(held.blobs), dtype=np.bool_)
-    _, blobs = held.contents.of(distinct(held.node_manifest[nodes]))
+    _, blobs = held.spared.of(distinct(held.node_manifest[nodes]))
     used[blobs] = True
     return used
 

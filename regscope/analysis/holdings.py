@@ -78,6 +78,17 @@ class Holdings:
         return Relation(np.concatenate(left), np.concatenate(right), len(self.manifests), len(self.blobs))
 
     @cached_property
+    def spared(self) -> Relation:
+        """Manifest to the blobs that garbage collection spares for it.
+
+        Its contents, and of an index the manifests of its children as well, though these be deleted in its repository.
+        """
+        child = numbered(self.blobs, self.snap.platforms["digest"])[0]
+        left = np.concatenate([self.contents.left, self._manifest_numbers["index"]])
+        right = np.concatenate([self.contents.right, child])
+        return Relation(left, right, len(self.manifests), len(self.blobs))
+
+    @cached_property
     def children(self) -> Relation:
         """Node to node: an index to its children."""
         return self._within_repositories(self._manifest_numbers["index"], self._manifest_numbers["child"])

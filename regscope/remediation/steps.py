@@ -41,7 +41,7 @@ def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
 
 def freed_by_each(held: Holdings, order: Ints, freed: Ints) -> Ints:
     """For each node of `order`, the bytes of the blobs of `freed` that nothing needs any more once it is gone."""
-    position, blob = held.contents.of(held.node_manifest[order])
+    position, blob = held.spared.of(held.node_manifest[order])
     last = np.full(len(held.blobs), -1, dtype=np.int64)
     np.maximum.at(last, blob, position)
     return sums(last[freed], held.blob_size[freed], len(order))

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from regscope import text
-from regscope.errors import InvalidInput, RegscopeError
+from regscope.errors import ContentMissing, InvalidInput, RegscopeError, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.untagging import is_stand_in
 from regscope.remediation.applied import told_lines
@@ -241,8 +241,6 @@ class _Undoing:
     def _has_blob(store: ContentStore, repository: str, digest: Digest) -> bool:
         try:
             store.blob_size(repository, digest)
-        except RegscopeError as error:
-            if is_gone(error):
-                return False
-            raise
+        except (ContentMissing, ResourceNotFound):
+            return False
         return True

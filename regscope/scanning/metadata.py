@@ -279,6 +279,10 @@ class _Collected:
                         blobs[row[0]] = _surer(blobs.get(row[0], row), row)
                 elif table != "referrers":
                     tables[table] += rows
+        if stored is not None:  # a child that was deleted by itself stays as a blob as long as its index
+            for _, child, *_ in tables["platforms"]:
+                if child in stored:
+                    blobs.setdefault(child, (child, "manifest", None, None, False))
         return {
             **tables,
             "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
@@ -316,6 +320,8 @@ class _Collected:
             onward: list[tuple[str, str, str]] = []
             for repository, digest, how in sorted(reached):
                 if (repository, digest) in placed or digest not in self._manifests:
+                    continue
+                if self._store.has_manifest(repository, digest) is False:  # it is another repository's
                     continue
                 placed[repository, digest] = how
                 onward += [(repository, child, "index child") for child in self._children[digest]]

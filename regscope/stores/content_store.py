@@ -71,6 +71,9 @@ class ContentStore(Protocol):
     def blob_size(self, repository: str, digest: str) -> int:
         """The size of a blob in bytes, for manifests that do not state it (schema 1)."""
 
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """Whether a repository has a manifest of its own; None where that takes a request to find out."""
+
     def stored_blobs(self) -> Mapping[str, int] | None:
         """Every blob that is stored, needed or not, and its bytes; None where that cannot be listed."""
 

@@ -181,6 +181,10 @@ class DockerArchiveStore:
         """The member's size."""
         return self._resolved(self._name_of(digest)).size
 
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """None: all of its images are in one place."""
+        return None
+
     def stored_blobs(self) -> Mapping[str, int] | None:
         """None: it has what its images need."""
         return None

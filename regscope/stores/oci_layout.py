@@ -160,6 +160,10 @@ class OCILayoutStore:
         """The file's size."""
         return self._existing(Digest(digest)).stat().st_size
 
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """None: all repositories of a layout are one place."""
+        return None
+
     def stored_blobs(self) -> Mapping[str, int] | None:
         """The files in `blobs`."""
         found = (path for path in (self.folder / "blobs").glob("*/*") if path.is_file())

@@ -108,6 +108,10 @@ class RegistryStorageStore:
         """The repository's manifests that have this `subject`."""
         return self._graph(repository).referrers.get(digest, [])
 
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """By the repository's link to it."""
+        return digest in self._graph(repository).onward
+
     def stored_blobs(self) -> Mapping[str, int] | None:
         """By one walk through the blobs."""
         return self._tree.blobs()

@@ -76,13 +76,20 @@ class RegistryStore:
         return []
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """By one HEAD request."""
-        found = ManifestRef(repository, tag, self.client).get_metadata()
-        if found is None:
+        """By one HEAD request; one that fails does not say why, so then by GET."""
+        asked = ManifestRef(repository, tag, self.client)
+        found = asked.get_metadata()
+        if found is not None:
+            return found.digest
+        try:
+            return asked.fetch().digest
+        except ResourceNotFound as error:
             raise ResourceNotFound(
-                f"{self.location} has no {repository}:{tag}", 404, next_step=f"`tags` lists what {repository} has."
-            )
-        return found.digest
+                f"{self.location} has no {repository}:{tag}",
+                404,
+                code=error.code,
+                next_step=f"`tags` lists what {repository} has.",
+            ) from None
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
         """By one conditional GET; by HEAD where that would count as a pull, or the registry knows no conditions."""
@@ -114,6 +121,10 @@ class RegistryStore:
     def blob_size(self, repository: str, digest: str) -> int:
         """By one HEAD request."""
         return Blob(repository, digest, client=self.client).stat().size
+
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """None: it takes a request."""
+        return None
 
     def stored_blobs(self) -> Mapping[str, int] | None:
         """None: no registry's API lists them."""

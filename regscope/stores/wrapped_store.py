@@ -76,6 +76,10 @@ class WrappedStore:
         """As the store says."""
         return self.store.blob_size(repository, digest)
 
+    def has_manifest(self, repository: str, digest: str) -> bool | None:
+        """As the store says now."""
+        return self.store.has_manifest(repository, digest)
+
     def stored_blobs(self) -> Mapping[str, int] | None:
         """As the store lists them."""
         return self.store.stored_blobs()

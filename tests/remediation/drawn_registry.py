@@ -25,7 +25,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 PLATFORMS = ("amd64", "arm64", "riscv64")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pushed:
     """A manifest, byte for byte, and the blobs and manifests that it needs."""
 
@@ -38,6 +38,10 @@ class Pushed:
     def digest(self) -> Digest:
         return Digest.of(self.raw)
 
+    def __repr__(self) -> str:
+        below = f" of {list(self.children)}" if self.children else ""
+        return f"<{json.loads(self.raw).get('artifactType', 'manifest')} {self.digest[7:15]}{below}>"
+
 
 @dataclass
 class Contents:
@@ -45,7 +49,7 @@ class Contents:
 
     pushes: list[tuple[str, str | None, Pushed]] = field(default_factory=list)  # repository, tag
     deletions: list[tuple[str, Digest]] = field(default_factory=list)
-    uploads: list[tuple[str, bytes]] = field(default_factory=list)  # blobs that no manifest ever names
+    uploads: list[tuple[str, bytes]] = field(default_factory=list, repr=False)  # blobs that no manifest ever names
 
     def push_to(self, url: str) -> None:
         """Do it, as any client would."""
@@ -177,7 +181,7 @@ def contents(draw: st.DrawFn) -> Contents:
     layers = [layer(f"layer {number}", draw(st.integers(0, 3000))) for number in range(draw(st.integers(1, 5)))]
     made: list[Pushed] = []
     for number in range(draw(st.integers(1, 7))):
-        chosen = draw(st.lists(st.sampled_from(layers), max_size=3))
+        chosen = [layers[at] for at in draw(st.lists(st.integers(0, len(layers) - 1), max_size=3))]
         own = [layer(f"own {number}", draw(st.integers(1, 500)))]
         days = draw(st.one_of(st.none(), st.integers(0, 90)))
         made.append(image(chosen + own, days, PLATFORMS[number % 3]))

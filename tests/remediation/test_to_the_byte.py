@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import regscope as rs
@@ -40,19 +40,53 @@ def assert_skopeo_pulls(registry: Registry, tags: list[tuple[str, str]], folder:
     assert done.returncode == 0, done.stderr
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(contents(), policies(), st.data())
+def whole(snap: rs.Snapshot) -> list[tuple[str, str]]:
+    """The tags all of whose children are there: some were broken before anything was planned."""
+    placed = set(snap.placements[["repository", "digest"]].itertuples(index=False, name=None))
+    children = snap.platforms.groupby("index_digest", observed=True)["digest"].apply(list).to_dict()
+
+    def is_whole(repository: str, digest: str) -> bool:
+        below = children.get(digest, [])
+        return (repository, digest) in placed and all(is_whole(repository, child) for child in below)
+
+    return [(row.repository, row.tag) for row in snap.tags.itertuples() if is_whole(row.repository, row.digest)]
+
+
+def without_the_impossible(
+    undone: rs.Undone, before: dict[tuple[str, str], str | None], snap: rs.Snapshot
+) -> dict[tuple[str, str], str | None]:
+    """What is to be there: no registry takes back an index that lacked a child already before, and `undo` says so."""
+    lost = undone.table[undone.table["outcome"] == "impossible"]
+    placed = set(snap.placements[["repository", "digest"]].itertuples(index=False, name=None))
+    lacking = {
+        (repository, row.index_digest)
+        for row in snap.platforms.itertuples()
+        for repository in {repository for repository, digest in placed if digest == row.index_digest}
+        if (repository, row.digest) not in placed
+    }
+    assert set(zip(lost["repository"], lost["digest"], strict=True)) <= lacking
+    assert lost["reason"].str.contains("its child").all()
+    gone = set(zip(lost["repository"], lost["tag"].fillna(lost["digest"]), strict=True))
+    tags = {key for key in gone if ":" not in key[1]}
+    return {key: None if key in gone else digest for key, digest in before.items() if key not in tags}
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+# No shrinking: each try is a registry, and takes a second.
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(contents(), policies(), st.booleans())
 def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
-    drawn: Contents, policy: rs.Retention, data: st.DataObject
+    drawn: Contents, policy: rs.Retention, undo_at_once: bool
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as name, Registry(Path(name) / "registry") as registry:
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as place, Registry(Path(place) / "registry") as registry:
+        folder = Path(place)
         drawn.push_to(registry.url)
         store = rs.open(registry.url, cache=False)
         snap = rs.scan(storage_of(registry), progress=False)
         made = rs.plan(snap, policy)
         assert not made.at_most
         before, bytes_before = state(registry.url, snap), registry.blob_bytes()
-        journal, backup = Path(name) / "journal", f"oci:{name}/backup"
+        journal, backup = folder / "journal", f"oci:{folder}/backup"
 
         done = made.apply(store, dry_run=False, journal=journal, backup=backup, progress=False)
         assert done.ok, repr(done)
@@ -63,19 +97,18 @@ def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
             key for key, digest in after.items() if digest
         } == goes
 
-        if data.draw(st.booleans(), label="undo before the garbage collection"):
-            rs.undo(journal, store, progress=False)
-            assert state(registry.url, snap) == before
+        if undo_at_once:
+            undone = rs.undo(journal, store, progress=False)
+            assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
             return
         registry.garbage_collect()
         assert bytes_before - registry.blob_bytes() == made.freed_bytes + made.orphaned_bytes
-        kept = [(repository, key) for (repository, key), digest in after.items() if digest and ":" not in key]
-        assert_skopeo_pulls(registry, kept, Path(name))
+        assert_skopeo_pulls(registry, [name for name in whole(snap) if after.get(name)], folder)
         undone = rs.undo(journal, store, backup=backup, progress=False)
-        assert state(registry.url, snap) == before, repr(undone)
-        again = rs.scan(storage_of(registry), progress=False)
-        assert again.fingerprint == snap.fingerprint
-        shutil.rmtree(Path(name) / "backup", ignore_errors=True)
+        expected = without_the_impossible(undone, before, snap)
+        assert state(registry.url, snap) == expected, repr(undone)
+        if expected == before:
+            assert rs.scan(storage_of(registry), progress=False).fingerprint == snap.fingerprint
 
 
 def test_the_cases_are_worth_it() -> None:
