@@ -65,7 +65,11 @@ if TYPE_CHECKING:
     from regscope.remediation.applied import Applied
     from regscope.remediation.plan import Plan
     from regscope.remediation.planning import plan
+    from regscope.remediation.recompressing import recompress
     from regscope.remediation.retention import Retention
+    from regscope.remediation.rewriting import Rewriting, Rewritten
+    from regscope.remediation.slimming import slim
+    from regscope.remediation.twin_merging import Merging, merge_twins
     from regscope.remediation.undoing import Undone, undo
     from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan
@@ -113,6 +117,7 @@ _HOMES = {
     "ManifestRef": "regscope.registry.manifests",
     "ManifestSchema1": "regscope.spec.manifest",
     "ManifestSchema2": "regscope.spec.manifest",
+    "Merging": "regscope.remediation.twin_merging",
     "MirrorWarning": "regscope.errors",
     "OCIIndex": "regscope.spec.manifest",
     "OCIManifestSchema1": "regscope.spec.manifest",
@@ -129,6 +134,8 @@ _HOMES = {
     "RequestErrorWithResponse": "regscope.errors",
     "ResourceNotFound": "regscope.errors",
     "Retention": "regscope.remediation.retention",
+    "Rewriting": "regscope.remediation.rewriting",
+    "Rewritten": "regscope.remediation.rewriting",
     "Snapshot": "regscope.tables",
     "TABLES": "regscope.schema",
     "Tags": "regscope.registry.tags",
@@ -153,10 +160,12 @@ _HOMES = {
     "layer_sizes": "regscope.analysis.sizes",
     "lineage": "regscope.analysis.lineage",
     "make_index": "regscope.images.index_of",
+    "merge_twins": "regscope.remediation.twin_merging",
     "open": "regscope.stores.open_store",
     "parse_manifest": "regscope.spec.manifest",
     "plan": "regscope.remediation.planning",
     "published": "regscope.analysis.published",
+    "recompress": "regscope.remediation.recompressing",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
     "scan_files": "regscope.scanning.files",
@@ -164,6 +173,7 @@ _HOMES = {
     "set_default_client": "regscope.registry.default_client",
     "setuid": "regscope.analysis.risky_files",
     "sharing": "regscope.analysis.sharing",
+    "slim": "regscope.remediation.slimming",
     "stale": "regscope.analysis.stale",
     "twins": "regscope.analysis.twins",
     "undo": "regscope.remediation.undoing",
@@ -198,6 +208,7 @@ __all__ = [
     "ManifestRef",
     "ManifestSchema1",
     "ManifestSchema2",
+    "Merging",
     "MirrorWarning",
     "OCIIndex",
     "OCIManifestSchema1",
@@ -213,6 +224,8 @@ __all__ = [
     "RequestErrorWithResponse",
     "ResourceNotFound",
     "Retention",
+    "Rewriting",
+    "Rewritten",
     "Snapshot",
     "Tags",
     "UnSupportMediaType",
@@ -237,10 +250,12 @@ __all__ = [
     "layer_sizes",
     "lineage",
     "make_index",
+    "merge_twins",
     "open",
     "parse_manifest",
     "plan",
     "published",
+    "recompress",
     "report",
     "scan",
     "scan_files",
@@ -248,6 +263,7 @@ __all__ = [
     "set_default_client",
     "setuid",
     "sharing",
+    "slim",
     "stale",
     "twins",
     "undo",

@@ -12,14 +12,15 @@ NAMES = [
     "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "Applied", "AuthFailed", "Blob", "Capabilities",
     "CapabilityWarning", "ContentStore", "Copied", "DemoRegistry", "Diff", "Digest", "DigestCache",
     "DockerManifestList", "DockerRegistryV2Client", "FilePage", "FilesOnDisk", "Image", "ImageJSON", "ImageRef",
-    "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "MirrorWarning", "OCIIndex",
+    "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "Merging", "MirrorWarning", "OCIIndex",
     "OCIManifestSchema1", "PermissionDeny", "Plan", "Platform", "Reference", "RegistryWarning", "RegscopeError",
     "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound", "Retention",
-    "Snapshot", "Tags", "UnSupportMediaType", "Undone", "WhatIf", "__version__", "attach", "base_drift", "build_demo",
-    "copy", "dedup_ratios", "default_client", "diff", "file_duplicates", "file_tree", "file_types", "final_files",
-    "growth", "history_cost", "image_sizes", "largest_files", "layer_sizes", "lineage", "make_index", "open",
-    "parse_manifest", "plan", "published", "report", "scan", "scan_files", "secrets", "set_default_client", "setuid",
-    "sharing", "stale", "twins", "undo", "waste", "wasted_files", "what_if",
+    "Rewriting", "Rewritten", "Snapshot", "Tags", "UnSupportMediaType", "Undone", "WhatIf", "__version__", "attach",
+    "base_drift", "build_demo", "copy", "dedup_ratios", "default_client", "diff", "file_duplicates", "file_tree",
+    "file_types", "final_files", "growth", "history_cost", "image_sizes", "largest_files", "layer_sizes", "lineage",
+    "make_index", "merge_twins", "open", "parse_manifest", "plan", "published", "recompress", "report", "scan",
+    "scan_files", "secrets", "set_default_client", "setuid", "sharing", "slim", "stale", "twins", "undo", "waste",
+    "wasted_files", "what_if",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -63,12 +63,9 @@ class Stack:
         return self._fates[1]
 
     @cached_property
-    def inode(self) -> Ints:
-        """The entry that each one is a name of: of a hardlink the file that its target was then, else itself.
-
-        A hardlink whose target is not there stands for itself.
-        """
-        inode = np.arange(len(self))
+    def linked(self) -> Ints:
+        """The entry that each hardlink found at its target then; of all else, and without a target, itself."""
+        linked = np.arange(len(self))
         links = np.flatnonzero(self.link >= 0)
         rows, keys = self._by_node
         before = np.searchsorted(keys, self._key(self.link[links], links)) - 1
@@ -76,10 +73,30 @@ class Stack:
         there = (target >= 0) & (self.node[target] == self.link[links]) & ~self.is_directory[target]
         links, target = links[there], target[there]
         lasting = self.hidden_at[target] > self._time[links]
-        inode[links[lasting]] = target[lasting]
+        linked[links[lasting]] = target[lasting]
+        return linked
+
+    @cached_property
+    def inode(self) -> Ints:
+        """The entry that each one is a name of: of a hardlink the file that its target was then, else itself.
+
+        A hardlink whose target is not there stands for itself.
+        """
+        inode = self.linked
         while not np.array_equal(further := inode[inode], inode):
             inode = further
         return inode
+
+    @cached_property
+    def lasts(self) -> Bools:
+        """Of each directory's entry, whether its directory is there in the end, with what is below it or not."""
+        removed = self._removed(np.arange(len(self.parent)))
+        return self.is_directory & self.is_entry & (self._time > removed[self.node])
+
+    def part(self, rows: Ints) -> Stack:
+        """Some of the entries alone."""
+        columns = ("layer", "node", "is_directory", "deletes", "clears", "ignored", "link")
+        return replace(self, **{column: getattr(self, column)[rows] for column in columns})
 
     @cached_property
     def implied(self) -> tuple[Ints, Ints]:

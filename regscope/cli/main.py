@@ -27,6 +27,7 @@ from regscope.cli.file_commands import (
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
 from regscope.cli.plan_commands import apply, plan
+from regscope.cli.slim_command import slim
 from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
 from regscope.text import plain
@@ -57,6 +58,7 @@ for command in (
     files,
     file_types,
     waste,
+    slim,
     duplicates,
     twins,
     drift,

@@ -6,6 +6,7 @@ Each change gives another image; the same changes of the same image give the sam
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -112,7 +113,7 @@ class Image:
     @cached_property
     def image_json(self) -> ImageJSON:
         """The config."""
-        return parse_image_config(self._config_bytes)
+        return parse_image_config(self.config_bytes)
 
     @cached_property
     def raw(self) -> RawManifest:
@@ -122,8 +123,8 @@ class Image:
         is_docker = self.media_type == DOCKER_MANIFEST
         config = {
             "mediaType": DOCKER_CONFIG if is_docker else OCI_CONFIG,
-            "digest": Digest.of(self._config_bytes),
-            "size": len(self._config_bytes),
+            "digest": Digest.of(self.config_bytes),
+            "size": len(self.config_bytes),
         }
         layers = [fields_of(layer.descriptor) for layer in self.layers]
         raw = encoded({**self.manifest, "config": config, "layers": layers})
@@ -135,24 +136,29 @@ class Image:
         return self.raw.digest
 
     @cached_property
-    def _config_bytes(self) -> bytes:
+    def config_bytes(self) -> bytes:
+        """The config as it is written."""
         return self.original_config if self.original_config is not None else encoded(self.config)
 
     def _changed(self, **fields: Any) -> Image:
         kept_config = None if {"config", "layers"} & fields.keys() else self.original_config
         return replace(self, **fields, original=None, original_config=kept_config)
 
-    def _with_layers(
-        self, layers: Sequence[HeldLayer], history: Sequence[Mapping[str, Any]], config: Mapping[str, Any] | None = None
-    ) -> Image:
+    def with_layers(self, layers: Sequence[HeldLayer], history: Sequence[Mapping[str, Any]]) -> Image:
+        """With other layers, lowest first, and the history that goes with them."""
         rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
-        document = {**(self.config if config is None else config), "rootfs": rootfs}
+        document = {**self.config, "rootfs": rootfs}
         if history or "history" in document:
             document["history"] = list(history)
         return self._changed(config=document, layers=tuple(layers))
 
+    def with_blobs(self, layers: Sequence[HeldLayer]) -> Image:
+        """With the same tars stored otherwise: the config stays byte for byte."""
+        return replace(self, layers=tuple(layers), original=None)
+
     @property
-    def _history(self) -> list[dict[str, Any]]:
+    def history(self) -> list[dict[str, Any]]:
+        """The steps of the config's history, oldest first."""
         return list(self.config.get("history") or ())
 
     def append(self, *tars: Path | str, created_by: str = "regscope append") -> Image:
@@ -163,13 +169,13 @@ class Image:
             OSError: it cannot be read.
         """
         layers = [_layer_of(Path(tar), self.media_type) for tar in tars]
-        steps = [{"created_by": created_by} for _ in layers] if self._tells_all else []
-        return self._with_layers([*self.layers, *layers], [*self._history, *steps])
+        steps = [{"created_by": created_by} for _ in layers] if self.tells_all else []
+        return self.with_layers([*self.layers, *layers], [*self.history, *steps])
 
     @property
-    def _tells_all(self) -> bool:
+    def tells_all(self) -> bool:
         """Whether the history has a step for each layer, as others count on."""
-        return sum(not step.get("empty_layer") for step in self._history) == len(self.layers)
+        return sum(not step.get("empty_layer") for step in self.history) == len(self.layers)
 
     def mutate(
         self,
@@ -215,8 +221,8 @@ class Image:
         if len(platforms) > 1:
             raise InvalidInput("the image and its bases are for different platforms")
         moved = [_in(layer, self.media_type) for layer in new_base.layers]
-        own = self._history[len(old_base._history) :]
-        return self._with_layers([*moved, *self.layers[len(below) :]], [*new_base._history, *own])
+        own = self.history[len(old_base.history) :]
+        return self.with_layers([*moved, *self.layers[len(below) :]], [*new_base.history, *own])
 
     def flatten(self) -> Image:
         """With one layer that holds the final file system; the history stays, as steps without a layer.
@@ -225,25 +231,28 @@ class Image:
             InvalidInput: a layer is not stored here, or is no tar.
         """
         layer = _held(Scratch(flattened([self._unpacked(layer) for layer in self.layers])), "gzip", self.media_type)
-        steps = [{**step, "empty_layer": True} for step in self._history]
-        return self._with_layers([layer], [*steps, {"created_by": "regscope flatten"}])
+        steps = [{**step, "empty_layer": True} for step in self.history]
+        return self.with_layers([layer], [*steps, {"created_by": "regscope flatten"}])
 
-    def recompress(self, compression: Compression) -> Image:
+    def recompress(self, compression: Compression, level: int | None = None) -> Image:
         """With all layers compressed in this way; those that are already stay as they are.
+
+        Args:
+            level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
 
         Raises:
             InvalidInput: Docker's manifests know no zstd: `to_oci` first; or a layer is damaged.
         """
-        layers = tuple(self._recompressed(layer, compression) for layer in self.layers)
-        return self if layers == self.layers else self._changed(layers=layers, config=self.config)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            layers = tuple(pool.map(lambda layer: self._recompressed(layer, compression, level), self.layers))
+        return self if layers == self.layers else self.with_blobs(layers)
 
-    def _recompressed(self, layer: HeldLayer, compression: Compression) -> HeldLayer:
+    def _recompressed(self, layer: HeldLayer, compression: Compression, level: int | None) -> HeldLayer:
         kind = layer_type(_PACKED[compression], self.media_type)
         if layer.descriptor.mediaType == kind or is_foreign_layer(layer.descriptor.mediaType):
             return layer
-        scratch = Scratch(self._unpacked(layer)(), compression)
-        changed = {"mediaType": kind, "digest": scratch.digest, "size": scratch.size}
-        return replace(layer, descriptor=layer.descriptor.model_copy(update=changed), content=scratch)
+        scratch = Scratch(self._unpacked(layer)(), compression, level)
+        return replace(layer, descriptor=scratch.descriptor(kind), content=scratch)
 
     def _unpacked(self, layer: HeldLayer) -> Callable[[], Iterator[bytes]]:
         """Begins the layer's tar; it ends with an error where that is not what its diff_id names."""
@@ -288,6 +297,13 @@ class Image:
         """As `write`, where the target was opened already."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
+        self.send_blobs(place, repository)
+        place.take_manifest(repository, reference, self.raw)
+        place.close()
+        return self.digest
+
+    def send_blobs(self, place: Destination, repository: str) -> None:
+        """Write what the manifest names, config and layers, unless it is there."""
 
         def send(layer: HeldLayer) -> None:
             if not is_foreign_layer(layer.descriptor.mediaType):
@@ -297,10 +313,7 @@ class Image:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(send, {layer.descriptor.digest: layer for layer in self.layers}.values()))
-        place.take_blob(repository, Digest.of(self._config_bytes), LocalContent.of(self._config_bytes), None)
-        place.take_manifest(repository, reference, self.raw)
-        place.close()
-        return self.digest
+        place.take_blob(repository, Digest.of(self.config_bytes), LocalContent.of(self.config_bytes), None)
 
     def __repr__(self) -> str:
         return text.facts("Image", self.facts())
@@ -344,9 +357,8 @@ def _layer_of(path: Path, manifest: str) -> HeldLayer:
 
 
 def _held(scratch: Scratch, compression: Compression, manifest: str) -> HeldLayer:
-    assert scratch.size is not None  # it is a file
     kind = layer_type(_PACKED[compression], manifest)
-    return HeldLayer(Descriptor(mediaType=kind, digest=scratch.digest, size=scratch.size), scratch.diff_id, scratch)
+    return HeldLayer(scratch.descriptor(kind), scratch.diff_id, scratch)
 
 
 def _with_env(env: Iterable[str], changes: Mapping[str, str | None]) -> list[str]:

@@ -14,12 +14,15 @@ from regscope.errors import InvalidInput
 from regscope.spec.digest import Digest, Passing
 
 Compression = Literal["gzip", "zstd"]
+Stored = Literal["gzip", "zstd", "none"]
+"""How a layer is stored."""
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"  # the end of a skippable frame's magic (RFC 8878, 3.1.2)
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
+LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
 _PIECE = 2**20
 _SIP = 4096  # bytes of zstd at once: they may stand for 128 MB
 
@@ -95,7 +98,7 @@ def _cut_short() -> InvalidInput:
     return InvalidInput("a layer whose compression ends too early")
 
 
-def compression_of(head: bytes) -> Literal["gzip", "zstd", "none"]:
+def compression_of(head: bytes) -> Stored:
     """What a layer that begins with these four bytes is compressed by."""
     if head.startswith(GZIP):
         return "gzip"
@@ -130,24 +133,38 @@ def check_tar(chunks: Iterable[bytes], name: str) -> None:
         raise InvalidInput(f"{name} is no tar, compressed or not", next_step="Make one with `tar -c`.") from None
 
 
-def compressed(chunks: Iterable[bytes], compression: Compression = "gzip") -> Iterator[bytes]:
-    """A tar compressed: the same bytes for the same tar."""
-    return _to_gzip(chunks) if compression == "gzip" else _to_zstd(chunks)
+def compressed(chunks: Iterable[bytes], compression: Stored = "gzip", level: int | None = None) -> Iterator[bytes]:
+    """A tar compressed: the same bytes for the same tar.
+
+    Args:
+        level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
+
+    Raises:
+        InvalidInput: there is no such level.
+    """
+    if compression == "none":
+        return iter(chunks)
+    least, most = LEVELS[compression]
+    if level is not None and not least <= level <= most:
+        raise InvalidInput(f"{compression} has no level {level}", next_step=f"Give one from {least} to {most}.")
+    if compression == "gzip":
+        return _to_gzip(chunks, _GZIP_LEVEL if level is None else level)
+    return _to_zstd(chunks, _ZSTD_LEVEL if level is None else level)
 
 
-def _to_gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _to_gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
     packed = _Written()
-    with gzip.GzipFile("", "wb", _GZIP_LEVEL, packed, mtime=0) as packing:
+    with gzip.GzipFile("", "wb", level, packed, mtime=0) as packing:
         for chunk in chunks:
             packing.write(chunk)
             yield packed.taken()
     yield packed.taken()
 
 
-def _to_zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _to_zstd(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
     import zstandard
 
-    packing = zstandard.ZstdCompressor(_ZSTD_LEVEL).compressobj()
+    packing = zstandard.ZstdCompressor(level).compressobj()
     for chunk in chunks:
         yield packing.compress(chunk)
     yield packing.flush()

@@ -172,7 +172,7 @@ class TarReader:
         if size < 0 or stored < 0:
             raise damaged("an entry whose size is negative")
         if kind == _FILE and (flag or not name.endswith("/")):
-            path, whiteout = _placed(inside(name))
+            path, whiteout = placed(inside(name))
             found = self._file(path, size, stored, sparse)
             self._batch.rows.append((block, path, kind, size, None, whiteout, attributes, *found))
             return
@@ -180,7 +180,7 @@ class TarReader:
         if kind is None:  # a volume's label, say
             return
         kind = _DIRECTORY if kind == _FILE else kind  # as tars before POSIX wrote directories
-        path, whiteout = _placed(inside(name))
+        path, whiteout = placed(inside(name))
         link = inside(link) if link is not None and kind == _HARDLINK else link
         self._batch.rows.append((block, path, kind, size, link, whiteout, attributes, None, None, None))
 
@@ -271,7 +271,7 @@ def _size(block: bytes) -> int:
     return number(block[124:136])
 
 
-def _placed(path: str) -> tuple[str, int | None]:
+def placed(path: str) -> tuple[str, int | None]:
     """The path that an entry is about, and, of a whiteout, how it hides it (layer.md, Whiteouts)."""
     if ".wh." not in path:
         return path, None

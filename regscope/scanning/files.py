@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,24 @@ def scan_files(
             collected.take(read)
             bar.update(read.wanted.size)
     return collected.onto(snap)
+
+
+def read_files(store: ContentStore, layers: Sequence[WantedLayer]) -> Snapshot:
+    """The files of these layers, in the tables `unpacked`, `files` and `packages`; the others are empty.
+
+    What the cache has is not read again.
+
+    Raises:
+        RegscopeError: one of them cannot be read.
+    """
+    collected = _Collected([layer.digest for layer in layers], None)
+    for read in _read_all(store, _cache_of(store), layers, None):
+        if read.problem is not None:
+            raise read.problem
+        collected.take(read)
+    return collected.onto(
+        Snapshot.from_rows({}, location=store.location, taken_at=datetime.now(UTC), sees_untagged=False)
+    )
 
 
 def _cache_of(store: ContentStore) -> DigestCache | None:

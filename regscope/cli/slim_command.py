@@ -1,0 +1,93 @@
+"""`regscope slim`: an image without what nobody sees in it, shown first, and pushed with --yes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regscope import text
+from regscope.cli.output import Output, columns, records
+from regscope.cli.source import Source, opens_source
+
+if TYPE_CHECKING:
+    from regscope.remediation.rewriting import Rewriting, Rewritten
+
+_LAYERS = columns(
+    platform="text",
+    position="number",
+    size="size",
+    new_size="size",
+    entries_dropped="number",
+    bytes_dropped="size",
+    shared_with="number",
+    created_by="instruction",
+)
+
+
+@click.command()
+@opens_source
+@click.argument("image")
+@click.option("--tag", required=True, metavar="NEW", help="What the new image is called: a tag, or repository:tag.")
+@click.option("-p", "--platform", help="Of an index, the image for this one alone; all by default.")
+@click.option("--recompress", type=click.Choice(["gzip", "zstd"]), help="Compress all layers in this way besides.")
+@click.option("--level", type=int, help="How hard to try: 0 to 9 for gzip, 1 to 22 for zstd; with --recompress.")
+@click.option("--leave", multiple=True, metavar="DIGEST", help="Leave this layer whole; repeatable.")
+@click.option("--scan", is_flag=True, help="Scan all of SOURCE first, to say what others share and what it would gain.")
+@click.option("--overwrite", is_flag=True, help="Let NEW point to the new image where it is there already.")
+@click.option("-y", "--yes", is_flag=True, help="Push it; without, it is only shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+def slim(
+    source: Source,
+    image: str,
+    tag: str,
+    platform: str | None,
+    recompress: Any,
+    level: int | None,
+    leave: tuple[str, ...],
+    scan: bool,
+    overwrite: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Make IMAGE anew without what its upper layers overwrite or delete.
+
+    The file system in the end is the same, and so is the config but for its layers and history. What is shown is exact:
+    layers are made anew in temporary files. The original stays, and nothing is deleted.
+    """
+    from regscope.remediation.slimming import slim as make_slim
+
+    if level is not None and recompress is None:
+        raise click.UsageError("--level is about --recompress: add it")
+    store = source.store()
+    snap = source.scan(store) if scan else None
+    found = make_slim(store, image, tag, platform=platform, snap=snap, leave=leave, recompress=recompress, level=level)
+    done = found.apply(source.fresh_store(), dry_run=not yes, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(_summary(found, done), indent=2))
+        return
+    click.echo(text.facts(f"{found.title} {found.name}", found.facts(), found.notes()))
+    Output(False, False, None).show(found.layers, _LAYERS)
+    if done.dry_run:
+        click.echo("nothing was pushed: --yes does it", err=True)
+    else:
+        click.echo(f"pushed {text.plain(done.name)}  {done.digest}", err=True)
+
+
+def _summary(found: Rewriting, done: Rewritten) -> dict[str, Any]:
+    return {
+        "image": found.name,
+        "digest": found.tree.before.digest,
+        "new_image": found.to,
+        "new_digest": found.digest,
+        "changed": found.is_changed,
+        "pushed": not done.dry_run,
+        "size_before": found.size_before,
+        "size_after": found.size_after,
+        "saved": found.size_before - found.size_after,
+        "stored": done.actual_bytes,
+        "registry": None if found.registry is None else found.registry._asdict(),
+        "layers": records(found.layers),
+        "notes": found.notes(),
+    }

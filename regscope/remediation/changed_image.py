@@ -1,0 +1,200 @@
+"""An image of one or more platforms with other layers: what becomes of each, and of the index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from regscope import text
+from regscope.errors import InvalidInput
+from regscope.images.image import HeldLayer, Image
+from regscope.images.image_names import split_name
+from regscope.images.image_tree import ImageTree, read_tree
+from regscope.registry.manifests import RawManifest
+from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import DockerManifestList, Index, OCIIndex, child_for
+from regscope.spec.media_types import DOCKER_MANIFEST_LIST, IMAGE_MANIFESTS, OCI_INDEX, OCI_MANIFEST
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Destination
+from regscope.stores.layout_writer import encoded
+from regscope.stores.stored_content import StoredContent
+
+_ATTESTED = "vnd.docker.reference.digest"
+
+
+class ChangedLayer(NamedTuple):
+    """A layer of an image before and after; `after` is None where it is gone.
+
+    Attributes:
+        entries, bytes: what its tar has lost.
+    """
+
+    before: HeldLayer
+    after: HeldLayer | None
+    entries: int = 0
+    bytes: int = 0
+
+
+class ChangedImage(NamedTuple):
+    """An image of one platform before and after; the same one where nothing is changed."""
+
+    before: Image
+    after: Image
+    layers: list[ChangedLayer]
+    notes: list[str]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is another image."""
+        return self.before.digest != self.after.digest
+
+
+Change = Callable[[ContentStore, str, Image], ChangedImage]
+"""What makes an image of a repository another one."""
+
+
+@dataclass(frozen=True)
+class ChangedTree:
+    """What a name led to, and what it is to lead to.
+
+    Attributes:
+        repository: where it was read.
+        named: the digest that the name led to: of the index, also where one of its images takes its place.
+        before, after: the manifest, of an image or of an index.
+        images: those of an index, or the one; each digest once.
+        kept: what else an index has, as it was.
+        notes: what a reader must know.
+    """
+
+    repository: str
+    named: Digest
+    before: RawManifest
+    after: RawManifest
+    images: list[ChangedImage]
+    kept: list[ImageTree]
+    notes: list[str]
+
+    def blobs(self) -> dict[Digest, int]:
+        """All that it is made of afterwards, manifests too, and their sizes in bytes."""
+        found = {self.after.digest: len(self.after.raw)}
+        for image in self.images:
+            found |= manifest_blobs(image.after)
+        for part in self._kept_parts():
+            found |= {part.manifest.digest: len(part.manifest.raw), **{blob.digest: blob.size for blob in part.blobs}}
+        return found
+
+    def _kept_parts(self) -> Iterator[ImageTree]:
+        for tree in self.kept:
+            yield from tree.everything()
+
+    def send(self, store: ContentStore, place: Destination, repository: str, tag: str) -> None:
+        """Write it: blobs first, then children, then what gets the tag."""
+        place.check(repository, tag, self.after)
+        for image in self.images:
+            image.after.send_blobs(place, repository)
+            if image.after.digest != self.after.digest:
+                place.take_manifest(repository, None, image.after.raw)
+        for part in reversed(list(self._kept_parts())):
+            if not place.has_manifest(repository, part.manifest.digest):
+                for blob in part.blobs:
+                    place.take_blob(repository, blob.digest, StoredContent(store, part.repository, blob), None)
+                place.take_manifest(repository, None, part.manifest)
+        place.take_manifest(repository, tag, self.after)
+
+
+def manifest_blobs(image: Image) -> dict[Digest, int]:
+    """What an image is made of, its manifest too, and their sizes in bytes."""
+    layers = {layer.descriptor.digest: layer.descriptor.size for layer in image.layers}
+    return {image.digest: len(image.raw.raw), Digest.of(image.config_bytes): len(image.config_bytes), **layers}
+
+
+def changed_tree(store: ContentStore, name: str, platform: Platform | None, change: Change) -> ChangedTree:
+    """What becomes of an image, or of each image of an index.
+
+    Args:
+        platform: the one of an index that takes its place.
+
+    Raises:
+        ContentMissing, ResourceNotFound: there is none.
+        InvalidInput: it is no image, or an index of none.
+    """
+    repository, reference = split_name(name)
+    found = store.manifest(repository, reference)
+    named, manifest = found.digest, found.parse()
+    if isinstance(manifest, OCIIndex | DockerManifestList):
+        if platform is None:
+            return _changed_index(store, repository, found, manifest, name, change)
+        found = store.manifest(repository, child_for(manifest, platform, name).digest)
+    image = change(store, repository, Image.read(store, f"{repository}@{found.digest}"))
+    if platform is not None and not platform.covers(_platform_of(image.before)):
+        raise InvalidInput(f"{name} is for {_platform_of(image.before)}, and not for {platform}")
+    return ChangedTree(repository, named, found, image.after.raw, [image], [], image.notes)
+
+
+def _changed_index(
+    store: ContentStore, repository: str, found: RawManifest, index: Index, name: str, change: Change
+) -> ChangedTree:
+    digests = dict.fromkeys(child.digest for child in index.manifests if _is_image(child))
+    if not digests:
+        raise InvalidInput(f"{name} is an index without images")
+    images = {digest: change(store, repository, Image.read(store, f"{repository}@{digest}")) for digest in digests}
+    changed = {digest: image.after for digest, image in images.items() if image.is_changed}
+    gone = {child.digest for child in index.manifests if child.annotations.get(_ATTESTED) in changed}
+    others = dict.fromkeys(child.digest for child in index.manifests if child.digest not in images)
+    notes = list(dict.fromkeys(note for image in images.values() for note in image.notes))
+    if gone:
+        notes.append(
+            f"Left out of the new index: {text.count(len(gone), 'attestation')} of images that are others now."
+        )
+    if nested := [child for child in index.manifests if child.digest in others and not _is_attestation(child)]:
+        notes.append(f"The index names {text.count(len(nested), 'thing')} besides images: they stay as they are.")
+    return ChangedTree(
+        repository,
+        found.digest,
+        found,
+        _new_index(found, changed, gone) if changed else found,
+        list(images.values()),
+        [read_tree(store, repository, digest) for digest in others if digest not in gone],
+        notes,
+    )
+
+
+def _is_attestation(child: Descriptor) -> bool:
+    return _ATTESTED in child.annotations or (child.platform is not None and child.platform.os == "unknown")
+
+
+def _is_image(child: Descriptor) -> bool:
+    return child.mediaType in IMAGE_MANIFESTS and child.artifactType is None and not _is_attestation(child)
+
+
+def _new_index(found: RawManifest, changed: dict[Digest, Image], gone: set[Digest]) -> RawManifest:
+    """The index with other entries; all else in it, known or not, stays. With OCI's images it is one of OCI's."""
+    document = json.loads(found.raw)
+    kept = [entry for entry in document["manifests"] if entry["digest"] not in gone]
+    document["manifests"] = [_new_entry(entry, changed.get(entry["digest"])) for entry in kept]
+    media_type = found.parse().media_type
+    if media_type == DOCKER_MANIFEST_LIST and any(image.media_type == OCI_MANIFEST for image in changed.values()):
+        media_type = document["mediaType"] = OCI_INDEX
+    raw = encoded(document)
+    return RawManifest(raw, Digest.of(raw), media_type)
+
+
+def _new_entry(entry: dict[str, Any], image: Image | None) -> dict[str, Any]:
+    if image is None:
+        return entry
+    rest = {key: value for key, value in entry.items() if key != "data"}
+    return {**rest, "mediaType": image.media_type, "digest": image.digest, "size": len(image.raw.raw)}
+
+
+def _platform_of(image: Image) -> Platform:
+    config = image.image_json
+    return Platform(os=config.os, architecture=config.architecture, variant=config.variant)
+
+
+def platform_name(image: Image) -> str:
+    """What an image runs on, such as `linux/arm64/v8`."""
+    return str(_platform_of(image))

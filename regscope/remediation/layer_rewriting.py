@@ -1,0 +1,174 @@
+"""A layer's tar without some of its entries; what stays is copied byte for byte."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, NamedTuple
+
+import pandas as pd
+
+from regscope.errors import ContentError
+from regscope.images.image import HeldLayer
+from regscope.images.scratch import Scratch
+from regscope.layers.compression import Stored, compression_of, uncompressed
+from regscope.layers.tar_entries import WHITEOUTS, placed
+from regscope.layers.tar_header import inside, number
+from regscope.layers.tar_source import bounded
+from regscope.scanning.read_layer import most_unpacked
+from regscope.spec.digest import Digest, Passing, mismatch
+from regscope.stores.content_store import ContentStore
+
+_PIECE = 2**20
+_GLOBAL = tarfile.XGLTYPE[0]
+
+
+class LayerChanged(ContentError):
+    """A layer cannot be rewritten: its tar is read in two ways."""
+
+
+class RewrittenLayer(NamedTuple):
+    """What became of a layer.
+
+    Attributes:
+        scratch: its new bytes.
+        dropped: bytes of its tar that are gone: headers, contents, and what fills up their blocks.
+    """
+
+    scratch: Scratch
+    dropped: int
+
+
+def rewritten(
+    store: ContentStore, repository: str, layer: HeldLayer, files: pd.DataFrame, stays: Sequence[bool]
+) -> RewrittenLayer:
+    """The layer with those of its entries that stay, compressed as it was.
+
+    It is unpacked into a temporary file, and verified, before anything is made of it.
+
+    Args:
+        files: its rows of the table `files`: `path`, `whiteout` and `size`.
+        stays: whether each of them does.
+
+    Raises:
+        LayerChanged: `tarfile` finds other entries in it than `files` has.
+        DigestMismatch: it is not what its digest, or its DiffID, names.
+    """
+    with unpacked(store, repository, layer) as (tar, compression):
+        spans = _spans(tar, layer.descriptor.digest)
+        _compare(spans, files, layer.descriptor.digest)
+        gone = [span for span, keep in zip(spans, stays, strict=True) if not keep]
+        dropped = sum(span.end - span.start for span in gone)
+        return RewrittenLayer(Scratch(_without(tar, gone), compression), dropped)
+
+
+@contextmanager
+def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator[tuple[IO[bytes], Stored]]:
+    """A layer's tar as a temporary file, verified; and how the layer is compressed.
+
+    Raises:
+        DigestMismatch: it is not what its digest, or its DiffID, names.
+        InvalidInput: its compression is damaged.
+        TooLarge: it unpacks to far more than layers do.
+    """
+    blob, passing, head = layer.descriptor, Passing(layer.diff_id.algorithm), b""
+    stored = iter(store.blob(repository, blob.digest))
+
+    def noting() -> Iterator[bytes]:
+        nonlocal head
+        for piece in stored:
+            head = (head + piece)[:4] if len(head) < 4 else head
+            yield piece
+
+    with tempfile.TemporaryFile() as tar:
+        tar.writelines(passing.through(bounded(uncompressed(noting()), most_unpacked(blob.size))))
+        for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
+            pass
+        if passing.digest != layer.diff_id:
+            raise mismatch(layer.diff_id, passing.digest, f"the uncompressed layer {blob.digest}")
+        tar.seek(0)
+        yield tar, compression_of(head)
+
+
+class _Span(NamedTuple):
+    """Where an entry stands in a tar, with the extended headers about it; its path, its mark, and its content's size.
+
+    A directory has no size that means anything.
+    """
+
+    start: int
+    end: int
+    path: str
+    mark: int | None
+    size: int | None
+
+
+def _spans(tar: IO[bytes], digest: Digest) -> list[_Span]:
+    found = []
+    try:
+        with tarfile.open(fileobj=tar, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                end: int = archive.offset  # where the next one begins
+                path, mark = placed(inside(_text(member.name)))
+                found.append(_Span(member.offset, end, path, mark, member.size if member.isreg() else None))
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+    except tarfile.TarError as error:
+        raise _unlike(digest, f"`tarfile` cannot read it: {error}") from None
+    return found
+
+
+def _text(name: str) -> str:
+    """A name as our own reader has it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _compare(spans: Sequence[_Span], files: pd.DataFrame, digest: Digest) -> None:
+    """Make sure that both readers of tars say the same."""
+    if len(spans) != len(files):
+        raise _unlike(digest, f"it has {len(spans):,} entries to `tarfile`, and {len(files):,} to regscope")
+    rows = zip(files["path"], _marks(files["whiteout"]), files["size"], strict=True)
+    for position, (span, (path, mark, size)) in enumerate(zip(spans, rows, strict=True)):
+        if (span.path, span.mark) != (path, mark) or span.size not in (None, size):
+            raise _unlike(digest, f"entry {position:,} is {span.path!r} to `tarfile`, and {path!r} to regscope")
+
+
+def _marks(whiteouts: Any) -> list[int | None]:
+    return [None if pd.isna(whiteout) else WHITEOUTS.index(whiteout) for whiteout in whiteouts.astype(object)]
+
+
+def _unlike(digest: Digest, why: str) -> LayerChanged:
+    return LayerChanged(
+        f"the layer {digest} cannot be rewritten: {why}",
+        next_step="Leave it whole, or flatten the image: regscope image flatten.",
+    )
+
+
+def _without(tar: IO[bytes], gone: Sequence[_Span]) -> Iterator[bytes]:
+    """The tar's bytes but for these entries. What stands between entries is about all that follow, and stays."""
+    at = 0
+    for span in gone:
+        yield from _between(tar, at, span.start)
+        yield from _global_headers(tar, span)
+        at = span.end
+    yield from _between(tar, at, tar.seek(0, 2))
+
+
+def _between(tar: IO[bytes], start: int, end: int) -> Iterator[bytes]:
+    tar.seek(start)
+    while start < end and (piece := tar.read(min(_PIECE, end - start))):
+        start += len(piece)
+        yield piece
+
+
+def _global_headers(tar: IO[bytes], span: _Span) -> Iterator[bytes]:
+    """Headers about all that follow which stand among those about one entry."""
+    at = span.start
+    tar.seek(at)
+    while (block := tar.read(tarfile.BLOCKSIZE)) and block[156] in b"xgXLK":
+        length = tarfile.BLOCKSIZE + -(-number(block[124:136]) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        if block[156] == _GLOBAL:
+            yield from _between(tar, at, at + length)
+        at += length
+        tar.seek(at)

@@ -1,0 +1,64 @@
+"""An image whose layers are compressed in another way: the same tars, and so the same DiffIDs and the same config."""
+
+from __future__ import annotations
+
+from regscope.images.image import Image
+from regscope.layers.compression import Compression
+from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
+from regscope.remediation.rewriting import Rewriting, rewriting
+from regscope.spec.media_types import DOCKER_MANIFEST
+from regscope.spec.platform import Platform
+from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import open
+from regscope.tables import Snapshot
+
+_AS_OCI = "It gets an OCI manifest: Docker's own have no name for zstd."
+
+
+def recompress(
+    store: ContentStore | str,
+    image: str,
+    new_tag: str,
+    *,
+    compression: Compression = "zstd",
+    level: int | None = None,
+    platform: str | None = None,
+    snap: Snapshot | None = None,
+) -> Rewriting:
+    """An image with its layers compressed in another way; those that are compressed so already stay as they are.
+
+    Layers are made anew in temporary files: what is shown is exact, and nothing is pushed before `apply`. For zstd, an
+    image with a Docker manifest gets one of OCI, and its manifest list becomes an index.
+
+    Args:
+        store, image, new_tag, platform, snap: as for `slim`.
+        level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
+
+    Raises:
+        ContentMissing, ResourceNotFound: there is no such image.
+        InvalidInput: it is no image; or there is no such level.
+        DigestMismatch: a layer is damaged.
+    """
+    opened = open(store) if isinstance(store, str) else store
+    chosen = None if platform is None else Platform.parse(platform)
+
+    def change(store: ContentStore, repository: str, image: Image) -> ChangedImage:
+        as_it_is = ChangedImage(image, image, [ChangedLayer(layer, layer) for layer in image.layers], [])
+        return recompressed(as_it_is, compression, level)
+
+    return rewriting("Recompress", opened, image, new_tag, changed_tree(opened, image, chosen, change), snap)
+
+
+def recompressed(changed: ChangedImage, compression: Compression, level: int | None) -> ChangedImage:
+    """A changed image whose layers are compressed in this way besides.
+
+    Raises:
+        InvalidInput: there is no such level, or a layer is damaged.
+    """
+    image, notes = changed.after, list(changed.notes)
+    if compression == "zstd" and image.media_type == DOCKER_MANIFEST:
+        image, notes = image.to_oci(), [*notes, _AS_OCI]
+    image = image.recompress(compression, level)
+    made = iter(image.layers)
+    layers = [layer if layer.after is None else layer._replace(after=next(made)) for layer in changed.layers]
+    return ChangedImage(changed.before, image, layers, notes)
