@@ -41,11 +41,14 @@ _NAMES = {
 @reads_source
 @_FILES_TOO
 @click.option("--save", type=click.Path(file_okay=False), help="Write the tables as Parquet files into this folder.")
-def scan(source: Source, output: Output, files: bool, save: str | None) -> None:
+@click.option(
+    "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
+)
+def scan(source: Source, output: Output, files: bool, save: str | None, known: tuple[str, ...]) -> None:
     """Read the metadata of every image and say what is there."""
     from regscope.schema import TABLES
 
-    snap = inside(source)[0] if files else source.snapshot()
+    snap = inside(source)[0] if files else source.snapshot(known=known)
     rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
     output.show_facts(f"{plain(snap.location)}", snap.facts(), snap.notes(), about)

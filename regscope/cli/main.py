@@ -28,6 +28,7 @@ from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
 from regscope.cli.plan_commands import apply, plan
 from regscope.cli.slim_command import slim
+from regscope.cli.undo_commands import journal, undo
 from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
 from regscope.text import plain
@@ -42,7 +43,7 @@ def regscope() -> None:
     """Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
 
     SOURCE is a registry (registry.example.com, http://localhost:5000), an OCI image layout (oci:FOLDER), a saved image
-    (docker-archive:FILE) or a folder that `regscope scan --save` wrote.
+    (docker-archive:FILE), the storage of a registry (storage:FOLDER) or a folder that `regscope scan --save` wrote.
     """
 
 
@@ -68,6 +69,8 @@ for command in (
     published,
     plan,
     apply,
+    undo,
+    journal,
     capabilities,
     image,
     blob,

@@ -43,10 +43,19 @@ _RULES = (
 @click.option("--orphans", is_flag=True, help="Attachments of what is gone, indexes without children.")
 @click.option("--protect", multiple=True, metavar="NAME", help="Tag, repository:tag or digest that stays; repeatable.")
 @click.option("--in-use", type=click.Path(dir_okay=False), help="A list of what runs, or `kubectl get pods -o json`.")
+@click.option(
+    "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
+)
 @click.option("--save", type=click.Path(dir_okay=False), help="Write the plan to this file, for `regscope apply`.")
 @click.option("--compare", type=click.Path(dir_okay=False), help="List what that saved plan decides otherwise.")
 def plan(
-    source: Source, output: Output, policy: str | None, save: str | None, compare: str | None, **rules: Any
+    source: Source,
+    output: Output,
+    policy: str | None,
+    known: tuple[str, ...],
+    save: str | None,
+    compare: str | None,
+    **rules: Any,
 ) -> None:
     """Say what a retention policy would delete, why, and how many bytes would come back; nothing is deleted.
 
@@ -56,7 +65,7 @@ def plan(
     from regscope.remediation.planning import plan as make_plan
 
     asked = _policy(policy, rules)
-    snap = source.snapshot()
+    snap = source.snapshot(known=known)
     made = make_plan(snap, asked)
     if save:
         click.echo(f"saved in {made.save(save)}", err=True)

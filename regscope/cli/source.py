@@ -105,11 +105,15 @@ class Source:
             raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
         return store.client
 
-    def snapshot(self, repository: str | None = None, tag: str | None = None) -> Snapshot:
-        """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag."""
+    def snapshot(self, repository: str | None = None, tag: str | None = None, known: Sequence[str] = ()) -> Snapshot:
+        """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag.
+
+        Args:
+            known: folders of earlier snapshots, see `regscope.scan`.
+        """
         if self.is_saved:
             return self.saved()
-        return self.scan(self.store(), [repository] if repository else None, [tag] if tag else None)
+        return self.scan(self.store(), [repository] if repository else None, [tag] if tag else None, known)
 
     @property
     def is_saved(self) -> bool:
@@ -127,16 +131,22 @@ class Source:
         return Snapshot.load(self.source)
 
     def scan(
-        self, store: ContentStore, repositories: Sequence[str] | None = None, tags: Sequence[str] | None = None
+        self,
+        store: ContentStore,
+        repositories: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        known: Sequence[str] = (),
     ) -> Snapshot:
         """Scan what was opened: these repositories and tags, else those that the user's options name."""
         from regscope.scanning.metadata import scan
+        from regscope.tables import Snapshot
 
         return scan(
             store,
             repositories=repositories or list(self.repository) or None,
             tags=tags or list(self.tag) or None,
             platforms=list(self.platform) or None,
+            known=[Snapshot.load(folder) for folder in known],
         )
 
     def _client_certificate(self) -> str | tuple[str, str] | None:
