@@ -15,16 +15,17 @@ from hypothesis import HealthCheck, given, settings
 import regscope as rs
 from regscope.errors import InvalidInput, RegscopeError
 from regscope.images.image import Image
-from regscope.layers.compression import uncompressed
+from regscope.layers.compression import Stored, compressed, compression_of, uncompressed
 from regscope.remediation.rewriting import Rewriting
-from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
-from regscope.stores.layout_writer import LayoutWriter
+from regscope.spec.digest import Digest
+from regscope.spec.media_types import DOCKER_FOREIGN_LAYER, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
+from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.stores.removal import open_removal
 from tests.images import skopeo
 from tests.layers import folder_model, layered
 from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, XATTRS, entry, tar
 from tests.layers.real_images import real_images
-from tests.layers.tars import END, header, padded, pax
+from tests.layers.tars import END, header, padded, pax, rows_of
 from tests.layers.tars import entry as block_entry
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry
@@ -80,9 +81,13 @@ def config_of(location: str, name: str) -> dict[str, Any]:
     return dict(Image.read(location, name).config)
 
 
+def tars_of(location: str, name: str) -> list[bytes]:
+    layers = Image.read(location, name).layers
+    return [b"".join(uncompressed(layer.content.pieces())) for layer in layers]
+
+
 def content_of(location: str, name: str) -> bytes:
-    image = Image.read(location, name)
-    return b"".join(piece for layer in image.layers for piece in uncompressed(layer.content.pieces()))
+    return b"".join(tars_of(location, name))
 
 
 @pytest.mark.parametrize("name", WASTEFUL)
@@ -169,6 +174,51 @@ def test_real_files_that_are_changed_as_builds_do(kind: str, tmp_path: Path) -> 
     assert found.layers["entries_dropped"].sum() > 50
     before = unpacked(f"{tmp_path / 'layout'}:image:0", tmp_path / "before")
     assert_same(before, unpacked(f"{tmp_path / 'layout'}:image:slim", tmp_path / "after"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "compression"), [(OCI_LAYER, "none"), (OCI_LAYER_ZSTD, "zstd"), (OCI_LAYER_GZIP, "gzip")]
+)
+def test_layers_are_compressed_as_they_were(kind: str, compression: Stored, tmp_path: Path) -> None:
+    with LayoutWriter(tmp_path) as writer:
+        layers = []
+        for content in upgraded():
+            blob = writer.blob(b"".join(compressed([content], compression)), kind, annotations={"toc": "of files"})
+            layers.append(Layer(blob, Digest.of(content), "made"))
+        writer.tag("image:0", writer.image(layers, created=layered.CREATED))
+    found = slimmed(tmp_path)
+    image = Image.read(f"oci:{tmp_path}", "image:slim")
+    for layer in image.layers:
+        assert layer.descriptor.mediaType == kind
+        assert not layer.descriptor.annotations
+        assert compression_of(next(iter(layer.content.pieces()))[:4]) == compression
+    assert "such as an index of their files, is gone" in repr(found)
+    dropped = found.layers["bytes_dropped"].sum()
+    assert len(content_of(f"oci:{tmp_path}", "image:0")) - dropped >= len(content_of(f"oci:{tmp_path}", "image:slim"))
+
+
+def test_without_a_history_a_layer_that_loses_everything_stays_as_an_empty_one(tmp_path: Path) -> None:
+    layered.write(tmp_path, {"one": upgraded()})
+    source = f"oci:{tmp_path}"
+    image = Image.read(source, "image:0")
+    image.with_layers(image.layers, []).write(source, "image:1")
+    slimmed(tmp_path, "image:1")
+    assert [len(rows_of(tar)) for tar in tars_of(source, "image:slim")] == [13, 10, 0]
+    assert config_of(source, "image:slim")["history"] == []
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_damaged_layer_is_an_error_also_where_its_files_are_known(is_known: bool, tmp_path: Path) -> None:
+    layered.write(tmp_path, {"one": upgraded()})
+    if is_known:
+        layered.read(tmp_path)
+    blob = Image.read(f"oci:{tmp_path}", "image:0").layers[0].descriptor.digest
+    path = tmp_path / "blobs" / blob.replace(":", "/")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RegscopeError, match=r"damaged|hash to"):
+        rs.slim(f"oci:{tmp_path}", "image:0", "slim")
 
 
 def test_it_goes_into_an_archive(tmp_path: Path) -> None:
