@@ -5,7 +5,7 @@ from __future__ import annotations
 from regscope.images.image import Image
 from regscope.layers.compression import Compression
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
-from regscope.remediation.rewriting import Rewriting, rewriting
+from regscope.remediation.rewriting import Rewriting, new_name, rewriting
 from regscope.spec.media_types import DOCKER_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -40,13 +40,14 @@ def recompress(
         DigestMismatch: a layer is damaged.
     """
     opened = open(store) if isinstance(store, str) else store
+    to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 
     def change(store: ContentStore, repository: str, image: Image) -> ChangedImage:
         as_it_is = ChangedImage(image, image, [ChangedLayer(layer, layer) for layer in image.layers], [])
         return recompressed(as_it_is, compression, level)
 
-    return rewriting("Recompress", opened, image, new_tag, changed_tree(opened, image, chosen, change), snap)
+    return rewriting("Recompress", opened, image, to, changed_tree(opened, image, chosen, change), snap)
 
 
 def recompressed(changed: ChangedImage, compression: Compression, level: int | None) -> ChangedImage:

@@ -227,25 +227,25 @@ def rewriting(
     """What is known of a change before it is pushed.
 
     Args:
-        to: a tag in the same repository, or `repository:tag`.
+        to: `repository:tag`, see `new_name`.
 
     Raises:
-        InvalidInput: it is no tag; or the snapshot does not know the image.
+        InvalidInput: the snapshot does not know the image.
     """
     repository, reference = split_name(name)
     layers = _layers(tree, snap)
     registry = None if snap is None else _registry_side(snap, named(repository, reference), tree)
-    return Rewriting(title, store, named(repository, reference), new_name(repository, to), tree, layers, registry)
+    return Rewriting(title, store, named(repository, reference), to, tree, layers, registry)
 
 
-def new_name(repository: str, to: str) -> str:
-    """`repository:tag` of what was written as that, or as a tag alone.
+def new_name(image: str, to: str) -> str:
+    """`repository:tag` of what was written as that, or as a tag alone, in the repository of `image`.
 
     Raises:
         InvalidInput: it is neither.
     """
     if ":" not in to and "/" not in to and "@" not in to:
-        to = f"{repository}:{to}"
+        to = f"{split_name(image)[0]}:{to}"
     other, tag = split_name(to)
     if ":" in tag:
         raise InvalidInput(f"{to!r} is no tag", next_step="A digest cannot be chosen: write a tag, or repository:tag.")

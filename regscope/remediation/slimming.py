@@ -18,7 +18,7 @@ from regscope.layers.compression import Compression
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
 from regscope.remediation.layer_rewriting import rewritten
 from regscope.remediation.recompressing import recompressed
-from regscope.remediation.rewriting import Rewriting, rewriting
+from regscope.remediation.rewriting import Rewriting, new_name, rewriting
 from regscope.scanning.files import read_files
 from regscope.scanning.read_layer import WantedLayer
 from regscope.spec.media_types import is_filesystem_layer, is_foreign_layer
@@ -69,6 +69,7 @@ def slim(
         DigestMismatch: a layer is damaged.
     """
     opened = open(store) if isinstance(store, str) else store
+    to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 
     def change(store: ContentStore, repository: str, image: Image) -> ChangedImage:
@@ -76,7 +77,7 @@ def slim(
         return slimmed if recompress is None else recompressed(slimmed, recompress, level)
 
     tree = changed_tree(opened, image, chosen, change)
-    found = rewriting("Slim", opened, image, new_tag, tree, snap)
+    found = rewriting("Slim", opened, image, to, tree, snap)
     if unknown := set(leave) - set(found.layers["digest"]):
         raise InvalidInput(f"{image} has no layer {min(unknown)}", next_step="Name layers by their whole digests.")
     return found

@@ -17,7 +17,7 @@ from regscope.errors import ContentError, ContentMissing, InvalidInput, Resource
 from regscope.images.image import HeldLayer, Image
 from regscope.images.layer_types import layer_type
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
-from regscope.remediation.rewriting import RegistrySide, Rewriting, Rewritten, rewriting
+from regscope.remediation.rewriting import RegistrySide, Rewriting, Rewritten, new_name, rewriting
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -122,7 +122,9 @@ def merge_twins(
             merging.left.append(f"{name} was left alone: {error.message}.")
             continue
         if tree.before.digest != tree.after.digest:
-            found.append(rewriting("Merge twins in", opened, name, to.replace("{tag}", tag), tree, None))
+            found.append(
+                rewriting("Merge twins in", opened, name, new_name(name, to.replace("{tag}", tag)), tree, None)
+            )
     return Merging(found, _table(found), _registry_side(snap, found), list(dict.fromkeys(merging.left)))
 
 
