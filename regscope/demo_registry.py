@@ -29,10 +29,10 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 
 @dataclass
 class _Kept:
-    """What is in it."""
+    """What is in it: content by digest, and of each repository the media types of its manifests, and its tags."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
-    manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
+    manifests: dict[tuple[str, str], str] = field(default_factory=dict)
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
     alone: threading.Lock = field(default_factory=threading.Lock)
@@ -66,16 +66,16 @@ class DemoRegistry:
     def stored_bytes(self) -> int:
         """Bytes of all that it keeps."""
         with self._kept.alone:
-            manifests = {digest: len(raw) for (_, digest), (_, raw) in self._kept.manifests.items()}
-            return sum(map(len, self._kept.blobs.values())) + sum(manifests.values())
+            return sum(map(len, self._kept.blobs.values()))
 
     def collect_garbage(self) -> int:
-        """Forget blobs that no manifest needs; how many bytes that gave back."""
+        """Forget what no manifest needs; how many bytes that gave back."""
         before = self.stored_bytes
         with self._kept.alone:
-            needed = {digest for _, raw in self._kept.manifests.values() for digest in _needed(json.loads(raw))}
-            for digest in set(self._kept.blobs) - needed:
-                del self._kept.blobs[digest]
+            blobs = self._kept.blobs
+            needed = {needed for _, digest in self._kept.manifests for needed in _needed(digest, blobs[digest])}
+            for digest in set(blobs) - needed:
+                del blobs[digest]
         return before - self.stored_bytes
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (name, digest) not in self.registry.manifests:
             self._refuse(404, "MANIFEST_UNKNOWN")
             return
-        media_type, raw = self.registry.manifests[name, digest]
+        media_type, raw = self.registry.manifests[name, digest], self.registry.blobs[digest]
         self._answer(200, raw, media_type, **{"Docker-Content-Digest": digest})
 
     def _put_manifest(self, name: str, reference: str, content: bytes, **_: Any) -> None:
@@ -141,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         if ":" in reference and reference != digest:
             self._refuse(400, "DIGEST_INVALID")
             return
-        self.registry.manifests[name, digest] = (self.headers.get("Content-Type", ""), content)
+        self.registry.blobs[digest] = content
+        self.registry.manifests[name, digest] = self.headers.get("Content-Type", "")
         if ":" not in reference:
             self.registry.tags[name, reference] = digest
         subject = json.loads(content).get("subject") or {}
@@ -165,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get_referrers(self, name: str, reference: str, **_: Any) -> None:
         found = []
-        for (repository, digest), (media_type, raw) in sorted(self.registry.manifests.items()):
+        for (repository, digest), media_type in sorted(self.registry.manifests.items()):
+            raw = self.registry.blobs[digest]
             read = json.loads(raw)
             if repository == name and (read.get("subject") or {}).get("digest") == reference:
                 kind = read.get("artifactType") or (read.get("config") or {}).get("mediaType")
@@ -244,6 +246,8 @@ def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _needed(manifest: dict[str, Any]) -> list[str]:
-    """The blobs of an image; an index has none of its own."""
-    return [each["digest"] for each in (manifest.get("config") or {}, *manifest.get("layers", ())) if "digest" in each]
+def _needed(digest: str, raw: bytes) -> set[str]:
+    """A manifest, and all that it names."""
+    manifest = json.loads(raw)
+    named = (manifest.get("config") or {}, *manifest.get("layers", ()), *manifest.get("manifests", ()))
+    return {digest, *(each["digest"] for each in named if "digest" in each)}
