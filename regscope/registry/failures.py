@@ -44,7 +44,8 @@ def connection_error(error: Exception, url: str) -> ConnectionFailed:
 
 
 def _tls_step(text: str) -> str:
-    if "_ALERT_" in text and ("CERTIFICATE" in text or "UNKNOWN_CA" in text):  # the other side's word on ours
+    refused = "_ALERT_" in text and ("CERTIFICATE" in text or "UNKNOWN_CA" in text)  # the other side's word on ours
+    if refused or "EOF occurred" in text:  # which is lost where it hangs up first
         return "The registry wants a client certificate that it knows: client_certificate='client.pem', --client-cert."
     if "expired" in text:
         return "The registry's certificate has expired: it must be renewed."
