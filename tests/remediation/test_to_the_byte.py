@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 import regscope as rs
 from tests.remediation.drawn_registry import Contents, contents, policies, state
-from tests.servers.registry import Registry
+from tests.servers.registry import Registry, distribution_3
 
 CASES = 110
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -71,14 +72,12 @@ def without_the_impossible(
     return {key: None if key in gone else digest for key, digest in before.items() if key not in tags}
 
 
-@pytest.mark.filterwarnings("ignore:Generating overly large repr")
-# No shrinking: each try is a registry, and takes a second.
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-@given(contents(), policies(), st.booleans())
-def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
-    drawn: Contents, policy: rs.Retention, undo_at_once: bool
-) -> None:
-    with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as place, Registry(Path(place) / "registry") as registry:
+def carry_out(drawn: Contents, policy: rs.Retention, undo_at_once: bool, program: str | None = None) -> None:
+    """Plan over a drawn registry, apply it with a journal and a backup, collect the garbage, and undo it."""
+    with (
+        tempfile.TemporaryDirectory(dir=_IN_MEMORY) as place,
+        Registry(Path(place) / "registry", program=program) as registry,
+    ):
         folder = Path(place)
         drawn.push_to(registry.url)
         store = rs.open(registry.url, cache=False)
@@ -109,6 +108,31 @@ def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
         assert state(registry.url, snap) == expected, repr(undone)
         if expected == before:
             assert rs.scan(storage_of(registry), progress=False).fingerprint == snap.fingerprint
+
+
+def many(cases: int) -> Any:
+    """Drawn registries and policies. No shrinking: each try is a registry, and takes a second."""
+
+    def decorate(test: Any) -> Any:
+        chosen = settings(
+            max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        )
+        drawn = given(contents(), policies(), st.booleans())
+        return pytest.mark.filterwarnings("ignore:Generating overly large repr")(chosen(drawn(test)))
+
+    return decorate
+
+
+@many(CASES)
+def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
+    drawn: Contents, policy: rs.Retention, undo_at_once: bool
+) -> None:
+    carry_out(drawn, policy, undo_at_once)
+
+
+@many(15)
+def test_so_it_is_with_the_registry_that_came_after(drawn: Contents, policy: rs.Retention, undo_at_once: bool) -> None:
+    carry_out(drawn, policy, undo_at_once, distribution_3())
 
 
 def test_the_cases_are_worth_it() -> None:
