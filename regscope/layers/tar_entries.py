@@ -83,7 +83,8 @@ class Batch:
 
     def columns(self) -> Columns:
         """The entries."""
-        return Columns._make(zip(*self.rows, strict=True) if self.rows else [()] * len(Columns._fields))
+        # Column by column: zip would make an iterator of each row, and the garbage collector look at all there is.
+        return Columns._make([row[place] for row in self.rows] for place in range(len(Columns._fields)))
 
 
 class _About:

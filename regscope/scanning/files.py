@@ -24,6 +24,7 @@ from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.progress import is_interactive
 from regscope.scanning.read_layer import ReadLayer, WantedLayer, read_layer
 from regscope.scanning.wanted_layers import wanted_layers
+from regscope.scanning.worklist import rarely_collecting
 from regscope.schema import conformed, make_table
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
@@ -116,7 +117,7 @@ def _read_all(
     """Every layer as it is done, the largest begun first. Left early, what waits is dropped."""
     waiting = deque(sorted(wanted, key=lambda layer: layer.size, reverse=True))
     running: deque[Future[ReadLayer]] = deque()
-    with nullcontext(executor) if executor is not None else _local_pool() as pool:
+    with rarely_collecting(), nullcontext(executor) if executor is not None else _local_pool() as pool:
         try:
             while waiting or running:
                 while waiting and len(running) < _IN_FLIGHT:
