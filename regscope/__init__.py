@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from regscope.analysis.sharing import sharing
     from regscope.analysis.sizes import image_sizes, layer_sizes
     from regscope.analysis.stale import stale
+    from regscope.analysis.stored_layers import stored_layers
     from regscope.analysis.twins import twins
     from regscope.analysis.waste import waste, wasted_files
     from regscope.analysis.what_if import WhatIf, what_if
@@ -90,6 +91,11 @@ if TYPE_CHECKING:
     from regscope.stores.digest_cache import DigestCache
     from regscope.stores.open_store import open
     from regscope.tables import Snapshot
+    from regscope.views.explorer.explore import Explorer, explore
+    from regscope.views.explorer.file_browser import file_browser
+    from regscope.views.explorer.image_picker import image_picker
+    from regscope.views.explorer.layer_bars import layer_bars
+    from regscope.views.explorer.registry_treemap import registry_treemap
     from regscope.views.file_tree import FilePage, file_tree
     from regscope.views.report import Report, report
 
@@ -108,6 +114,7 @@ _HOMES = {
     "DigestCache": "regscope.stores.digest_cache",
     "DockerManifestList": "regscope.spec.manifest",
     "DockerRegistryV2Client": "regscope.registry.client",
+    "Explorer": "regscope.views.explorer.explore",
     "FilePage": "regscope.views.file_tree",
     "FilesOnDisk": "regscope.file_rows",
     "Image": "regscope.images.image",
@@ -149,14 +156,18 @@ _HOMES = {
     "dedup_ratios": "regscope.analysis.file_duplicates",
     "default_client": "regscope.registry.default_client",
     "diff": "regscope.analysis.diff",
+    "explore": "regscope.views.explorer.explore",
+    "file_browser": "regscope.views.explorer.file_browser",
     "file_duplicates": "regscope.analysis.file_duplicates",
     "file_tree": "regscope.views.file_tree",
     "file_types": "regscope.analysis.largest_files",
     "final_files": "regscope.analysis.final_tree",
     "growth": "regscope.analysis.growth",
     "history_cost": "regscope.analysis.history_cost",
+    "image_picker": "regscope.views.explorer.image_picker",
     "image_sizes": "regscope.analysis.sizes",
     "largest_files": "regscope.analysis.largest_files",
+    "layer_bars": "regscope.views.explorer.layer_bars",
     "layer_sizes": "regscope.analysis.sizes",
     "lineage": "regscope.analysis.lineage",
     "make_index": "regscope.images.index_of",
@@ -166,6 +177,7 @@ _HOMES = {
     "plan": "regscope.remediation.planning",
     "published": "regscope.analysis.published",
     "recompress": "regscope.remediation.recompressing",
+    "registry_treemap": "regscope.views.explorer.registry_treemap",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
     "scan_files": "regscope.scanning.files",
@@ -175,6 +187,7 @@ _HOMES = {
     "sharing": "regscope.analysis.sharing",
     "slim": "regscope.remediation.slimming",
     "stale": "regscope.analysis.stale",
+    "stored_layers": "regscope.analysis.stored_layers",
     "twins": "regscope.analysis.twins",
     "undo": "regscope.remediation.undoing",
     "waste": "regscope.analysis.waste",
@@ -199,6 +212,7 @@ __all__ = [
     "DigestCache",
     "DockerManifestList",
     "DockerRegistryV2Client",
+    "Explorer",
     "FilePage",
     "FilesOnDisk",
     "Image",
@@ -239,14 +253,18 @@ __all__ = [
     "dedup_ratios",
     "default_client",
     "diff",
+    "explore",
+    "file_browser",
     "file_duplicates",
     "file_tree",
     "file_types",
     "final_files",
     "growth",
     "history_cost",
+    "image_picker",
     "image_sizes",
     "largest_files",
+    "layer_bars",
     "layer_sizes",
     "lineage",
     "make_index",
@@ -256,6 +274,7 @@ __all__ = [
     "plan",
     "published",
     "recompress",
+    "registry_treemap",
     "report",
     "scan",
     "scan_files",
@@ -265,6 +284,7 @@ __all__ = [
     "sharing",
     "slim",
     "stale",
+    "stored_layers",
     "twins",
     "undo",
     "waste",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
 from regscope import text
 from regscope.analysis.relation import Ints
-from regscope.views.file_map import COLOURS
 from regscope.views.image_files import DIRECTORIES, FILES, SIZE, SUMS, WASTED, WASTED_FILES, FileTree
-from regscope.views.table import exact_bytes
+from regscope.views.tree_lines import Line, file_line, folder_line, size_mark
 
 _MOST_LINES = 8_000
 _MOST_BYTES = 2_200_000
 _DEEPEST = 60  # browsers flatten what is nested some 500 elements deep, and a directory takes three
-_NAME, _TARGET = 160, 120
 
 
 def folded_tree(tree: FileTree, *, most_lines: int = _MOST_LINES, most_bytes: int = _MOST_BYTES) -> Markup:
@@ -30,14 +27,6 @@ def folded_tree(tree: FileTree, *, most_lines: int = _MOST_LINES, most_bytes: in
         most_bytes: about how much HTML there may be.
     """
     return _Lines(tree, most_lines, most_bytes).markup()
-
-
-class _Line(NamedTuple):
-    """One line of HTML: what is before the name, the name, and what is after it."""
-
-    before: str
-    name: str
-    after: str
 
 
 class _Lines:
@@ -108,7 +97,7 @@ class _Lines:
         ]
         said = _listed([text.count(int(n), one, many) for n, one, many in counted if n])
         wasted = f", {text.size(int(rest[WASTED]))} of it wasted" if rest[WASTED] else ""
-        return f'<li class="rest">{_size(rest[SIZE])}<i></i>and {said}{wasted}</li>'
+        return f'<li class="rest">{size_mark(rest[SIZE])}<i></i>and {said}{wasted}</li>'
 
     def _left_out(self, number: int) -> Ints:
         rest: Ints = self.tree.sums[number].copy()
@@ -125,63 +114,18 @@ class _Lines:
         found[WASTED] = entry["size"] if is_wasted else 0
         return found
 
-    def _lines(self, shown: Ints) -> list[_Line]:
+    def _lines(self, shown: Ints) -> list[Line]:
         folders = shown[shown < self.n_folders]
         layers = np.unique(self.tree.entries["layer"].to_numpy())
         by_layer = dict(zip(folders.tolist(), self.tree.by_layer(folders, layers), strict=True))
         files = self.tree.entries.iloc[shown[shown >= self.n_folders] - self.n_folders]
-        rows = iter(files.itertuples(index=False))
+        rows = files.itertuples(index=False)
         return [
-            self._of_folder(number, _bar(by_layer[number], layers)) if number < self.n_folders else _of_file(next(rows))
+            folder_line(self.tree, number, by_layer[number], layers)
+            if number < self.n_folders
+            else file_line(next(rows))
             for number in shown.tolist()
         ]
-
-    def _of_folder(self, number: int, bar: str) -> _Line:
-        sums = self.tree.sums[number]
-        name = self.tree.paths[number].rpartition("/")[2] if number != self.tree.root else ""
-        files, wasted = int(sums[FILES]), int(sums[WASTED_FILES])
-        said = [text.count(files, "file")] if files or not wasted else []
-        about = ", ".join([*said, *([f"{wasted:,} wasted ({text.size(int(sums[WASTED]))})"] if wasted else [])])
-        return _Line(f"{_size(sums[SIZE])}{bar}<bdi>", text.escape(name, _NAME), f"/</bdi> <small>{about}</small>")
-
-
-def _of_file(entry: tuple[Any, ...]) -> _Line:
-    path, kind, size, layer, cause, hidden_by, target = entry
-    before = f'{_size(size)}<i class="c{layer % COLOURS}">{layer}</i>'
-    name = text.escape(path.rpartition("/")[2] or text.ABSENT, _NAME)
-    if isinstance(cause, str):
-        return _Line(f"{before}<s><bdi>", name, f"</bdi></s> <small>{_cause(cause, hidden_by)}</small>")
-    about = "" if kind == "file" else f" <small>{text.escape(kind)}</small>"
-    if isinstance(target, str):
-        word = "→" if kind == "symlink" else "the same file as"
-        about = f" <small>{word} <bdi>{text.escape(target, _TARGET)}</bdi></small>"
-    return _Line(f"{before}<bdi>", name, f"</bdi>{about}")
-
-
-def _cause(cause: str, layer: int) -> str:
-    words = {
-        "overwritten": "overwritten by layer",
-        "deleted": "deleted by layer",
-        "attributes only": "written again with the same content by layer",
-        "same content elsewhere": "moved by layer",
-    }
-    return f"{words.get(cause, text.escape(cause))} {layer}"
-
-
-def _size(size: int) -> str:
-    return f'<b title="{exact_bytes(size)}">{text.size(int(size))}</b>'
-
-
-def _bar(by_layer: Ints, layers: Ints) -> str:
-    """Of which layers a directory is made; those of less than a hundredth would not be seen."""
-    total = int(by_layer.sum())
-    shares = by_layer * 100 / total if total else by_layer
-    parts, x = [], 0.0
-    for layer, share in zip(layers.tolist(), shares.tolist(), strict=True):
-        if share >= 1:
-            parts.append(f'<rect class="c{layer % COLOURS}" x="{x:.0f}" width="{share:.0f}" height="8"/>')
-        x += share
-    return f'<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _listed(words: list[str]) -> str:

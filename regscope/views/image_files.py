@@ -29,6 +29,7 @@ def image_entries(snap: Snapshot, image: str) -> pd.DataFrame:
         - `cause` (str): why it is wasted; absent where it is there in the end
         - `hidden_by` (Int64): position of the layer that hides it
         - `target` (str): of a symlink what it links to, of a further name of a file the first one
+        - `sha256` (str): of a regular file's content, 64 digits
     """
     final = final_files(snap, image).sort_values(["inode", "layer", "path"])
     is_file = final["kind"] == "file"
@@ -41,14 +42,15 @@ def image_entries(snap: Snapshot, image: str) -> pd.DataFrame:
             "size": final["size"].where(is_file & ~again, 0),
             "layer": final["layer"],
             "target": final["link_target"].mask(again, first),
+            "sha256": final["sha256"],
         }
     )
-    lost = wasted_files(snap, image)[["path", "bytes", "brought_layer", "cause", "caused_layer"]]
+    lost = wasted_files(snap, image)[["path", "bytes", "brought_layer", "cause", "caused_layer", "sha256"]]
     lost = lost.rename(columns={"bytes": "size", "brought_layer": "layer", "caused_layer": "hidden_by"})
     table = pd.concat([there, lost.assign(kind="file").astype({"cause": "str"})], ignore_index=True)
-    text = dict.fromkeys(["path", "kind", "cause", "target"], "str")
+    text = dict.fromkeys(["path", "kind", "cause", "target", "sha256"], "str")
     table = table.astype({**text, "size": "int64", "layer": "int64", "hidden_by": "Int64"})
-    table = table[["path", "kind", "size", "layer", "cause", "hidden_by", "target"]]
+    table = table[["path", "kind", "size", "layer", "cause", "hidden_by", "target", "sha256"]]
     return table.sort_values(["path", "cause", "layer"], ignore_index=True)
 
 

@@ -57,6 +57,11 @@ def rendered(template: str, *, styles: tuple[str, ...], scripts: tuple[str, ...]
     return page.render(style=style, style_hash=_hash(style), script=script, script_hash=_hash(script), **values)
 
 
+def fragment(template: str, **values: Any) -> str:
+    """A template of ours that is a part of a page."""
+    return _environment().get_template(template).render(**values)
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(

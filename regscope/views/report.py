@@ -14,6 +14,7 @@ from regscope.analysis.risky_files import secrets
 from regscope.analysis.sharing import sharing
 from regscope.analysis.sizes import layer_sizes
 from regscope.analysis.stale import stale
+from regscope.analysis.stored_layers import stored_layers
 from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
 from regscope.tables import Snapshot
@@ -22,7 +23,7 @@ from regscope.views.figures import Figure, figures_of_files, key_figures
 from regscope.views.histogram import histogram
 from regscope.views.page import Page, rendered
 from regscope.views.sections import Section
-from regscope.views.treemap import stored_layers, treemap
+from regscope.views.treemap import treemap
 
 _OLDER_THAN = 180  # days
 

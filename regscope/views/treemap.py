@@ -11,11 +11,8 @@ import squarify
 
 from regscope import text
 from regscope.analysis.instructions import normalised
-from regscope.tables import Snapshot
 from regscope.views.fit import fitted
 
-SHARED = "shared by several repositories"
-NOWHERE = "in no repository"
 HEADER = 18.0
 LINE = 13.0
 _PADDING = 5.0
@@ -45,6 +42,7 @@ class Tile:
         lines: the label, as far as it fits; may be empty.
         tint: from 0, for the largest of its box, to 3; 4 for several things together.
         style: more classes of the style sheet.
+        key: the digest of a layer; empty for several together.
     """
 
     rect: Rect
@@ -53,6 +51,7 @@ class Tile:
     lines: tuple[str, ...] = ()
     tint: int = 0
     style: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,24 +77,11 @@ class Treemap:
     boxes: tuple[Box, ...]
 
 
-def stored_layers(snap: Snapshot) -> pd.DataFrame:
-    """Every distinct layer in the store, largest first.
-
-    Returns:
-        `digest`, `owner` (str: the repository that alone has it, `SHARED` or `NOWHERE`), `is_shared` (bool), `size`
-        (int64, bytes; 0 if unknown), `created_by` (str).
-    """
-    blobs = snap.blobs[(snap.blobs["kind"] == "layer") & ~snap.blobs["foreign"]]
-    table = pd.DataFrame({"digest": blobs["digest"].astype("str"), "size": blobs["size"].fillna(0).astype("int64")})
-    used = snap.layers[["digest", "blob_digest", "created_by"]].astype("str")
-    placed = used.merge(snap.placements[["repository", "digest"]].astype("str"), on="digest")
-    by_layer = placed.groupby("blob_digest")["repository"]
-    holders = table["digest"].map(by_layer.nunique()).fillna(0)
-    table["owner"] = table["digest"].map(by_layer.first())
-    table["owner"] = table["owner"].mask(holders > 1, SHARED).mask(holders == 0, NOWHERE).astype("str")
-    table["is_shared"] = holders > 1
-    table["created_by"] = table["digest"].map(used.groupby("blob_digest")["created_by"].first()).astype("str")
-    return table.sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
+def owner_sizes(layers: pd.DataFrame) -> pd.Series[int]:
+    """The bytes of each box, largest first, by `is_shared` and `owner`; of layers with a size alone."""
+    # A repository may be called as the box of the shared ones is: they are told apart by `is_shared`.
+    sized = layers[layers["size"] > 0]
+    return sized.groupby(["is_shared", "owner"])["size"].sum().sort_values(ascending=False, kind="stable")
 
 
 def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: int, most_boxes: int) -> Treemap:
@@ -115,8 +101,7 @@ def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: i
     total = int(layers["size"].sum())
     if not total:
         return Treemap(width, height, 0, ())
-    # A repository may be called as the box of the shared ones is: they are told apart by `is_shared`.
-    sizes = layers.groupby(["is_shared", "owner"])["size"].sum().sort_values(ascending=False, kind="stable")
+    sizes = owner_sizes(layers)
     drawn = layers.head(most_layers)
     drawn = drawn[drawn["size"] * (width * height / total) >= _LEAST_AREA]
     keys, rest = list(sizes.index[:most_boxes]), sizes.iloc[most_boxes:]
@@ -199,7 +184,8 @@ def _tile(digest: str, size: int, created_by: object) -> Tile:
     line = text.plain(normalised(created_by), 120) if isinstance(created_by, str) else ""
     shown = line or text.short_digest(digest)
     title = f"{text.short_digest(digest)}: {text.size(size)}"
-    return Tile(Rect(0, 0, 0, 0), int(size), f"{title}\n{line}" if line else title, (shown, text.size(size)))
+    said = f"{title}\n{line}" if line else title
+    return Tile(Rect(0, 0, 0, 0), int(size), said, (shown, text.size(size)), key=digest)
 
 
 def _label(lines: tuple[str, ...], rect: Rect) -> tuple[str, ...]:

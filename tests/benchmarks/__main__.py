@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks import scans, transfers
+from tests.benchmarks.explorer import explorer
 from tests.benchmarks.files_at_scale import files_at_scale
 from tests.benchmarks.layers import layers
 from tests.benchmarks.plans_at_scale import plans_at_scale
@@ -22,7 +23,14 @@ _MOVING = {
     "between": transfers.between,
     "within": transfers.within,
 }
-_ALONE = {"startup": startup, "scale": at_scale, "plans": plans_at_scale, "layers": layers, "files": files_at_scale}
+_ALONE = {
+    "startup": startup,
+    "scale": at_scale,
+    "plans": plans_at_scale,
+    "layers": layers,
+    "files": files_at_scale,
+    "explorer": explorer,
+}
 _PARTS = [*_ON_SERVERS, *_MOVING, *_ALONE]
 _README = Path(__file__).with_name("README.md")
 _MARK = "<!-- last run -->\n"

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "wbr"}
+VOID = {"input", "link", "meta", "wbr"}
 
 
 @dataclass

@@ -6,8 +6,9 @@ from itertools import combinations
 
 import pytest
 
+from regscope.analysis.stored_layers import NOWHERE, SHARED, stored_layers
 from regscope.tables import Snapshot
-from regscope.views.treemap import NOWHERE, SHARED, Rect, Treemap, lay_out, stored_layers, treemap
+from regscope.views.treemap import Rect, Treemap, lay_out, treemap
 from tests.views.registries import RegistryRows, layer
 
 NEAR = 1e-6

@@ -1,0 +1,173 @@
+"""Two images side by side: pick both, and see what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import traitlets
+from ipywidgets import HBox, VBox
+
+from regscope import text
+from regscope.analysis.diff import Diff
+from regscope.errors import InvalidInput
+from regscope.stores.content_store import ContentStore
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.image_picker import SHORT, ImagePicker
+from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.pane import Pane
+from regscope.views.table import Cell, Column, code, digest, path, size, words
+
+
+def _held_by(value: str) -> Cell:
+    return words({"a": "before alone", "b": "after alone"}.get(value, value))
+
+
+COLUMNS = {
+    "layers": [
+        Column("Digest", "blob_digest", digest),
+        Column("In", "held_by", _held_by),
+        Column("Size", "size", size),
+        Column("Build line", "created_by", code),
+    ],
+    "history": [
+        Column("Change", "change", words),
+        Column("Build line", "instruction", code),
+        Column("Size before", "size_before", size),
+        Column("Size after", "size_after", size),
+    ],
+    "config": [Column("Key", "key", words), Column("Before", "before", words), Column("After", "after", words)],
+    "packages": [
+        Column("Package", "name", words),
+        Column("Change", "change", words),
+        Column("Before", "version_before", words),
+        Column("After", "version_after", words),
+        Column("Manager", "manager", words),
+    ],
+    "files": [
+        Column("Path", "path", path),
+        Column("Change", "change", words),
+        Column("Before", "size_before", size),
+        Column("After", "size_after", size),
+        Column("Growth", "growth", size),
+    ],
+}
+"""The tables of a `regscope.diff`, each with what is shown of it."""
+
+NAMES = {"layers": "Layers", "history": "Build steps", "config": "Config", "packages": "Packages", "files": "Files"}
+SEARCHED = {"layers": "created_by", "history": "instruction", "config": "key", "packages": "name", "files": "path"}
+
+
+class DiffPane(Pane):
+    """What a `regscope.diff` says in words, and which of its tables is to be seen.
+
+    Attributes:
+        a: the image before, as `regscope.image_picker` has it; empty for none.
+        b: the image after.
+        part: the table that is to be seen: layers, history, config, packages or files.
+        diff: the answer; None where there is none.
+    """
+
+    a = traitlets.Unicode()
+    b = traitlets.Unicode()
+    part = traitlets.Enum(list(COLUMNS), "layers")
+    diff = traitlets.Instance(Diff, allow_none=True)
+
+    template = "diff_pane.html.j2"
+
+    def __init__(self, answers: Answers, store: ContentStore | None = None) -> None:
+        self.answers, self.store = answers, store
+        super().__init__()
+        self.observe(lambda _: self.compare(), ["a", "b"])
+        self.observe(lambda _: self.show(), ["part", "diff"])
+        self.show()
+
+    @property
+    def code(self) -> str:
+        """The expression that gives the answer."""
+        return f"rs.diff(snap, {self.a!r}, {self.b!r})"
+
+    def actions(self) -> Mapping[str, Callable[[str], None]]:
+        """Choosing a table, and reading the files of both."""
+        return {"part": self._choose, "read": self._read}
+
+    def values(self) -> dict[str, Any]:
+        """The answer in words."""
+        found = self.diff
+        return {
+            "names": [text.plain(name, 200) for name in (self.a, self.b)],
+            "facts": {name: text.plain(said) for name, said in found.facts().items()} if found else {},
+            "notes": [text.plain(note, 600) for note in found.notes()] if found else [],
+            "parts": [(part, name, len(getattr(found, part))) for part, name in NAMES.items()] if found else [],
+            "part": self.part,
+            "can_read": bool(found and found.unread and self.store),
+            "code": self.code,
+        }
+
+    def compare(self) -> None:
+        """Compare the two, once both are there."""
+        self.trouble, answer = "", None
+        if self.a and self.b:
+            try:
+                answer = self.answers.diff(self.a, self.b)
+            except InvalidInput as error:
+                self.trouble = text.plain(error, 600)
+        self.diff = answer
+
+    def _choose(self, part: str) -> None:
+        self.part = part
+
+    def _read(self, _: str) -> None:
+        if self.diff is not None and self.store is not None:
+            self.answers.read_files(self.store, self.diff.a, self.diff.b)
+            self.compare()
+
+
+class Comparison(VBox):
+    """Pick two images, and see what differs.
+
+    Attributes:
+        before: the picker of the one image.
+        after: that of the other.
+        answer: what differs, in words.
+        listing: a table of the answer.
+    """
+
+    def __init__(self, answers: Answers, store: ContentStore | None = None) -> None:
+        self.before = ImagePicker(answers, title="Before", about="", columns=SHORT, rows=8)
+        self.after = ImagePicker(answers, title="After", about="", columns=SHORT, rows=8)
+        self.answer = DiffPane(answers, store)
+        self.listing: Listing | None = None
+        self._listings: dict[str, Listing] = {}
+        self._pickers = HBox([self.before, self.after])
+        self._pickers.add_class("regscope-row")
+        super().__init__([self._pickers, self.answer])
+        traitlets.dlink((self.before, "image"), (self.answer, "a"))
+        traitlets.dlink((self.after, "image"), (self.answer, "b"))
+        self.answer.observe(self._list, ["diff", "part"])
+
+    @property
+    def diff(self) -> Diff | None:
+        """The answer, once both were picked."""
+        return self.answer.diff
+
+    def refresh(self) -> None:
+        """The files may have been read elsewhere."""
+        if self.diff is not None and self.diff.unread:
+            self.answer.compare()
+
+    def _list(self, _: object) -> None:
+        answer = self.answer
+        self.listing = None if answer.diff is None else self._listing_of(answer.diff, answer.part)
+        self.children = (self._pickers, answer, *filter(None, [self.listing]))
+
+    def _listing_of(self, found: Diff, part: str) -> Listing:
+        """One listing for each table: it is filled anew, and its search and order stay."""
+        frame, code = getattr(found, part), f"{self.answer.code}.{part}"
+        if part not in self._listings:
+            self._listings[part] = Listing(frame, COLUMNS[part], code, title=NAMES[part], searched=[SEARCHED[part]])
+        listing = self._listings[part]
+        was_read = not found.unread or part not in {"files", "packages"}
+        listing.nothing = "There is no difference." if was_read else "The files were not read."
+        listing.fill(frame, code)
+        return listing

@@ -1,0 +1,219 @@
+"""The explorer: every view of a snapshot under one roof, with one image picked for all of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pandas as pd
+import traitlets
+from ipywidgets import VBox
+
+from regscope import text
+from regscope.analysis.diff import Diff
+from regscope.stores.content_store import ContentStore
+from regscope.tables import Snapshot
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.comparison import Comparison
+from regscope.views.explorer.facts import Facts
+from regscope.views.explorer.file_browser import FileBrowser
+from regscope.views.explorer.holders import Holders
+from regscope.views.explorer.image_picker import ImagePicker
+from regscope.views.explorer.layer_bars import LayerBars
+from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.registry_treemap import RegistryTreemap
+from regscope.views.explorer.sharing_view import Sharing
+from regscope.views.explorer.tabs import Tabs
+from regscope.views.table import Column, words
+
+
+class View(NamedTuple):
+    """One of the tabs: its name, the widget with its table, and all of its widgets from top to bottom."""
+
+    name: str
+    main: str
+    shown: tuple[str, ...]
+
+
+VIEWS = {
+    "registry": View("Registry", "treemap", ("facts", "treemap", "holders")),
+    "images": View("Images", "picker", ("picker",)),
+    "layers": View("Layers", "bars", ("bars", "holders")),
+    "files": View("Files", "browser", ("browser",)),
+    "sharing": View("Sharing", "sharing", ("sharing",)),
+    "compare": View("Compare", "comparison", ("comparison",)),
+    "problems": View("Problems", "problems", ("problems",)),
+}
+
+
+class Explorer(VBox):
+    """All views of a snapshot. Each is made when it is first opened.
+
+    Attributes:
+        view: the one that is open: registry, images, layers, files, sharing, compare or problems. It can be set.
+        image: the image that was picked, `repository:tag` or `repository@digest`; empty for none. It can be set.
+        layer: the digest of the layer that was picked; empty for none.
+    """
+
+    view = traitlets.Enum(list(VIEWS), "registry")
+    image = traitlets.Unicode()
+    layer = traitlets.Unicode()
+
+    def __init__(self, snap: Snapshot, store: ContentStore | None = None) -> None:
+        self._answers, self._store = Answers(snap), store
+        self._answers.prepare()
+        self._tabs = Tabs(
+            {key: view.name for key, view in VIEWS.items()}, "Views", heading=text.plain(snap.location, 200)
+        )
+        super().__init__()
+        traitlets.link((self._tabs, "chosen"), (self, "view"))
+        self.observe(self._open, "view")
+        self.observe(lambda _: self._show_image(), "image")
+        self._open(None)
+
+    # What the next cell can use.
+
+    @property
+    def snap(self) -> Snapshot:
+        """The snapshot, with the files that were read here."""
+        return self._answers.snap
+
+    @property
+    def tags(self) -> pd.DataFrame:
+        """The images that match what is searched for."""
+        return self.picker.tags
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """What was picked in the view that is open."""
+        return pd.DataFrame() if self._main is None else self._main.selection
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table of the view that is open."""
+        return pd.DataFrame() if self._main is None else self._main.table
+
+    @property
+    def code(self) -> str:
+        """The expression that gives `table`."""
+        return "" if self._main is None else self._main.code
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """The layers of the image that was picked."""
+        self.bars.image = self.image
+        return self.bars.table
+
+    @property
+    def files(self) -> pd.DataFrame:
+        """The files that are shown."""
+        self.browser.image = self.image
+        return self.browser.table
+
+    @property
+    def diff(self) -> Diff | None:
+        """What differs between the images that were compared."""
+        return self.comparison.diff
+
+    # The views.
+
+    @cached_property
+    def picker(self) -> ImagePicker:
+        """Images by tag."""
+        made = ImagePicker(self._answers, sort="size", descending=True)
+        traitlets.link((self, "image"), (made, "image"))
+        return made
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the snapshot is, in words."""
+        return Facts(self._answers)
+
+    @cached_property
+    def treemap(self) -> RegistryTreemap:
+        """Where the bytes are."""
+        made = RegistryTreemap(self._answers)
+        traitlets.dlink((made, "layer"), (self, "layer"))
+        return made
+
+    @cached_property
+    def bars(self) -> LayerBars:
+        """The layers of the picked image."""
+        made = LayerBars(self._answers)
+        traitlets.dlink((made, "layer"), (self, "layer"))
+        return made
+
+    @cached_property
+    def holders(self) -> Holders:
+        """Who has the picked layer."""
+        made = Holders(self._answers)
+        traitlets.dlink((self, "layer"), (made, "layer"))
+        return made
+
+    @cached_property
+    def browser(self) -> FileBrowser:
+        """The files of the picked image."""
+        return FileBrowser(self._answers, store=self._store)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        """Who shares what."""
+        return Sharing(self._answers)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Two images side by side."""
+        return Comparison(self._answers, self._store)
+
+    @cached_property
+    def problems(self) -> Listing:
+        """What could not be read."""
+        columns = [
+            Column("Repository", "repository", words),
+            Column("Reference", "reference", words),
+            Column("What", "what", words),
+            Column("Why", "error", words),
+        ]
+        return Listing(
+            self.snap.problems,
+            columns,
+            "snap.problems",
+            title="Problems",
+            about="What could not be read, and why. What is not there cannot be counted, either.",
+            nothing="Everything could be read.",
+            searched=["repository", "reference", "what", "error"],
+        )
+
+    @property
+    def _main(self) -> Listing | RegistryTreemap | FileBrowser | None:
+        """What has the table of the view that is open; None where there is no table yet."""
+        main: Any = getattr(self, VIEWS[self.view].main)
+        return main.listing if isinstance(main, Sharing | Comparison) else main
+
+    def _open(self, _: object) -> None:
+        parts = [getattr(self, part) for part in VIEWS[self.view].shown]
+        for part in parts:
+            part.refresh()
+        self.children = (self._tabs, *parts)
+        self._show_image()
+
+    def _show_image(self) -> None:
+        """Say which image was picked, and show it where it is to be seen; a view that is not open waits."""
+        name = text.plain(self.image, 200)
+        self._tabs.about = f"Picked: {name}. See its layers and files." if name else "Pick one of the images."
+        for part in self.children:
+            if isinstance(part, LayerBars | FileBrowser):
+                part.image = self.image
+
+
+def explore(snap: Snapshot, store: ContentStore | None = None) -> Explorer:
+    """Look into a registry by hand: a widget for JupyterLab, Notebook 7 and Voila.
+
+    What is picked in it is there for the next cell: `ui = rs.explore(snap)`, then `ui.image` (a name), and as
+    DataFrames `ui.selection`, `ui.tags`, `ui.layers`, `ui.files` and `ui.table`. `ui.code` gives the same table.
+
+    Args:
+        snap: the snapshot.
+        store: what was scanned; with it the files of an image can be read here.
+    """
+    return Explorer(snap, store)

@@ -1,0 +1,25 @@
+"""What a snapshot is, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regscope import text
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.pane import Pane
+
+
+class Facts(Pane):
+    """The facts and the notes of a snapshot."""
+
+    template = "facts.html.j2"
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        super().__init__()
+        self.show()
+
+    def values(self) -> dict[str, Any]:
+        """What a person wants to know first."""
+        snap = self.answers.snap
+        return {"facts": snap.facts(), "notes": [text.plain(note, 600) for note in snap.notes()]}

@@ -1,0 +1,211 @@
+"""The files of an image to look through: by layer, and which of them are wasted or stored more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from regscope import text
+from regscope.analysis.instructions import normalised
+from regscope.errors import InvalidInput
+from regscope.schema import make_table
+from regscope.stores.content_store import ContentStore
+from regscope.tables import Snapshot
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.open_tree import FEW, open_tree
+from regscope.views.explorer.pane import Pane
+from regscope.views.image_files import tree_of
+
+SHOWN = {
+    "all": "all files, wasted ones struck through",
+    "final": "the final image",
+    "wasted": "wasted files",
+    "copies": "files stored more than once",
+}
+_NO_ENTRIES = pd.DataFrame(
+    {
+        column: pd.Series(dtype=dtype)
+        for column, dtype in {"path": "str", "kind": "str", "size": "int64", "layer": "int64", "cause": "str"}.items()
+    }
+)
+
+
+class FileBrowser(Pane):
+    """A tree of the files of one image.
+
+    Attributes:
+        image: as `regscope.image_picker` has it; empty for none. It can be set.
+        layer: the position of the layer whose files are shown; None for those of all.
+        shown: all, final, wasted or copies.
+        picked: the path of the directory or file that was picked last; the root's is empty.
+        unread: why there are no files to show; empty where there are.
+    """
+
+    image = traitlets.Unicode()
+    layer = traitlets.Int(None, allow_none=True)
+    shown = traitlets.Enum(list(SHOWN), "all")
+    picked = traitlets.Unicode()
+
+    template = "file_browser.html.j2"
+
+    def __init__(self, answers: Answers, image: str = "", store: ContentStore | None = None) -> None:
+        self.answers, self.store = answers, store
+        self._forget()
+        super().__init__()
+        self.observe(self._begin, "image")
+        self.observe(self._plant, ["layer", "shown"])
+        self.observe(lambda _: self.show(), "picked")
+        self.image = image
+        self.show()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The files of `regscope.final_files`, or the wasted ones: of the layer, and below what was picked."""
+        if not self.image or self.unread:
+            return make_table("files", ())
+        digest, is_wasted = self.answers.digest_of(self.image), self.shown == "wasted"
+        found = self.answers.wasted_files(digest) if is_wasted else self.answers.final_files(digest)
+        if self.layer is not None:
+            found = found[found["brought_layer" if is_wasted else "layer"] == self.layer]
+        if self.shown == "copies":
+            found = found[found["sha256"].isin(self.answers.copies.index)]
+        return found[(found["path"] + "/").str.startswith(f"{self.picked}/")] if self.picked else found
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The same as `table`."""
+        return self.table
+
+    @property
+    def code(self) -> str:
+        """The expression that gives `table`."""
+        is_wasted = self.shown == "wasted"
+        found = f"rs.{'wasted_files' if is_wasted else 'final_files'}(snap, {self.image!r})"
+        if self.layer is not None:
+            found += f"[lambda t: t['{'brought_layer' if is_wasted else 'layer'}'] == {self.layer}]"
+        if self.shown == "copies":
+            found += "[lambda t: t['sha256'].isin(rs.file_duplicates(snap)['sha256'])]"
+        return found + (f"[lambda t: (t['path'] + '/').str.startswith({self.picked + '/'!r})]" if self.picked else "")
+
+    def actions(self) -> Mapping[str, Callable[[str], None]]:
+        """Opening a directory, picking a file, choosing what is shown, and reading the files."""
+        return {
+            "folder": self._toggle,
+            "file": self._pick,
+            "more": self._show_more,
+            "layer": self._choose_layer,
+            "shown": self._choose_shown,
+            "read": self._read,
+        }
+
+    def values(self) -> dict[str, Any]:
+        """The tree as far as it is open."""
+        return {
+            "image": text.plain(self.image, 200),
+            "unread": self.unread,
+            "can_read": self.store is not None,
+            "read_code": f"snap = rs.scan_files(store, snap, images={self.image!r})",
+            "page_code": f"rs.file_tree(snap, {self.image!r}).save('files.html')",
+            "layers": self._layers(),
+            "layer": self.layer,
+            "choices": SHOWN,
+            "shown": self.shown,
+            "tree": open_tree(self._tree, self._opened, self._more, self.answers.copies, self.picked),
+            "code": self.code,
+        }
+
+    def refresh(self) -> None:
+        """The files may have been read elsewhere."""
+        if self.unread:
+            self._begin(None)
+
+    def _layers(self) -> list[tuple[int, str]]:
+        if not self.image:
+            return []
+        rows = self.answers.layers_of(self.answers.digest_of(self.image))
+        lines = rows["created_by"].astype(object)
+        return [
+            (int(position), text.plain(normalised(line), 80) if isinstance(line, str) else "")
+            for position, line in zip(rows["position"], lines, strict=True)
+        ]
+
+    def _forget(self) -> None:
+        self._tree = tree_of(_NO_ENTRIES)
+        self._opened, self._more = {""}, dict[str, int]()
+        self.unread = ""
+
+    def _begin(self, _: object) -> None:
+        self._forget()
+        with self.hold_trait_notifications():
+            self.layer, self.picked = None, ""
+        self._plant(None)
+
+    def _plant(self, _: object) -> None:
+        """Make the tree anew, of the files that are to be shown."""
+        if self.image:
+            try:
+                self._tree = tree_of(self._entries())
+            except InvalidInput as error:
+                self.unread = error.message
+        self.show()
+
+    def _entries(self) -> pd.DataFrame:
+        entries = self.answers.entries(self.answers.digest_of(self.image))
+        if self.layer is not None:
+            entries = entries[entries["layer"] == self.layer]
+        if self.shown == "copies":
+            return entries[entries["sha256"].isin(self.answers.copies.index)]
+        if self.shown == "all":
+            return entries
+        return entries[entries["cause"].isna() == (self.shown == "final")]
+
+    def _toggle(self, number: str) -> None:
+        if int(number) < len(self._tree.paths):  # it may be another tree than the one that was clicked
+            path = self._tree.paths[int(number)]
+            self._opened ^= {path}
+            self.picked = path
+            self.show()
+
+    def _pick(self, row: str) -> None:
+        if int(row) < len(self._tree.entries):
+            self.picked = self._tree.entries["path"].iloc[int(row)]
+
+    def _show_more(self, number: str) -> None:
+        if int(number) < len(self._tree.paths):
+            path = self._tree.paths[int(number)]
+            self._more[path] = self._more.get(path, FEW) + FEW
+            self.show()
+
+    def _choose_layer(self, value: str) -> None:
+        self.layer = int(value) if value.isdecimal() else None
+
+    def _choose_shown(self, value: str) -> None:
+        self.shown = value
+
+    def _read(self, _: str) -> None:
+        """Read the files of this image, and again, from the cache, those that were read before."""
+        if self.store is None:
+            return
+        self.unread = "Reading the layers …"
+        self.show()
+        self.answers.read_files(self.store, self.answers.digest_of(self.image))
+        self._begin(None)
+
+
+def file_browser(snap: Snapshot, image: str = "", store: ContentStore | None = None) -> FileBrowser:
+    """A widget with the files of an image as a tree, which of them are wasted, and which are stored more than once.
+
+    See `regscope.file_tree` for a page of HTML to keep.
+
+    Args:
+        snap: with the files of the image's layers (see `regscope.scan_files`).
+        image: as the trait `image` of `regscope.image_picker`; it can be set later.
+        store: what was scanned; with it the files can be read here.
+
+    Returns:
+        A widget. Its `table` has the files that are shown, as a DataFrame, `code` gives the same one.
+    """
+    return FileBrowser(Answers(snap), image, store)

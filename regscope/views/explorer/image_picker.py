@@ -1,0 +1,89 @@
+"""Pick an image out of a registry's tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from regscope.tables import Snapshot
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.listing import Listing
+from regscope.views.table import Column, count, day, size, words
+
+WHOLE = (
+    Column("Repository", "repository", words),
+    Column("Tag", "tag", words),
+    Column("Platform", "platform", words),
+    Column("Size", "size", size),
+    Column("Layers", "n_layers", count),
+    Column("Built", "created", day),
+)
+SHORT = tuple(column for column in WHOLE if column.source not in ("n_layers", "created"))
+_ABOUT = "Every tag; one that is for several platforms has a row for each. Sizes are as stored (compressed)."
+
+
+class ImagePicker(Listing):
+    """A listing of `regscope.image_sizes`, of which one is picked.
+
+    Attributes:
+        image: the picked one, as other functions take it: `repository:tag`, or `repository@digest` where the tag is for
+            several platforms; empty where none is. It can be set.
+        tags: the rows that match, as a DataFrame: the same as `table`.
+    """
+
+    image = traitlets.Unicode()
+
+    def __init__(
+        self,
+        answers: Answers,
+        *,
+        title: str = "Images",
+        about: str = _ABOUT,
+        columns: Sequence[Column] = WHOLE,
+        **options: Any,
+    ) -> None:
+        self.answers = answers
+        super().__init__(
+            answers.images,
+            columns,
+            "rs.image_sizes(snap)",
+            title=title,
+            about=about,
+            searched=("repository", "tag", "platform"),
+            **options,
+        )
+        self.observe(self._name, "picked")
+        self.observe(self._find, "image")
+        if self.image:
+            self._find(None)
+
+    @property
+    def tags(self) -> pd.DataFrame:
+        """The rows that match."""
+        return self.table
+
+    def _name(self, _: object) -> None:
+        self.image = "" if self.picked is None else self.answers.image_name(self.picked)
+
+    def _find(self, _: object) -> None:
+        if not self.image:
+            self.picked = None
+        elif self.picked is None or self.answers.image_name(self.picked) != self.image:
+            self.picked = self.answers.row_of(self.image)
+
+
+def image_picker(snap: Snapshot, **options: Any) -> ImagePicker:
+    """A widget to search and sort the images of a registry, and to pick one.
+
+    Args:
+        snap: the snapshot.
+        **options: what to begin with: `image`, `search`, `sort` (a column), `descending`, `rows` (of a page).
+
+    Returns:
+        A widget. Its trait `image` is what was picked, `selection` and `tags` are DataFrames; `image` can be linked
+        to the one of `regscope.layer_bars` with `traitlets.link`.
+    """
+    return ImagePicker(Answers(snap), **options)

@@ -1,0 +1,88 @@
+"""The layers of an image as bars, each with the build line that made it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import traitlets
+
+from regscope import text
+from regscope.tables import Snapshot
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.listing import Listing
+from regscope.views.file_map import COLOURS
+from regscope.views.table import Cell, Column, code, count, digest, size, two_parts
+
+_ROWS = 130  # more layers than Docker stacks
+
+
+def layer_mark(position: int) -> Cell:
+    """The number of a layer in its colour."""
+    return Cell(str(position), value=str(position), style="mark", mark=f"c{position % COLOURS}")
+
+
+class LayerBars(Listing):
+    """The layers of one image, lowest first.
+
+    Attributes:
+        image: as `regscope.image_picker` has it; empty for none. It can be set.
+        layer: the digest of the layer that was picked; empty where none is.
+    """
+
+    image = traitlets.Unicode()
+    layer = traitlets.Unicode()
+
+    def __init__(self, answers: Answers, image: str = "") -> None:
+        self.answers = answers
+        columns = [
+            Column("Layer", "position", layer_mark),
+            Column("Bytes", "bar", two_parts),
+            Column("Size", "size", size),
+            Column("Build line", "created_by", code),
+            Column("Images", "images", count),
+            Column("Digest", "blob_digest", digest),
+        ]
+        frame, base = self._layers(image)
+        super().__init__(
+            frame, columns, base, title="Layers", about=self._about(image), nothing="Pick an image first.", rows=_ROWS
+        )
+        self.image = image
+        self.observe(self._change, "image")
+        self.observe(self._name, "picked")
+
+    def _change(self, _: object) -> None:
+        self.fill(*self._layers(self.image), about=self._about(self.image))
+
+    def _name(self, _: object) -> None:
+        self.layer = "" if self.picked is None else str(self.frame.loc[self.picked, "blob_digest"])
+
+    def dressed(self, shown: pd.DataFrame) -> pd.DataFrame:
+        """With a bar against the largest layer, and how many images have each."""
+        used = self.answers.layers["images"].reindex(shown["blob_digest"])
+        images = used.fillna(0).astype("int64").to_list()
+        sizes = shown["size"].fillna(0).astype("int64").to_list()
+        longest = max(sizes, default=0)
+        bars = [
+            (0, size, longest) if many > 1 else (size, 0, longest) for size, many in zip(sizes, images, strict=True)
+        ]
+        return shown.assign(bar=pd.Series(bars, shown.index, dtype=object), images=images)
+
+    def _layers(self, image: str) -> tuple[pd.DataFrame, str]:
+        """The rows of `layers`, and the expression that gives them."""
+        chosen = self.answers.digest_of(image) if image else ""
+        return self.answers.layers_of(chosen), f"snap.layers[snap.layers['digest'] == {chosen!r}]"
+
+    def _about(self, image: str) -> str:
+        return f"Of {text.plain(image, 200)}, lowest first. Grey is what other images have as well." if image else ""
+
+
+def layer_bars(snap: Snapshot, image: str = "") -> LayerBars:
+    """A widget with the layers of an image as bars, each with the build line that made it.
+
+    Args:
+        snap: the snapshot.
+        image: as the trait `image` of `regscope.image_picker`; it can be set later.
+
+    Returns:
+        A widget. Its trait `layer` is the digest of the layer that was picked, `selection` its row.
+    """
+    return LayerBars(Answers(snap), image)

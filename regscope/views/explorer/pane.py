@@ -1,0 +1,70 @@
+"""A pane: HTML that Python makes, and what is done to it in the browser.
+
+This is all of the widgets that there is in a browser, so that every view is a function from state to HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from regscope import text
+from regscope.errors import RegscopeError
+from regscope.views.page import fragment
+
+_HERE = Path(__file__).parent
+
+
+class Pane(anywidget.AnyWidget):
+    """One widget. A kind of pane says what its HTML is, and has an action for each `data-do` in it.
+
+    Attributes:
+        html: what is shown; everything that a registry says is escaped in it.
+        trouble: what went wrong with the last thing that was done, in words; empty where nothing did.
+    """
+
+    _esm = _HERE / "pane.js"
+    _css = _HERE / "pane.css"
+    html = traitlets.Unicode().tag(sync=True)
+    trouble = traitlets.Unicode()
+
+    template = ""
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.on_msg(self._hear)
+        self.observe(lambda _: self.show(), "trouble")
+
+    def actions(self) -> Mapping[str, Callable[[str], None]]:
+        """What can be done here, by its name in `data-do`."""
+        return {}
+
+    def values(self) -> dict[str, Any]:
+        """What the template is filled with."""
+        return {}
+
+    def show(self) -> None:
+        """Make the HTML anew."""
+        self.html = fragment(self.template, trouble=self.trouble, **self.values())
+
+    def refresh(self) -> None:
+        """Show what may have changed while this was out of sight."""
+        self.show()
+
+    def do(self, action: str, value: str = "") -> None:
+        """What a click or a key does."""
+        try:
+            self.trouble = ""
+            self.actions()[action](value)
+        except RegscopeError as error:
+            self.trouble = text.plain(error, 600)
+
+    def _hear(self, _: object, content: Mapping[str, Any], __: object) -> None:
+        try:
+            self.do(str(content["do"]), str(content["value"]))
+        finally:
+            self.send({"done": True})

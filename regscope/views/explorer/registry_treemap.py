@@ -1,0 +1,133 @@
+"""The stored layers of a registry as a treemap to go into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+import traitlets
+
+from regscope import text
+from regscope.tables import Snapshot
+from regscope.views.explorer.answers import Answers
+from regscope.views.explorer.pane import Pane
+from regscope.views.treemap import Treemap, owner_sizes, treemap
+
+_WIDTH, _HEIGHT = 1120, 460
+_BOXES, _TILES = 40, 250
+
+
+class Place(NamedTuple):
+    """Somewhere in the treemap: the layers there, the expression that gives them, and how they are laid out."""
+
+    name: str
+    layers: pd.DataFrame
+    code: str
+    map: Treemap
+
+
+class RegistryTreemap(Pane):
+    """Repositories as boxes, layers as tiles.
+
+    Attributes:
+        layer: the digest of the layer that was picked; empty where none is.
+        place: the names of what was gone into, outermost first.
+        table: the layers that are in sight, of `regscope.stored_layers`.
+        selection: the row of the picked one.
+        code: what gives the same as `table`.
+    """
+
+    layer = traitlets.Unicode()
+    place = traitlets.Tuple()
+
+    template = "registry_treemap.html.j2"
+
+    def __init__(self, answers: Answers) -> None:
+        self._trail = [_place("All repositories", answers.stored, "rs.stored_layers(snap)")]
+        super().__init__()
+        self.observe(lambda _: self.show(), ["layer", "place"])
+        self.show()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The layers that are in sight."""
+        return self._trail[-1].layers
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The picked layer."""
+        return self.table[self.table["digest"] == self.layer]
+
+    @property
+    def code(self) -> str:
+        """The expression that gives `table`."""
+        return self._trail[-1].code
+
+    def actions(self) -> Mapping[str, Callable[[str], None]]:
+        """Going into a box, back out, and picking a layer."""
+        return {"enter": self._enter, "leave": self._leave, "layer": self._pick, "rest": self._see_rest}
+
+    def values(self) -> dict[str, Any]:
+        """The map of the place."""
+        found = self._trail[-1].map
+        return {
+            "trail": [text.plain(place.name, 200) for place in self._trail],
+            "map": found,
+            "is_inside": len(found.boxes) == 1,
+            "layer": self.layer,
+            "about": f"{text.size(found.size)} in {text.count(int((self.table['size'] > 0).sum()), 'layer')}",
+            "picked": [self._said(row) for row in self.selection.itertuples(index=False)],
+            "code": self.code,
+        }
+
+    def _said(self, row: Any) -> str:
+        line = text.plain(row.created_by, 200) if isinstance(row.created_by, str) else "(no build line)"
+        return f"{line} · {text.size(row.size)} · {text.plain(row.digest)}"
+
+    def _enter(self, number: str) -> None:
+        """Go into a box of the map; after those with a name comes that of all smaller repositories."""
+        owners, layers = owner_sizes(self.table).index, self.table
+        if int(number) < min(len(owners), _BOXES):
+            is_shared, owner = owners[int(number)]
+            code = f"[lambda t: (t['owner'] == {owner!r}) & (t['is_shared'] == {bool(is_shared)})]"
+            self._go(owner, layers[(layers["owner"] == owner) & (layers["is_shared"] == is_shared)], code)
+        else:
+            named = [owner for _, owner in owners[:_BOXES]]
+            rest = layers[~layers["owner"].isin(named)]
+            self._go("Smaller repositories", rest, f"[lambda t: ~t['owner'].isin({named!r})]")
+
+    def _see_rest(self, _: str) -> None:
+        """Go on to the layers that are too small to have a tile."""
+        drawn = sum(bool(tile.key) for tile in self._trail[-1].map.boxes[0].tiles)
+        self._go("Smaller layers", self.table.iloc[drawn:], f".iloc[{drawn}:]")
+
+    def _go(self, name: str, layers: pd.DataFrame, code: str) -> None:
+        self._trail.append(_place(name, layers, self.code + code))
+        self._arrived()
+
+    def _leave(self, depth: str) -> None:
+        del self._trail[int(depth) + 1 :]
+        self._arrived()
+
+    def _arrived(self) -> None:
+        self.layer = ""
+        self.place = tuple(place.name for place in self._trail[1:])
+
+    def _pick(self, digest: str) -> None:
+        self.layer = digest
+
+
+def _place(name: str, layers: pd.DataFrame, code: str) -> Place:
+    found = treemap(layers, _WIDTH, _HEIGHT, most_layers=_TILES, most_boxes=_BOXES)
+    return Place(name, layers, code, found)
+
+
+def registry_treemap(snap: Snapshot) -> RegistryTreemap:
+    """A widget with every stored layer as a tile, in the box of the repository that alone has it; boxes can be entered.
+
+    Returns:
+        A widget. Its trait `layer` is the digest of the layer that was picked, `table` the layers in sight as a
+        DataFrame, as `regscope.stored_layers` has them.
+    """
+    return RegistryTreemap(Answers(snap))
