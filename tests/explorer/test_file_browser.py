@@ -43,6 +43,17 @@ def test_a_directory_opens_and_closes(browser: FileBrowser) -> None:
     assert not any("libc.so" in line for line in lines(browser))
 
 
+def test_directories_with_nothing_else_in_them_open_as_one() -> None:
+    rows = RegistryRows()
+    base = layer("base", 10_000, "ADD rootfs.tar /")
+    rows.contents(base, file("a/b/c/one", "1", size=5), file("a/b/c/d/two", "2", size=3), file("other", "3", size=1))
+    rows.image("a", ["1"], [base])
+    browser = rs.file_browser(rows.snapshot(), "a:1")
+    toggle(browser, "a")
+    assert any("one" in line for line in lines(browser))
+    assert not any("two" in line for line in lines(browser))
+
+
 def test_what_nobody_sees_is_struck_through_with_the_reason(browser: FileBrowser) -> None:
     toggle(browser, "app")
     assert re.search(r"<s><bdi>key.pem</bdi></s> <small>deleted by layer 2</small>", browser.html)

@@ -15,7 +15,7 @@ from regscope.schema import make_table
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.views.explorer.answers import Answers
-from regscope.views.explorer.open_tree import FEW, open_tree
+from regscope.views.explorer.open_tree import FEW, chain_below, open_tree
 from regscope.views.explorer.pane import Pane
 from regscope.views.image_files import tree_of
 
@@ -165,7 +165,10 @@ class FileBrowser(Pane):
     def _toggle(self, number: str) -> None:
         if int(number) < len(self._tree.paths):  # it may be another tree than the one that was clicked
             path = self._tree.paths[int(number)]
-            self._opened ^= {path}
+            if path in self._opened:
+                self._opened.remove(path)
+            else:
+                self._opened.update(self._tree.paths[folder] for folder in chain_below(self._tree, int(number)))
             self.picked = path
             self.show()
 

@@ -31,6 +31,14 @@ def open_tree(
     return _OpenTree(tree, opened, more, copies, picked).markup()
 
 
+def chain_below(tree: FileTree, number: int) -> list[int]:
+    """A directory, and those below it as long as there is nothing else in the one above: they are opened as one."""
+    chain = [number]
+    while not (tree.folder == chain[-1]).any() and len(below := np.flatnonzero(tree.parent == chain[-1])) == 1:
+        chain.append(int(below[0]))
+    return chain
+
+
 class _OpenTree:
     def __init__(
         self, tree: FileTree, opened: Set[str], more: Mapping[str, int], copies: pd.Series[int], picked: str | None

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anywidget
-import traitlets
+try:
+    import anywidget
+    import traitlets
+except ImportError as error:
+    raise ImportError("Widgets need more: pip install 'regscope[notebook]'") from error
 
 from regscope import text
 from regscope.errors import RegscopeError

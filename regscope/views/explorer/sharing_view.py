@@ -16,6 +16,11 @@ _NAMES = {
     "tag": [Column("Repository", "repository", words), Column("Tag", "tag", words)],
     "image": [Column("Image", "digest", digest)],
 }
+_ABOUT = {
+    "repository": "Exclusive is what no other repository has: deleting just this one frees it. Shared (grey) stays.",
+    "tag": "Exclusive is what no other tag keeps: deleting just this one frees it. Shared (grey) stays.",
+    "image": "Exclusive is what no other image has, whatever tags lead to it.",
+}
 
 
 class SharingPane(Listing):
@@ -42,8 +47,7 @@ class SharingPane(Listing):
             columns,
             f"rs.sharing(snap)[lambda t: t['level'] == {level!r}]",
             title=LEVELS[level],
-            about="Exclusive is what nothing else on this level has: what deleting just this one frees. What is shared "
-            "(grey) stays, as others use it.",
+            about=_ABOUT[level],
             searched=[column.source for column in _NAMES[level]],
         )
 
