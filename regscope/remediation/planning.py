@@ -36,15 +36,17 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
         The plan, with what happens to every tag, manifest and referrer, and why; see `Plan`.
 
     Raises:
-        InvalidInput: the policy can't be read, or only some tags were scanned: the others might need what goes.
+        InvalidInput: the policy can't be read, or only some tags or platforms were scanned: the others might need what
+            goes, or be left behind.
     """
     if not isinstance(policy, Retention):
         policy = Retention.from_file(policy)
-    if "tags" in snap.filtered:
-        raise InvalidInput(
-            "only some tags were scanned, and the others may need what would go",
-            next_step="Scan whole repositories, and let the policy choose the tags.",
-        )
+    for what in ("tags", "platforms"):
+        if what in snap.filtered:
+            raise InvalidInput(
+                f"only some {what} were scanned, and the others may need what would go, or be left behind",
+                next_step=f"Scan whole repositories, and let the policy choose the {what}.",
+            )
     held = Holdings(snap)
     fate = _decide(held, policy)
     freed = freed_blobs(held, fate.gone)

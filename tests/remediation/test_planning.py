@@ -212,9 +212,10 @@ def test_orphans_are_what_is_attached_to_nothing_and_indexes_without_any_child()
     assert rs.plan(snap, rs.Retention(orphans=True, protect=["broken", digest("orphan"), "app:sha256-*"])).steps.empty
 
 
-def test_a_scan_of_some_tags_cannot_be_planned_on() -> None:
-    snap = dataclasses.replace(aged(a=9).snapshot(), filtered=("tags",))
-    with pytest.raises(InvalidInput, match="only some tags were scanned"):
+@pytest.mark.parametrize("what", ["tags", "platforms"])
+def test_a_scan_of_a_part_of_repositories_cannot_be_planned_on(what: str) -> None:
+    snap = dataclasses.replace(aged(a=9).snapshot(), filtered=("repositories", what))
+    with pytest.raises(InvalidInput, match=f"only some {what} were scanned"):
         rs.plan(snap, rs.Retention(older_than="1d"))
 
 

@@ -1,0 +1,53 @@
+"""The README's pictures, made anew: `python -m tests.explorer.pictures`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.explorer.browsing import open_tab, run_in_lab, settled, write_notebook
+from tests.explorer.jupyter import lab
+
+_FOLDER = Path(__file__).parents[2] / "notebooks" / "pictures"
+_OPEN = """
+import os
+import regscope as rs
+os.chdir(rs.build_demo("regscope-demo/layout").parent)
+store = rs.open("oci:layout")
+snap = rs.scan_files(store, rs.scan(store))
+"""
+_EXPLORE = 'ui = rs.explore(snap, store)\nui.image = "team/shop:3"\nui'
+
+
+def make() -> None:
+    """Each of them as a reader will see it: on the sample, in JupyterLab."""
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as browsers:
+        root, home = Path(place) / "root", Path(place) / "home"
+        root.mkdir()
+        write_notebook(root / "explorer.ipynb", [_OPEN, _EXPLORE])
+        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1500})
+        with lab(root, home) as url:
+            run_in_lab(page, url, "explorer.ipynb")
+            open_tab(page, "Registry")
+            settled(page)
+            _keep(page, "explorer", 960)
+        browser.close()
+
+
+def _keep(page: Page, name: str, height: int) -> None:
+    """The output of the last cell, down to so many pixels."""
+    output = page.locator(".jp-OutputArea-output").last
+    output.scroll_into_view_if_needed()
+    box = output.bounding_box()
+    assert box is not None
+    _FOLDER.mkdir(exist_ok=True)
+    clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": min(box["height"], height)}
+    page.screenshot(path=_FOLDER / f"{name}.png", clip=clip)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    make()
