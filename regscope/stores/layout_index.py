@@ -41,7 +41,13 @@ class LayoutIndex:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """While nobody else changes it."""
-        self.unfinished.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self.unfinished.mkdir(exist_ok=True)  # now: whoever had the lock before may have tidied up
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -51,5 +57,5 @@ class LayoutIndex:
 
     def tidy(self) -> None:
         """Leave no empty folder behind."""
-        with contextlib.suppress(OSError):  # not empty: somebody else is at work, or something was given up
+        with self._locked(), contextlib.suppress(OSError):  # not empty: somebody is at work, or something was given up
             self.unfinished.rmdir()
