@@ -27,6 +27,7 @@ from regscope.analysis.risky_files import secrets, setuid
 from regscope.analysis.sharing import sharing, tag_weights
 from regscope.analysis.sizes import image_sizes, layer_sizes
 from regscope.analysis.stale import stale
+from regscope.analysis.stored_layers import stored_layers
 from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste, wasted_files
 from regscope.analysis.what_if import what_if
@@ -86,6 +87,13 @@ PROMISED: dict[Question, dict[str, str]] = {
         "size": "Int64",
         "n_layers": "Int64",
         "created": UTC_TIME,
+    },
+    stored_layers: {
+        "digest": "str",
+        "size": "int64",
+        "owner": "str",
+        "is_shared": "bool",
+        "created_by": "str",
     },
     sharing: {
         "level": "category",
