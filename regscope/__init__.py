@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from regscope.views.explorer.layer_bars import layer_bars
     from regscope.views.explorer.registry_treemap import registry_treemap
     from regscope.views.file_tree import FilePage, file_tree
+    from regscope.views.remediator.remediate import remediate
     from regscope.views.report import Report, report
 
 _HOMES = {
@@ -178,6 +179,7 @@ _HOMES = {
     "published": "regscope.analysis.published",
     "recompress": "regscope.remediation.recompressing",
     "registry_treemap": "regscope.views.explorer.registry_treemap",
+    "remediate": "regscope.views.remediator.remediate",
     "report": "regscope.views.report",
     "scan": "regscope.scanning.metadata",
     "scan_files": "regscope.scanning.files",
@@ -275,6 +277,7 @@ __all__ = [
     "published",
     "recompress",
     "registry_treemap",
+    "remediate",
     "report",
     "scan",
     "scan_files",

@@ -19,9 +19,9 @@ NAMES = [
     "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios", "default_client", "diff", "explore",
     "file_browser", "file_duplicates", "file_tree", "file_types", "final_files", "growth", "history_cost",
     "image_picker", "image_sizes", "largest_files", "layer_bars", "layer_sizes", "lineage", "make_index",
-    "merge_twins", "open", "parse_manifest", "plan", "published", "recompress", "registry_treemap", "report", "scan",
-    "scan_files", "secrets", "set_default_client", "setuid", "sharing", "slim", "stale", "stored_layers", "twins",
-    "undo", "waste", "wasted_files", "what_if",
+    "merge_twins", "open", "parse_manifest", "plan", "published", "recompress", "registry_treemap", "remediate",
+    "report", "scan", "scan_files", "secrets", "set_default_client", "setuid", "sharing", "slim", "stale",
+    "stored_layers", "twins", "undo", "waste", "wasted_files", "what_if",
 ]  # fmt: skip
 
 

@@ -25,10 +25,6 @@ _PIECE = 2**20
 _GLOBAL = tarfile.XGLTYPE[0]
 
 
-class LayerChanged(ContentError):
-    """A layer cannot be rewritten: its tar is read in two ways."""
-
-
 class RewrittenLayer(NamedTuple):
     """What became of a layer.
 
@@ -53,7 +49,7 @@ def rewritten(
         stays: whether each of them does.
 
     Raises:
-        LayerChanged: `tarfile` finds other entries in it than `files` has.
+        ContentError: `tarfile` finds other entries in it than `files` has.
         DigestMismatch: it is not what its digest, or its DiffID, names.
     """
     with unpacked(store, repository, layer) as (tar, compression):
@@ -138,8 +134,8 @@ def _marks(whiteouts: Any) -> list[int | None]:
     return [None if pd.isna(whiteout) else WHITEOUTS.index(whiteout) for whiteout in whiteouts.astype(object)]
 
 
-def _unlike(digest: Digest, why: str) -> LayerChanged:
-    return LayerChanged(
+def _unlike(digest: Digest, why: str) -> ContentError:
+    return ContentError(
         f"the layer {digest} cannot be rewritten: {why}",
         next_step="Leave it whole, or flatten the image: regscope image flatten.",
     )

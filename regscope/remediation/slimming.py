@@ -65,7 +65,7 @@ def slim(
     Raises:
         ContentMissing, ResourceNotFound: there is no such image.
         InvalidInput: it is no image, or one with layers that are not stored with it or are no file system.
-        LayerChanged: a layer's tar is read in two ways.
+        ContentError: a layer's tar is read in two ways.
         DigestMismatch: a layer is damaged.
     """
     opened = open(store) if isinstance(store, str) else store

@@ -163,6 +163,9 @@ class _Collected:
         self._platforms = platforms
         self._must_exist = must_exist
         self._asked: set[str] = set()
+        self._elsewhere: dict[str, list[str]] = defaultdict(list)  # other repositories that name a manifest
+        self._failed: set[str] = set()
+        self._missing: set[tuple[str, str]] = set()
         self._listed: set[str] = set()
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
@@ -220,6 +223,7 @@ class _Collected:
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:
+            self._look_elsewhere(read)
             return
         if ":" not in read.reference:
             self._take_tag(read, found)
@@ -234,8 +238,8 @@ class _Collected:
         if found.digest not in self._manifests:
             self._manifests[found.digest] = found.rows
             self._children[found.digest] = [child.digest for child in found.children if self._wants(child)]
-            for child in self._children[found.digest]:
-                self._ask(repository, child)
+        for child in self._children[found.digest]:
+            self._ask(repository, child)
 
     def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
         subject = subject_of_tag(read.reference)
@@ -254,9 +258,24 @@ class _Collected:
         self._problems += [problem.row for problem in problems]
 
     def _ask(self, repository: str, digest: str) -> None:
-        if digest not in self._asked:
+        """Read a manifest once, wherever it is named; where that fails, from the next repository that names it."""
+        if digest not in self._asked or digest in self._failed:
             self._asked.add(digest)
+            self._failed.discard(digest)
             self._work.add(read_manifest, self._store, repository, digest)
+        elif digest not in self._manifests:
+            self._elsewhere[digest].append(repository)
+
+    def _look_elsewhere(self, read: ReadManifest) -> None:
+        digest = read.reference
+        if ":" not in digest:
+            return
+        if any(problem.what == "missing manifest" for problem in read.problems):
+            self._missing.add((read.repository, digest))
+        self._failed.add(digest)
+        if others := [other for other in self._elsewhere.pop(digest, ()) if other != read.repository]:
+            self._elsewhere[digest] = others[1:]
+            self._ask(others[0], digest)
 
     def _wants(self, child: Descriptor) -> bool:
         if not self._platforms:
@@ -321,8 +340,8 @@ class _Collected:
             for repository, digest, how in sorted(reached):
                 if (repository, digest) in placed or digest not in self._manifests:
                     continue
-                if self._store.has_manifest(repository, digest) is False:  # it is another repository's
-                    continue
+                if (repository, digest) in self._missing or self._store.has_manifest(repository, digest) is False:
+                    continue  # it is another repository's
                 placed[repository, digest] = how
                 onward += [(repository, child, "index child") for child in self._children[digest]]
                 onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]

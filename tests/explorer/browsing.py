@@ -29,6 +29,7 @@ def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """A notebook of code cells."""
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     made.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    made.metadata["voila"] = {"template": "regscope"}
     nbformat.write(made, path)
 
 

@@ -84,7 +84,7 @@ def carry_out(drawn: Contents, policy: rs.Retention, undo_at_once: bool, program
         snap = rs.scan(storage_of(registry), progress=False)
         made = rs.plan(snap, policy)
         assert not made.at_most
-        before, bytes_before = state(registry.url, snap), registry.blob_bytes()
+        before, blobs = state(registry.url, snap), registry.blob_digests()
         journal, backup = folder / "journal", f"oci:{folder}/backup"
 
         done = made.apply(store, dry_run=False, journal=journal, backup=backup, progress=False)
@@ -101,7 +101,10 @@ def carry_out(drawn: Contents, policy: rs.Retention, undo_at_once: bool, program
             assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
             return
         registry.garbage_collect()
-        assert bytes_before - registry.blob_bytes() == made.freed_bytes + made.orphaned_bytes
+        left = registry.blob_digests()
+        freed = {digest: size for digest, size in blobs.items() if digest not in left}
+        assert set(freed) == {*made.blobs["digest"], *snap.orphans["digest"]}
+        assert sum(freed.values()) == made.freed_bytes + made.orphaned_bytes
         assert_skopeo_pulls(registry, [name for name in whole(snap) if after.get(name)], folder)
         undone = rs.undo(journal, store, backup=backup, progress=False)
         expected = without_the_impossible(undone, before, snap)

@@ -114,3 +114,16 @@ def test_a_signature_is_an_orphan_only_if_its_subject_is_not_there_untagged_eith
     assert found(snap)[alive.digest] == "untagged"
     plan = rs.plan(snap, rs.Retention(orphans=True))
     assert plan.goes["tag"].tolist() == ["sig-d"]
+
+
+def test_a_child_that_one_repository_lacks_is_read_from_another_that_has_it(registry: Registry) -> None:
+    child = made("child")
+    multi = index([child])
+    push(registry, ("one", "1", multi), ("two", "1", multi))
+    for lacking, having in (("one", "two"), ("two", "one")):
+        push(registry, ("one", "1", multi), ("two", "1", multi))
+        Contents(deletions=[(lacking, child.digest)]).push_to(registry.url)
+        snap = scan(registry.url)
+        assert snap.problems[["repository", "what"]].to_numpy().tolist() == [[lacking, "missing manifest"]]
+        placed = snap.placements.loc[snap.placements["digest"] == child.digest, "repository"].tolist()
+        assert placed == [having]

@@ -1,0 +1,1 @@
+"""The policy builder: rules, what they would do, and doing it."""

@@ -1,0 +1,35 @@
+"""What a plan comes to, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+
+from regscope import text
+from regscope.remediation.plan import Plan
+from regscope.views.explorer.pane import Pane
+
+
+class PlanFacts(Pane):
+    """The facts and notes of a plan.
+
+    Attributes:
+        plan: the plan; None before there is one.
+    """
+
+    plan = traitlets.Instance(Plan, allow_none=True)
+
+    template = "plan_facts.html.j2"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observe(lambda _: self.show(), "plan")
+        self.show()
+
+    def values(self) -> dict[str, Any]:
+        """What comes back, and what is to be known."""
+        if self.plan is None:
+            return {"facts": {}, "notes": []}
+        facts = {name: text.plain(said, 300) for name, said in self.plan.facts().items() if name != "policy"}
+        return {"facts": facts, "notes": [text.plain(note, 600) for note in self.plan.notes()[1:]]}

@@ -1,0 +1,139 @@
+"""The rules of a policy as fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import traitlets
+import yaml
+
+from regscope import text
+from regscope.errors import RegscopeError
+from regscope.remediation.retention import Retention
+from regscope.views.explorer.pane import Pane
+
+
+class Field(NamedTuple):
+    """A rule: what is asked, how the words in the field become its value, and an example."""
+
+    label: str
+    parse: Callable[[str], Any]
+    example: str
+    choices: tuple[str, ...] = ()
+
+
+def _names(written: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in written.replace("\n", ",").split(","))))
+
+
+def _number(written: str) -> Any:
+    return int(written) if written.isdecimal() else written
+
+
+def _labels(written: str) -> dict[str, str]:
+    return {key.strip(): value.strip() for key, _, value in (one.partition("=") for one in _names(written))}
+
+
+def _untagged(written: str) -> Any:
+    return True if written.lower() in ("all", "yes") else written
+
+
+FIELDS = {
+    "keep_last": Field("Keep the newest images of each repository", _number, "5"),
+    "keep_last_by": Field("Newest by", str, "", ("created", "pushed", "version")),
+    "older_than": Field("Only what is older than", str, "30d"),
+    "tags": Field("Tags that may go", _names, "pr-*, /sha-[0-9a-f]{7}/"),
+    "exclude_tags": Field("Tags that it is not about", _names, "latest"),
+    "repositories": Field("Repositories", _names, "team/*"),
+    "exclude_repositories": Field("Repositories to leave alone", _names, "base/*"),
+    "platforms": Field("Only for platforms", _names, "linux/arm/v7"),
+    "labels": Field("Only with labels", _labels, "stage=test*"),
+    "untagged": Field("Manifests without a tag: all, or older than", _untagged, "7d"),
+    "orphans": Field("What is left of what is gone", str, "", ("leave", "delete")),
+    "protect": Field("Always keep", _names, "v*, latest, team/base"),
+    "in_use": Field("In use: references, digests, or a file of them", str, "pods.json"),
+}
+_FIRST = {"keep_last_by": "created", "orphans": "leave"}
+
+
+class PolicyForm(Pane):
+    """Fields for the rules of a `regscope.Retention`.
+
+    Attributes:
+        written: what stands in each field.
+        policy: the policy that it says; the last one that made sense; None before there was one.
+    """
+
+    written = traitlets.Dict()
+    policy = traitlets.Instance(Retention, allow_none=True)
+
+    template = "policy_form.html.j2"
+
+    def __init__(self, policy: Retention | None = None) -> None:
+        self.wrong: dict[str, str] = {}
+        super().__init__(written=_written(policy) if policy else dict(_FIRST), policy=policy)
+        self.show()
+
+    @property
+    def code(self) -> str:
+        """The expression that gives the policy."""
+        return "" if self.policy is None else f"rs.{self.policy!r}"
+
+    @property
+    def yaml(self) -> str:
+        """The policy as a file."""
+        return "" if self.policy is None else yaml.safe_dump(self.policy.rules(), sort_keys=False, allow_unicode=True)
+
+    def actions(self) -> Mapping[str, Callable[[str], None]]:
+        """Writing into a field."""
+        return {name: lambda value, name=name: self.write(name, value) for name in FIELDS}  # type: ignore[misc]
+
+    def write(self, name: str, value: str) -> None:
+        """Put words into a field: what they say becomes the policy, if it makes sense."""
+        self.written = {**self.written, name: value.strip()}
+        self.wrong = {}
+        try:
+            self.policy = Retention(**self._rules())
+        except RegscopeError as error:
+            field, colon, _ = error.message.partition(":")
+            self.wrong = {field if colon and field in FIELDS else "": text.plain(error, 400)}
+        self.show()
+
+    def values(self) -> dict[str, Any]:
+        """The fields, and what is wrong with them."""
+        return {
+            "fields": FIELDS,
+            "written": {name: self.written.get(name, "") for name in FIELDS},
+            "wrong": {name: self.wrong.get(name, "") for name in ("", *FIELDS)},
+            "code": self.code,
+            "yaml": self.yaml,
+        }
+
+    def _rules(self) -> dict[str, Any]:
+        rules: dict[str, Any] = {}
+        for name, field in FIELDS.items():
+            said = self.written.get(name, "")
+            if not said or said == _FIRST.get(name):
+                continue
+            rules[name] = field.parse(said)
+        if "orphans" in rules:
+            rules["orphans"] = True
+        if "in_use" in rules and ("," in rules["in_use"] or ":" in rules["in_use"]):
+            rules["in_use"] = _names(rules["in_use"])
+        return rules
+
+
+def _written(policy: Retention) -> dict[str, str]:
+    """A policy as it is written into the fields."""
+    found = dict(_FIRST)
+    for name, value in policy.rules().items():
+        if isinstance(value, dict):
+            found[name] = ", ".join(f"{key}={pattern}" for key, pattern in value.items())
+        elif isinstance(value, list):
+            found[name] = ", ".join(value)
+        elif value is True:
+            found[name] = "delete" if name == "orphans" else "all"
+        else:
+            found[name] = str(value)
+    return found
