@@ -1,0 +1,110 @@
+"""`regscope apply`, `undo` and `journal`, on a real registry: from a saved plan and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import regscope as rs
+from regscope.cli.exit_codes import NOT_ALLOWED, NOT_FOUND, OTHER, USAGE
+from tests.cli.conftest import Run
+from tests.remediation.drawn_registry import Contents, image, layer
+from tests.servers.registry import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    with Registry(tmp_path / "registry") as running:
+        pushes = [("app", f"v{n}", image([layer("base", 300), layer(f"{n}", 50)], 10 * n)) for n in range(1, 6)]
+        Contents(pushes=[*pushes]).push_to(running.url)
+        yield running
+
+
+@pytest.fixture
+def plan(run: Run, registry: Registry, tmp_path: Path) -> Path:
+    saved = tmp_path / "plan.json"
+    assert run("plan", f"storage:{registry.storage}", "--keep-last", 2, "--save", saved).code == 0
+    return saved
+
+
+def tags(registry: Registry) -> list[str]:
+    return rs.open(registry.url, cache=False).tags("app")
+
+
+def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_path: Path) -> None:
+    dry = run("apply", registry.url, plan)
+    assert dry.code == 0
+    assert "would be done  3" in dry.out
+    assert "nothing was changed; --yes does it" in dry.err
+    assert len(tags(registry)) == 5
+    journal, backup = tmp_path / "journal", f"oci:{tmp_path / 'backup'}"
+    bounded = run("apply", registry.url, plan, "--yes", "--max-deletes", 1, "--journal", journal, "--backup", backup)
+    assert bounded.code == 0
+    assert len(tags(registry)) == 4
+    done = run("apply", registry.url, plan, "--yes", "--json", "--journal", journal)
+    summary = json.loads(done.out)
+    assert summary["counts"] == {"done": 3}
+    assert summary["freed_bytes"] == rs.Plan.load(plan).freed_bytes
+    assert tags(registry) == ["v1", "v2"]
+    steps = json.loads(run("journal", journal, "--json").out)
+    assert [step["done"] for step in steps["steps"]] == [True] * 3
+    assert "steps done" in run("journal", journal).out
+    told = run("undo", registry.url, journal)
+    assert "would be restored  6" in told.out
+    assert tags(registry) == ["v1", "v2"]
+    registry.garbage_collect()
+    lost = run("undo", registry.url, journal)
+    assert lost.code == OTHER
+    assert "impossible" in lost.out
+    restored = run("undo", registry.url, journal, "--yes", "--json", "--backup", backup)
+    assert json.loads(restored.out)["ok"]
+    assert len(tags(registry)) == 5
+
+
+def test_journals_without_a_place_of_their_own_are_listed(run: Run, registry: Registry, plan: Path) -> None:
+    assert "no journal" in run("journal").err
+    assert run("apply", registry.url, plan, "--yes").code == 0
+    (listed,) = json.loads(run("journal", "--json").out)
+    assert (listed["location"], listed["steps"], listed["done"]) == (registry.url, 3, 3)
+
+
+def test_a_bound_of_bytes_is_a_size(run: Run, registry: Registry, plan: Path) -> None:
+    none = run("apply", registry.url, plan, "--yes", "--max-bytes", "1kB", "--json")
+    assert json.loads(none.out)["freed_bytes"] <= 1000
+    assert run("apply", registry.url, plan, "--max-bytes", "many").code == USAGE
+
+
+def test_what_cannot_be_is_told_in_words(run: Run, registry: Registry, plan: Path, tmp_path: Path) -> None:
+    (tmp_path / "nonsense").write_text("{}")
+    by_api = tmp_path / "by-api.json"
+    run("plan", registry.url, "--keep-last", 2, "--save", by_api)
+    with Registry(tmp_path / "other", delete=False) as other:
+        Contents(pushes=[("app", "v1", image([], 1))]).push_to(other.url)
+        for arguments, code, words in (
+            (("apply", registry.url, tmp_path / "absent"), NOT_FOUND, "no plan can be read"),
+            (("apply", registry.url, tmp_path / "nonsense"), NOT_FOUND, "is no plan"),
+            (("apply", other.url, by_api), USAGE, "the plan is for"),
+            (("apply", other.url, plan, "--yes"), NOT_ALLOWED, "unsupported"),
+            (("undo", registry.url, tmp_path / "absent"), NOT_FOUND, "no journal can be read"),
+            (("undo", registry.url, tmp_path / "nonsense"), NOT_FOUND, "is no journal"),
+            (("journal", tmp_path / "nonsense"), NOT_FOUND, "is no journal"),
+            (("apply", registry.url), USAGE, "Missing argument"),
+        ):
+            found = run(*arguments)
+            assert found.code == code, (arguments, found)
+            assert words in found.err
+            assert "Traceback" not in found.err
+
+
+def test_a_scan_remembers_another(run: Run, registry: Registry, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    run("scan", registry.url, "--save", first)
+    Contents(pushes=[("app", "v1", image([layer("new", 5)], 0))]).push_to(registry.url)
+    found = run("plan", registry.url, "--untagged", "--known", first, "--json")
+    assert [row["tag"] for row in json.loads(found.out)["goes"]] == [None]
+    told = run("scan", registry.url, "--known", first)
+    assert "have lost their tag since" in told.out
+    assert run("scan", registry.url, "--known", tmp_path / "absent").code == NOT_FOUND
