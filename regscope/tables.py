@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Snapshot:
         gaps = self.problems["what"].isin([*BLOCKING, "layer"])
         return self.sees_untagged and not self.filtered and not gaps.any()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of what the store held: the same for two scans between which no tag and no manifest changed."""
         seen = hashlib.sha256(self.location.encode("utf-8", "surrogatepass"))

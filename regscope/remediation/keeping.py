@@ -45,6 +45,8 @@ class Kept:
 
     def _in_use(self, policy: Retention) -> None:
         """Many names, none of them a pattern: looked up, not matched one by one."""
+        if not policy.in_use:
+            return
         tags, nodes = self._tags_by_name(), self._nodes_by_digest()
         for text in policy.in_use:
             repository, tag, digest = named(text)
@@ -106,7 +108,7 @@ class Kept:
     def _tags_by_name(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
         names = strings(self._held.snap.tags["repository"]) + ":" + self._tag_names
-        for row, name in enumerate(names):
+        for row, name in enumerate(names.tolist()):
             found[name].append(row)
         return found
 
@@ -115,7 +117,7 @@ class Kept:
         found: dict[str, list[int]] = defaultdict(list)
         for column in ("digest", "config_digest"):
             digests = strings(self._held.snap.manifests[column]).take(self._held.node_manifest)
-            for node, digest in enumerate(digests):
+            for node, digest in enumerate(digests.tolist()):
                 if isinstance(digest, str):
                     found[digest].append(node)
         return found

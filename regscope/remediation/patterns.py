@@ -41,7 +41,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def matching(names: pd.Index[str], patterns: Iterable[str]) -> Bools:
     """Which of `names` one of `patterns` matches as a whole."""
     tests = [compiled(pattern).fullmatch for pattern in patterns]
-    return np.fromiter((any(test(name) for test in tests) for name in names), dtype=np.bool_, count=len(names))
+    return np.fromiter((any(test(name) for test in tests) for name in names.tolist()), dtype=np.bool_, count=len(names))
 
 
 class Named(NamedTuple):

@@ -41,13 +41,18 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
     """
     if not isinstance(policy, Retention):
         policy = Retention.from_file(policy)
+    return plan_of(Holdings(snap), policy)
+
+
+def plan_of(held: Holdings, policy: Retention) -> Plan:
+    """As `plan`, for those who ask again and again about one snapshot."""
+    snap = held.snap
     for what in ("tags", "platforms"):
         if what in snap.filtered:
             raise InvalidInput(
                 f"only some {what} were scanned, and the others may need what would go, or be left behind",
                 next_step=f"Scan whole repositories, and let the policy choose the {what}.",
             )
-    held = Holdings(snap)
     fate = _decide(held, policy)
     freed = freed_blobs(held, fate.gone)
     return Plan(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from ipywidgets import VBox
 
+from regscope.analysis.holdings import Holdings
 from regscope.remediation.applied import Applied
 from regscope.remediation.plan import Plan
-from regscope.remediation.planning import plan as make_plan
+from regscope.remediation.planning import plan_of
 from regscope.remediation.retention import Retention
 from regscope.remediation.undoing import Undone
 from regscope.stores.content_store import ContentStore
@@ -40,7 +41,7 @@ class Remediator(VBox):
     """
 
     def __init__(self, snap: Snapshot, store: ContentStore | None = None, policy: Retention | None = None) -> None:
-        self._snap = snap
+        self._held = Holdings(snap)
         nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in ("repository", "tag", "digest", "action",
                                                                           "rule", "reason")})  # fmt: skip
         self.form, self.facts, self.doing = PolicyForm(policy), PlanFacts(), ApplyPane(store)
@@ -86,7 +87,7 @@ class Remediator(VBox):
     def _plan(self) -> None:
         if self.form.policy is None:
             return
-        made = make_plan(self._snap, self.form.policy)
+        made = plan_of(self._held, self.form.policy)
         self.facts.plan = made
         self.goes_listing.fill(_shown(made.goes), "plan.goes")
         self.spared_listing.fill(_shown(made.spared), "plan.spared")
