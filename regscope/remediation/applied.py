@@ -11,6 +11,7 @@ import pandas as pd
 from regscope import text
 from regscope.errors import RegscopeError
 from regscope.images.image_names import named
+from regscope.remediation.plan import when_bytes_come_back
 
 if TYPE_CHECKING:
     from regscope.remediation.undoing import Undone
@@ -95,7 +96,7 @@ class Applied:
         """What a reader must know."""
         if self.dry_run:
             return ["Nothing has been changed: dry_run=False does it."]
-        found = ["The bytes come back when the registry collects its garbage; until then undo needs no backup."]
+        found = [when_bytes_come_back(self.location)]
         if self.journal is not None and (LEFT in self.counts() or not self.ok):
             found.append("Applied again with the same journal, it goes on from here.")
         return found

@@ -174,7 +174,7 @@ class Plan:
         """What a reader of the plan must know."""
         found = ["Nothing has been changed: plan.apply(store, dry_run=False) does it."]
         if len(self.steps):
-            found.append("The bytes come back when the registry collects its garbage.")
+            found.append(when_bytes_come_back(self.location))
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
         if self.unknown:
@@ -206,6 +206,13 @@ class Plan:
         rest = len(self.goes) + len(self.spared) - len(rows)
         notes = self.notes() + ([f"{rest:,} more in plan.goes and plan.spared."] if rest > 0 else [])
         return text.card(self.title, self.facts(), notes, columns if rows else (), rows)
+
+
+def when_bytes_come_back(location: str) -> str:
+    """A word on that: a layout is its own garbage collector."""
+    if location.startswith("oci:"):
+        return "A layout gives the bytes back at once: only a backup undoes that."
+    return "The bytes come back when the registry collects its garbage; until then undo needs no backup."
 
 
 def _rows(table: pd.DataFrame) -> list[list[Any]]:
