@@ -19,6 +19,7 @@ os.chdir(rs.build_demo("regscope-demo/layout").parent)
 store = rs.open("oci:layout")
 snap = rs.scan_files(store, rs.scan(store))
 """
+_REMEDIATE = 'rs.remediate(snap, store, policy=rs.Retention(keep_last=1, protect=["1.1"], untagged=True))'
 _EXPLORE = 'ui = rs.explore(snap, store)\nui.image = "team/shop:3"\nui'
 
 
@@ -28,6 +29,7 @@ def make() -> None:
         root, home = Path(place) / "root", Path(place) / "home"
         root.mkdir()
         write_notebook(root / "explorer.ipynb", [_OPEN, _EXPLORE])
+        write_notebook(root / "remediate.ipynb", [_OPEN, _REMEDIATE])
         browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1500})
         with lab(root, home) as url:
@@ -35,6 +37,10 @@ def make() -> None:
             open_tab(page, "Registry")
             settled(page)
             _keep(page, "explorer", 960)
+            other = browser.new_page(viewport={"width": 1280, "height": 1500})
+            run_in_lab(other, url, "remediate.ipynb")
+            settled(other)
+            _keep(other, "remediate", 1100)
         browser.close()
 
 
