@@ -246,7 +246,11 @@ def test_a_layer_that_is_not_what_its_diff_id_says_is_not_used(tmp_path: Path) -
             change()
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"x" * 2000, gzip.compress(b"text"), gzip.compress(b"x" * 2000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"text", b"x" * 2000, gzip.compress(b"text"), gzip.compress(b"x" * 2000)],
+    ids=["nothing", "a word", "many letters", "a packed word", "many letters, packed"],
+)
 def test_what_is_no_tar_becomes_no_layer(layout: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "layer").write_bytes(content)
     with pytest.raises(InvalidInput, match="is no tar"):
