@@ -43,6 +43,7 @@ def apply_plan(
     backup: str | None = None,
     journal: Path | str | None = None,
     progress: bool | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Applied:
     """Do what is planned.
 
@@ -61,6 +62,7 @@ def apply_plan(
         backup: `oci:FOLDER`: a layout into which all that goes is copied, and verified, before the first deletion.
         journal: the file; by default a new one beside the cache.
         progress: show a progress bar; by default where somebody is watching.
+        watch: told after each step how many are settled, and of how many; from any thread.
 
     Raises:
         InvalidInput: the plan is another store's, or the store is read only; nothing was changed.
@@ -76,6 +78,7 @@ def apply_plan(
         )
     run = _Run(plan, store, open_removal(store), concurrency, rate, dry_run)
     run.bound(max_deletes, max_bytes)
+    run.watch = watch
     with ExitStack() as stack:
         show = not (is_interactive() if progress is None else progress)
         run.bar = stack.enter_context(tqdm(total=len(plan.steps), desc="apply", disable=show, leave=False))
@@ -124,6 +127,7 @@ class _Run:
         self._surprise: BaseException | None = None
         self.journal: JournalWriter | None = None
         self.bar: tqdm[Any] | None = None
+        self.watch: Callable[[int, int], None] | None = None
         columns = ["repository", "action", "tag", "digest", "frees"]
         rows = plan.steps[columns].astype(object).where(plan.steps[columns].notna(), None)
         self._steps = [_Step(number, *row) for number, row in enumerate(rows.itertuples(index=False, name=None))]
@@ -296,6 +300,8 @@ class _Run:
         self._outcomes[step.number] = (outcome, reason)
         if self.bar is not None:
             self.bar.update()
+        if self.watch is not None:
+            self.watch(len(self._outcomes), len(self._steps))
 
     def result(self) -> Applied:
         """What became of everything."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 import regscope as rs
+from regscope.remediation.journal import JournalWriter
 from regscope.views.remediator.policy_form import FIELDS
+from regscope.views.remediator.remediate import Remediator
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
 from tests.remediation.layouts import write
 from tests.servers.faults import refuse
-from tests.servers.proxy import FaultProxy
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry
 
 
@@ -72,7 +77,7 @@ def test_what_is_written_is_the_rule_that_it_says_and_the_other_way_round(
     ui.form.do(field, written)
     assert ui.policy == rs.Retention(**expected)  # type: ignore[arg-type]
     assert yaml.safe_load(ui.form.yaml) == expected
-    assert eval(ui.form.code, {"rs": rs}) == ui.policy
+    assert eval(ui.code, {"rs": rs, "snap": rs.scan(layout, progress=False)}).policy == ui.policy
     again = rs.remediate(rs.scan(layout, progress=False), policy=ui.policy)
     assert again.form.written[field] == written
 
@@ -104,20 +109,67 @@ def test_every_field_is_there_for_every_rule() -> None:
     assert set(FIELDS) == set(rs.Retention.model_fields)
 
 
+def slow_deletions(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+    if request.method == "DELETE":
+        time.sleep(0.1)
+    return None
+
+
+def first_deletions(most: int) -> Rule:
+    """Let so many pass, and refuse the others."""
+    passed = itertools.count()
+
+    def rule(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method != "DELETE" or next(passed) < most:
+            return None
+        return refuse("", 403, "DENIED", "too late", methods=["DELETE"])(request, forward)
+
+    return rule
+
+
+def do(ui: Remediator, action: str, value: str = "") -> None:
+    """What a click does, to its end."""
+    ui.doing.do(action, value)
+    ui.wait()
+
+
+def make_ready(ui: Remediator) -> None:
+    """Try the plan and type its name."""
+    do(ui, "try")
+    ui.doing.do("type", ui.doing.name)
+    assert ui.doing.may_apply
+
+
+def names(store: rs.ContentStore) -> pd.DataFrame:
+    return rs.scan(store, progress=False).tags[["repository", "tag", "digest"]].astype("str")
+
+
+def test_what_is_shown_is_what_its_code_gives(layout: rs.ContentStore) -> None:
+    snap = rs.scan(layout, progress=False)
+    ui = rs.remediate(snap)
+    ui.form.do("keep_last", "3")
+    ui.form.do("protect", "old-1*")
+    for search in ("", "old-1"):
+        for listing in (ui.goes_listing, ui.spared_listing):
+            listing.do("search", search)
+            pd.testing.assert_frame_equal(eval(listing.code, {"rs": rs, "snap": snap}), listing.table)
+    assert len(ui.spared) == 10
+
+
 def test_applying_takes_a_dry_run_of_this_very_plan_and_the_name(registry: Registry) -> None:
     store = rs.open(registry.url, cache=False)
-    before = rs.scan(store, progress=False)
-    ui = rs.remediate(before, store, policy=rs.Retention(keep_last=1))
+    before = names(store)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
     doing = ui.doing
     assert doing.name == "app"  # one repository: its name
-    doing.do("type", "app")
-    doing.do("apply")
+    do(ui, "type", "app")
+    do(ui, "apply")
     assert "not tried" in doing.trouble
-    doing.do("try")
+    do(ui, "try")
     assert ui.applied is not None
     assert ui.applied.dry_run
     assert "would be done" in doing.html.lower()
-    doing.do("apply")
+    do(ui, "apply")
     assert "not typed" in doing.trouble
     doing.do("type", "wrong")
     assert not doing.may_apply
@@ -126,41 +178,154 @@ def test_applying_takes_a_dry_run_of_this_very_plan_and_the_name(registry: Regis
     ui.form.do("keep_last", "2")
     assert not doing.may_apply
     assert ui.applied is None
-    doing.do("try")
-    doing.do("type", "app")
-    seen = []
-    doing.observe(lambda change: seen.append(change["new"]), "progress")
-    doing.do("apply")
+    make_ready(ui)
+    do(ui, "apply")
     assert ui.applied is not None
     assert ui.applied.ok
     assert not ui.applied.dry_run
-    assert any(value is not None and 0 < value < 1 for value in seen)
-    assert len(rs.scan(store, progress=False).tags) == 2
-    doing.do("undo")
+    assert str(ui.applied.journal) in doing.html
+    assert len(names(store)) == 2
+    do(ui, "undo")
     assert "not typed" in doing.trouble
-    doing.do("type", "app")
-    doing.do("undo")
+    doing.do("type_to_undo", "app")
+    do(ui, "undo")
     assert ui.undone is not None
     assert ui.undone.ok
-    names = ["repository", "tag", "digest"]
-    assert rs.scan(store, progress=False).tags[names].astype("str").equals(before.tags[names].astype("str"))
+    assert names(store).equals(before)
+
+
+def test_rules_that_cannot_be_understood_disarm_the_plan_that_is_still_shown(registry: Registry) -> None:
+    store = rs.open(registry.url, cache=False)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    ui.form.do("protect", "/(/")
+    assert ui.plan is not None
+    assert not ui.doing.may_try
+    assert not ui.doing.may_apply
+    do(ui, "apply")
+    do(ui, "try")
+    assert ui.applied is None
+    ui.form.do("protect", "")
+    assert ui.doing.may_try
+    assert not ui.doing.may_apply
+
+
+def test_the_kernel_goes_on_while_a_plan_is_carried_out_and_the_rules_wait(
+    registry: Registry, proxy: FaultProxy
+) -> None:
+    store = rs.open(proxy.url, cache=False)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    proxy.rule(slow_deletions)
+    seen: list[float] = []
+    ui.doing.observe(lambda change: seen.append(change["new"]), "progress")
+    ui.doing.do("apply")
+    assert ui.doing.running == "Applying"
+    assert "<progress" in ui.doing.html
+    plan = ui.plan
+    ui.form.do("keep_last", "3")
+    assert "until what is being done is done" in ui.form.trouble
+    ui.doing.do("apply")
+    ui.doing.do("try")
+    assert ui.plan is plan
+    ui.wait()
+    assert any(value is not None and 0 < value < 1 for value in seen)
+    assert ui.doing.running == ""
+    assert ui.applied is not None
+    assert ui.applied.ok
+    assert not ui.applied.dry_run
+    assert not ui.form.locked
+
+
+def test_what_was_done_can_be_undone_after_a_rule_was_changed(registry: Registry) -> None:
+    store = rs.open(registry.url, cache=False)
+    before = names(store)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    do(ui, "apply")
+    ui.form.do("keep_last", "5")
+    assert ui.applied is not None
+    assert not ui.applied.dry_run
+    ui.doing.do("type_to_undo", "app")
+    do(ui, "undo")
+    assert names(store).equals(before)
+
+
+def test_what_was_collected_meanwhile_comes_back_from_the_backup(layout: rs.ContentStore, tmp_path: Path) -> None:
+    before = names(layout)
+    ui = rs.remediate(rs.scan(layout, progress=False), layout, policy=rs.Retention(keep_last=1))
+    ui.doing.do("backup", f"oci:{tmp_path / 'backup'}")
+    make_ready(ui)
+    do(ui, "apply")
+    ui.doing.do("backup", "")  # too late: it is known where it went
+    ui.doing.do("type_to_undo", ui.doing.name_to_undo)
+    do(ui, "undo")
+    assert ui.undone is not None
+    assert ui.undone.ok
+    assert names(layout).equals(before)
 
 
 def test_a_registry_that_refuses_is_told_in_words(registry: Registry, proxy: FaultProxy) -> None:
     store = rs.open(proxy.url, cache=False)
     ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
-    ui.doing.do("try")
-    ui.doing.do("type", ui.doing.name)
+    make_ready(ui)
     proxy.rule(refuse("manifests/sha256", 405, "UNSUPPORTED", "deletes are disabled", methods=["DELETE"]))
-    ui.doing.do("apply")
+    do(ui, "apply")
     assert "deletes are disabled" in ui.doing.trouble
-    assert ui.doing.progress is None
+    assert ui.doing.running == ""
+    assert ui.doing.done is None
+
+
+def test_stopped_half_way_it_says_so_and_goes_on_in_the_same_journal(registry: Registry, proxy: FaultProxy) -> None:
+    store = rs.open(proxy.url, cache=False)
+    before = names(store)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    proxy.rule(first_deletions(8))
+    do(ui, "apply")
+    assert ui.applied is not None
+    assert not ui.applied.ok
+    assert not ui.applied.dry_run
+    assert "too late" in ui.doing.html
+    assert 0 < ui.applied.counts()["done"] < len(ui.plan.steps)  # type: ignore[union-attr]
+    journal = ui.applied.journal
+    proxy.clear()
+    make_ready(ui)
+    do(ui, "apply")
+    assert ui.applied.ok
+    assert ui.applied.journal == journal
+    assert len(names(store)) == 1
+    ui.doing.do("type_to_undo", "app")
+    do(ui, "undo")
+    assert names(store).equals(before)
+
+
+def test_what_ends_it_in_between_leaves_a_word_on_the_journal(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say: no error of a registry."""
+    store = rs.open(registry.url, cache=False)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    ended, write_end = [0], JournalWriter.end
+
+    def end(writer: JournalWriter, key: str) -> None:
+        ended[0] += 1
+        if ended[0] > 5:
+            raise OSError(28, "No space left on device")
+        write_end(writer, key)
+
+    monkeypatch.setattr(JournalWriter, "end", end)
+    do(ui, "apply")
+    assert "No space left" in ui.doing.trouble
+    assert "rs.undo(" in ui.doing.trouble
+    assert ui.doing.running == ""
 
 
 def test_without_a_store_it_only_plans(layout: rs.ContentStore) -> None:
     ui = rs.remediate(rs.scan(layout, progress=False), policy=rs.Retention(keep_last=1))
     assert "only plans" in ui.doing.html
-    ui.doing.do("try")
+    do(ui, "try")
     assert "no store was given" in ui.doing.trouble
 
 
@@ -171,7 +336,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     )
     ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(tags="*"))
     ui.form.do("protect", '"><script>alert(1)</script>')
-    ui.doing.do("try")
+    do(ui, "try")
     for pane in (ui.form, ui.facts, ui.goes_listing, ui.spared_listing, ui.doing):
         assert "<img" not in pane.html
         assert "<script" not in pane.html

@@ -161,7 +161,12 @@ class Listing(Pane):
 
     def _haystack_code(self) -> str:
         dtypes = self.frame.dtypes
-        parts = [f"t[{name!r}]" + (".astype('str')" if dtypes[name] == "category" else "") for name in self.searched]
+        parts = [
+            f"t[{name!r}]"
+            + (".astype('str')" if dtypes[name] == "category" else "")
+            + (".fillna('')" if self.frame[name].hasnans else "")
+            for name in self.searched
+        ]
         return parts[0] if len(parts) == 1 else "(" + " + ':' + ".join(parts) + ")"
 
     def _search_for(self, value: str) -> None:
@@ -184,8 +189,8 @@ class Listing(Pane):
 
 
 def _joined(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series[str]:
-    first, *others = columns
-    found = frame[first].astype("str")
+    first, *others = (frame[column].astype("str").fillna("") for column in columns)
+    found = first
     for other in others:
-        found = found + ":" + frame[other].astype("str")
+        found = found + ":" + other
     return found

@@ -82,7 +82,8 @@ function update(old, made) {
 }
 
 function updateElement(old, made) {
-  for (const { name } of [...old.attributes]) if (!made.hasAttribute(name)) old.removeAttribute(name);
+  const kept = old.matches("details") ? "open" : ""; // what the reader has opened stays open
+  for (const { name } of [...old.attributes]) if (!made.hasAttribute(name) && name !== kept) old.removeAttribute(name);
   for (const { name, value } of made.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   update(old, made);
   const isField = old.matches("input, select");

@@ -9,7 +9,7 @@ import traitlets
 import yaml
 
 from regscope import text
-from regscope.errors import RegscopeError
+from regscope.errors import InvalidInput, RegscopeError
 from regscope.remediation.retention import Retention
 from regscope.views.explorer.pane import Pane
 
@@ -63,22 +63,26 @@ class PolicyForm(Pane):
     Attributes:
         written: what stands in each field.
         policy: the policy that it says; the last one that made sense; None before there was one.
+        wrong: what cannot be understood, in words, by field; by the empty name what is wrong with all of it.
+        locked: whether the rules must stay as they are, since something is being done by them.
     """
 
     written = traitlets.Dict()
     policy = traitlets.Instance(Retention, allow_none=True)
+    wrong = traitlets.Dict()
+    locked = traitlets.Bool()
 
     template = "policy_form.html.j2"
 
     def __init__(self, policy: Retention | None = None) -> None:
-        self.wrong: dict[str, str] = {}
         super().__init__(written=_written(policy) if policy else dict(_FIRST), policy=policy)
+        self.observe(lambda _: self.show(), "locked")
         self.show()
 
     @property
     def code(self) -> str:
-        """The expression that gives the policy."""
-        return "" if self.policy is None else f"rs.{self.policy!r}"
+        """The expression that gives the plan."""
+        return "" if self.policy is None else f"rs.plan(snap, rs.{self.policy!r})"
 
     @property
     def yaml(self) -> str:
@@ -91,14 +95,19 @@ class PolicyForm(Pane):
 
     def write(self, name: str, value: str) -> None:
         """Put words into a field: what they say becomes the policy, if it makes sense."""
+        if self.locked:
+            raise InvalidInput("the rules stay as they are until what is being done is done")
         self.written = {**self.written, name: value.strip()}
-        self.wrong = {}
         try:
-            self.policy = Retention(**self._rules())
+            policy = Retention(**self._rules())
         except RegscopeError as error:
             field, colon, _ = error.message.partition(":")
             self.wrong = {field if colon and field in FIELDS else "": text.plain(error, 400)}
-        self.show()
+        else:
+            self.wrong = {}
+            self.policy = policy
+        finally:
+            self.show()
 
     def values(self) -> dict[str, Any]:
         """The fields, and what is wrong with them."""
@@ -106,6 +115,7 @@ class PolicyForm(Pane):
             "fields": FIELDS,
             "written": {name: self.written.get(name, "") for name in FIELDS},
             "wrong": {name: self.wrong.get(name, "") for name in ("", *FIELDS)},
+            "locked": self.locked,
             "code": self.code,
             "yaml": self.yaml,
         }

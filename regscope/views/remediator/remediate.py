@@ -8,16 +8,18 @@ from ipywidgets import VBox
 from regscope.analysis.holdings import Holdings
 from regscope.remediation.applied import Applied
 from regscope.remediation.plan import Plan
+from regscope.remediation.plan_tables import TABLE
 from regscope.remediation.planning import plan_of
 from regscope.remediation.retention import Retention
 from regscope.remediation.undoing import Undone
+from regscope.schema import table_of
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.views.explorer.listing import Listing
 from regscope.views.remediator.apply_pane import ApplyPane
 from regscope.views.remediator.plan_facts import PlanFacts
 from regscope.views.remediator.policy_form import PolicyForm
-from regscope.views.table import Column, digest, words
+from regscope.views.table import Column, digest, size, words
 
 _SEARCHED = ["repository", "tag", "rule"]
 _GOES = [
@@ -25,9 +27,10 @@ _GOES = [
     Column("Tag", "tag", words),
     Column("Digest", "digest", digest),
     Column("Action", "action", words),
+    Column("Size", "size", size),
     Column("Rule", "rule", words),
 ]
-_STAYS = [*_GOES[:3], Column("Rule", "rule", words), Column("Why it stays", "reason", words)]
+_STAYS = [*_GOES[:3], *_GOES[4:], Column("Why it stays", "reason", words)]
 
 
 class Remediator(VBox):
@@ -42,8 +45,7 @@ class Remediator(VBox):
 
     def __init__(self, snap: Snapshot, store: ContentStore | None = None, policy: Retention | None = None) -> None:
         self._held = Holdings(snap)
-        nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in ("repository", "tag", "digest", "action",
-                                                                          "rule", "reason")})  # fmt: skip
+        nothing = table_of(TABLE, ())
         self.form, self.facts, self.doing = PolicyForm(policy), PlanFacts(), ApplyPane(store)
         self.goes_listing = Listing(nothing, _GOES, "plan.goes", title="What goes", searched=_SEARCHED, rows=15)
         self.spared_listing = Listing(
@@ -51,6 +53,8 @@ class Remediator(VBox):
         )
         super().__init__([self.form, self.facts, self.goes_listing, self.spared_listing, self.doing])
         self.form.observe(lambda _: self._plan(), "policy")
+        self.form.observe(lambda change: setattr(self.doing, "outdated", bool(change["new"])), "wrong")
+        self.doing.observe(lambda change: setattr(self.form, "locked", bool(change["new"])), "running")
         if policy is not None:
             self._plan()
 
@@ -76,7 +80,7 @@ class Remediator(VBox):
 
     @property
     def applied(self) -> Applied | None:
-        """What was done, or would be."""
+        """What would be done, or what was done last."""
         return self.doing.applied
 
     @property
@@ -84,18 +88,23 @@ class Remediator(VBox):
         """What was brought back."""
         return self.doing.undone
 
+    @property
+    def code(self) -> str:
+        """The expression that gives `plan`."""
+        return self.form.code
+
+    def wait(self) -> None:
+        """Return when what is being done is done: for a cell that needs its result."""
+        self.doing.wait()
+
     def _plan(self) -> None:
         if self.form.policy is None:
             return
         made = plan_of(self._held, self.form.policy)
         self.facts.plan = made
-        self.goes_listing.fill(_shown(made.goes), "plan.goes")
-        self.spared_listing.fill(_shown(made.spared), "plan.spared")
+        self.goes_listing.fill(made.goes, f"{self.code}.goes")
+        self.spared_listing.fill(made.spared, f"{self.code}.spared")
         self.doing.plan = made
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(tag=table["tag"].fillna(""))
 
 
 def remediate(snap: Snapshot, store: ContentStore | None = None, *, policy: Retention | None = None) -> Remediator:
