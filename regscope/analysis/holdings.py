@@ -105,6 +105,11 @@ class Holdings:
         right = np.concatenate([self.children.right, self.referring.right, self.tag_node])
         return Relation(left, right, self.n_nodes, self.n_nodes)
 
+    @cached_property
+    def holders(self) -> Relation:
+        """Node to node: what holds a node, `onward` the other way round."""
+        return Relation(self.onward.right, self.onward.left, self.n_nodes, self.n_nodes)
+
     @property
     def n_nodes(self) -> int:
         """How many placements there are."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from regscope.analysis.columns import in_order
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Bools, Ints, Relation
+from regscope.analysis.relation import Bools, Ints
 
 
 def why_they_stay(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
@@ -19,8 +19,7 @@ def why_they_stay(held: Holdings, nodes: Ints, tags: Bools, stays: Bools) -> pd.
 
 def held_by(held: Holdings, nodes: Ints, among: Bools) -> pd.Series[str]:
     """For each of `nodes`, one of the nodes `among` that holds it, in words; absent where there is none."""
-    holders = Relation(held.onward.right, held.onward.left, held.n_nodes, held.n_nodes)
-    position, holder = holders.of(nodes)
+    position, holder = held.holders.of(nodes)
     holds = among[holder] & (holder != nodes[position])
     position, holder = position[holds], holder[holds]
     is_child = pd.Series(held.children.holds(holder, nodes[position]))

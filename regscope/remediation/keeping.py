@@ -9,8 +9,8 @@ import pandas as pd
 
 from regscope.analysis.columns import strings
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Bools, Ints, Relation
-from regscope.remediation.patterns import Named, compiled, matching, named
+from regscope.analysis.relation import Bools, Ints
+from regscope.remediation.patterns import Named, matching, named
 from regscope.remediation.retention import Retention
 from regscope.schema import BLOCKING
 from regscope.text import short_digest
@@ -74,10 +74,8 @@ class Kept:
 
     def _what_holds_them(self) -> None:
         """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
-        onward = self._held.onward
-        holders = Relation(onward.right, onward.left, onward.n_right, onward.n_left)
         kept = np.array(sorted(self.nodes), dtype=np.int64)
-        position, holder = holders.closure(kept)
+        position, holder = self._held.holders.closure(kept)
         for at, node in zip(kept[position].tolist(), holder.tolist(), strict=True):
             if node != at:
                 digest = self._held.manifests[self._held.node_manifest[at]]
@@ -97,8 +95,7 @@ class Kept:
         return rows[matching(self._tag_names[rows], [name.tag or ""])], np.array([], dtype=np.int64)
 
     def _repositories(self, pattern: str) -> Bools:
-        test = compiled(pattern).fullmatch
-        return np.array([test(name) is not None for name in self._held.repositories], dtype=np.bool_)
+        return matching(self._held.repositories, [pattern])
 
     def _has_digest(self, digest: str) -> Bools:
         manifests = self._held.snap.manifests

@@ -19,9 +19,9 @@ def matched_leftovers(held: Holdings, policy: Retention) -> tuple[dict[int, str]
     repositories &= ~matching(held.repositories, policy.exclude_repositories)
     within = repositories[held.node_repository]
     nodes = _untagged(held, policy, within)
-    gone = _about_nothing(held) & within
-    empty = _without_children(held) & within
     if policy.orphans and not held.snap.filtered:  # else what is not there may only not have been looked for
+        gone = _about_nothing(held) & within
+        empty = _without_children(held) & within
         nodes |= dict.fromkeys(np.flatnonzero(gone).tolist(), "orphans: what it is attached to is gone")
         nodes |= dict.fromkeys(np.flatnonzero(empty).tolist(), "orphans: not one of its children is left")
     tags = {row: nodes[node] for row, node in enumerate(held.tag_node.tolist()) if node in nodes}

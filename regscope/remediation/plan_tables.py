@@ -56,6 +56,7 @@ def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
     table = table.astype({column.name: column.dtype for column in columns}).reset_index(drop=True)
     for column in columns:
         if column.dtype == "category":
-            names = pd.Index(sorted(table[column.name].cat.categories), dtype="str")
-            table[column.name] = pd.Categorical(table[column.name].astype("str"), categories=names)
+            cells = table[column.name].cat
+            names = pd.Index(cells.categories, dtype="str")
+            table[column.name] = cells.rename_categories(names).cat.reorder_categories(names.sort_values())
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,34 +42,82 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
     """
     if not isinstance(policy, Retention):
         policy = Retention.from_file(policy)
-    return plan_of(Holdings(snap), policy)
+    return Planner(snap).plan(policy)
 
 
-def plan_of(held: Holdings, policy: Retention) -> Plan:
-    """As `plan`, for those who ask again and again about one snapshot."""
-    snap = held.snap
-    for what in ("tags", "platforms"):
-        if what in snap.filtered:
-            raise InvalidInput(
-                f"only some {what} were scanned, and the others may need what would go, or be left behind",
-                next_step=f"Scan whole repositories, and let the policy choose the {what}.",
-            )
-    fate = _decide(held, policy)
-    freed = freed_blobs(held, fate.gone)
-    return Plan(
-        location=snap.location,
-        fingerprint=snap.fingerprint,
-        taken_at=snap.taken_at,
-        policy=policy,
-        table=_table(held, fate),
-        steps=_steps(held, fate, freed),
-        tags=_tags(held, fate),
-        blobs=settled(BLOBS, blob_table(held, freed)),
-        freed_bytes=int(held.blob_size[freed].sum()),
-        at_most=not snap.sees_everything,
-        orphaned_bytes=int(snap.orphans["size"].sum()),
-        unknown=tuple(fate.kept.unknown),
-    )
+class Planner:
+    """Plans for one snapshot: what is the same for every policy is found once."""
+
+    def __init__(self, snap: Snapshot) -> None:
+        self._held = Holdings(snap)
+
+    def plan(self, policy: Retention) -> Plan:
+        """See `regscope.plan`."""
+        held, snap = self._held, self._held.snap
+        for what in ("tags", "platforms"):
+            if what in snap.filtered:
+                raise InvalidInput(
+                    f"only some {what} were scanned, and the others may need what would go, or be left behind",
+                    next_step=f"Scan whole repositories, and let the policy choose the {what}.",
+                )
+        fate = _decide(held, policy)
+        freed = freed_blobs(held, fate.gone)
+        return Plan(
+            location=snap.location,
+            fingerprint=snap.fingerprint,
+            taken_at=snap.taken_at,
+            policy=policy,
+            table=_table(held, fate, self._rows),
+            steps=_steps(held, fate, freed),
+            tags=_tags(held, fate),
+            blobs=settled(BLOBS, blob_table(held, freed)),
+            freed_bytes=int(held.blob_size[freed].sum()),
+            at_most=not snap.sees_everything,
+            orphaned_bytes=int(snap.orphans["size"].sum()),
+            unknown=tuple(fate.kept.unknown),
+        )
+
+    @cached_property
+    def _rows(self) -> _Rows:
+        return _rows(self._held)
+
+
+class _Rows(NamedTuple):
+    """What the rows of `Plan.table` are about.
+
+    Attributes:
+        nodes: the placement of each, tags first; -1 for a tag whose manifest could not be read.
+        order: in which they are shown.
+        about: what no policy changes about them, in that order.
+    """
+
+    nodes: Ints
+    order: Ints
+    about: pd.DataFrame
+
+
+def _rows(held: Holdings) -> _Rows:
+    tags, node = held.snap.tags, held.tag_node
+    tagged = np.zeros(held.n_nodes, dtype=np.bool_)
+    tagged[node[node >= 0]] = True
+    alone = np.flatnonzero(~tagged)
+    nodes = np.concatenate([node, alone])
+    manifest = held.node_manifest[nodes]
+    about = pd.DataFrame(
+        {
+            "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
+            "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
+            "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
+            "kind": pd.Categorical(strings(held.snap.manifests["kind"])[manifest].where(nodes >= 0)),
+            "created": held.snap.manifests["created"].array[manifest],
+            "size": held.snap.manifests["image_size"].array[manifest],
+        }
+    ).sort_values(["repository", "tag", "digest"], kind="stable")
+    return _Rows(nodes, about.index.to_numpy(), about.reset_index(drop=True))
+
+
+_ACTIONS = pd.Index(["delete", "keep", "untag"], dtype="str")
+_DELETE, _KEEP, _UNTAG = 0, 1, 2
 
 
 class _Fate(NamedTuple):
@@ -115,37 +164,26 @@ def _decide(held: Holdings, policy: Retention) -> _Fate:
     return _Fate(kept, rule, reason, leftover_nodes, leaves, gone, stays)
 
 
-def _table(held: Holdings, fate: _Fate) -> pd.DataFrame:
-    tags, node = held.snap.tags, held.tag_node
-    tagged = np.zeros(held.n_nodes, dtype=np.bool_)
-    tagged[node[node >= 0]] = True
-    alone = np.flatnonzero(~tagged)
-    nodes = np.concatenate([node, alone])
+def _table(held: Holdings, fate: _Fate, rows: _Rows) -> pd.DataFrame:
+    nodes, order = rows.nodes, rows.order
     goes = np.append(fate.gone, False)[nodes]
-    actions = np.where(goes, "delete", np.append(np.where(fate.leaves, "untag", "keep"), ["keep"] * len(alone)))
-    manifest = held.node_manifest[nodes]
-    known = nodes >= 0
-    found = pd.DataFrame(
-        {
-            "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
-            "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
-            "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
-            "kind": strings(held.snap.manifests["kind"])[manifest].where(known),
-            "action": actions,
-            "rule": _rules(held, fate, nodes, goes),
-            "reason": _reasons(held, fate, nodes, actions),
-            "created": held.snap.manifests["created"].array[manifest],
-            "size": held.snap.manifests["image_size"].array[manifest],
-        }
-    )
-    return settled(TABLE, found.sort_values(["repository", "tag", "digest"], kind="stable"))
+    n_alone = len(nodes) - len(fate.leaves)
+    actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
+    rules = np.array(_rules(held, fate, nodes, goes), dtype=object)
+    reasons = np.array(_reasons(held, fate, nodes, actions), dtype=object)
+    decided = {
+        "action": pd.Categorical.from_codes(actions[order], _ACTIONS).remove_unused_categories(),
+        "rule": pd.array(rules[order], dtype="str"),
+        "reason": pd.array(reasons[order], dtype="str"),
+    }
+    return settled(TABLE, rows.about.assign(**decided)[[column.name for column in TABLE]])
 
 
 def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> list[str | None]:
     """The rule for each row; for what goes without one of its own: with what it goes."""
     rules: list[str | None] = [*fate.tag_rule, *(fate.node_rule.get(node, "") for node in nodes[len(fate.tag_rule) :])]
     rest = np.array([row for row in np.flatnonzero(goes).tolist() if not rules[row]], dtype=np.int64)
-    for row, holder in zip(rest.tolist(), held_by(held, nodes[rest], fate.gone), strict=True):
+    for row, holder in zip(rest.tolist(), held_by(held, nodes[rest], fate.gone).tolist(), strict=True):
         rules[row] = f"it is {holder}, which goes" if isinstance(holder, str) else "its other tags go"
     return [rule or None for rule in rules]
 
@@ -154,9 +192,10 @@ def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Any) -> list[str
     """Why each row, or the manifest that a tag is taken from, stays."""
     alone = (fate.kept.nodes.get(node, "") for node in nodes[len(fate.tag_reason) :].tolist())
     reasons: list[str | None] = [*fate.tag_reason, *alone]
-    reasons = [None if action == "delete" else reason for reason, action in zip(reasons, actions, strict=True)]
+    reasons = [None if action == _DELETE else reason for reason, action in zip(reasons, actions, strict=True)]
     rest = np.flatnonzero([reason == "" and node >= 0 for reason, node in zip(reasons, nodes, strict=True)])
-    for row, why in zip(rest.tolist(), why_they_stay(held, nodes[rest], fate.leaves, fate.stays), strict=True):
+    words = why_they_stay(held, nodes[rest], fate.leaves, fate.stays).tolist()
+    for row, why in zip(rest.tolist(), words, strict=True):
         reasons[row] = fate.kept.nodes.get(int(nodes[row]), why)
     return reasons
 

@@ -51,10 +51,12 @@ def judge_tags(held: Holdings, policy: Retention) -> Judged:
     rules = list(_rules(held, policy, rows))
     fits = np.logical_and.reduce([each.matched for each in rules]) if rules else np.zeros(len(rows), dtype=np.bool_)
     matched[rows] = fits
-    for at, row in enumerate(rows.tolist()):
-        against = [each.words[at] for each in rules if not each.matched[at]]
-        rule[row] = " and ".join(each.words[at] for each in rules) if fits[at] else ""
-        reason[row] = "" if fits[at] else against[0] if against else "no rule is about tags"
+    against = np.argmin([each.matched for each in rules], axis=0).tolist() if rules else [0] * len(rows)
+    for at, (row, fit, first) in enumerate(zip(rows.tolist(), fits.tolist(), against, strict=True)):
+        if fit:
+            rule[row], reason[row] = " and ".join([each.words[at] for each in rules]), ""
+        else:
+            reason[row] = rules[first].words[at] if rules else "no rule is about tags"
     return Judged(matched, rule, reason)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from ipywidgets import VBox
 
-from regscope.analysis.holdings import Holdings
 from regscope.remediation.applied import Applied
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_tables import TABLE
-from regscope.remediation.planning import plan_of
+from regscope.remediation.planning import Planner
 from regscope.remediation.retention import Retention
 from regscope.remediation.undoing import Undone
 from regscope.schema import table_of
@@ -44,7 +43,7 @@ class Remediator(VBox):
     """
 
     def __init__(self, snap: Snapshot, store: ContentStore | None = None, policy: Retention | None = None) -> None:
-        self._held = Holdings(snap)
+        self._planner = Planner(snap)
         nothing = table_of(TABLE, ())
         self.form, self.facts, self.doing = PolicyForm(policy), PlanFacts(), ApplyPane(store)
         self.goes_listing = Listing(nothing, _GOES, "plan.goes", title="What goes", searched=_SEARCHED, rows=15)
@@ -100,7 +99,7 @@ class Remediator(VBox):
     def _plan(self) -> None:
         if self.form.policy is None:
             return
-        made = plan_of(self._held, self.form.policy)
+        made = self._planner.plan(self.form.policy)
         self.facts.plan = made
         self.goes_listing.fill(made.goes, f"{self.code}.goes")
         self.spared_listing.fill(made.spared, f"{self.code}.spared")
