@@ -1,4 +1,4 @@
-"""How long a change in the explorer takes to be seen in a browser, with 100,000 rows of layers."""
+"""How long a change in the explorer and in the policy builder takes to be seen, with 100,000 rows of layers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ _OPEN = """
 import regscope as rs
 from tests.benchmarks.large_snapshot import large_snapshot
 ui = rs.explore(large_snapshot(100_000))
+ui
+"""
+_OPEN_POLICY = """
+import regscope as rs
+from tests.benchmarks.large_snapshot import large_snapshot
+ui = rs.remediate(large_snapshot(100_000), policy=rs.Retention(keep_last=5))
 ui
 """
 # From what is done until the kernel has answered, and the browser has drawn that.
@@ -46,11 +52,16 @@ def explorer(_: object = None) -> list[dict[str, object]]:
         page = chromium.new_page(viewport={"width": 1400, "height": 1100})
         run_in_lab(page, url, "explore.ipynb")
         found = {name: [step(page, turn) for turn in range(_ROUNDS)] for name, step in _STEPS.items()}
+        run_in_lab(page, url, "remediate.ipynb")
+        for label, words in _RULES.items():
+            times = [_ruled(page, label, words.format(turn + 1)) for turn in range(_ROUNDS)]
+            found[f"a rule: {label}, with the pause of 80 ms after a key"] = times
     return [_row(name, times) for name, times in found.items()]
 
 
 def _notebooks(folder: Path) -> Path:
     write_notebook(folder / "explore.ipynb", [_OPEN])
+    write_notebook(folder / "remediate.ipynb", [_OPEN_POLICY])
     return folder
 
 
@@ -107,6 +118,16 @@ def _comparing(page: Page, turn: int) -> float:
     return _timed(pane(page, "After").locator("tbody button").nth(turn))
 
 
+def _ruled(page: Page, label: str, words: str) -> float:
+    return _timed(page.get_by_label(label), words)
+
+
+_RULES = {
+    "Keep the newest images": "{}",
+    "Only what is older than": "{}0d",
+    "Always keep": "1.{}*, latest",
+    "Tags that may go": "1.*, /{}[.].*/",
+}
 _STEPS: dict[str, Callable[[Page, int], float]] = {
     "searching, with the pause of 80 ms after a key": _searching,
     "sorting": _on_images(lambda images, turn: images.locator("thead button").nth(turn % 6)),

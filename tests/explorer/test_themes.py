@@ -20,7 +20,7 @@ ui = rs.explore(snap, store)
 ui.image = "team/shop:3"
 ui
 """
-_FAINT = """
+FAINT = """
 () => {
   const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
@@ -84,5 +84,5 @@ def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, t
         show(notebook, view)
         notebook.mouse.move(5, 5)
         picture(notebook, f"{theme.rpartition(' ')[2].lower()}-{view.lower()}")
-        faint[view] = notebook.evaluate(_FAINT)
+        faint[view] = notebook.evaluate(FAINT)
     assert {view: found for view, found in faint.items() if found} == {}

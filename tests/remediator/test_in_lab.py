@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,10 @@ from playwright.sync_api import Browser, Page, expect
 
 import regscope as rs
 from tests.explorer.browsing import column, pane, picture, run_in_lab, settled, watched, write_notebook
-from tests.explorer.conftest import base_url, browser_type_launch_args, lab_root, lab_url, window
 from tests.explorer.jupyter import voila
 from tests.remediation.drawn_registry import Contents, image, layer
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
-
-__all__ = ["base_url", "browser_type_launch_args", "lab_root", "lab_url", "window"]
 
 _OPEN = """
 import regscope as rs
@@ -25,14 +24,38 @@ ui = rs.remediate(snap, store)
 ui
 """
 _NEXT = "print('then', ui.policy, len(ui.goes), ui.applied.counts(), ui.undone.ok, '.')"
+_AT_FIRST = 6  # deletions that pass
+
+
+class HeldRegistry:
+    """A registry that takes a few deletions, and the others when it is let go."""
+
+    def __init__(self, registry: Registry, proxy: FaultProxy) -> None:
+        self.url = proxy.url
+        self.direct = registry.url
+        self.go_on = threading.Event()
+        self._deletions = 0
+        proxy.rule(self._hold)
+
+    def tags(self) -> int:
+        return len(list(rs.open(self.direct, cache=False).tags("team/app")))
+
+    def _hold(self, request: ProxyRequest, _: Forward) -> ProxyResponse | None:
+        if request.method == "DELETE":
+            self._deletions += 1
+            if self._deletions > _AT_FIRST:
+                self.go_on.wait(60)
+        return None
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with Registry(tmp_path / "registry") as running:
+def registry(tmp_path: Path) -> Iterator[HeldRegistry]:
+    with Registry(tmp_path / "registry") as running, FaultProxy(running.url) as proxy:
         pushes = [("team/app", f"v{n}", image([layer("base", 900), layer(f"{n}", 80)], n)) for n in range(1, 40)]
         Contents(pushes=[*pushes]).push_to(running.url)
-        yield running
+        held = HeldRegistry(running, proxy)
+        yield held
+        held.go_on.set()
 
 
 def fill(page: Page, label: str, words: str) -> None:
@@ -40,37 +63,58 @@ def fill(page: Page, label: str, words: str) -> None:
     settled(page)
 
 
-def use(page: Page, registry: Registry, name: str) -> None:
+def use(page: Page, registry: HeldRegistry, name: str) -> None:
     """From the first rule to the undo."""
+    rules, goes, doing = (pane(page, it) for it in ("What may go, and what must stay", "What goes", "Do it"))
     expect(pane(page, "What that would do")).to_contain_text("Give a rule")
     fill(page, "Keep the newest images", "soon")
-    expect(pane(page, "What may go, and what must stay")).to_contain_text("valid integer")
+    expect(rules).to_contain_text("valid integer")
     fill(page, "Keep the newest images", "3")
     fill(page, "Always keep", "v1*")
-    goes = pane(page, "What goes")
     expect(goes.locator("output")).to_contain_text("of 26")
     assert set(column(goes, 1)) == {"team/app"}
     expect(pane(page, "What was matched, and stays")).to_contain_text("protect=v1*")
-    doing = pane(page, "Do it")
     expect(doing.get_by_role("button", name="Apply")).to_have_count(0)
     doing.get_by_role("button", name="Dry run").click()
-    settled(page)
-    expect(doing).to_contain_text("26")
     expect(doing.get_by_role("button", name="Apply")).to_be_disabled()
+    fill(page, "Keep the newest images", "4")  # another plan: it was not tried
+    expect(doing.get_by_role("button", name="Apply")).to_have_count(0)
+    fill(page, "Keep the newest images", "3")
+    doing.get_by_role("button", name="Dry run").click()
     fill(page, "To apply, type", "team/app")
     picture(page, f"remediate-{name}")
     doing.get_by_role("button", name="Apply").click()
+    use_meanwhile(page, registry, name)
     expect(doing.get_by_role("button", name="Undo")).to_be_disabled()
-    assert len(rs.open(registry.url, cache=False).tags("team/app")) == 13
+    expect(doing).to_contain_text(".jsonl")
+    assert registry.tags() == 13
+    fill(page, "Keep the newest images", "4")  # what was done can be undone, whatever the rules say by now
+    fill(page, "Keep the newest images", "3")
     fill(page, "To undo, type", "team/app")
     doing.get_by_role("button", name="Undo").click()
     expect(doing).to_contain_text("Undone")
-    assert len(rs.open(registry.url, cache=False).tags("team/app")) == 39
+    assert registry.tags() == 39
     picture(page, f"remediate-{name}-undone")
 
 
+def use_meanwhile(page: Page, registry: HeldRegistry, name: str) -> None:
+    """While the registry is busy deleting, the rules wait and the tables do not."""
+    goes = pane(page, "What goes")
+    expect(page.get_by_role("progressbar", name="Applying")).to_be_visible()
+    expect(page.get_by_label("Always keep")).to_be_disabled()
+    goes.get_by_role("searchbox").fill("v21")
+    expect(goes.locator("tbody tr")).to_have_count(1)
+    goes.get_by_role("searchbox").fill("")
+    expect(goes.locator("tbody tr")).to_have_count(15)
+    assert registry.tags() > 13
+    page.get_by_role("progressbar", name="Applying").scroll_into_view_if_needed()
+    picture(page, f"remediate-{name}-applying")
+    registry.go_on.set()
+    expect(page.get_by_label("Always keep")).to_be_enabled()
+
+
 def test_in_jupyterlab_and_the_next_cell_sees_it(
-    window: Page, lab_url: str, lab_root: Path, registry: Registry
+    window: Page, lab_url: str, lab_root: Path, registry: HeldRegistry
 ) -> None:
     write_notebook(lab_root / "remediate.ipynb", [_OPEN.format(url=registry.url), _NEXT])
     with watched(window, lab_url):
@@ -84,7 +128,7 @@ def test_in_jupyterlab_and_the_next_cell_sees_it(
         )
 
 
-def test_in_voila(browser: Browser, tmp_path: Path, registry: Registry) -> None:
+def test_in_voila(browser: Browser, tmp_path: Path, registry: HeldRegistry) -> None:
     page = browser.new_page(viewport={"width": 1400, "height": 1100})
     page.set_default_timeout(20_000)
     write_notebook(tmp_path / "remediate.ipynb", [_OPEN.format(url=registry.url)])

@@ -200,12 +200,14 @@ def test_rules_that_cannot_be_understood_disarm_the_plan_that_is_still_shown(reg
     make_ready(ui)
     ui.form.do("protect", "/(/")
     assert ui.plan is not None
+    assert "last rules that could be understood" in ui.facts.html
     assert not ui.doing.may_try
     assert not ui.doing.may_apply
     do(ui, "apply")
     do(ui, "try")
     assert ui.applied is None
     ui.form.do("protect", "")
+    assert "last rules" not in ui.facts.html
     assert ui.doing.may_try
     assert not ui.doing.may_apply
 

@@ -64,10 +64,16 @@ class Pane(anywidget.AnyWidget):
             self.trouble = ""
             self.actions()[action](value)
         except RegscopeError as error:
-            self.trouble = text.plain(error, 600)
+            self.trouble = in_words(error)
 
     def _hear(self, _: object, content: Mapping[str, Any], __: object) -> None:
         try:
             self.do(str(content["do"]), str(content["value"]))
         finally:
             self.send({"done": True})
+
+
+def in_words(error: RegscopeError) -> str:
+    """What went wrong, and what to do about it, in one paragraph."""
+    said = error.message if error.message.endswith((".", ":", "?", "!")) or not error.next_step else f"{error.message}."
+    return text.plain(f"{said} {error.next_step}".strip(), 1200)

@@ -18,7 +18,7 @@ from regscope.remediation.journal import new_journal, read_journal
 from regscope.remediation.plan import Plan
 from regscope.remediation.undoing import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore
-from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.pane import Pane, in_words
 
 _PAUSE = 0.1  # seconds between two words on how far it is
 _TOLD = 8
@@ -135,7 +135,8 @@ class ApplyPane(Pane):
             "progress": self.progress,
             "tried": None if tried is None else _plain(tried.facts()),
             "tried_notes": [] if tried is None else _told(tried.table, [SKIPPED, FAILED]),
-            "done": None if done is None else _plain(done.facts()),
+            "done": None if done is None else _plain({k: v for k, v in done.facts().items() if k != "journal"}),
+            "journal": "" if done is None else text.plain(done.journal),
             "done_notes": [] if done is None else [*done.notes(), *_told(done.table, [SKIPPED, FAILED])],
             "undone": None if undone is None else _plain(undone.facts()),
             "undone_notes": [] if undone is None else _told(undone.table, [LEFT_ALONE, IMPOSSIBLE]),
@@ -209,7 +210,7 @@ class ApplyPane(Pane):
             try:
                 work()
             except RegscopeError as error:
-                trouble = text.plain(error, 1200)
+                trouble = in_words(error)
             except Exception as error:
                 trouble = text.plain(f"{type(error).__name__}: {error}", 1200)
             self.progress, self.running = None, ""

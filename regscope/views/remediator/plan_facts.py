@@ -16,20 +16,23 @@ class PlanFacts(Pane):
 
     Attributes:
         plan: the plan; None before there is one.
+        outdated: whether the rules say something else by now, which cannot be understood.
     """
 
     plan = traitlets.Instance(Plan, allow_none=True)
+    outdated = traitlets.Bool()
 
     template = "plan_facts.html.j2"
 
     def __init__(self) -> None:
         super().__init__()
-        self.observe(lambda _: self.show(), "plan")
+        self.observe(lambda _: self.show(), ["plan", "outdated"])
         self.show()
 
     def values(self) -> dict[str, Any]:
         """What comes back, and what is to be known."""
         if self.plan is None:
-            return {"facts": {}, "notes": []}
+            return {"facts": {}, "notes": [], "outdated": self.outdated}
         facts = {name: text.plain(said, 300) for name, said in self.plan.facts().items() if name != "policy"}
-        return {"facts": facts, "notes": [text.plain(note, 600) for note in self.plan.notes()[1:]]}
+        notes = [text.plain(note, 600) for note in self.plan.notes()[1:]]
+        return {"facts": facts, "notes": notes, "outdated": self.outdated}

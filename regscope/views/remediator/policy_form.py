@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import traitlets
 import yaml
 
-from regscope import text
 from regscope.errors import InvalidInput, RegscopeError
 from regscope.remediation.retention import Retention
-from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.pane import Pane, in_words
 
 
 class Field(NamedTuple):
@@ -101,8 +100,11 @@ class PolicyForm(Pane):
         try:
             policy = Retention(**self._rules())
         except RegscopeError as error:
-            field, colon, _ = error.message.partition(":")
-            self.wrong = {field if colon and field in FIELDS else "": text.plain(error, 400)}
+            field, colon, rest = error.message.partition(": ")
+            if colon and field in FIELDS:
+                self.wrong = {field: in_words(InvalidInput(rest, next_step=error.next_step))}
+            else:
+                self.wrong = {"": in_words(error)}
         else:
             self.wrong = {}
             self.policy = policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import traitlets
 from ipywidgets import VBox
 
 from regscope.remediation.applied import Applied
@@ -52,8 +53,9 @@ class Remediator(VBox):
         )
         super().__init__([self.form, self.facts, self.goes_listing, self.spared_listing, self.doing])
         self.form.observe(lambda _: self._plan(), "policy")
-        self.form.observe(lambda change: setattr(self.doing, "outdated", bool(change["new"])), "wrong")
-        self.doing.observe(lambda change: setattr(self.form, "locked", bool(change["new"])), "running")
+        for pane in (self.facts, self.doing):
+            traitlets.dlink((self.form, "wrong"), (pane, "outdated"), bool)
+        traitlets.dlink((self.doing, "running"), (self.form, "locked"), bool)
         if policy is not None:
             self._plan()
 

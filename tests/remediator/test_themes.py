@@ -1,0 +1,87 @@
+"""The policy builder in JupyterLab's light and dark theme, and by the keyboard alone. The pictures are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.explorer.browsing import pane, picture, run_in_lab, settled, watched, write_notebook
+from tests.explorer.test_themes import FAINT
+
+_OPEN = """
+import tempfile
+from pathlib import Path
+import regscope as rs
+store = rs.open(f"oci:{rs.build_demo(Path(tempfile.mkdtemp()) / 'demo')}")
+ui = rs.remediate(rs.scan(store, progress=False), store)
+ui
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook(window: Page, lab_url: str, lab_root: Path) -> Iterator[Page]:
+    window.set_viewport_size({"width": 1400, "height": 1900})
+    write_notebook(lab_root / "remediate-themes.ipynb", [_OPEN])
+    with watched(window, lab_url):
+        run_in_lab(window, lab_url, "remediate-themes.ipynb")
+        yield window
+
+
+def fill(page: Page, label: str, words: str) -> None:
+    page.get_by_label(label).fill(words)
+    settled(page)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, theme: str) -> None:
+    notebook.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    is_light = str(theme == "JupyterLab Light").lower()
+    notebook.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
+    name = f"remediate-{theme.rpartition(' ')[2].lower()}"
+    doing = pane(notebook, "Do it")
+    faint: dict[str, list[str]] = {}
+
+    def look(part: str) -> None:
+        notebook.mouse.move(5, 5)
+        picture(notebook, f"{name}-{part}")
+        faint[part] = notebook.evaluate(FAINT)
+
+    fill(notebook, "Keep the newest images", "1")
+    fill(notebook, "Always keep", "1.0")
+    notebook.locator("details").evaluate("(it) => { it.open = true; }")
+    fill(notebook, "Only what is older than", "soon")
+    look("wrong")
+    fill(notebook, "Only what is older than", "1d")
+    expect(notebook.locator("details")).to_have_attribute("open", "")
+    doing.get_by_role("button", name="Dry run").click()
+    expect(doing.get_by_role("button", name="Apply")).to_be_visible()
+    fill(notebook, "To apply, type", notebook.locator("label", has_text="To apply, type").locator("code").inner_text())
+    expect(doing.get_by_role("button", name="Apply")).to_be_enabled()
+    look("tried")
+    assert {part: found for part, found in faint.items() if found} == {}
+
+
+def test_the_keyboard_alone_writes_rules_and_tries_them(notebook: Page) -> None:
+    fill(notebook, "Only what is older than", "")
+    fill(notebook, "Always keep", "")
+    fill(notebook, "Keep the newest images", "")
+    notebook.get_by_label("Keep the newest images").focus()
+    notebook.keyboard.type("2")
+    settled(notebook)
+    expect(pane(notebook, "What may go, and what must stay")).to_contain_text("keep_last=2")
+    for _ in range(60):
+        notebook.keyboard.press("Tab")
+        if notebook.evaluate("() => document.activeElement.textContent") == "Dry run":
+            break
+    notebook.keyboard.press("Enter")
+    name = pane(notebook, "Do it").get_by_label("To apply, type")
+    expect(name).to_be_enabled()
+    notebook.keyboard.press("Tab")
+    expect(name).to_be_focused()
+    notebook.keyboard.type(notebook.locator("label", has_text="To apply, type").locator("code").inner_text())
+    settled(notebook)
+    notebook.keyboard.press("Tab")
+    expect(pane(notebook, "Do it").get_by_role("button", name="Apply")).to_be_focused()
