@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import json
 import os
@@ -12,18 +13,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from regscope import text
-from regscope.errors import NotAStore, StoreError
+from regscope.errors import DigestMismatch, NotAStore, StoreError
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
 from regscope.stores.digest_cache import default_folder
 from regscope.version import __version__
 
 _FORMAT = 1
+_BEGINNING = b'{"regscope_journal":'
 
 
 @dataclass(frozen=True)
@@ -127,22 +130,21 @@ def read_journal(path: Path | str) -> JournalRecord:
 
 def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
     try:
-        head = json.loads(lines[0])
-        if head["regscope_journal"] != _FORMAT:
+        if _Version.model_validate_json(lines[0]).regscope_journal != _FORMAT:
             raise StoreError(f"{path} was written by another version of regscope")
-        record = JournalRecord(path, head["location"], head["plan"], datetime.fromisoformat(head["started"]))
-    except (IndexError, ValueError, TypeError, KeyError):
-        raise NotAStore(f"{path} is no journal", next_step="`regscope journal` lists those there are.") from None
+        head = _Head.model_validate_json(lines[0])
+    except (IndexError, ValueError):
+        raise _no_journal(path) from None
+    record = JournalRecord(path, head.location, head.plan, head.started)
     places: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
         try:
-            read = json.loads(line)
-            if "done" in read:
-                place = places[read["done"]]
+            if line.startswith(b'{"done":'):
+                place = places[_Done.model_validate_json(line).done]
                 record.entries[place] = _done(record.entries[place])
                 continue
-            entry = _entry(read)
-        except (ValueError, TypeError, KeyError):
+            entry = _entry(_Begun.model_validate_json(line))
+        except (ValueError, KeyError, DigestMismatch):
             raise StoreError(f"{path} is damaged in line {number}", next_step="Restore it from a copy.") from None
         if entry.key not in places:  # begun again after a crash: what stood there first counts
             places[entry.key] = len(record.entries)
@@ -150,10 +152,40 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
     return record
 
 
-def _entry(read: dict[str, Any]) -> Entry:
-    manifest = RawManifest(base64.b64decode(read["raw"]), Digest(read["digest"]), read["media_type"])
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Version(_Line):
+    regscope_journal: int
+
+
+class _Head(_Line):
+    location: str
+    plan: str
+    started: AwareDatetime
+
+
+class _Begun(_Line):
+    repository: str
+    action: Literal["untag", "delete"]
+    tags: tuple[str, ...]
+    digest: str
+    media_type: str | None
+    raw: str
+    frees: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Done(_Line):
+    done: str
+
+
+def _entry(read: _Begun) -> Entry:
+    manifest = RawManifest(base64.b64decode(read.raw, validate=True), Digest(read.digest), read.media_type)
     manifest.digest.verify(manifest.raw, "a manifest in the journal")
-    return Entry(read["repository"], read["action"], tuple(read["tags"]), manifest, int(read["frees"]))
+    if read.action == "untag" and len(read.tags) != 1:
+        raise ValueError("one tag is removed at a time")
+    return Entry(read.repository, read.action, read.tags, manifest, read.frees)
 
 
 def _done(entry: Entry) -> Entry:
@@ -164,15 +196,18 @@ class JournalWriter:
     """Writes a journal, or goes on with one; a line is on the disk when its method returns.
 
     Raises:
-        StoreError: it is another plan's or another store's, or somebody else is writing it.
+        StoreError: it is another plan's or another store's, somebody else is writing it, or it cannot be written.
         NotAStore: the file is no journal.
     """
 
     def __init__(self, path: Path | str, location: str, plan: str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise _not_written(self.path, error) from None
         try:
             self.known = self._opened(location, plan)
         except BaseException:
@@ -185,10 +220,11 @@ class JournalWriter:
         except OSError:
             raise StoreError(f"{self.path} is being written by another process") from None
         content = self.path.read_bytes()
+        if not (content.startswith(_BEGINNING) or _BEGINNING.startswith(content)):
+            raise _no_journal(self.path)  # whatever it is, it stays as it is
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(self._file, whole)
         if not whole:
+            os.ftruncate(self._file, 0)
             head = {"regscope_journal": _FORMAT, "regscope": __version__, "location": location, "plan": plan}
             self._write({**head, "started": datetime.now(UTC).isoformat()})
             folder = os.open(self.path.parent, os.O_RDONLY)
@@ -200,6 +236,8 @@ class JournalWriter:
                 f"{self.path} is the journal of another plan, or of another store: {known.location}",
                 next_step="Name another file, or apply the plan that it belongs to.",
             )
+        if 0 < whole < len(content):
+            os.ftruncate(self._file, whole)
         return known
 
     def begin(self, entry: Entry) -> None:
@@ -221,9 +259,16 @@ class JournalWriter:
         self._write({"done": key})
 
     def _write(self, line: dict[str, Any]) -> None:
+        written = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
-            os.fsync(self._file)
+            try:
+                before = os.fstat(self._file).st_size
+                if os.write(self._file, written) < len(written):
+                    os.ftruncate(self._file, before)  # or what is written next would stand behind half a line
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._file)
+            except OSError as error:
+                raise _not_written(self.path, error) from None
 
     def __enter__(self) -> Self:
         return self
@@ -232,6 +277,17 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         os.close(self._file)
+
+
+def _no_journal(path: Path) -> NotAStore:
+    return NotAStore(f"{path} is no journal", next_step="`regscope journal` lists those there are.")
+
+
+def _not_written(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the journal {path} cannot be written: {text.plain(error.strerror or error, 200)}",
+        next_step="Make room for it, or name another place.",
+    )
 
 
 def journal_folder() -> Path:
