@@ -18,13 +18,14 @@ from regscope.errors import InvalidInput, RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
-from regscope.remediation.backup import back_up
+from regscope.remediation.backup import back_up, check_backup
 from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter, new_journal
 from regscope.remediation.plan import Plan
 from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import Removal, open_removal
 from regscope.stores.wrapped_store import WrappedStore
 
@@ -65,17 +66,23 @@ def apply_plan(
         watch: told after each step how many are settled, and of how many; from any thread.
 
     Raises:
-        InvalidInput: the plan is another store's, or the store is read only; nothing was changed.
+        InvalidInput: the plan is another store's, the store is read only, or the backup's place is no layout; nothing
+            was changed.
         Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
-        StoreError: the journal is another plan's; nothing was changed.
+        StoreError: the journal is another plan's, or cannot be written; nothing was changed.
         RegscopeError: the backup failed; nothing was deleted.
     """
     while isinstance(store, WrappedStore):  # what is read must be so now
         store = store.store
-    if store.location != plan.location and not plan.location.startswith(_STORAGE):
+    from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
+    if store.location != plan.location and not from_inside:
         raise InvalidInput(
             f"the plan is for {plan.location}, and this is {store.location}", next_step="Plan anew for this store."
         )
+    if rate is not None and not rate > 0:
+        raise InvalidInput(f"a rate is more than 0 steps a second, and this is {rate}")
+    if backup is not None:
+        check_backup(backup)
     run = _Run(plan, store, open_removal(store), concurrency, rate, dry_run)
     run.bound(max_deletes, max_bytes)
     run.watch = watch

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tqdm.auto import tqdm
 
-from regscope.errors import RegscopeError
+from regscope.errors import InvalidInput, RegscopeError
 from regscope.images.copying import AT_ONCE, Copying
 from regscope.images.image_names import Wanted
 from regscope.images.image_tree import ImageTree, read_node
@@ -44,6 +44,16 @@ def back_up(
         destination = open_destination(place)
         Copying(store, destination, AT_ONCE, bar).write(wanted)
         destination.close()
+
+
+def check_backup(place: str) -> None:
+    """Make sure that a place can hold a backup: only a layout keeps each manifest byte for byte, apart from the store.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    if not place.startswith("oci:"):
+        raise InvalidInput(f"{place!r} is no place for a backup", next_step="Name a folder: oci:FOLDER.")
 
 
 def _shown(progress: bool | None) -> bool:

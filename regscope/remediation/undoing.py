@@ -15,6 +15,7 @@ from regscope.errors import ContentMissing, InvalidInput, RegscopeError, Resourc
 from regscope.progress import is_interactive
 from regscope.registry.untagging import is_stand_in
 from regscope.remediation.applied import told_lines
+from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
 from regscope.remediation.links import links_of
 from regscope.scanning.read_manifest import is_gone
@@ -100,7 +101,7 @@ def undo(
         dry_run: look, and change nothing.
 
     Raises:
-        InvalidInput: the journal is another store's.
+        InvalidInput: the journal is another store's, or the backup's place is none.
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
@@ -109,6 +110,8 @@ def undo(
         store = store.store
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
+    if backup is not None:
+        check_backup(backup)
     run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False))
     show = is_interactive() if progress is None else progress
     with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
