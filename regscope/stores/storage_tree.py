@@ -131,7 +131,7 @@ class StorageTree:
         """Bytes of a blob."""
         try:
             with self._errors():
-                return int(self._files.info(self._blob(digest))["size"])
+                return self._size(self._blob(digest))
         except FileNotFoundError:
             raise self._missing(digest) from None
 
@@ -147,6 +147,7 @@ class StorageTree:
         """A blob as a file, not verified."""
         with self._errors():
             try:
+                self._size(self._blob(digest))
                 file = self._files.open(self._blob(digest), "rb")
             except FileNotFoundError:
                 raise self._missing(digest) from None
@@ -155,11 +156,18 @@ class StorageTree:
 
     def _read(self, path: str, limit: int) -> bytes:
         with self._errors():
-            size = int(self._files.info(path)["size"])
+            size = self._size(path)
             if size > limit:
                 raise too_large(f"the file {posixpath.basename(path)}", size, limit)
             found: bytes = self._files.cat_file(path)
             return found
+
+    def _size(self, path: str) -> int:
+        """Bytes of a file; a link to a device or a pipe might never end."""
+        about = self._files.info(path)
+        if about["type"] != "file":
+            raise StoreError(f"{plain(posixpath.basename(path), 200)} in {self.location} is no file")
+        return int(about["size"])
 
     def _folders(self, path: str) -> list[str]:
         with self._errors():
