@@ -12,7 +12,7 @@ import json
 import secrets
 from http import HTTPStatus
 
-from regscope.errors import RequestErrorWithResponse, Unsupported
+from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.deletion import refusal_to_delete
@@ -23,6 +23,7 @@ from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MAN
 
 _EMPTY = b"{}"
 _MARK = "regscope.stands-in"
+_TRIES = 3
 
 
 def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: AskTimeout = "default") -> None:
@@ -31,6 +32,7 @@ def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: As
     Raises:
         ResourceNotFound: no such tag.
         Unsupported: the registry deletes nothing; nothing was changed.
+        RequestError: it cannot be removed, and points to what it did.
     """
     try:
         discard(client.delete(client.url(repository, "manifests", tag), timeout=timeout))
@@ -80,12 +82,24 @@ def _by_stand_in(
     Blob(repository, Digest.of(_EMPTY), fileobj=config, client=client, timeout=timeout).upload()
     stand_in, media_type = _stand_in(original.media_type)
     over_the_tag = ManifestRef(repository, tag, client, timeout=timeout)
-    over_the_tag.put(stand_in, media_type)
-    try:
-        discard(client.delete(client.url(repository, "manifests", Digest.of(stand_in)), timeout=timeout))
-    except BaseException:
-        over_the_tag.put(original.raw, original.media_type)
-        raise
+    for _ in range(_TRIES):
+        over_the_tag.put(stand_in, media_type)
+        try:
+            discard(client.delete(client.url(repository, "manifests", Digest.of(stand_in)), timeout=timeout))
+            return
+        except ResourceNotFound:
+            # distribution deletes first, and stumbles over a tag that is being written: asked again, it has no stand-in
+            # any more, and the tag may be left without one.
+            if over_the_tag.get_metadata() is not None:
+                return  # somebody has set it anew
+        except BaseException:
+            over_the_tag.put(original.raw, original.media_type)
+            raise
+    over_the_tag.put(original.raw, original.media_type)
+    raise RequestError(
+        f"the tag {repository}:{tag} is not removed: the registry deletes what it points to, and leaves the tag",
+        next_step="Try again later; the registry's log may say more.",
+    )
 
 
 def _stand_in(like: str | None) -> tuple[bytes, str]:
