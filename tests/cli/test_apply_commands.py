@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.cli.exit_codes import NOT_ALLOWED, NOT_FOUND, OTHER, USAGE
+from regscope.cli.exit_codes import BAD_CONTENT, NOT_ALLOWED, NOT_FOUND, OTHER, UNREACHABLE, USAGE
 from tests.cli.conftest import Run
 from tests.remediation.drawn_registry import Contents, image, layer
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 
 
@@ -108,3 +109,58 @@ def test_a_scan_remembers_another(run: Run, registry: Registry, tmp_path: Path) 
     told = run("scan", registry.url, "--known", first)
     assert "have lost their tag since" in told.out
     assert run("scan", registry.url, "--known", tmp_path / "absent").code == NOT_FOUND
+
+
+def test_a_run_that_was_stopped_says_so_by_its_exit_code_and_is_gone_on_with(
+    run: Run, registry: Registry, plan: Path, tmp_path: Path
+) -> None:
+    with FaultProxy(registry.url) as proxy:
+
+        def dead(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+            if request.method == "DELETE" and sum(r.method == "DELETE" for r in proxy.requests) > 2:
+                raise ConnectionResetError
+            return None
+
+        proxy.rule(dead)
+        stopped = run("apply", proxy.url, plan, "--yes", "--json", "--journal", tmp_path / "journal")
+        assert stopped.code == UNREACHABLE
+        summary = json.loads(stopped.out)
+        assert not summary["ok"]
+        assert "broke" in summary["stopped_by"]
+        proxy.clear()
+        assert run("apply", proxy.url, plan, "--yes", "--journal", tmp_path / "journal").code == 0
+    assert tags(registry) == ["v1", "v2"]
+
+
+def test_wrong_arguments_change_nothing(run: Run, registry: Registry, plan: Path, tmp_path: Path) -> None:
+    saved = plan.read_bytes()
+    damaged = tmp_path / "damaged"
+    damaged.write_text(json.dumps({**json.loads(saved), "steps": 7}))
+    for arguments, code, words in (
+        ((plan, "--yes", "--max-deletes", "-1"), USAGE, "--max-deletes"),
+        ((plan, "--yes", "--backup", registry.url), USAGE, "no place for a backup"),
+        ((plan, "--yes", "--journal", plan), NOT_FOUND, "is no journal"),
+        (
+            (plan, "--yes", "--journal", plan / "x"),
+            BAD_CONTENT,
+            "written",
+        ),
+        ((damaged, "--yes"), BAD_CONTENT, "is damaged"),
+    ):
+        found = run("apply", registry.url, *arguments)
+        assert found.code == code, (arguments, found)
+        assert words in found.err
+        assert "Traceback" not in found.err
+    assert plan.read_bytes() == saved
+    assert len(tags(registry)) == 5
+
+
+def test_a_registrys_storage_is_a_source_to_look_into_and_none_to_change(
+    run: Run, registry: Registry, plan: Path
+) -> None:
+    source = f"storage:{registry.storage}"
+    assert "repositories  1" in run("scan", source).out
+    found = run("apply", source, plan, "--yes")
+    assert found.code == USAGE
+    assert "read only" in found.err
+    assert len(tags(registry)) == 5

@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from hypothesis import strategies as st
@@ -79,7 +80,7 @@ def _push_blob(web: requests.Session, base: str, blob: bytes) -> None:
     digest = Digest.of(blob)
     if web.head(f"{base}/blobs/{digest}").status_code == 200:
         return
-    place = web.post(f"{base}/blobs/uploads/").headers["Location"]
+    place = urljoin(base, web.post(f"{base}/blobs/uploads/").headers["Location"])
     done = web.put(f"{place}{'&' if '?' in place else '?'}digest={digest}", data=blob)
     assert done.status_code == 201, done.text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,23 @@ from typing import Any
 import pytest
 
 import regscope as rs
-from regscope.errors import InvalidInput, NotAStore, PermissionDeny, RegscopeError, StoreError, Unsupported
+from regscope.errors import (
+    ConnectionFailed,
+    InvalidInput,
+    NotAStore,
+    PermissionDeny,
+    RegscopeError,
+    StoreError,
+    Unsupported,
+)
 from regscope.remediation.journal import JournalWriter, read_journal
+from regscope.spec.digest import Digest
 from tests.images import push as push_layout
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state
 from tests.remediation.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
-from tests.servers.registry import Registry
+from tests.servers.registry import Registry, distribution_3
 from tests.servers.tokens import TokenService
 
 
@@ -339,3 +349,144 @@ def test_hostile_names_are_text_in_results(tmp_path: Path) -> None:
     for shown in (done, told, read_journal(tmp_path / "journal")):
         assert "<img" not in shown._repr_html_()
         assert "\x1b" not in shown._repr_html_() + repr(shown)
+
+
+def test_distribution_3_with_deletes_disabled_is_told_likewise(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry", delete=False, program=distribution_3()) as registry:
+        Contents(pushes=images()).push_to(registry.url)
+        plan, before = planned(registry), seen(registry).fingerprint
+        with pytest.raises(Unsupported, match="unsupported"):
+            applied(plan, registry.url, journal=tmp_path / "journal")
+        assert seen(registry).fingerprint == before
+        assert not (tmp_path / "journal").exists()
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_connections_that_break_at_every_deletion_end_the_run_and_the_journal_knows_it(
+    registry: Registry, proxy: FaultProxy, tmp_path: Path, is_done: bool
+) -> None:
+    before, plan = seen(registry), planned(registry)
+    broken = itertools.count()
+
+    def cut(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "DELETE" and "sha256:" in request.path and next(broken) > 3:
+            if is_done:
+                forward()
+            raise ConnectionResetError
+        return None
+
+    proxy.rule(cut)
+    done = applied(plan, proxy.url, journal=tmp_path / "journal")
+    assert isinstance(done.stopped_by, ConnectionFailed)
+    assert 1 <= outcomes(done)["failed"] <= 4
+    known = {entry.digest for entry in read_journal(tmp_path / "journal").entries}
+    gone = set(before.placements["digest"]) - set(seen(registry).placements["digest"])
+    assert gone <= known
+    assert (not gone) or is_done or len(gone) < len(known)
+    proxy.clear()
+    assert applied(plan, proxy.url, journal=tmp_path / "journal").ok
+    assert seen(registry).tags["tag"].tolist() == ["stable"]
+    assert rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), progress=False).ok
+    assert seen(registry).fingerprint == before.fingerprint
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(registry: Registry, proxy: FaultProxy, tmp_path: Path) -> None:
+    plan, seen_by_proxy = planned(registry), set()
+
+    def lost(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "DELETE" and "sha256:" in request.path and request.path not in seen_by_proxy:
+            seen_by_proxy.add(request.path)
+            if forward().status == 202:
+                raise ConnectionResetError
+        return None
+
+    proxy.rule(lost)
+    done = applied(plan, proxy.url, journal=tmp_path / "journal")
+    assert done.ok
+    assert set(outcomes(done)) <= {"done", "gone already"}
+    assert seen(registry).tags["tag"].tolist() == ["stable"]
+    assert read_journal(tmp_path / "journal").table["done"].all()
+
+
+def test_a_manifest_that_cannot_be_read_again_is_no_manifest_without_children(
+    registry: Registry, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    plan, before = planned(registry), seen(registry)
+    (multi,) = before.tags.loc[before.tags["tag"] == "old-multi", "digest"]
+    proxy.rule(refuse(multi, 403, "DENIED", "not for you", methods=("GET",)))
+    done = applied(plan, proxy.url, journal=tmp_path / "journal")
+    assert isinstance(done.stopped_by, PermissionDeny)
+    assert outcomes(done) == {"left": len(plan.steps)}
+    assert seen(registry).fingerprint == before.fingerprint
+
+
+def test_a_tag_that_moves_right_before_it_is_removed_is_left_alone(
+    registry: Registry, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    plan, moved = planned(registry), image([layer("moved", 5)], 0)
+    asked = itertools.count()
+
+    def meanwhile(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "HEAD" and request.path.endswith("manifests/old-alias") and next(asked) == 1:
+            Contents(pushes=[("app", "old-alias", moved)]).push_to(registry.url)
+        return None
+
+    proxy.rule(meanwhile)
+    done = applied(plan, proxy.url, journal=tmp_path / "journal")
+    (reason,) = done.table.loc[done.table["tag"] == "old-alias", "reason"]
+    assert reason == f"the tag has moved to {moved.digest} just now"
+    assert done.at_most
+    store = rs.open(registry.url, cache=False)
+    assert store.resolve("app", "old-alias") == moved.digest
+    assert store.tags("app") == ["old-alias", "stable"]
+
+
+def test_neither_a_cache_nor_a_mirror_is_believed(registry: Registry, tmp_path: Path) -> None:
+    with Registry(tmp_path / "mirror") as mirror:
+        Contents(pushes=images()).push_to(mirror.url)
+        store = rs.open(registry.url, mirrors=[mirror.url])  # the cache has all of it after this, too
+        plan = rs.plan(rs.scan(store, progress=False), rs.Retention(**POLICY))
+        first = plan.steps.loc[plan.steps["action"] == "delete", "digest"].iloc[0]
+        Contents(deletions=[("app", Digest(first))]).push_to(registry.url)
+        Contents(pushes=[("app", "old-alias", image([layer("moved", 5)], 0))]).push_to(registry.url)
+        done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
+        assert done.table.loc[done.table["digest"] == first, "outcome"].tolist() == ["gone already"]
+        assert done.table.loc[done.table["tag"] == "old-alias", "outcome"].tolist() == ["skipped"]
+        assert seen(registry).tags["tag"].tolist() == ["old-alias", "stable"]
+        assert len(seen(mirror).tags) == len(images())
+
+
+def test_what_cannot_be_meant_is_refused_before_anything_is_asked(registry: Registry, tmp_path: Path) -> None:
+    plan, since = planned(registry), len(registry.requests())
+    options: list[dict[str, Any]] = [
+        {"rate": 0},
+        {"rate": -1},
+        {"rate": float("nan")},
+        {"backup": registry.url},
+        {"backup": f"docker-archive:{tmp_path / 'backup.tar'}"},
+    ]
+    for option in options:
+        with pytest.raises(InvalidInput):
+            applied(plan, registry.url, journal=tmp_path / "journal", **option)
+    folder = write(tmp_path / "layout", {f"{name}:{tag}": made for name, tag, made in images()})
+    with pytest.raises(InvalidInput, match="the plan is for"):
+        applied(plan, f"oci:{folder}", journal=tmp_path / "journal")
+    assert len(registry.requests()) == since
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_rate_is_not_exceeded(registry: Registry, tmp_path: Path) -> None:
+    plan, begun = planned(registry), time.monotonic()
+    assert outcomes(applied(plan, registry.url, journal=tmp_path / "journal", rate=20)) == {"done": len(plan.steps)}
+    assert time.monotonic() - begun >= (len(plan.steps) - 1) / 20
+
+
+def test_a_result_is_told_to_people_and_to_programs(registry: Registry, tmp_path: Path) -> None:
+    done = applied(planned(registry), registry.url, journal=tmp_path / "journal", max_deletes=3)
+    told = json.loads(json.dumps(done.summary()))
+    assert (told["ok"], told["dry_run"], told["stopped_by"]) == (True, False, None)
+    assert told["counts"] == {"done": 3, "left": len(done.table) - 3}
+    assert told["freed_bytes"] == sum(step["frees"] for step in told["steps"] if step["outcome"] == "done")
+    assert Path(told["journal"]) == tmp_path / "journal"
+    assert "goes on from here" in repr(done)
+    assert "beyond the bounds of this run" in done._repr_html_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,36 @@ def test_a_child_that_one_repository_lacks_is_read_from_another_that_has_it(regi
     for lacking, having in (("one", "two"), ("two", "one")):
         push(registry, ("one", "1", multi), ("two", "1", multi))
         Contents(deletions=[(lacking, child.digest)]).push_to(registry.url)
-        snap = scan(registry.url)
+        with ThreadPoolExecutor(1) as one_by_one:  # or the other one may be asked first, which has it
+            store = rs.open(registry.url, cache=False)
+            snap = rs.scan(store, repositories=[lacking, having], executor=one_by_one, progress=False)
         assert snap.problems[["repository", "what"]].to_numpy().tolist() == [[lacking, "missing manifest"]]
         placed = snap.placements.loc[snap.placements["digest"] == child.digest, "repository"].tolist()
         assert placed == [having]
+
+
+def test_what_only_the_storage_showed_is_asked_for_by_the_api(registry: Registry, tmp_path: Path) -> None:
+    """This registry lists no referrers: by its API alone nothing tells of one without a tag."""
+    subject, loose = made("subject"), made("loose")
+    sbom, about_sbom = artifact("sbom", b"1", subject), artifact("signature", b"2", artifact("sbom", b"1", subject))
+    push(registry, ("app", "1", subject), ("app", None, sbom), ("app", None, about_sbom), ("app", None, loose))
+    inside = rs.scan(rs.open(f"storage:{registry.storage}"), progress=False)
+    assert set(found(scan(registry.url))) == {subject.digest}
+    snap = scan(registry.url, rs.Snapshot.load(inside.save(tmp_path / "inside")))
+    assert set(found(snap)) == {subject.digest, sbom.digest, about_sbom.digest, loose.digest}
+    assert found(snap)[loose.digest] == "untagged"
+    plan = rs.plan(snap, rs.Retention(untagged=True, orphans=True))
+    assert plan.steps["digest"].tolist() == [loose.digest]  # what is attached to a kept image stays with it
+    before = registry.blob_bytes()
+    plan.apply(rs.open(registry.url, cache=False), dry_run=False, journal=tmp_path / "journal", progress=False)
+    registry.garbage_collect()
+    assert before - registry.blob_bytes() == plan.freed_bytes > 0
+
+
+def test_no_repository_that_was_deleted_meanwhile_comes_back(registry: Registry) -> None:
+    push(registry, ("gone", "1", made("a")), ("app", "1", made("a")))
+    first = scan(registry.url)
+    Contents(deletions=[("gone", made("a").digest)]).push_to(registry.url)
+    snap = scan(registry.url, first)
+    assert set(snap.placements["repository"]) == {"app"}
+    assert not len(snap.problems)

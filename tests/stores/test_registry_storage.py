@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -175,3 +176,82 @@ def test_damaged_storage_is_a_row_of_problems_and_never_a_traceback(own: Registr
         rs.open(f"storage:{own.storage}").resolve("app", "odd")
     plan = rs.plan(snap, rs.Retention(tags="*"))
     assert plan.steps.empty
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder", "ring"])
+@pytest.mark.parametrize("what", ["link", "data"])
+def test_what_is_no_file_in_a_files_place_is_a_problem_and_is_not_read(own: Registry, what: str, kind: str) -> None:
+    made = {name: image([layer(name, 50)], 1) for name in ("fine", "odd")}
+    Contents(pushes=[("app", name, each) for name, each in made.items()]).push_to(own.url)
+    root = own.storage / "docker/registry/v2"
+    digest = made["odd"].digest
+    place = root / "repositories/app/_manifests/tags/odd/current/link"
+    if what == "data":
+        place = root / "blobs/sha256" / digest[7:9] / digest[7:] / "data"
+    place.unlink()
+    if kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(place)
+    snap = scan(own)
+    assert snap.tags["tag"].tolist() == ["fine"]
+    assert "odd" in set(snap.problems["reference"])
+    assert rs.plan(snap, rs.Retention(tags="*")).steps.empty
+    if what == "data":
+        with pytest.raises(StoreError):
+            list(rs.open(f"storage:{own.storage}").blob("app", digest))
+
+
+def test_folders_that_lead_back_to_themselves_end(own: Registry) -> None:
+    Contents(pushes=[("app", "1", image([], 1))]).push_to(own.url)
+    repositories = own.storage / "docker/registry/v2/repositories"
+    for name in ("a", "b"):
+        (repositories / name).symlink_to("..")
+        (repositories / "app" / name).symlink_to("..")
+    assert scan(own).tags["tag"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "<img src=x>", "\x1b[31m", "a\nb", "a" * 200, "-x", "sha256:zz", "sha256:" + "0" * 64, "\udcff"]
+)
+def test_folders_with_names_that_are_no_tags_break_nothing(own: Registry, tmp_path: Path, name: str) -> None:
+    Contents(pushes=[("app", "1", image([], 1))]).push_to(own.url)
+    tags = own.storage / "docker/registry/v2/repositories/app/_manifests/tags"
+    shutil.copytree(tags / "1", tags / name)
+    snap = scan(own)
+    assert "1" in set(snap.tags["tag"])
+    plan = rs.plan(snap, rs.Retention(tags="*"))
+    assert rs.Plan.load(plan.save(tmp_path / "plan.json")).steps.equals(plan.steps)
+    for shown in (snap, plan):
+        assert "<img" not in shown._repr_html_()
+        assert "\x1b" not in repr(shown) + shown._repr_html_()
+
+
+def test_what_was_never_finished_is_neither_blob_nor_repository(own: Registry) -> None:
+    Contents(pushes=[("app", "1", image([], 1))]).push_to(own.url)
+    client = rs.DockerRegistryV2Client(own.url)
+    place = client.post(client.url("begun", "blobs", "uploads/")).headers["Location"]
+    client.request("PATCH", place, data=b"x" * 500)
+    assert list((own.storage / "docker/registry/v2/repositories/begun/_uploads").glob("*/data"))
+    snap = scan(own)
+    assert set(snap.tags["repository"]) == {"app"}
+    assert rs.open(f"storage:{own.storage}").repositories() == ["app"]
+    assert snap.orphans.empty
+    assert not len(snap.problems)
+    assert snap.sees_everything
+
+
+@pytest.mark.parametrize("lost", ["_manifests/tags", "_manifests/revisions", "blobs"])
+def test_folders_that_are_not_there_are_told(own: Registry, lost: str) -> None:
+    Contents(pushes=[("app", "1", image([], 1))]).push_to(own.url)
+    root = own.storage / "docker/registry/v2"
+    shutil.rmtree(root / "blobs" if lost == "blobs" else root / "repositories/app" / lost)
+    snap = scan(own)
+    if lost == "_manifests/tags":
+        assert snap.placements["found"].tolist() == ["untagged"]
+    else:
+        assert snap.problems["what"].tolist() == ["missing manifest"]
