@@ -163,9 +163,9 @@ class _Collected:
         self._platforms = platforms
         self._must_exist = must_exist
         self._asked: set[str] = set()
-        self._elsewhere: dict[str, list[str]] = defaultdict(list)  # other repositories that name a manifest
-        self._failed: set[str] = set()
+        self._tried: set[tuple[str, str]] = set()  # repositories, and what they were asked for by its digest
         self._missing: set[tuple[str, str]] = set()
+        self._placed: dict[tuple[str, str], str] = {}
         self._listed: set[str] = set()
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
@@ -186,23 +186,27 @@ class _Collected:
                 self._read_all(bar)
 
     def _read_all(self, bar: tqdm[Any]) -> None:
-        for result in self._work.results():
-            if isinstance(result, ListedRepository):
-                self._take_listing(result)
-            else:
-                self._take_manifest(result)
-            bar.total = self._work.added
-            if (limit := self._store.rate_limit) is not None:
-                bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
-            bar.update()
+        lacking: list[tuple[str, str]] | None = None
+        while lacking is None or lacking:
+            for result in self._work.results():
+                if isinstance(result, ListedRepository):
+                    self._take_listing(result)
+                else:
+                    self._take_manifest(result)
+                bar.total = self._work.added
+                if (limit := self._store.rate_limit) is not None:
+                    bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
+                bar.update()
+            self._placed, lacking = self._place()
+            for repository, digest in lacking:
+                self._try(repository, digest)
 
     def _look_again(self, earlier: Iterable[Snapshot]) -> None:
         """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
         wanted = {(repository, subject) for repository, subject in self._referred}
         for snap in earlier:
             wanted.update(snap.placements[["repository", "digest"]].astype("str").itertuples(index=False, name=None))
-        found = {(repository, digest) for repository, digest, _ in self._placements()}
-        for repository, digest in sorted(wanted - found):
+        for repository, digest in sorted(wanted - self._placed.keys()):
             if repository in self._listed:
                 self._work.add(find_again, self._store, repository, digest)
 
@@ -223,7 +227,8 @@ class _Collected:
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:
-            self._look_elsewhere(read)
+            if any(problem.what == "missing manifest" for problem in read.problems):
+                self._missing.add((repository, read.reference))
             return
         if ":" not in read.reference:
             self._take_tag(read, found)
@@ -258,24 +263,14 @@ class _Collected:
         self._problems += [problem.row for problem in problems]
 
     def _ask(self, repository: str, digest: str) -> None:
-        """Read a manifest once, wherever it is named; where that fails, from the next repository that names it."""
-        if digest not in self._asked or digest in self._failed:
+        """Read a manifest once, wherever it is named."""
+        if digest not in self._asked:
             self._asked.add(digest)
-            self._failed.discard(digest)
-            self._work.add(read_manifest, self._store, repository, digest)
-        elif digest not in self._manifests:
-            self._elsewhere[digest].append(repository)
+            self._try(repository, digest)
 
-    def _look_elsewhere(self, read: ReadManifest) -> None:
-        digest = read.reference
-        if ":" not in digest:
-            return
-        if any(problem.what == "missing manifest" for problem in read.problems):
-            self._missing.add((read.repository, digest))
-        self._failed.add(digest)
-        if others := [other for other in self._elsewhere.pop(digest, ()) if other != read.repository]:
-            self._elsewhere[digest] = others[1:]
-            self._ask(others[0], digest)
+    def _try(self, repository: str, digest: str) -> None:
+        self._tried.add((repository, digest))
+        self._work.add(read_manifest, self._store, repository, digest)
 
     def _wants(self, child: Descriptor) -> bool:
         if not self._platforms:
@@ -307,7 +302,7 @@ class _Collected:
             "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
             "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
-            "placements": self._placements(),
+            "placements": sorted((repository, digest, how) for (repository, digest), how in self._placed.items()),
             "referrers": [(*pair, *_best(about)) for pair, about in sorted(self._referrers.items())],
             "problems": sorted(set(self._problems)),
         }
@@ -318,12 +313,19 @@ class _Collected:
         chosen = self._tag_globs is not None or self._platforms or self._must_exist
         return not chosen and not any(what in BLOCKING for _, _, what, _ in self._problems)
 
-    def _placements(self) -> list[tuple[str, str, str]]:
-        """Which manifests each repository keeps, and why: the first reason that holds, tags before all else."""
+    def _place(self) -> tuple[dict[tuple[str, str], str], list[tuple[str, str]]]:
+        """Which manifests each repository keeps, and why: the first reason that holds, tags before all else.
+
+        Also those that it names and does not have, as far as is known, and was not asked for yet.
+        """
         placed: dict[tuple[str, str], str] = {}
-        self._place(placed, [(repository, digest, "tag") for repository, _, digest, *_ in self._tags])
-        self._place(placed, [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)])
-        return sorted((repository, digest, how) for (repository, digest), how in placed.items())
+        lacking: set[tuple[str, str]] = set()
+        for reached in (
+            [(repository, digest, "tag") for repository, _, digest, *_ in self._tags],
+            [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)],
+        ):
+            self._place_from(reached, placed, lacking)
+        return placed, sorted(lacking - self._tried)
 
     def _not_held(self, found: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those that are no child and no referrer of another."""
@@ -334,14 +336,21 @@ class _Collected:
         }
         return [one for one in found if one not in held]
 
-    def _place(self, placed: dict[tuple[str, str], str], reached: list[tuple[str, str, str]]) -> None:
+    def _place_from(
+        self,
+        reached: list[tuple[str, str, str]],
+        placed: dict[tuple[str, str], str],
+        lacking: set[tuple[str, str]],
+    ) -> None:
         while reached:
             onward: list[tuple[str, str, str]] = []
             for repository, digest, how in sorted(reached):
-                if (repository, digest) in placed or digest not in self._manifests:
+                if (repository, digest) in placed:
                     continue
-                if (repository, digest) in self._missing or self._store.has_manifest(repository, digest) is False:
-                    continue  # it is another repository's
+                missing = (repository, digest) in self._missing or self._store.has_manifest(repository, digest) is False
+                if missing or digest not in self._manifests:  # it may be another repository's
+                    lacking.add((repository, digest))
+                    continue
                 placed[repository, digest] = how
                 onward += [(repository, child, "index child") for child in self._children[digest]]
                 onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]

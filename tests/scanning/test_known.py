@@ -117,19 +117,37 @@ def test_a_signature_is_an_orphan_only_if_its_subject_is_not_there_untagged_eith
     assert plan.goes["tag"].tolist() == ["sig-d"]
 
 
-def test_a_child_that_one_repository_lacks_is_read_from_another_that_has_it(registry: Registry) -> None:
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_child_that_one_repository_lacks_is_read_from_another_that_has_it(
+    registry: Registry, nested: bool, inside: bool
+) -> None:
     child = made("child")
-    multi = index([child])
-    push(registry, ("one", "1", multi), ("two", "1", multi))
+    multi = index([index([child])]) if nested else index([child])
     for lacking, having in (("one", "two"), ("two", "one")):
         push(registry, ("one", "1", multi), ("two", "1", multi))
         Contents(deletions=[(lacking, child.digest)]).push_to(registry.url)
+        store = rs.open(f"storage:{registry.storage}" if inside else registry.url, cache=False)
         with ThreadPoolExecutor(1) as one_by_one:  # or the other one may be asked first, which has it
-            store = rs.open(registry.url, cache=False)
             snap = rs.scan(store, repositories=[lacking, having], executor=one_by_one, progress=False)
         assert snap.problems[["repository", "what"]].to_numpy().tolist() == [[lacking, "missing manifest"]]
         placed = snap.placements.loc[snap.placements["digest"] == child.digest, "repository"].tolist()
         assert placed == [having]
+
+
+def test_an_index_without_a_tag_leads_to_its_children_in_each_repository(registry: Registry) -> None:
+    child = made("child")
+    multi = index([child])
+    push(registry, ("one", "1", multi), ("two", None, multi))
+    for lacking, having in (("one", "two"), ("two", "one")):
+        push(registry, ("one", None, child), ("two", None, child))
+        Contents(deletions=[(lacking, child.digest)]).push_to(registry.url)
+        for order in ([lacking, having], [having, lacking]):
+            with ThreadPoolExecutor(1) as one_by_one:
+                store = rs.open(f"storage:{registry.storage}")
+                snap = rs.scan(store, repositories=order, executor=one_by_one, progress=False)
+            assert snap.problems["repository"].tolist() == [lacking]
+            assert snap.placements.loc[snap.placements["digest"] == child.digest, "repository"].tolist() == [having]
 
 
 def test_what_only_the_storage_showed_is_asked_for_by_the_api(registry: Registry, tmp_path: Path) -> None:
