@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from operator import itemgetter
-from typing import Any
-
-from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
-from regscope.registry.referrers import subject_of_tag
-from regscope.scanning.manifest_rows import ManifestRows, Rows
-from regscope.scanning.read_manifest import (
-    ListedRepository,
-    Problem,
-    ReadManifest,
-    find_again,
-    list_repository,
-    read_manifest,
-)
+from regscope.scanning.collecting import Collected, matches
 from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
-from regscope.schema import BLOCKING
-from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 
-_HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -78,7 +60,7 @@ def scan(
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
-        collected = _Collected(
+        collected = Collected(
             store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
         )
         stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
@@ -99,30 +81,6 @@ def scan(
         return snap
 
 
-def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:
-    """The artifact type and the way of finding that count, of all that were met."""
-    types = [artifact_type for _, artifact_type in sorted(found) if artifact_type]
-    return (types[0] if types else None), _HOW_REFERRED[min(found)[0]]
-
-
-def _surer(known: tuple[Any, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Of two descriptions of one blob the one that knows its size, and that it is stored here; else the first."""
-    _, _, size, _, foreign = known
-    _, _, other_size, _, other_foreign = row
-    return row if (size is None, foreign) > (other_size is None, other_foreign) else known
-
-
-def _as_stored(row: tuple[Any, ...], stored: Mapping[str, int] | None) -> tuple[Any, ...]:
-    """A row of `blobs` with the size that the blob has, where the store lists them."""
-    digest, kind, size, media_type, foreign = row
-    return digest, kind, size if stored is None or foreign else stored.get(digest), media_type, foreign
-
-
-def _beside(stored: Mapping[str, int], blobs: Container[str]) -> list[tuple[str, int]]:
-    """What is stored and not among `blobs`."""
-    return [(digest, size) for digest, size in sorted(stored.items()) if digest not in blobs]
-
-
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else None if value is None else list(value)
 
@@ -133,225 +91,10 @@ def _choose(store: ContentStore, wanted: list[str] | None) -> tuple[list[str], b
         return store.repositories(), False
     if not any(_GLOB.search(name) for name in wanted):
         return list(dict.fromkeys(full_name(store.location, name) for name in wanted)), True
-    found = [name for name in store.repositories() if _matches(name, wanted)]
+    found = [name for name in store.repositories() if matches(name, wanted)]
     if not found:
         raise RegscopeError(
             f"no repository of {store.location} matches {', '.join(wanted)}",
             next_step="`regscope tags` without a repository lists what there is.",
         )
     return found, False
-
-
-def _matches(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
-
-
-class _Collected:
-    """What a running scan has found so far, and what it still has to read."""
-
-    def __init__(
-        self,
-        store: ContentStore,
-        work: Worklist,
-        tag_globs: list[str] | None,
-        platforms: list[Platform],
-        must_exist: bool,
-    ) -> None:
-        self._store = store
-        self._work = work
-        self._tag_globs = tag_globs
-        self._platforms = platforms
-        self._must_exist = must_exist
-        self._asked: set[str] = set()
-        self._tried: set[tuple[str, str]] = set()  # repositories, and what they were asked for by its digest
-        self._missing: set[tuple[str, str]] = set()
-        self._placed: dict[tuple[str, str], str] = {}
-        self._listed: set[str] = set()
-        self._manifests: dict[str, Rows] = {}
-        self._children: dict[str, list[str]] = {}
-        self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
-        self._untagged: list[tuple[str, str]] = []
-        self._referrers: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and its type
-        self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
-        self._problems: list[tuple[str, str, str, str]] = []
-
-    def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
-        """Read everything that the repositories lead to, and what earlier snapshots had in them."""
-        for repository in repositories:
-            self._work.add(list_repository, self._store, repository)
-        with tqdm(desc="scan", unit=" read", disable=not show, leave=False, total=self._work.added) as bar:
-            self._read_all(bar)
-            if self._tag_globs is None and not self._store.sees_untagged:
-                self._look_again(earlier)
-                self._read_all(bar)
-
-    def _read_all(self, bar: tqdm[Any]) -> None:
-        lacking: list[tuple[str, str]] | None = None
-        while lacking is None or lacking:
-            for result in self._work.results():
-                if isinstance(result, ListedRepository):
-                    self._take_listing(result)
-                else:
-                    self._take_manifest(result)
-                bar.total = self._work.added
-                if (limit := self._store.rate_limit) is not None:
-                    bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
-                bar.update()
-            self._placed, lacking = self._place()
-            for repository, digest in lacking:
-                self._try(repository, digest)
-
-    def _look_again(self, earlier: Iterable[Snapshot]) -> None:
-        """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
-        wanted = {(repository, subject) for repository, subject in self._referred}
-        for snap in earlier:
-            wanted.update(snap.placements[["repository", "digest"]].astype("str").itertuples(index=False, name=None))
-        for repository, digest in sorted(wanted - self._placed.keys()):
-            if repository in self._listed:
-                self._work.add(find_again, self._store, repository, digest)
-
-    def _take_listing(self, listed: ListedRepository) -> None:
-        if not listed.problems:
-            self._listed.add(listed.repository)
-        if listed.problems and self._must_exist:
-            raise listed.problems[0].error
-        self._take_problems(listed.problems)
-        for tag in listed.tags:
-            if self._tag_globs is None or _matches(tag, self._tag_globs):
-                self._work.add(read_manifest, self._store, listed.repository, tag)
-        for digest in listed.untagged if self._tag_globs is None else ():
-            self._untagged.append((listed.repository, digest))
-            self._ask(listed.repository, digest)
-
-    def _take_manifest(self, read: ReadManifest) -> None:
-        self._take_problems(read.problems)
-        found, repository = read.found, read.repository
-        if found is None:
-            if any(problem.what == "missing manifest" for problem in read.problems):
-                self._missing.add((repository, read.reference))
-            return
-        if ":" not in read.reference:
-            self._take_tag(read, found)
-        elif read.was_lost:
-            self._untagged.append((repository, found.digest))
-        for descriptor in read.referrers:
-            self._refer(repository, found.digest, descriptor.digest, descriptor.artifactType, "api")
-            self._ask(repository, descriptor.digest)
-        for subject, digest, artifact_type, how in found.rows.get("referrers", ()):
-            self._refer(repository, subject, digest, artifact_type, how)
-        self._asked.add(found.digest)
-        if found.digest not in self._manifests:
-            self._manifests[found.digest] = found.rows
-            self._children[found.digest] = [child.digest for child in found.children if self._wants(child)]
-        for child in self._children[found.digest]:
-            self._ask(repository, child)
-
-    def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
-        subject = subject_of_tag(read.reference)
-        self._tags.append((read.repository, read.reference, found.digest, subject, read.pushed))
-        if subject and found.children:
-            for child in found.children:
-                self._refer(read.repository, subject, child.digest, child.artifactType, "fallback tag")
-        elif subject:
-            self._refer(read.repository, subject, found.digest, None, "cosign tag")
-
-    def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
-        self._referred[repository, subject].add(digest)
-        self._referrers[subject, digest].add((_HOW_REFERRED.index(how), artifact_type or ""))
-
-    def _take_problems(self, problems: Iterable[Problem]) -> None:
-        self._problems += [problem.row for problem in problems]
-
-    def _ask(self, repository: str, digest: str) -> None:
-        """Read a manifest once, wherever it is named."""
-        if digest not in self._asked:
-            self._asked.add(digest)
-            self._try(repository, digest)
-
-    def _try(self, repository: str, digest: str) -> None:
-        self._tried.add((repository, digest))
-        self._work.add(read_manifest, self._store, repository, digest)
-
-    def _wants(self, child: Descriptor) -> bool:
-        if not self._platforms:
-            return True
-        platform = child.platform
-        return platform is not None and any(wanted.covers(platform) for wanted in self._platforms)
-
-    def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
-        """All rows, each once, in an order that does not depend on who answered first.
-
-        Args:
-            stored: the blobs that the store has, where it lists them.
-        """
-        tables: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        blobs: dict[str, tuple[Any, ...]] = {}
-        for digest in sorted(self._manifests):
-            for table, rows in self._manifests[digest].items():
-                if table == "blobs":
-                    for row in rows:
-                        blobs[row[0]] = _surer(blobs.get(row[0], row), row)
-                elif table != "referrers":
-                    tables[table] += rows
-        if stored is not None:  # a child that was deleted by itself stays as a blob as long as its index
-            for _, child, *_ in tables["platforms"]:
-                if child in stored:
-                    blobs.setdefault(child, (child, "manifest", None, None, False))
-        return {
-            **tables,
-            "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
-            "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
-            "tags": sorted(self._tags, key=itemgetter(0, 1)),
-            "placements": sorted((repository, digest, how) for (repository, digest), how in self._placed.items()),
-            "referrers": [(*pair, *_best(about)) for pair, about in sorted(self._referrers.items())],
-            "problems": sorted(set(self._problems)),
-        }
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether every manifest of the store was read."""
-        chosen = self._tag_globs is not None or self._platforms or self._must_exist
-        return not chosen and not any(what in BLOCKING for _, _, what, _ in self._problems)
-
-    def _place(self) -> tuple[dict[tuple[str, str], str], list[tuple[str, str]]]:
-        """Which manifests each repository keeps, and why: the first reason that holds, tags before all else.
-
-        Also those that it names and does not have, as far as is known, and was not asked for yet.
-        """
-        placed: dict[tuple[str, str], str] = {}
-        lacking: set[tuple[str, str]] = set()
-        for reached in (
-            [(repository, digest, "tag") for repository, _, digest, *_ in self._tags],
-            [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)],
-        ):
-            self._place_from(reached, placed, lacking)
-        return placed, sorted(lacking - self._tried)
-
-    def _not_held(self, found: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those that are no child and no referrer of another."""
-        held = {
-            (repository, other)
-            for repository, digest in found
-            for other in (*self._children.get(digest, ()), *self._referred.get((repository, digest), ()))
-        }
-        return [one for one in found if one not in held]
-
-    def _place_from(
-        self,
-        reached: list[tuple[str, str, str]],
-        placed: dict[tuple[str, str], str],
-        lacking: set[tuple[str, str]],
-    ) -> None:
-        while reached:
-            onward: list[tuple[str, str, str]] = []
-            for repository, digest, how in sorted(reached):
-                if (repository, digest) in placed:
-                    continue
-                missing = (repository, digest) in self._missing or self._store.has_manifest(repository, digest) is False
-                if missing or digest not in self._manifests:  # it may be another repository's
-                    lacking.add((repository, digest))
-                    continue
-                placed[repository, digest] = how
-                onward += [(repository, child, "index child") for child in self._children[digest]]
-                onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]
-            reached = onward
