@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import pandas as pd
 from tqdm.auto import tqdm
 
-from regscope.errors import InvalidInput, RegscopeError
+from regscope.errors import InvalidInput
 from regscope.progress import is_interactive
-from regscope.registry.manifests import RawManifest
-from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
+from regscope.remediation.applied import Applied
 from regscope.remediation.backup import back_up, check_backup
-from regscope.remediation.current import Current
-from regscope.remediation.journal import Entry, JournalWriter, new_journal
+from regscope.remediation.journal import JournalWriter, new_journal
 from regscope.remediation.plan import Plan
-from regscope.scanning.read_manifest import is_gone
-from regscope.spec.digest import Digest
+from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
 from regscope.stores.registry_store import RegistryStore
-from regscope.stores.removal import Removal, open_removal
+from regscope.stores.removal import open_removal
 from regscope.stores.wrapped_store import WrappedStore
 
 _STORAGE = "storage:"  # a registry seen from inside: it is changed through its API
@@ -45,6 +37,7 @@ def apply_plan(
     journal: Path | str | None = None,
     progress: bool | None = None,
     watch: Callable[[int, int], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Applied:
     """Do what is planned.
 
@@ -64,6 +57,7 @@ def apply_plan(
         journal: the file; by default a new one beside the cache.
         progress: show a progress bar; by default where somebody is watching.
         watch: told after each step how many are settled, and of how many; from any thread.
+        stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
 
     Raises:
         InvalidInput: the plan is another store's, the store is read only, or the backup's place is no layout; nothing
@@ -83,9 +77,10 @@ def apply_plan(
         raise InvalidInput(f"a rate is more than 0 steps a second, and this is {rate}")
     if backup is not None:
         check_backup(backup)
-    run = _Run(plan, store, open_removal(store), concurrency, rate, dry_run)
+    run = Run(plan, store, open_removal(store), concurrency, rate, dry_run)
     run.bound(max_deletes, max_bytes)
     run.watch = watch
+    run.stop = stop or run.stop
     with ExitStack() as stack:
         show = not (is_interactive() if progress is None else progress)
         run.bar = stack.enter_context(tqdm(total=len(plan.steps), desc="apply", disable=show, leave=False))
@@ -98,254 +93,3 @@ def apply_plan(
                 back_up(store, backup, run.everything(), progress)
         run.carry_out()
     return run.result()
-
-
-class _Step(NamedTuple):
-    """A row of `Plan.steps`."""
-
-    number: int
-    repository: str
-    action: str
-    tag: str | None
-    digest: str
-    frees: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.repository}:{self.tag}" if self.action == "untag" else f"{self.repository}@{self.digest}"
-
-
-class _Surprise(Exception):
-    """What ended the run, with the step that met it."""
-
-
-class _Run:
-    """One application of a plan."""
-
-    def __init__(
-        self, plan: Plan, store: ContentStore, removal: Removal, concurrency: int, rate: float | None, dry_run: bool
-    ) -> None:
-        self._plan, self._store, self.removal, self._dry_run = plan, store, removal, dry_run
-        self._concurrency, self._pause = max(concurrency, 1), 1 / rate if rate else 0.0
-        self._outcomes: dict[int, tuple[str, str | None]] = {}
-        self._stopped = threading.Event()
-        self._turn = threading.Lock()
-        self._next = 0.0
-        self._surprise: BaseException | None = None
-        self.journal: JournalWriter | None = None
-        self.bar: tqdm[Any] | None = None
-        self.watch: Callable[[int, int], None] | None = None
-        columns = ["repository", "action", "tag", "digest", "frees"]
-        rows = plan.steps[columns].astype(object).where(plan.steps[columns].notna(), None)
-        self._steps = [_Step(number, *row) for number, row in enumerate(rows.itertuples(index=False, name=None))]
-        self._going: dict[tuple[str, str], list[str]] = {}
-        goes = plan.tags[plan.tags["goes"]]
-        for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
-            self._going.setdefault((repository, digest), []).append(tag)
-
-    def bound(self, max_deletes: int | None, max_bytes: int | None) -> None:
-        """Do no more than this."""
-        self._max_deletes, self._max_bytes = max_deletes, max_bytes
-
-    def repositories(self) -> list[str]:
-        """Those in which something is to change."""
-        return list(dict.fromkeys(step.repository for step in self._steps))
-
-    def everything(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Repository, digest and tags of what is to be deleted and is there."""
-        known = self.journal.known.done if self.journal else set()
-        for step in self._steps:
-            if step.action == "delete" and step.key not in known:
-                yield step.repository, step.digest, self._tags_on(step)
-
-    def carry_out(self) -> None:
-        """All steps, repository by repository; a surprise ends it."""
-        done = self.journal.known.done if self.journal else set()
-        begun: set[str] = {entry.key for entry in self.journal.known.entries} if self.journal else set()
-        for step in self._steps:
-            if step.key in done:
-                self._told(step, DONE, "in an earlier run")
-        todo = [step for step in self._steps if step.number not in self._outcomes]
-        self._allow(todo)
-        try:
-            for repository in dict.fromkeys(step.repository for step in todo):
-                self._one_repository(repository, [step for step in todo if step.repository == repository], begun)
-        except _Surprise:
-            pass
-        except RegscopeError as error:
-            self._surprise = error
-        for step in self._steps:
-            self._outcomes.setdefault(step.number, (LEFT, None))
-
-    def _allow(self, todo: Sequence[_Step]) -> None:
-        self._budget = len(todo) if self._max_deletes is None else self._max_deletes
-        self._bytes = None if self._max_bytes is None else self._max_bytes
-
-    def _one_repository(self, repository: str, steps: list[_Step], begun: set[str]) -> None:
-        tags = self._plan.tags[self._plan.tags["repository"] == repository]
-        planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
-        deletions = [step.digest for step in steps if step.action == "delete"]
-        current = Current(self._store, repository, planned_tags, deletions)
-        for batch in _batches(steps, current):
-            chosen = [step for step in batch if self._wanted(step, current, begun)]
-            chosen = [step for step in chosen if self._affordable(step)]
-            with ThreadPoolExecutor(self._concurrency, thread_name_prefix="regscope-apply") as pool:
-                try:
-                    list(pool.map(lambda step: self._do(step, current), chosen))
-                except BaseException:
-                    self._stopped.set()
-                    raise
-            if self._surprise is not None:
-                raise _Surprise
-
-    def _wanted(self, step: _Step, current: Current, begun: set[str]) -> bool:
-        """Whether a step is still to be done; else what became of it is told."""
-        if step.action == "untag":
-            if step.tag in current.moved:
-                self._told(step, SKIPPED, f"the tag points to {current.moved[step.tag]} by now")
-                return False
-        elif step.digest in current.held:
-            self._told(step, SKIPPED, current.held[step.digest])
-            return False
-        elif step.digest not in current.manifests:
-            if self.journal is not None and step.key in begun:
-                self.journal.end(step.key)
-            self._told(step, DONE if step.key in begun else GONE, None)
-            return False
-        return True
-
-    def _affordable(self, step: _Step) -> bool:
-        """Whether the bounds of this run allow a step; once they do not, nothing that follows is done either."""
-        frees = step.frees
-        if self._budget <= 0 or (self._bytes is not None and frees > self._bytes):
-            self._budget = 0
-            self._told(step, LEFT, "beyond the bounds of this run")
-            return False
-        self._budget -= 1
-        if self._bytes is not None:
-            self._bytes -= frees
-        return True
-
-    def _do(self, step: _Step, current: Current) -> None:
-        if self._stopped.is_set():
-            return
-        try:
-            self._wait_for_turn()
-            self._told(step, *self._done(step, current))
-        except RegscopeError as error:
-            self._stopped.set()
-            self._surprise = self._surprise or error
-            self._told(step, FAILED, error.message)
-
-    def _done(self, step: _Step, current: Current) -> tuple[str, str | None]:
-        """What became of a step."""
-        if step.action == "untag":
-            return self._untagged(step, current)
-        for tag in self._tags_on(step):
-            now = self._asked(partial(self._store.resolve, step.repository, tag))
-            if now not in (None, step.digest):
-                why = f"its tag {tag} has moved just now"
-                current.keep(step.digest, why)
-                return SKIPPED, why
-        if self.journal is None:
-            return WOULD, None
-        self.journal.begin(self._entry(step, tuple(self._tags_on(step)), current.manifests[step.digest]))
-        return self._written(step, lambda: self.removal.forget_manifest(step.repository, Digest(step.digest)))
-
-    def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
-        assert step.tag is not None
-        tag = step.tag
-        now = self._asked(partial(self._store.resolve, step.repository, tag))
-        if now is None:
-            return GONE, None
-        if now != step.digest and tag not in current.stand_ins:
-            return SKIPPED, f"the tag has moved to {now} just now"
-        if self.journal is None:
-            return WOULD, None
-        manifest = self._store.manifest(step.repository, step.digest)
-        self.journal.begin(self._entry(step, (tag,), manifest))
-        return self._written(step, lambda: self.removal.untag(step.repository, tag))
-
-    def _written(self, step: _Step, change: Callable[[], None]) -> tuple[str, str | None]:
-        """Make a change that is in the journal already; what became of it."""
-        assert self.journal is not None
-        outcome = DONE
-        try:
-            change()
-        except RegscopeError as error:
-            if not is_gone(error):
-                raise
-            outcome = GONE
-        self.journal.end(step.key)
-        return outcome, None
-
-    def _entry(self, step: _Step, tags: tuple[str, ...], manifest: RawManifest) -> Entry:
-        return Entry(step.repository, step.action, tags, manifest, step.frees)
-
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        """An answer; None for what is gone."""
-        try:
-            return ask()
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
-
-    def _tags_on(self, step: _Step) -> list[str]:
-        """The tags that go with a manifest."""
-        return self._going.get((step.repository, step.digest), [])
-
-    def _wait_for_turn(self) -> None:
-        if self._pause:
-            with self._turn:
-                now = time.monotonic()
-                self._next = max(self._next + self._pause, now)
-                wait = self._next - now
-            time.sleep(wait)
-
-    def _told(self, step: _Step, outcome: str, reason: str | None) -> None:
-        self._outcomes[step.number] = (outcome, reason)
-        if self.bar is not None:
-            self.bar.update()
-        if self.watch is not None:
-            self.watch(len(self._outcomes), len(self._steps))
-
-    def result(self) -> Applied:
-        """What became of everything."""
-        outcomes = [self._outcomes[number][0] for number in range(len(self._steps))]
-        reasons = [self._outcomes[number][1] for number in range(len(self._steps))]
-        steps = self._plan.steps
-        table = pd.DataFrame(
-            {
-                "repository": steps["repository"],
-                "tag": steps["tag"],
-                "digest": steps["digest"],
-                "action": steps["action"],
-                "outcome": pd.Categorical(outcomes, categories=[DONE, GONE, SKIPPED, LEFT, FAILED, WOULD]),
-                "reason": pd.array(reasons, dtype="str"),
-                "frees": steps["frees"],
-            }
-        )
-        return Applied(
-            location=self._store.location,
-            dry_run=self._dry_run,
-            table=table,
-            journal=self.journal.path if self.journal else None,
-            stopped_by=self._surprise,
-            at_most=self._plan.at_most or SKIPPED in outcomes,
-        )
-
-
-def _batches(steps: Sequence[_Step], current: Current) -> Iterator[list[_Step]]:
-    """Steps that can be done at once: none of them deletes what another one holds."""
-    batch: list[_Step] = []
-    below: set[str] = set()
-    for step in steps:
-        if batch and (step.digest in below or step.action != batch[-1].action):
-            yield batch
-            batch, below = [], set()
-        batch.append(step)
-        if step.action == "delete":
-            below.update(current.holds(step.digest))
-    if batch:
-        yield batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -479,6 +480,26 @@ def test_a_rate_is_not_exceeded(registry: Registry, tmp_path: Path) -> None:
     plan, begun = planned(registry), time.monotonic()
     assert outcomes(applied(plan, registry.url, journal=tmp_path / "journal", rate=20)) == {"done": len(plan.steps)}
     assert time.monotonic() - begun >= (len(plan.steps) - 1) / 20
+
+
+def test_a_run_is_stopped_from_elsewhere_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
+    plan, stop, backup = planned(registry), threading.Event(), tmp_path / "backup"
+    stop.set()
+    none = applied(plan, registry.url, journal=tmp_path / "journal", backup=f"oci:{backup}", stop=stop)
+    assert outcomes(none) == {"left": len(plan.steps)}
+    assert set(none.table["reason"]) == {"the run was stopped before"}
+    stop.clear()
+
+    def after_two(settled: int, total: int) -> None:
+        if settled == 2:
+            stop.set()
+
+    some = applied(plan, registry.url, journal=tmp_path / "journal", concurrency=1, watch=after_two, stop=stop)
+    assert some.ok
+    assert outcomes(some) == {"done": 2, "left": len(plan.steps) - 2}
+    assert "goes on from here" in repr(some)
+    assert applied(plan, registry.url, journal=tmp_path / "journal").ok
+    assert seen(registry).tags["tag"].tolist() == ["stable"]
 
 
 def test_a_result_is_told_to_people_and_to_programs(registry: Registry, tmp_path: Path) -> None:

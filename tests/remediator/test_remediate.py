@@ -302,6 +302,43 @@ def test_stopped_half_way_it_says_so_and_goes_on_in_the_same_journal(registry: R
     assert names(store).equals(before)
 
 
+def test_it_is_stopped_at_once_and_goes_on_in_the_same_journal(registry: Registry, proxy: FaultProxy) -> None:
+    store = rs.open(proxy.url, cache=False)
+    before = names(store)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    make_ready(ui)
+    proxy.rule(slow_deletions)
+    ui.doing.observe(lambda change: change["new"] and ui.doing.do("stop"), "progress")
+    ui.doing.do("apply")
+    assert 'data-do="stop"' in ui.doing.html
+    ui.wait()
+    assert ui.applied is not None
+    counts = ui.applied.counts()
+    assert 0 < counts["done"] < counts["left"]
+    assert ui.applied.ok
+    assert "goes on from here" in ui.doing.html
+    proxy.clear()
+    ui.doing.unobserve_all("progress")
+    make_ready(ui)
+    journal = ui.applied.journal if not ui.applied.dry_run else ui.doing.done.journal  # type: ignore[union-attr]
+    do(ui, "apply")
+    assert ui.applied.journal == journal
+    assert len(names(store)) == 1
+    ui.doing.do("type_to_undo", "app")
+    do(ui, "undo")
+    assert names(store).equals(before)
+
+
+def test_a_dry_run_that_was_stopped_arms_nothing(registry: Registry) -> None:
+    store = rs.open(registry.url, cache=False)
+    ui = rs.remediate(rs.scan(store, progress=False), store, policy=rs.Retention(keep_last=1))
+    ui.doing.observe(lambda change: change["new"] and ui.doing.do("stop"), "progress")
+    do(ui, "try")
+    assert ui.doing.tried is None
+    ui.doing.do("type", "app")
+    assert not ui.doing.may_apply
+
+
 def test_what_ends_it_in_between_leaves_a_word_on_the_journal(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

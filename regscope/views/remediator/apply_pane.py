@@ -22,6 +22,7 @@ from regscope.views.explorer.pane import Pane, in_words
 
 _PAUSE = 0.1  # seconds between two words on how far it is
 _TOLD = 8
+_UNDOING = "Undoing"
 
 
 class ApplyPane(Pane):
@@ -59,6 +60,7 @@ class ApplyPane(Pane):
         self._thread: threading.Thread | None = None
         self._telling = threading.Lock()
         self._told_at = 0.0
+        self._stop = threading.Event()
         self._done_plan: Plan | None = None  # whose journal can be gone on with
         self._backed_up = ""
         super().__init__()
@@ -105,7 +107,7 @@ class ApplyPane(Pane):
             self._thread.join()
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
-        """Trying, confirming, applying and undoing."""
+        """Trying, confirming, applying, stopping and undoing."""
         return {
             "try": self._try,
             "type": self._type,
@@ -113,6 +115,7 @@ class ApplyPane(Pane):
             "backup": self._back_up_to,
             "apply": self._apply,
             "undo": self._undo,
+            "stop": self._stop_it,
         }
 
     def values(self) -> dict[str, Any]:
@@ -132,6 +135,7 @@ class ApplyPane(Pane):
             "typed_to_undo": self.typed_to_undo,
             "backup": self.backup,
             "running": self.running,
+            "may_stop": self.running not in ("", _UNDOING),
             "progress": self.progress,
             "tried": None if tried is None else _plain(tried.facts()),
             "tried_notes": [] if tried is None else _told(tried.table, [SKIPPED, FAILED]),
@@ -166,7 +170,8 @@ class ApplyPane(Pane):
         self.tried, self.typed = None, ""
 
         def work() -> None:
-            self.tried = plan.apply(store, progress=False, watch=self._watch)
+            tried = plan.apply(store, progress=False, watch=self._watch, stop=self._stop)
+            self.tried = None if self._stop.is_set() else tried  # half a dry run arms nothing
 
         self._start("Looking everything up again", work)
 
@@ -181,7 +186,13 @@ class ApplyPane(Pane):
         def work() -> None:
             try:
                 done = plan.apply(
-                    store, dry_run=False, backup=backup or None, journal=journal, progress=False, watch=self._watch
+                    store,
+                    dry_run=False,
+                    backup=backup or None,
+                    journal=journal,
+                    progress=False,
+                    watch=self._watch,
+                    stop=self._stop,
                 )
             except Exception as error:
                 raise _with_journal(error, journal) from error
@@ -200,7 +211,10 @@ class ApplyPane(Pane):
         def work() -> None:
             self.undone = done.undo(store, backup=backup or None, progress=False)
 
-        self._start("Undoing", work)
+        self._start(_UNDOING, work)
+
+    def _stop_it(self, _: str) -> None:
+        self._stop.set()
 
     def _start(self, what: str, work: Callable[[], None]) -> None:
         """Do something in a thread; what goes wrong is told in words."""
@@ -216,6 +230,7 @@ class ApplyPane(Pane):
             self.progress, self.running = None, ""
             self.trouble = trouble
 
+        self._stop.clear()
         self.running = what
         self._thread = threading.Thread(target=run, name="regscope-remediate", daemon=True)
         self._thread.start()
