@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -45,6 +45,7 @@ def scan_files(
     cache: DigestCache | None = None,
     executor: Executor | None = None,
     progress: bool | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Snapshot:
     """Look into the layers of the images in `snap`: every file, its size and its sha256.
 
@@ -66,6 +67,7 @@ def scan_files(
             user's own cache.
         executor: where to run; by default on all cores of this machine.
         progress: show a progress bar; by default where somebody is watching.
+        watch: told after each layer how many compressed bytes are read, and of how many.
 
     Returns:
         `snap` with the tables `unpacked`, `files` and `packages`, and with what went wrong in `problems`. `files` is a
@@ -78,11 +80,14 @@ def scan_files(
     wanted = wanted_layers(snap, images)
     collected = _Collected([layer.digest for layer in wanted], into)
     show = is_interactive() if progress is None else progress
-    total = sum(layer.size for layer in wanted)
+    total, done = sum(layer.size for layer in wanted), 0
     with tqdm(desc="files", unit="B", unit_scale=True, disable=not show, leave=False, total=total) as bar:
         for read in _read_all(store, _cache_of(store) if cache is None else cache, wanted, executor):
             collected.take(read)
             bar.update(read.wanted.size)
+            done += read.wanted.size
+            if watch is not None:
+                watch(done, total)
     return collected.onto(snap)
 
 

@@ -58,6 +58,10 @@ def test_without_files_it_says_so_and_with_a_store_it_reads_them(layout: Path) -
     comparison.answer.do("part", "files")
     assert comparison.listing is not None
     assert "The files were not read." in comparison.listing.html
+    seen: list[float | None] = []
+    comparison.answer.observe(lambda change: seen.append(change["new"]), "reading")
     comparison.answer.do("read")
+    assert seen[0] == 0
+    assert seen[-2:] == [1, None]
     assert comparison.listing.table["path"].tolist() == ["srv/app.py"]
     assert 'data-do="read"' not in comparison.answer.html

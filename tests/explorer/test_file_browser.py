@@ -124,7 +124,12 @@ def test_with_a_store_it_reads_them_and_keeps_those_that_were_read(layout: Path)
     snap = rs.scan_files(store, rs.scan(store), images="base:1")
     browser = rs.file_browser(snap, "team/worker:2.0", store)
     assert 'data-do="read"' in browser.html
+    seen: list[str] = []
+    browser.observe(lambda change: seen.append(change["new"]), "html")
     browser.do("read")
+    assert any("Reading the layers: 0 %" in html and 'data-do="read"' not in html for html in seen)
+    assert any("Reading the layers: 100 %" in html for html in seen)
+    assert "Reading" not in browser.html
     assert "srv/" in browser.html
     assert "tmp/" in browser.html
     browser.image = "base:1"

@@ -215,6 +215,16 @@ def test_attestations_and_artifacts_are_left_out_and_that_is_said(layout: Path) 
     assert any("are no file systems" in note for note in snap.notes())
 
 
+def test_whoever_watches_is_told_of_each_layer(layout: Path) -> None:
+    store = open_store(f"oci:{layout}", cache=False)
+    told: list[tuple[int, int]] = []
+    snap = scan_files(store, scan(store), watch=lambda done, total: told.append((done, total)))
+    assert len(told) == len(snap.unpacked)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    sizes = snap.layers.drop_duplicates("blob_digest").set_index("blob_digest")["size"]
+    assert told[-1] == (sizes[snap.unpacked["layer_digest"]].sum(),) * 2
+
+
 def test_images_can_be_chosen_by_name_glob_and_digest(layout: Path) -> None:
     store = open_store(f"oci:{layout}")
     snap = scan(store)

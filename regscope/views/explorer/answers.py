@@ -61,11 +61,14 @@ class Answers:
         """How many files hold a content, by its sha256, where it is more than one: of `regscope.file_duplicates`."""
         return file_duplicates(self.snap).set_index("sha256")["copies"]
 
-    def read_files(self, store: ContentStore, *digests: str) -> None:
-        """Read the files of more images; those that were read are read again, from the cache."""
+    def read_files(self, store: ContentStore, *digests: str, watch: Callable[[int, int], None]) -> None:
+        """Read the files of more images; those that were read are read again, from the cache.
+
+        `watch` is told how many bytes are read, and of how many.
+        """
         has_files = self.snap.layers["blob_digest"].isin(self.snap.unpacked["layer_digest"])
         known = self.snap.layers.loc[has_files, "digest"].astype("str").unique().tolist()
-        self.snap = scan_files(store, self.snap, images=[*known, *digests], progress=False)
+        self.snap = scan_files(store, self.snap, images=[*known, *digests], progress=False, watch=watch)
         self._of_image.cache_clear()
         self.__dict__.pop("copies", None)
 

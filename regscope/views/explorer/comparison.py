@@ -119,7 +119,11 @@ class DiffPane(Pane):
 
     def _read(self, _: str) -> None:
         if self.diff is not None and self.store is not None:
-            self.answers.read_files(self.store, self.diff.a, self.diff.b)
+            self.reading = 0.0
+            try:
+                self.answers.read_files(self.store, self.diff.a, self.diff.b, watch=self.watch)
+            finally:
+                self.reading = None
             self.compare()
 
 

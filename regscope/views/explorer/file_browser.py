@@ -192,9 +192,11 @@ class FileBrowser(Pane):
         """Read the files of this image, and again, from the cache, those that were read before."""
         if self.store is None:
             return
-        self.unread = "Reading the layers …"
-        self.show()
-        self.answers.read_files(self.store, self.answers.digest_of(self.image))
+        self.reading = 0.0
+        try:
+            self.answers.read_files(self.store, self.answers.digest_of(self.image), watch=self.watch)
+        finally:
+            self.reading = None
         self._begin(None)
 
 

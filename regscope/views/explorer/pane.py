@@ -28,19 +28,21 @@ class Pane(anywidget.AnyWidget):
     Attributes:
         html: what is shown; everything that a registry says is escaped in it.
         trouble: what went wrong with the last thing that was done, in words; empty where nothing did.
+        reading: how much of the layers that it waits for is read, from 0 to 1; None where it waits for none.
     """
 
     _esm = _HERE / "pane.js"
     _css = _HERE / "pane.css"
     html = traitlets.Unicode().tag(sync=True)
     trouble = traitlets.Unicode()
+    reading = traitlets.Float(None, allow_none=True)
 
     template = ""
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
         self.on_msg(self._hear)
-        self.observe(lambda _: self.show(), "trouble")
+        self.observe(lambda _: self.show(), ["trouble", "reading"])
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
         """What can be done here, by its name in `data-do`."""
@@ -52,11 +54,15 @@ class Pane(anywidget.AnyWidget):
 
     def show(self) -> None:
         """Make the HTML anew."""
-        self.html = fragment(self.template, trouble=self.trouble, **self.values())
+        self.html = fragment(self.template, trouble=self.trouble, reading=self.reading, **self.values())
 
     def refresh(self) -> None:
         """Show what may have changed while this was out of sight."""
         self.show()
+
+    def watch(self, done: int, total: int) -> None:
+        """Show how far the layers are read."""
+        self.reading = done / total if total else 1.0
 
     def do(self, action: str, value: str = "") -> None:
         """What a click or a key does."""
