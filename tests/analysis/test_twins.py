@@ -35,7 +35,7 @@ def largest_first(drawn: DrawnFiles) -> list[str]:
     return sorted(drawn.layers, key=lambda layer: (-drawn.sizes[layer], layer))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(layers_with_files())
 def test_layers_are_twins_if_plain_sets_say_so_in_memory_and_on_disk(drawn: DrawnFiles) -> None:
     expected: dict[frozenset[Any], list[str]] = defaultdict(list)
@@ -73,7 +73,7 @@ def _order(entries: list[Entry]) -> list[tuple[str, str | None]]:
     return [key for at, key in enumerate(keys) if key not in keys[at + 1 :]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(layers_with_files(), st.sampled_from([0.2, 0.5, 0.75, 0.99]))
 def test_near_twins_are_those_that_a_comparison_of_all_pairs_finds(drawn: DrawnFiles, threshold: float) -> None:
     files = {

@@ -272,7 +272,7 @@ def test_any_plan_frees_what_plain_sets_say_and_breaks_nothing_that_stays(drawn:
                 assert mine < position[repository, drawn_digest(f"manifest {held}")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(registries(), st.data())
 def test_a_plan_is_the_same_after_it_was_saved(
     tmp_path_factory: pytest.TempPathFactory, drawn: Drawn, data: st.DataObject
