@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from regscope.analysis.relation import Ints
+
+Words: TypeAlias = npt.NDArray[np.object_]
 
 
 def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
@@ -47,10 +50,24 @@ def strings(column: pd.Series[Any]) -> pd.Index[str]:
     return categories.take(column.cat.codes.to_numpy(), allow_fill=True, fill_value=np.nan)
 
 
+def taken(column: pd.Series[Any], rows: Ints) -> pd.Categorical:
+    """These rows of a column of categories, -1 being absent; of its categories those that are there, in order."""
+    found = column.array.take(rows, allow_fill=True).remove_unused_categories()
+    names = pd.Index(found.categories, dtype="str")  # without a value in them, categories come back as objects
+    ordered: pd.Categorical = found.rename_categories(names).reorder_categories(names.sort_values())
+    return ordered
+
+
 def arrow_text(column: pd.Series[Any]) -> pa.Array:
     """A column of text as one Arrow array."""
     found = pa.array(column.array, pa.large_string())
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def ranks(names: pd.Index[str]) -> Ints:
+    """The place of each name in their order, equal ones having the same; what is absent comes last."""
+    places: Ints = pc.rank(pa.array(names, pa.large_string()), tiebreaker="dense").to_numpy().astype(np.int64)
+    return places
 
 
 def in_order(table: pd.DataFrame, order: Mapping[str, Literal["ascending", "descending"]]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import in_order, strings
+from regscope.analysis.columns import in_order, taken
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 
@@ -23,13 +23,19 @@ def _used(held: Holdings, nodes: Bools) -> Bools:
     return used
 
 
-def blob_table(held: Holdings, freed: Ints) -> pd.DataFrame:
-    """The blobs `freed`, largest first: `digest` (str), `kind` (category), `size` (int64, bytes)."""
-    table = pd.DataFrame(
+def largest_first(held: Holdings, blobs: Ints) -> Ints:
+    """These blobs, the largest first, and by their digests where they are of one size."""
+    table = pd.DataFrame({"blob": blobs, "size": held.blob_size[blobs], "digest": held.blobs[blobs]})
+    ordered: Ints = in_order(table, {"size": "descending", "digest": "ascending"})["blob"].to_numpy()
+    return ordered
+
+
+def blob_table(held: Holdings, blobs: Ints) -> pd.DataFrame:
+    """These blobs in their order: `digest` (str), `kind` (category), `size` (int64, bytes)."""
+    return pd.DataFrame(
         {
-            "digest": held.blobs[freed],
-            "kind": pd.Categorical(strings(held.snap.blobs["kind"])[freed]),
-            "size": held.blob_size[freed],
+            "digest": held.blobs[blobs],
+            "kind": taken(held.snap.blobs["kind"], blobs),
+            "size": held.blob_size[blobs],
         }
     )
-    return in_order(table, {"size": "descending", "digest": "ascending"})

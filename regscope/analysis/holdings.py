@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import numbered, strings
+from regscope.analysis.columns import numbered, ranks, strings
 from regscope.analysis.relation import Bools, Ints, Relation
 from regscope.tables import Snapshot
 
@@ -41,6 +41,16 @@ class Holdings:
     def blobs(self) -> pd.Index[str]:
         """The digests of all blobs; their positions are the blobs' numbers."""
         return strings(self.snap.blobs["digest"])
+
+    @cached_property
+    def manifest_rank(self) -> Ints:
+        """Each manifest's place in the order of the digests."""
+        return ranks(self.manifests)
+
+    @cached_property
+    def repository_rank(self) -> Ints:
+        """Each repository's place in the order of the names."""
+        return ranks(self.repositories)
 
     @cached_property
     def blob_size(self) -> Ints:

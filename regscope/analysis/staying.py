@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import in_order
+from regscope.analysis.columns import in_order, ranks
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints
 
@@ -22,12 +22,12 @@ def held_by(held: Holdings, nodes: Ints, among: Bools) -> pd.Series[str]:
     position, holder = held.holders.of(nodes)
     holds = among[holder] & (holder != nodes[position])
     position, holder = position[holds], holder[holds]
-    is_child = pd.Series(held.children.holds(holder, nodes[position]))
-    words = is_child.map({True: "a child of the index ", False: "attached to "}).astype("str")
     digests = held.manifests[held.node_manifest[holder]]
-    found = pd.DataFrame({"position": position, "digest": digests, "words": words + digests})
-    first = in_order(found, {"position": "ascending", "digest": "ascending"}).drop_duplicates("position")
-    return first.set_index("position")["words"].reindex(range(len(nodes))).astype("str")
+    order = np.lexsort([ranks(digests), position])
+    first = order[np.diff(position[order], prepend=-1) > 0]
+    is_child = held.children.holds(holder[first], nodes[position[first]]).astype(np.int64)
+    found = pd.Index(["attached to ", "a child of the index "], dtype="str")[is_child] + digests[first]
+    return pd.Series(found, index=position[first], dtype="str").reindex(range(len(nodes)))
 
 
 def _staying_tags(held: Holdings, nodes: Ints, staying: Bools) -> pd.Series[str]:
@@ -36,5 +36,9 @@ def _staying_tags(held: Holdings, nodes: Ints, staying: Bools) -> pd.Series[str]
     asked[nodes] = True
     rows = np.flatnonzero(asked[held.tag_node] & held.tag_is_root & staying)
     tags = pd.DataFrame({"node": held.tag_node[rows], "tag": held.snap.tags["tag"].array[rows]})
-    first = in_order(tags, {"node": "ascending", "tag": "ascending"}).drop_duplicates("node").set_index("node")
-    return first["tag"].reindex(nodes).reset_index(drop=True)
+    ordered = in_order(tags, {"node": "ascending", "tag": "ascending"})
+    of_node = ordered["node"].to_numpy()
+    firsts = np.flatnonzero(np.diff(of_node, prepend=-1) > 0)
+    first = np.full(held.n_nodes, -1, dtype=np.int64)
+    first[of_node[firsts]] = firsts
+    return pd.Series(ordered["tag"].array.take(first[nodes], allow_fill=True))

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regscope import text
-from regscope.analysis.columns import in_order, strings
-from regscope.analysis.freed import blob_table, freed_blobs
+from regscope.analysis.columns import in_order, taken
+from regscope.analysis.freed import blob_table, freed_blobs, largest_first
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection, select
@@ -91,7 +91,7 @@ def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     return WhatIf(
         freed_bytes=int(held.blob_size[freed].sum()),
         at_most=not snap.sees_everything,
-        blobs=blob_table(held, freed),
+        blobs=blob_table(held, largest_first(held, freed)),
         gone=_gone(held, gone),
         kept=_kept(held, tags, nodes, stays),
     )
@@ -104,7 +104,7 @@ def _gone(held: Holdings, gone: Bools) -> pd.DataFrame:
         {
             "repository": held.repositories[held.node_repository[nodes]],
             "digest": held.manifests[manifests],
-            "kind": pd.Categorical(strings(held.snap.manifests["kind"])[manifests]),
+            "kind": taken(held.snap.manifests["kind"], manifests),
             "tags": _tags_on(held, nodes),
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,32 +21,41 @@ _FIRST_IMAGES = FIRST_IMAGES.value // 1000
 _VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?")
 
 
-def built(held: Holdings, roots: Ints) -> Ints:
-    """When the newest image of each root was built, in microseconds; an index's images are its children.
+class Ages:
+    """When everything in a snapshot was built and pushed, in microseconds: found once, whatever is asked of it.
 
-    Unknown where one of the images does not say: that one may be the newest. Times before there were container images
-    are no times.
+    Times before there were container images are no times.
     """
-    images = held.snap.is_image.to_numpy()
-    created = _microseconds(held.snap.manifests["created"])
-    position, node = held.children.closure(roots)
-    manifest = held.node_manifest[node]
-    counts = images[manifest] | ~_any(images[manifest], position, len(roots))[position]
-    position, manifest = position[counts], manifest[counts]
-    newest = np.full(len(roots), UNKNOWN)
-    np.maximum.at(newest, position, created[manifest])
-    unknown = _any(created[manifest] == UNKNOWN, position, len(roots))
-    return np.where(unknown, UNKNOWN, newest)
 
+    def __init__(self, held: Holdings) -> None:
+        self._held = held
 
-def last_active(held: Holdings, tags: Ints) -> Ints:
-    """When each of these rows of `tags` was built or, where that is known, pushed, whichever was later."""
-    return np.maximum(built(held, held.tag_node[tags]), pushed(held, tags))
+    @cached_property
+    def built(self) -> Ints:
+        """When the newest image of each placement was built; an index's images are its children.
 
+        Unknown where one of the images does not say: that one may be the newest.
+        """
+        held, total = self._held, self._held.n_nodes
+        images = held.snap.is_image.to_numpy()
+        created = _microseconds(held.snap.manifests["created"])
+        root, node = held.children.closure(np.arange(total, dtype=np.int64))
+        manifest = held.node_manifest[node]
+        counts = images[manifest] | ~_any(images[manifest], root, total)[root]
+        root, manifest = root[counts], manifest[counts]
+        newest = np.full(total, UNKNOWN)
+        np.maximum.at(newest, root, created[manifest])
+        unknown = _any(created[manifest] == UNKNOWN, root, total)
+        return np.where(unknown, UNKNOWN, newest)
 
-def pushed(held: Holdings, tags: Ints) -> Ints:
-    """When each of these rows of `tags` was pushed."""
-    return _microseconds(held.snap.tags["pushed"])[tags]
+    @cached_property
+    def pushed(self) -> Ints:
+        """When each row of `tags` was pushed."""
+        return _microseconds(self._held.snap.tags["pushed"])
+
+    def last_active(self, tags: Ints) -> Ints:
+        """When each of these rows of `tags` was built or, where that is known, pushed, whichever was later."""
+        return np.maximum(self.built[self._held.tag_node[tags]], self.pushed[tags])
 
 
 def versions(tags: pd.Index[str]) -> Ints:

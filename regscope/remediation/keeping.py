@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import strings
+from regscope.analysis.columns import Words, strings
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints
 from regscope.remediation.patterns import Named, matching, named
@@ -20,14 +20,14 @@ class Kept:
     """What a policy and the gaps of a snapshot keep.
 
     Attributes:
-        tags: by row of `tags`, why it stays; only those that do.
-        nodes: by placement, why it stays; only those that do.
+        tags: by row of `tags`, why it stays; empty where nothing keeps it.
+        nodes: by placement, why it stays; empty where nothing keeps it.
         unknown: names that the policy keeps, and that the snapshot does not have.
     """
 
     def __init__(self, held: Holdings, policy: Retention) -> None:
-        self.tags: dict[int, str] = {}
-        self.nodes: dict[int, str] = {}
+        self.tags: Words = np.full(len(held.snap.tags), "", dtype=object)
+        self.nodes: Words = np.full(held.n_nodes, "", dtype=object)
         self.unknown: list[str] = []
         self._held = held
         self._tag_names = pd.Index(held.snap.tags["tag"])
@@ -74,15 +74,14 @@ class Kept:
 
     def _what_holds_them(self) -> None:
         """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
-        kept = np.array(sorted(self.nodes), dtype=np.int64)
+        kept = np.flatnonzero(self.nodes != "")
         position, holder = self._held.holders.closure(kept)
-        for at, node in zip(kept[position].tolist(), holder.tolist(), strict=True):
-            if node != at:
-                digest = self._held.manifests[self._held.node_manifest[at]]
-                self.nodes.setdefault(node, f"{self.nodes[at]}, through {short_digest(digest)}")
-        for row, node in enumerate(self._held.tag_node.tolist()):
-            if node in self.nodes:
-                self.tags.setdefault(row, self.nodes[node])
+        is_new = self.nodes[holder] == ""
+        for at, node in zip(kept[position[is_new]].tolist(), holder[is_new].tolist(), strict=True):
+            digest = self._held.manifests[self._held.node_manifest[at]]
+            self._note([], [node], f"{self.nodes[at]}, through {short_digest(digest)}")
+        of_manifest = np.append(self.nodes, "")[self._held.tag_node]
+        self.tags = np.where(self.tags == "", of_manifest, self.tags)
 
     def _named(self, name: Named) -> tuple[Ints, Ints]:
         """The rows of `tags` and the placements that a name means."""
@@ -121,7 +120,6 @@ class Kept:
 
     def _note(self, tags: Ints | list[int], nodes: Ints | list[int], why: str) -> None:
         """The first reason counts."""
-        for row in tags:
-            self.tags.setdefault(int(row), why)
-        for node in nodes:
-            self.nodes.setdefault(int(node), why)
+        for reasons, found in ((self.tags, tags), (self.nodes, nodes)):
+            at = np.asarray(found, dtype=np.int64)
+            reasons[at[reasons[at] == ""]] = why

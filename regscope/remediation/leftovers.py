@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from regscope.analysis.columns import numbered
+from regscope.analysis.columns import Words, numbered
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools
-from regscope.remediation.ages import built
+from regscope.remediation.ages import Ages
 from regscope.remediation.patterns import matching
 from regscope.remediation.retention import Retention
 from regscope.remediation.tag_rules import older_than
 
 
-def matched_leftovers(held: Holdings, policy: Retention) -> tuple[dict[int, str], dict[int, str]]:
-    """The rows of `tags` and the placements that `untagged` and `orphans` match, with the rule in words."""
+def matched_leftovers(held: Holdings, ages: Ages, policy: Retention) -> tuple[Words, Words]:
+    """By row of `tags` and by placement, which of `untagged` and `orphans` matches it; empty where none does."""
     repositories = matching(held.repositories, policy.repositories)
     repositories &= ~matching(held.repositories, policy.exclude_repositories)
     within = repositories[held.node_repository]
-    nodes = _untagged(held, policy, within)
+    nodes = _untagged(held, ages, policy, within)
     if policy.orphans and not held.snap.filtered:  # else what is not there may only not have been looked for
         gone = _about_nothing(held) & within
         empty = _without_children(held) & within
-        nodes |= dict.fromkeys(np.flatnonzero(gone).tolist(), "orphans: what it is attached to is gone")
-        nodes |= dict.fromkeys(np.flatnonzero(empty).tolist(), "orphans: not one of its children is left")
-    tags = {row: nodes[node] for row, node in enumerate(held.tag_node.tolist()) if node in nodes}
-    return tags, nodes
+        nodes[gone] = "orphans: what it is attached to is gone"
+        nodes[empty] = "orphans: not one of its children is left"
+    return np.append(nodes, "")[held.tag_node], nodes
 
 
-def _untagged(held: Holdings, policy: Retention, within: Bools) -> dict[int, str]:
+def _untagged(held: Holdings, ages: Ages, policy: Retention, within: Bools) -> Words:
+    words = np.full(held.n_nodes, "", dtype=object)
     found = np.flatnonzero(held.is_untagged & within)
-    if not policy.untagged:
-        return {}
     if policy.untagged is True:
-        return dict.fromkeys(found.tolist(), "untagged")
-    rule = older_than(held, built(held, found), policy.untagged, f"untagged={policy.untagged}")
-    return {node: words for node, words, old in zip(found.tolist(), rule.words, rule.matched, strict=True) if old}
+        words[found] = "untagged"
+    elif policy.untagged:
+        rule = older_than(held, ages.built[found], policy.untagged, f"untagged={policy.untagged}")
+        words[found[rule.matched]] = rule.words[rule.matched]
+    return words
 
 
 def _about_nothing(held: Holdings) -> Bools:

@@ -41,6 +41,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def matching(names: pd.Index[str], patterns: Iterable[str]) -> Bools:
     """Which of `names` one of `patterns` matches as a whole; a name that is there many times is looked at once."""
     tests = [compiled(pattern).fullmatch for pattern in patterns]
+    if not tests:
+        return np.zeros(len(names), dtype=np.bool_)
     numbers, distinct = pd.factorize(names)
     fits = [any(test(name) for test in tests) for name in distinct.tolist()]
     return np.array(fits, dtype=np.bool_)[numbers]

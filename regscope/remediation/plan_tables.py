@@ -52,9 +52,10 @@ BLOBS = (
 
 
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the dtypes of `columns`, and categories in the order of their names, whatever made it."""
-    table = table.astype({column.name: column.dtype for column in columns}).reset_index(drop=True)
-    for column in columns:
+    """`table` with the dtypes that `columns` say, and categories in the order of their names, whatever made it."""
+    there = [column for column in columns if column.name in table]
+    table = table.astype({column.name: column.dtype for column in there}).reset_index(drop=True)
+    for column in there:
         if column.dtype == "category":
             cells = table[column.name].cat
             names = pd.Index(cells.categories, dtype="str")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import strings
-from regscope.analysis.freed import blob_table, freed_blobs
+from regscope.analysis.columns import Words, strings, taken
+from regscope.analysis.freed import blob_table, freed_blobs, largest_first
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.staying import held_by, why_they_stay
 from regscope.errors import InvalidInput
-from regscope.remediation.ages import UNKNOWN, built
+from regscope.remediation.ages import UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
 from regscope.remediation.retention import Retention
-from regscope.remediation.steps import deletion_order, freed_by_each, kinds
+from regscope.remediation.steps import deletion_order, freed_by_each
 from regscope.remediation.tag_rules import judge_tags
 from regscope.tables import Snapshot
 
@@ -50,6 +50,7 @@ class Planner:
 
     def __init__(self, snap: Snapshot) -> None:
         self._held = Holdings(snap)
+        self._ages = Ages(self._held)
 
     def plan(self, policy: Retention) -> Plan:
         """See `regscope.plan`."""
@@ -60,7 +61,7 @@ class Planner:
                     f"only some {what} were scanned, and the others may need what would go, or be left behind",
                     next_step=f"Scan whole repositories, and let the policy choose the {what}.",
                 )
-        fate = _decide(held, policy)
+        fate = _decide(held, self._ages, policy)
         freed = freed_blobs(held, fate.gone)
         return Plan(
             location=snap.location,
@@ -68,9 +69,9 @@ class Planner:
             taken_at=snap.taken_at,
             policy=policy,
             table=_table(held, fate, self._rows),
-            steps=_steps(held, fate, freed),
+            steps=_steps(held, self._ages, fate, freed),
             tags=_tags(held, fate),
-            blobs=settled(BLOBS, blob_table(held, freed)),
+            blobs=settled(BLOBS, blob_table(held, self._blobs[np.isin(self._blobs, freed)])),
             freed_bytes=int(held.blob_size[freed].sum()),
             at_most=not snap.sees_everything,
             orphaned_bytes=int(snap.orphans["size"].sum()),
@@ -80,6 +81,10 @@ class Planner:
     @cached_property
     def _rows(self) -> _Rows:
         return _rows(self._held)
+
+    @cached_property
+    def _blobs(self) -> Ints:
+        return largest_first(self._held, np.arange(len(self._held.blobs), dtype=np.int64))
 
 
 class _Rows(NamedTuple):
@@ -108,16 +113,20 @@ def _rows(held: Holdings) -> _Rows:
             "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
             "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
             "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
-            "kind": pd.Categorical(strings(held.snap.manifests["kind"])[manifest].where(nodes >= 0)),
+            "kind": taken(held.snap.manifests["kind"], np.where(nodes >= 0, manifest, -1)),
             "created": held.snap.manifests["created"].array[manifest],
             "size": held.snap.manifests["image_size"].array[manifest],
         }
     ).sort_values(["repository", "tag", "digest"], kind="stable")
-    return _Rows(nodes, about.index.to_numpy(), about.reset_index(drop=True))
+    return _Rows(nodes, about.index.to_numpy(), settled(TABLE, about))
 
 
 _ACTIONS = pd.Index(["delete", "keep", "untag"], dtype="str")
 _DELETE, _KEEP, _UNTAG = 0, 1, 2
+
+
+def _actions(codes: Ints) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, _ACTIONS).remove_unused_categories()
 
 
 class _Fate(NamedTuple):
@@ -126,36 +135,30 @@ class _Fate(NamedTuple):
     Attributes:
         kept: what must stay.
         tag_rule, tag_reason: by row of `tags`: the rule that matched it, and why it stays all the same; empty if none.
-        node_rule: by placement: the rule that matched it.
+        node_rule: by placement: the rule that matched it; empty if none.
         leaves: which tags go.
         gone, stays: which placements go, and which are held by something that stays.
     """
 
     kept: Kept
-    tag_rule: list[str]
-    tag_reason: list[str]
-    node_rule: dict[int, str]
+    tag_rule: Words
+    tag_reason: Words
+    node_rule: Words
     leaves: Bools
     gone: Bools
     stays: Bools
 
 
-def _decide(held: Holdings, policy: Retention) -> _Fate:
-    kept, judged = Kept(held, policy), judge_tags(held, policy)
-    leftover_tags, leftover_nodes = matched_leftovers(held, policy)
-    rule, reason = list(judged.rule), list(judged.reason)
-    for row, words in leftover_tags.items():
-        rule[row], reason[row] = words, ""
-    for row, why in kept.tags.items():
-        reason[row] = why
-    matched = np.array([bool(words) for words in rule], dtype=np.bool_)
-    leaves = matched & np.array([not words for words in reason], dtype=np.bool_)
-    named = np.zeros(held.n_nodes, dtype=np.bool_)
-    named[list(leftover_nodes)] = True
-    named[list(kept.nodes)] = False
-    standing = np.zeros(held.n_nodes, dtype=np.bool_)
+def _decide(held: Holdings, ages: Ages, policy: Retention) -> _Fate:
+    kept, judged = Kept(held, policy), judge_tags(held, ages, policy)
+    leftover_tags, leftover_nodes = matched_leftovers(held, ages, policy)
+    is_leftover, is_kept, must_stay = leftover_tags != "", kept.tags != "", kept.nodes != ""
+    rule = np.where(is_leftover, leftover_tags, judged.rule)
+    reason = np.where(is_kept, kept.tags, np.where(is_leftover, "", judged.reason))
+    leaves = (judged.matched | is_leftover) & ~is_kept
+    named = (leftover_nodes != "") & ~must_stay
+    standing = must_stay.copy()
     standing[held.tag_node[held.tag_is_root & ~leaves]] = True
-    standing[list(kept.nodes)] = True
     stays = held.onward.reached(np.flatnonzero(standing | (held.is_untagged & ~named)))
     roots = np.concatenate([held.tag_node[leaves & held.tag_is_root], np.flatnonzero(named)])
     gone = held.onward.reached(roots) & ~stays
@@ -169,51 +172,51 @@ def _table(held: Holdings, fate: _Fate, rows: _Rows) -> pd.DataFrame:
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
-    rules = np.array(_rules(held, fate, nodes, goes), dtype=object)
-    reasons = np.array(_reasons(held, fate, nodes, actions), dtype=object)
-    decided = {
-        "action": pd.Categorical.from_codes(actions[order], _ACTIONS).remove_unused_categories(),
-        "rule": pd.array(rules[order], dtype="str"),
-        "reason": pd.array(reasons[order], dtype="str"),
-    }
-    return settled(TABLE, rows.about.assign(**decided)[[column.name for column in TABLE]])
+    decided = pd.DataFrame(
+        {
+            "action": _actions(actions[order]),
+            "rule": pd.array(_rules(held, fate, nodes, goes)[order], dtype="str"),
+            "reason": pd.array(_reasons(held, fate, nodes, actions)[order], dtype="str"),
+        }
+    )
+    return pd.concat([rows.about, settled(TABLE, decided)], axis="columns")[[column.name for column in TABLE]]
 
 
-def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> list[str | None]:
+def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> Words:
     """The rule for each row; for what goes without one of its own: with what it goes."""
-    rules: list[str | None] = [*fate.tag_rule, *(fate.node_rule.get(node, "") for node in nodes[len(fate.tag_rule) :])]
-    rest = np.array([row for row in np.flatnonzero(goes).tolist() if not rules[row]], dtype=np.int64)
-    for row, holder in zip(rest.tolist(), held_by(held, nodes[rest], fate.gone).tolist(), strict=True):
-        rules[row] = f"it is {holder}, which goes" if isinstance(holder, str) else "its other tags go"
-    return [rule or None for rule in rules]
+    rules = np.append(fate.tag_rule, fate.node_rule[nodes[len(fate.tag_rule) :]])
+    rest = np.flatnonzero(goes & (rules == ""))
+    holder = held_by(held, nodes[rest], fate.gone)
+    rules[rest] = ("it is " + holder + ", which goes").fillna("its other tags go")
+    rules[rules == ""] = None
+    return rules
 
 
-def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Any) -> list[str | None]:
+def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
     """Why each row, or the manifest that a tag is taken from, stays."""
-    alone = (fate.kept.nodes.get(node, "") for node in nodes[len(fate.tag_reason) :].tolist())
-    reasons: list[str | None] = [*fate.tag_reason, *alone]
-    reasons = [None if action == _DELETE else reason for reason, action in zip(reasons, actions, strict=True)]
-    rest = np.flatnonzero([reason == "" and node >= 0 for reason, node in zip(reasons, nodes, strict=True)])
-    words = why_they_stay(held, nodes[rest], fate.leaves, fate.stays).tolist()
-    for row, why in zip(rest.tolist(), words, strict=True):
-        reasons[row] = fate.kept.nodes.get(int(nodes[row]), why)
+    kept = np.append(fate.kept.nodes, "")[nodes]
+    n_tags = len(fate.tag_reason)
+    reasons = np.append(np.where(fate.tag_reason == "", kept[:n_tags], fate.tag_reason), kept[n_tags:])
+    rest = np.flatnonzero((reasons == "") & (nodes >= 0) & (actions != _DELETE))
+    reasons[rest] = why_they_stay(held, nodes[rest], fate.leaves, fate.stays)
+    reasons[actions == _DELETE] = None
     return reasons
 
 
-def _steps(held: Holdings, fate: _Fate, freed: Ints) -> pd.DataFrame:
+def _steps(held: Holdings, ages: Ages, fate: _Fate, freed: Ints) -> pd.DataFrame:
     untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[held.tag_node] & (held.tag_node >= 0))
     first = distinct(held.tag_node[fate.leaves & (held.tag_node >= 0)])
-    age = built(held, first)
+    age = ages.built[first]
     first = first[np.argsort(np.where(age == UNKNOWN, np.iinfo(np.int64).max, age), kind="stable")]
     order = deletion_order(held, fate.gone, first)
     tags, nodes = held.snap.tags, np.concatenate([held.tag_node[untagged], order])
     found = pd.DataFrame(
         {
             "repository": held.repositories[held.node_repository[nodes]],
-            "action": ["untag"] * len(untagged) + ["delete"] * len(order),
-            "tag": pd.Index(tags["tag"])[untagged].append(pd.Index([None] * len(order), dtype="str")),
+            "action": _actions(np.repeat([_UNTAG, _DELETE], [len(untagged), len(order)])),
+            "tag": tags["tag"].array.take(np.append(untagged, np.full(len(order), -1)), allow_fill=True),
             "digest": held.manifests[held.node_manifest[nodes]],
-            "kind": kinds(held, nodes),
+            "kind": taken(held.snap.manifests["kind"], held.node_manifest[nodes]),
             "frees": np.concatenate([np.zeros(len(untagged), dtype=np.int64), freed_by_each(held, order, freed)]),
         }
     )

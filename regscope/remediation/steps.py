@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
-from regscope.analysis.columns import strings
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, sums
 
@@ -25,8 +23,7 @@ def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
     inner = gone[left] & gone[right] & (left != right)
     left, right = left[inner], right[inner]
     group, level = np.where(gone, place, 0), np.zeros(held.n_nodes, dtype=np.int64)
-    within = np.isin(np.arange(held.n_nodes), right)
-    group[within] = 0  # it goes with the last of what holds it
+    group[right] = 0  # it goes with the last of what holds it
     for _ in range(_DEEPEST):
         before = group.copy(), level.copy()
         np.maximum.at(group, right, before[0][left])
@@ -34,8 +31,7 @@ def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
         if (group == before[0]).all() and (level == before[1]).all():
             break
     nodes = np.flatnonzero(gone)
-    digests = pd.Series(held.manifests[held.node_manifest[nodes]]).rank(method="dense").to_numpy()
-    names = pd.Series(held.repositories[held.node_repository[nodes]]).rank(method="dense").to_numpy()
+    digests, names = held.manifest_rank[held.node_manifest[nodes]], held.repository_rank[held.node_repository[nodes]]
     return nodes[np.lexsort([digests, level[nodes], group[nodes], names])]
 
 
@@ -45,8 +41,3 @@ def freed_by_each(held: Holdings, order: Ints, freed: Ints) -> Ints:
     last = np.full(len(held.blobs), -1, dtype=np.int64)
     np.maximum.at(last, blob, position)
     return sums(last[freed], held.blob_size[freed], len(order))
-
-
-def kinds(held: Holdings, nodes: Ints) -> pd.Index[str]:
-    """The kind of each node's manifest."""
-    return strings(held.snap.manifests["kind"])[held.node_manifest[nodes]]

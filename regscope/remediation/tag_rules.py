@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import numbered
+from regscope.analysis.columns import Words, numbered
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
-from regscope.remediation.ages import UNKNOWN, built, last_active, pushed, versions
+from regscope.remediation.ages import UNKNOWN, Ages, versions
 from regscope.remediation.patterns import compiled, matching
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
@@ -30,33 +30,35 @@ class Judged(NamedTuple):
     """
 
     matched: Bools
-    rule: list[str]
-    reason: list[str]
+    rule: Words
+    reason: Words
 
 
 class _Rule(NamedTuple):
     """One rule about candidates: which it matches, and for each why or why not."""
 
     matched: Bools
-    words: list[str]
+    words: Words
 
 
-def judge_tags(held: Holdings, policy: Retention) -> Judged:
+def judge_tags(held: Holdings, ages: Ages, policy: Retention) -> Judged:
     """Every row of `tags`."""
     total = len(held.snap.tags)
-    matched, rule, reason = np.zeros(total, dtype=np.bool_), [""] * total, ["the policy is not about it"] * total
-    for row in np.flatnonzero(held.snap.tags["subject"].notna().to_numpy()).tolist():
-        reason[row] = "it goes with what it is attached to, and stays with it"
+    matched, rule = np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object)
+    reason = np.full(total, "the policy is not about it", dtype=object)
+    reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
     rows = _candidates(held, policy)
-    rules = list(_rules(held, policy, rows))
-    fits = np.logical_and.reduce([each.matched for each in rules]) if rules else np.zeros(len(rows), dtype=np.bool_)
-    matched[rows] = fits
-    against = np.argmin([each.matched for each in rules], axis=0).tolist() if rules else [0] * len(rows)
-    for at, (row, fit, first) in enumerate(zip(rows.tolist(), fits.tolist(), against, strict=True)):
-        if fit:
-            rule[row], reason[row] = " and ".join([each.words[at] for each in rules]), ""
-        else:
-            reason[row] = rules[first].words[at] if rules else "no rule is about tags"
+    rules = list(_rules(held, ages, policy, rows))
+    if not rules:
+        reason[rows] = "no rule is about tags"
+        return Judged(matched, rule, reason)
+    fits = np.stack([each.matched for each in rules])
+    words = np.stack([each.words for each in rules])
+    fit = fits.all(axis=0)
+    matched[rows] = fit
+    rule[rows[fit]] = [" and ".join(said) for said in zip(*words[:, fit], strict=True)]
+    reason[rows] = words[fits.argmin(axis=0), np.arange(len(rows))]
+    reason[rows[fit]] = ""
     return Judged(matched, rule, reason)
 
 
@@ -73,48 +75,64 @@ def _candidates(held: Holdings, policy: Retention) -> Ints:
     return rows[chosen & ~matching(texts, policy.exclude_tags)]
 
 
-def _rules(held: Holdings, policy: Retention, rows: Ints) -> Iterator[_Rule]:
+def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterator[_Rule]:
     if policy.tags:
-        yield _Rule(np.ones(len(rows), dtype=np.bool_), [f"tags={_listed(policy.tags)}"] * len(rows))
+        name = f"tags={_listed(policy.tags)}"
+        yield _Rule(np.ones(len(rows), dtype=np.bool_), np.full(len(rows), name, dtype=object))
     if policy.keep_last is not None:
-        yield _beyond_the_last(held, policy, rows, policy.keep_last)
+        yield _beyond_the_last(held, ages, policy, rows, policy.keep_last)
     if policy.older_than is not None:
-        yield older_than(held, last_active(held, rows), str(policy.older_than), f"older_than={policy.older_than}")
+        yield older_than(held, ages.last_active(rows), str(policy.older_than), f"older_than={policy.older_than}")
     if policy.platforms:
         yield _for_platforms(held, policy, rows)
     if policy.labels:
         yield _with_labels(held, policy, rows)
 
 
-def _beyond_the_last(held: Holdings, policy: Retention, rows: Ints, keep: int) -> _Rule:
+def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """Images as new as the last that is kept are kept: which of them is the newer is not known."""
     nodes = held.tag_node[rows]
     if policy.keep_last_by == "version":
         value = versions(pd.Index(held.snap.tags["tag"].array[rows]))
     else:
-        value = built(held, nodes) if policy.keep_last_by == "created" else pushed(held, rows)
-    images = pd.DataFrame({"node": nodes, "value": value}).groupby("node")["value"].max()
-    known = images[images > UNKNOWN]
-    repository = held.node_repository[known.index.to_numpy(dtype=np.int64)]
-    ranks = known.groupby(repository).rank(method="min", ascending=False).astype("int64")
-    place = ranks.reindex(nodes).fillna(0).to_numpy(dtype=np.int64)  # 0: not known
+        value = ages.built[nodes] if policy.keep_last_by == "created" else ages.pushed[rows]
+    newest = np.full(held.n_nodes, UNKNOWN)
+    np.maximum.at(newest, nodes, value)
+    known = np.flatnonzero(newest > UNKNOWN)
+    places = np.zeros(held.n_nodes, dtype=np.int64)  # 0: not known
+    places[known] = _places(held.node_repository[known], newest[known])
+    place = places[nodes]
     what = {"created": "age", "pushed": "time of push", "version": "semantic version"}[policy.keep_last_by]
     unknown = "it has no semantic version" if policy.keep_last_by == "version" else f"its {what} is unknown"
-    words = [
-        f"keep_last={keep}: {unknown}" if not at else f"keep_last={keep}: number {at} of its repository by {what}"
-        for at in place.tolist()
-    ]
-    return _Rule(place > keep, words)
+    known_words = [f"number {at} of its repository by {what}" for at in range(1, places.max(initial=0) + 1)]
+    words = np.array([f"keep_last={keep}: {said}" for said in (unknown, *known_words)], dtype=object)
+    return _Rule(place > keep, words[place])
+
+
+def _places(groups: Ints, values: Ints) -> Ints:
+    """The place of each value in its group, from 1 for the largest; equal ones have the same."""
+    order = np.lexsort([-values, groups])
+    groups, values = groups[order], values[order]
+    at = np.arange(len(order), dtype=np.int64)
+    is_first = np.diff(groups, prepend=-1) > 0
+    is_less = is_first | (np.diff(values, prepend=0) < 0)
+    place = np.empty_like(at)
+    place[order] = _last(at, is_less) - _last(at, is_first) + 1
+    return place
+
+
+def _last(at: Ints, marked: Bools) -> Ints:
+    """For each position the last marked one up to it."""
+    return np.maximum.accumulate(np.where(marked, at, 0))
 
 
 def older_than(held: Holdings, active: Ints, limit: str, name: str) -> _Rule:
     """What was `active` longer ago than `limit` before the snapshot was taken."""
     taken = pd.Timestamp(held.snap.taken_at).value // 1000
     age = np.where(active == UNKNOWN, 0, taken - active)
-    words = [
-        f"{name}: its age is unknown" if known == UNKNOWN else f"{name}: {days} {'day' if days == 1 else 'days'} old"
-        for known, days in zip(active.tolist(), (np.maximum(age, 0) // _DAY).tolist(), strict=True)
-    ]
+    days, at = np.unique(np.maximum(age, 0) // _DAY, return_inverse=True)
+    words = np.array([f"{name}: {many} {'day' if many == 1 else 'days'} old" for many in days.tolist()], dtype=object)
+    words = np.where(active == UNKNOWN, f"{name}: its age is unknown", words[at])
     return _Rule((active > UNKNOWN) & (age > duration(limit).value // 1000), words)
 
 
@@ -127,7 +145,7 @@ def _for_platforms(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
     ]
     name = f"platforms={_listed(policy.platforms)}"
     fits = _all_images(held, rows, np.array(of, dtype=np.bool_))
-    return _Rule(fits, [name if fit else f"{name}: it is for another platform, or for none" for fit in fits])
+    return _Rule(fits, _either(fits, name, f"{name}: it is for another platform, or for none"))
 
 
 def _with_labels(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
@@ -141,7 +159,11 @@ def _with_labels(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
         has &= np.isin(np.arange(len(has)), number[ours][np.array(values, dtype=np.bool_)])
     name = f"labels={_listed(f'{key}={pattern}' for key, pattern in policy.labels.items())}"
     fits = _all_images(held, rows, has)
-    return _Rule(fits, [name if fit else f"{name}: not all of its images have them" for fit in fits])
+    return _Rule(fits, _either(fits, name, f"{name}: not all of its images have them"))
+
+
+def _either(fits: Bools, yes: str, no: str) -> Words:
+    return np.array([no, yes], dtype=object)[fits.astype(np.int64)]
 
 
 def _all_images(held: Holdings, rows: Ints, fits: Bools) -> Bools:
