@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
         InvalidPlatform: `platform` is none.
     """
     before, after = choose_two(snap, a, b, platform)
-    trees, unread = _trees(snap, before.digest, after.digest)
+    files, packages, unread = _contents(snap, before.digest, after.digest)
     layers = _layers(snap, before.digest, after.digest)
     sizes = snap.manifests.set_index(snap.manifests["digest"].astype("str"))["image_size"]
     return Diff(
@@ -131,8 +132,8 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
         b=after.digest,
         names=(a, b),
         platforms=(str(before.platform), str(after.platform)),
-        files=file_changes(*trees),
-        packages=package_changes(*(packages_of(snap, tree) for tree in trees)),
+        files=files,
+        packages=packages,
         config=_config(snap, before, after),
         history=_history(snap, before.digest, after.digest),
         layers=layers,
@@ -143,12 +144,20 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
     )
 
 
-def _trees(snap: Snapshot, a: str, b: str) -> tuple[list[pd.DataFrame], str]:
-    """The final files of both images; where a layer was not read, none, and why."""
+def _contents(snap: Snapshot, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """What differs of the files and packages of both images; where a layer was not read, nothing, and why."""
     try:
-        return [final_files(snap, image) for image in (a, b)], ""
+        trees = [final_files(snap, image) for image in (a, b)]
     except InvalidInput as error:
-        return [make_table("files", ())] * 2, f"{error.message}. {error.next_step}"
+        files, packages = (table.copy() for table in _no_contents())
+        return files, packages, f"{error.message}. {error.next_step}"
+    return file_changes(*trees), package_changes(*(packages_of(snap, tree) for tree in trees)), ""
+
+
+@cache
+def _no_contents() -> tuple[pd.DataFrame, pd.DataFrame]:
+    files, packages = make_table("files", ()), make_table("packages", ()).astype("str")
+    return file_changes(files, files), package_changes(packages, packages)
 
 
 def _known(size: Any) -> int | None:

@@ -148,11 +148,7 @@ class Answers:
 
 
 def _rows(table: pd.DataFrame, digests: Collection[str]) -> pd.DataFrame:
-    """Those of `digests`, with the categories that they have alone."""
+    """Those of `digests`, without the categories of all the others."""
     rows = table[table["digest"].isin(list(digests))]
-    return pd.DataFrame(
-        {
-            name: cells.cat.remove_unused_categories() if isinstance(cells.dtype, pd.CategoricalDtype) else cells
-            for name, cells in rows.items()
-        }
-    )
+    long = [name for name, dtype in rows.dtypes.items() if dtype == "category" and len(dtype.categories) > len(rows)]
+    return rows.assign(**{name: rows[name].cat.remove_unused_categories() for name in long})

@@ -3,11 +3,12 @@
 //   data-do="sort" data-value="size"   a click on it, or Enter, says ["sort", "size"]; a field says its own value
 //   data-roving                        the arrow keys move within it, and it is one stop of the Tab key
 //   data-key                           the element is another one where this differs
-
-const TYPING_PAUSE = 80; // milliseconds
+//
+// What is typed is said at once; what is typed until the answer is there is said then, as one.
 
 function render({ model, el }) {
-  let typed, pause; // the field that somebody types in, until it was said
+  let typed; // the field that somebody types in, until it was said
+  let unanswered = 0; // what was said and has no answer yet
   el.classList.add("regscope");
 
   const show = () => {
@@ -20,10 +21,16 @@ function render({ model, el }) {
   };
   const say = (target) => {
     flush();
+    unanswered += 1;
     el.setAttribute("aria-busy", "true");
     model.send({ do: target.dataset.do, value: target.value || target.dataset.value || "" });
   };
-  const done = () => el.removeAttribute("aria-busy");
+  const done = () => {
+    unanswered = Math.max(unanswered - 1, 0); // another view of this may have asked
+    if (unanswered) return;
+    flush();
+    if (!unanswered) el.removeAttribute("aria-busy");
+  };
 
   const clicked = (event) => {
     const target = event.target.closest("[data-do], tr");
@@ -31,17 +38,15 @@ function render({ model, el }) {
     if (button && el.contains(button) && !button.matches("input, select") && !button.disabled) say(button);
   };
   const flush = () => {
-    clearTimeout(pause);
     const field = typed;
     typed = undefined;
     if (field) say(field);
   };
   const entered = ({ target }) => {
     if (!target.matches("[data-do]")) return;
-    el.setAttribute("aria-busy", "true");
-    clearTimeout(pause);
+    if (typed !== target) flush();
     typed = target;
-    pause = setTimeout(flush, target.matches("select") ? 0 : TYPING_PAUSE);
+    if (!unanswered) flush();
   };
   const pressed = (event) => {
     const target = event.target.closest("[data-do]");
