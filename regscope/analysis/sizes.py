@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from regscope.analysis.columns import ranks, strings
 from regscope.analysis.names import tagged_manifests
 from regscope.tables import Snapshot
 
@@ -64,13 +66,14 @@ def image_layers(snap: Snapshot) -> pd.DataFrame:
 
     A layer's `size` is known wherever it is known of one image, and `foreign` (bool) says that it lives elsewhere.
     """
-    images = snap.manifests.loc[snap.is_image, "digest"].astype("str")
-    layers = snap.layers.assign(**_strings(snap.layers, "digest", "blob_digest", "created_by", "media_type"))
-    layers = layers[layers["digest"].isin(images)].sort_values(["digest", "position"])
+    layers = snap.layers[snap.layers["digest"].isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
+    images = layers["digest"].cat
+    layers = layers.iloc[np.lexsort([layers["position"], ranks(images.categories.astype("str"))[images.codes]])]
     elsewhere = snap.blobs.loc[snap.blobs["foreign"], "digest"].astype("str")
-    size = layers.groupby("blob_digest")["size"].transform("first")
-    return layers.assign(size=size, foreign=layers["blob_digest"].isin(elsewhere))
+    size = layers["size"].groupby(layers["blob_digest"].cat.codes).transform("first")
+    texts = _strings(layers, "digest", "blob_digest", "created_by", "media_type")
+    return layers.assign(size=size, foreign=layers["blob_digest"].isin(elsewhere), **texts)
 
 
 def _strings(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    return table[list(columns)].astype("str")
+    return pd.DataFrame({column: strings(table[column]) for column in columns}, index=table.index)
