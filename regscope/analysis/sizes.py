@@ -68,7 +68,9 @@ def image_layers(snap: Snapshot) -> pd.DataFrame:
     """
     layers = snap.layers[snap.layers["digest"].isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
     images = layers["digest"].cat
-    layers = layers.iloc[np.lexsort([layers["position"], ranks(images.categories.astype("str"))[images.codes]])]
+    layers = layers.iloc[
+        np.lexsort([layers["position"].to_numpy(), ranks(images.categories.astype("str"))[images.codes]])
+    ]
     elsewhere = snap.blobs.loc[snap.blobs["foreign"], "digest"].astype("str")
     size = layers["size"].groupby(layers["blob_digest"].cat.codes).transform("first")
     texts = _strings(layers, "digest", "blob_digest", "created_by", "media_type")

@@ -44,8 +44,9 @@ def _repositories(snap: Snapshot, used: Ints, n_blobs: int) -> Relation:
     """The repositories of each blob, by their codes in `placements`; `used` is the blob of each row of `layers`."""
     image, placed = snap.layers["digest"].cat, snap.placements
     place = numbered(image.categories.astype("str"), placed["digest"])[0]
-    repository = placed["repository"].cat.codes.to_numpy(dtype=np.int64)[place >= 0]
-    held = Relation(image.codes.to_numpy(dtype=np.int64), used, len(image.categories), n_blobs)
+    repository: Ints = placed["repository"].cat.codes.to_numpy().astype(np.int64)[place >= 0]
+    images: Ints = image.codes.to_numpy().astype(np.int64)
+    held = Relation(images, used, len(image.categories), n_blobs)
     row, blob = held.of(place[place >= 0])
     return Relation(blob, repository[row], n_blobs, len(placed["repository"].cat.categories))
 

@@ -150,5 +150,7 @@ class Answers:
 def _rows(table: pd.DataFrame, digests: Collection[str]) -> pd.DataFrame:
     """Those of `digests`, without the categories of all the others."""
     rows = table[table["digest"].isin(list(digests))]
-    long = [name for name, dtype in rows.dtypes.items() if dtype == "category" and len(dtype.categories) > len(rows)]
+    long = [
+        str(name) for name, dtype in rows.dtypes.items() if dtype == "category" and len(dtype.categories) > len(rows)
+    ]
     return rows.assign(**{name: rows[name].cat.remove_unused_categories() for name in long})
