@@ -18,6 +18,23 @@ snap = rs.scan(store)
 ui = rs.explore(snap, store)
 ui
 """
+# A field that is typed in faster than any kernel answers; what is said to the kernel is written down.
+_TYPE_AT_ONCE = """
+(field) => {
+  window.said = [];
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (message) {
+    const text = typeof message === "string" ? message : new TextDecoder().decode(message);
+    const found = text.match(/"do":"search","value":"(.*?)"/);
+    if (found) window.said.push(found[1]);
+    return send.call(this, message);
+  };
+  for (const words of ["t", "te", "tea", "team", "team/w"]) {
+    field.value = words;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +71,13 @@ def test_searching_while_typing(images: Locator) -> None:
     assert set(column(images, 1)) == {"team/api"}
     expect(images.get_by_role("searchbox")).to_be_focused()
     expect(images.get_by_role("searchbox")).to_have_value("team/api")
+
+
+def test_what_is_typed_before_the_answer_is_there_is_said_then_as_one(images: Locator, notebook: Page) -> None:
+    images.get_by_role("searchbox").evaluate(_TYPE_AT_ONCE)
+    settled(notebook)
+    assert notebook.evaluate("window.said") == ["t", "team/w"]
+    assert set(column(images, 1)) == {"team/worker"}
 
 
 def test_sorting_by_a_click_on_a_head(images: Locator) -> None:
