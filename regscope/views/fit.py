@@ -26,7 +26,7 @@ def fitted(label: str, room: float, *, whole: bool = False, bold: bool = False) 
     kept = label[: max(int(room / 4), 0)]
     while kept and width_of(kept + "…", bold=bold) > room:
         kept = kept[:-1]
-    return f"{kept.rstrip()}…" if kept else ""
+    return f"{kept.rstrip(' …')}…" if kept else ""
 
 
 def _width(letter: str) -> float:
