@@ -1,4 +1,4 @@
-"""What tests share: a registry and a layout that are filled once, and no sight of the user's own settings."""
+"""What tests share: a registry and a layout that are filled once, a browser, and no settings of the user."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import pytest
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.settings import VARIABLES
 from regscope.spec.descriptor import Descriptor
+from tests.browser import base_url, browser_type_launch_args, jupyter_url, notebooks, window
 from tests.images import push, write_layout
 from tests.servers.oci import OCIRegistry
 from tests.servers.places import Places, places
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
+
+__all__ = ["base_url", "browser_type_launch_args", "jupyter_url", "notebooks", "window"]
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

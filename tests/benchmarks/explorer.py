@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from tests.explorer.browsing import open_tab, pane, run_in_lab, settled, write_notebook
-from tests.explorer.jupyter import lab
+from tests.explorer.jupyter import jupyter
 
 _ROUNDS = 7
 _OPEN = """
@@ -45,7 +45,7 @@ def explorer(_: object = None) -> list[dict[str, object]]:
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
     with (
         tempfile.TemporaryDirectory() as folder,
-        lab(_notebooks(Path(folder)), Path(folder)) as url,
+        jupyter(_notebooks(Path(folder)), Path(folder)) as url,
         sync_playwright() as play,
         play.chromium.launch(executable_path=shutil.which("chromium"), args=quiet) as chromium,
     ):

@@ -1,4 +1,4 @@
-"""JupyterLab and Voila as servers for tests."""
+"""Jupyter's servers for tests: JupyterLab, Notebook 7 and Voila."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import regscope
 _QUIET = [
     "--IdentityProvider.token=",
     "--expose-app-in-browser",
+    "--JupyterNotebookApp.expose_app_in_browser=True",
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 ]
@@ -27,28 +28,33 @@ _TEMPLATE = Path(regscope.__file__).parent / "views" / "explorer" / "voila_templ
 
 
 @contextmanager
-def lab(root: Path, home: Path) -> Iterator[str]:
-    """JupyterLab on the notebooks in `root`, without the settings of the user: its address."""
+def jupyter(root: Path, home: Path) -> Iterator[str]:
+    """JupyterLab, Notebook 7 and Voila on the notebooks in `root`, without the settings of the user: their address."""
+    _bring_template(home)
     port = _free_port()
     where = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
     arguments = ["jupyterlab", "--no-browser", "--allow-root", *where, *_QUIET]
     asked = home / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     asked.parent.mkdir(parents=True)
     asked.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")
-    url = f"http://127.0.0.1:{port}/lab"
-    with _served(arguments, home, url, {}):
+    url = f"http://127.0.0.1:{port}"
+    with _served(arguments, home, f"{url}/lab", {}):
         yield url
 
 
 @contextmanager
 def voila(notebook: Path, home: Path, settings: Mapping[str, str]) -> Iterator[str]:
-    """Voila on one notebook, with more environment variables: its address."""
-    # Where installing puts it, below the prefix; a checkout need not be installed.
-    shutil.copytree(_TEMPLATE, home / "jupyter_data_dir" / "voila" / "templates" / "regscope")
+    """Voila on one notebook, by its own command and with more environment variables: its address."""
+    _bring_template(home)
     port = _free_port()
     arguments = ["voila", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}", str(notebook)]
     with _served(arguments, home, f"http://127.0.0.1:{port}/static/", settings):
         yield f"http://127.0.0.1:{port}/"
+
+
+def _bring_template(home: Path) -> None:
+    """Put Voila's template where installing puts it, below the prefix; a checkout need not be installed."""
+    shutil.copytree(_TEMPLATE, home / "jupyter_data_dir" / "voila" / "templates" / "regscope")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from tests.explorer.browsing import open_tab, run_in_lab, settled, write_notebook
-from tests.explorer.jupyter import lab
+from tests.explorer.jupyter import jupyter
 
 _FOLDER = Path(__file__).parents[2] / "notebooks" / "pictures"
 _OPEN = """
@@ -32,7 +32,7 @@ def make() -> None:
         write_notebook(root / "remediate.ipynb", [_OPEN, _REMEDIATE])
         browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1500})
-        with lab(root, home) as url:
+        with jupyter(root, home) as url:
             run_in_lab(page, url, "explorer.ipynb")
             open_tab(page, "Registry")
             settled(page)

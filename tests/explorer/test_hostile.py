@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 import regscope as rs
 from regscope.views.explorer.explore import VIEWS
 from regscope.views.explorer.pane import Pane
-from tests.explorer.browsing import open_tab, pane, run_in_lab, settled, watched, write_notebook
+from tests.explorer.browsing import open_tab, pane, run_in_lab, run_in_voila, settled, watched, write_notebook
 from tests.explorer.hostile_layout import IMAGE, SCRIPT, write_hostile_layout
 from tests.images import push
 from tests.servers.registry import Registry
@@ -29,7 +29,7 @@ _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u20
 _OPEN = """
 import regscope as rs
 store = rs.open("{url}")
-snap = rs.scan_files(store, rs.scan(store))
+snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
 ui = rs.explore(snap, store)
 ui
 """
@@ -71,13 +71,21 @@ def test_it_makes_no_element_and_leaves_no_control_character(said: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def notebook(window: Page, lab_url: str, lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def hostile_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     layout = tmp_path_factory.mktemp("hostile") / "layout"
     write_hostile_layout(layout)
-    with Registry(tmp_path_factory.mktemp("hostile-registry")) as registry, watched(window, lab_url):
+    with Registry(tmp_path_factory.mktemp("hostile-registry")) as registry:
         push(layout, registry)
-        write_notebook(lab_root / "hostile.ipynb", [_OPEN.format(url=registry.url)])
-        run_in_lab(window, lab_url, "hostile.ipynb")
+        yield registry
+
+
+@pytest.fixture(params=[run_in_lab, run_in_voila])
+def notebook(
+    window: Page, jupyter_url: str, notebooks: Path, hostile_registry: Registry, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    write_notebook(notebooks / "hostile.ipynb", [_OPEN.format(url=hostile_registry.url)])
+    with watched(window, jupyter_url):
+        request.param(window, jupyter_url, "hostile.ipynb")
         yield window
 
 

@@ -8,48 +8,35 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.explorer.browsing import open_tab, pane, picture, run_in_lab, settled, watched, write_notebook
+from tests.explorer.browsing import (
+    open_tab,
+    pane,
+    picture,
+    run_in_lab,
+    settled,
+    watched,
+    write_notebook,
+)
+from tests.explorer.contrast import faint
 
-_OPEN = """
+OPEN = """
 import tempfile
 from pathlib import Path
 import regscope as rs
 store = rs.open(f"oci:{rs.build_demo(Path(tempfile.mkdtemp()) / 'demo')}")
-snap = rs.scan_files(store, rs.scan(store))
+snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
 ui = rs.explore(snap, store)
 ui.image = "team/shop:3"
 ui
 """
-FAINT = """
-() => {
-  const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
-  const paper = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = rgb(getComputedStyle(node).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  for (const node of document.querySelectorAll(".regscope *")) {
-    const written = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
-    if (!written || node.closest("svg, [disabled]") || !node.getClientRects().length) continue;
-    const [one, other] = [light(rgb(getComputedStyle(node).color)), light(paper(node))].sort((a, b) => b - a);
-    const contrast = (one + 0.05) / (other + 0.05);
-    if (contrast < 4.5) faint.push(`${node.textContent.trim().slice(0, 40)}: ${contrast.toFixed(2)}`);
-  }
-  return faint;
-}
-"""
+VIEWS = ("Registry", "Images", "Layers", "Files", "Sharing", "Compare", "Problems")
 
 
 @pytest.fixture(scope="module")
-def notebook(window: Page, lab_url: str, lab_root: Path) -> Iterator[Page]:
-    write_notebook(lab_root / "themes.ipynb", [_OPEN])
-    with watched(window, lab_url):
-        run_in_lab(window, lab_url, "themes.ipynb")
+def notebook(window: Page, jupyter_url: str, notebooks: Path) -> Iterator[Page]:
+    write_notebook(notebooks / "themes.ipynb", [OPEN])
+    with watched(window, jupyter_url):
+        run_in_lab(window, jupyter_url, "themes.ipynb")
         yield window
 
 
@@ -79,10 +66,15 @@ def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, t
     notebook.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     is_light = str(theme == "JupyterLab Light").lower()
     notebook.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
-    faint: dict[str, list[str]] = {}
-    for view in ("Registry", "Images", "Layers", "Files", "Sharing", "Compare", "Problems"):
-        show(notebook, view)
-        notebook.mouse.move(5, 5)
-        picture(notebook, f"{theme.rpartition(' ')[2].lower()}-{view.lower()}")
-        faint[view] = notebook.evaluate(FAINT)
-    assert {view: found for view, found in faint.items() if found} == {}
+    look_at_each_view(notebook, theme.rpartition(" ")[2].lower())
+
+
+def look_at_each_view(page: Page, name: str) -> None:
+    """Keep a picture of each, and find nothing in it that is hard to read."""
+    found: dict[str, list[str]] = {}
+    for view in VIEWS:
+        show(page, view)
+        page.mouse.move(5, 5)
+        picture(page, f"{name}-{view.lower()}")
+        found[view] = faint(page)
+    assert {view: hard for view, hard in found.items() if hard} == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.explorer.browsing import pane, run_in_lab, settled, watched, write_notebook
+from tests.explorer.browsing import pane, run_in_lab, run_in_voila, settled, watched, write_notebook
 
 _SCRIPT = "<script>alert('script')</script>"
 _IMAGE = "\"'><img src=x onerror=alert('image')>"
@@ -28,12 +28,14 @@ ui
 """
 
 
-@pytest.fixture
-def notebook(window: Page, lab_url: str, lab_root: Path, tmp_path: Path) -> Iterator[Page]:
+@pytest.fixture(params=[run_in_lab, run_in_voila])
+def notebook(
+    window: Page, jupyter_url: str, notebooks: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Page]:
     cell = _OPEN.format(names=[_SCRIPT, _IMAGE, _BIDI, "<b>" + "x" * 2000], folder=str(tmp_path / "hostile"))
-    write_notebook(lab_root / "hostile-names.ipynb", [cell])
-    with watched(window, lab_url):
-        run_in_lab(window, lab_url, "hostile-names.ipynb")
+    write_notebook(notebooks / "hostile-names.ipynb", [cell])
+    with watched(window, jupyter_url):
+        request.param(window, jupyter_url, "hostile-names.ipynb")
         yield window
 
 
@@ -53,7 +55,7 @@ def test_names_and_what_is_typed_are_shown_and_run_nothing(notebook: Page) -> No
     notebook.get_by_label("Only what is older than").fill("")
     settled(notebook)
     doing = pane(notebook, "Do it")
-    doing.get_by_label("Copy all that goes to").fill(_IMAGE)
+    doing.get_by_label("First copy all that goes to").fill(_IMAGE)
     doing.get_by_role("button", name="Dry run").click()
     expect(doing.get_by_role("button", name="Apply")).to_be_disabled()
     assert notebook.locator(".regscope :is(img, script, iframe, b)").count() == 0

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.explorer.browsing import pane, picture, run_in_lab, settled, watched, write_notebook
-from tests.explorer.test_themes import FAINT
+from tests.explorer.contrast import faint
 
-_OPEN = """
+OPEN = """
 import tempfile
 from pathlib import Path
 import regscope as rs
@@ -22,11 +22,11 @@ ui
 
 
 @pytest.fixture(scope="module")
-def notebook(window: Page, lab_url: str, lab_root: Path) -> Iterator[Page]:
+def notebook(window: Page, jupyter_url: str, notebooks: Path) -> Iterator[Page]:
     window.set_viewport_size({"width": 1400, "height": 1900})
-    write_notebook(lab_root / "remediate-themes.ipynb", [_OPEN])
-    with watched(window, lab_url):
-        run_in_lab(window, lab_url, "remediate-themes.ipynb")
+    write_notebook(notebooks / "remediate-themes.ipynb", [OPEN])
+    with watched(window, jupyter_url):
+        run_in_lab(window, jupyter_url, "remediate-themes.ipynb")
         yield window
 
 
@@ -40,14 +40,18 @@ def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, t
     notebook.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     is_light = str(theme == "JupyterLab Light").lower()
     notebook.wait_for_selector(f"body[data-jp-theme-light={is_light}]", state="attached")
-    name = f"remediate-{theme.rpartition(' ')[2].lower()}"
+    look_at_it(notebook, f"remediate-{theme.rpartition(' ')[2].lower()}")
+
+
+def look_at_it(notebook: Page, name: str) -> None:
+    """Keep pictures of rules that make no sense and of a plan that was tried; nothing in them is hard to read."""
     doing = pane(notebook, "Do it")
-    faint: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
 
     def look(part: str) -> None:
         notebook.mouse.move(5, 5)
         picture(notebook, f"{name}-{part}")
-        faint[part] = notebook.evaluate(FAINT)
+        found[part] = faint(notebook)
 
     fill(notebook, "Keep the newest images", "1")
     fill(notebook, "Always keep", "1.0")
@@ -61,7 +65,7 @@ def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, t
     fill(notebook, "To apply, type", notebook.locator("label", has_text="To apply, type").locator("code").inner_text())
     expect(doing.get_by_role("button", name="Apply")).to_be_enabled()
     look("tried")
-    assert {part: found for part, found in faint.items() if found} == {}
+    assert {part: hard for part, hard in found.items() if hard} == {}
 
 
 def test_the_keyboard_alone_writes_rules_and_tries_them(notebook: Page) -> None:

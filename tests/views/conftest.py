@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request
@@ -13,20 +11,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Re
 from regscope.tables import Snapshot
 from regscope.views.report import Report, report
 from tests.views import registries
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Chromium without what it does of its own accord on the network; the system's, where there is one."""
-    quiet = ["background-networking", "component-update", "gpu", "quic", "sync"]
-    args = ["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in quiet)]
-    installed = shutil.which("chromium")
-    return {**browser_type_launch_args, "args": args, **({"executable_path": installed} if installed else {})}
-
-
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Pages are opened by their whole address. (pytest 9.1 and later deprecate how pytest-playwright gives its own.)"""
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,26 @@
-"""The policy builder in JupyterLab and in Voila, used on a real registry: from the first rule to the undo."""
+"""The policy builder in JupyterLab, Notebook 7 and Voila, used on a real registry: from the first rule to the undo."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import regscope as rs
-from tests.explorer.browsing import column, pane, picture, run_in_lab, settled, watched, write_notebook
-from tests.explorer.jupyter import voila
+from tests.explorer.browsing import (
+    column,
+    pane,
+    picture,
+    run_in_lab,
+    run_in_notebook,
+    run_in_voila,
+    settled,
+    watched,
+    write_notebook,
+)
 from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
@@ -24,6 +33,7 @@ ui = rs.remediate(snap, store)
 ui
 """
 _NEXT = "print('then', ui.policy, len(ui.goes), ui.applied.counts(), ui.undone.ok, '.')"
+Run = Callable[[Page, str, str], None]
 _AT_FIRST = 6  # deletions that pass
 
 
@@ -113,13 +123,14 @@ def use_meanwhile(page: Page, registry: HeldRegistry, name: str) -> None:
     expect(page.get_by_label("Always keep")).to_be_enabled()
 
 
-def test_in_jupyterlab_and_the_next_cell_sees_it(
-    window: Page, lab_url: str, lab_root: Path, registry: HeldRegistry
+@pytest.mark.parametrize(("run", "name"), [(run_in_lab, "lab"), (run_in_notebook, "notebook")])
+def test_in_a_notebook_the_next_cell_sees_it(
+    window: Page, jupyter_url: str, notebooks: Path, registry: HeldRegistry, run: Run, name: str
 ) -> None:
-    write_notebook(lab_root / "remediate.ipynb", [_OPEN.format(url=registry.url), _NEXT])
-    with watched(window, lab_url):
-        run_in_lab(window, lab_url, "remediate.ipynb")
-        use(window, registry, "lab")
+    write_notebook(notebooks / "remediate.ipynb", [_OPEN.format(url=registry.url), _NEXT])
+    with watched(window, jupyter_url):
+        run(window, jupyter_url, "remediate.ipynb")
+        use(window, registry, name)
         window.locator(".jp-CodeCell").last.click()
         window.keyboard.press("Escape")
         window.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
@@ -128,12 +139,8 @@ def test_in_jupyterlab_and_the_next_cell_sees_it(
         )
 
 
-def test_in_voila(browser: Browser, tmp_path: Path, registry: HeldRegistry) -> None:
-    page = browser.new_page(viewport={"width": 1400, "height": 1100})
-    page.set_default_timeout(20_000)
-    write_notebook(tmp_path / "remediate.ipynb", [_OPEN.format(url=registry.url)])
-    with voila(tmp_path / "remediate.ipynb", tmp_path / "home", {}) as url, watched(page, url):
-        page.goto(url)
-        page.locator(".regscope").first.wait_for(timeout=60_000)
-        use(page, registry, "voila")
-    page.close()
+def test_in_voila(window: Page, jupyter_url: str, notebooks: Path, registry: HeldRegistry) -> None:
+    write_notebook(notebooks / "remediate-voila.ipynb", [_OPEN.format(url=registry.url)])
+    with watched(window, jupyter_url):
+        run_in_voila(window, jupyter_url, "remediate-voila.ipynb")
+        use(window, registry, "voila")

@@ -1,4 +1,4 @@
-"""What a user does with the explorer in JupyterLab, on a real registry."""
+"""What a user does with the explorer in JupyterLab and in Notebook 7, on a real registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.explorer.browsing import column, open_tab, pane, run_in_lab, settled, watched, write_notebook
+from tests.explorer.browsing import (
+    column,
+    open_tab,
+    pane,
+    picture,
+    run_in_lab,
+    run_in_notebook,
+    settled,
+    watched,
+    write_notebook,
+)
 from tests.servers.registry import Registry
 
 _OPEN = """
@@ -37,14 +47,16 @@ _TYPE_AT_ONCE = """
 """
 
 
-@pytest.fixture(scope="module")
-def notebook(window: Page, lab_url: str, lab_root: Path, registry: Registry) -> Iterator[Page]:
+@pytest.fixture(scope="module", params=[run_in_lab, run_in_notebook])
+def notebook(
+    window: Page, jupyter_url: str, notebooks: Path, registry: Registry, request: pytest.FixtureRequest
+) -> Iterator[Page]:
     write_notebook(
-        lab_root / "explore.ipynb",
+        notebooks / "explore.ipynb",
         [_OPEN.format(url=registry.url), "print('picked', ui.image, len(ui.tags), ui.view, len(ui.selection), '.')"],
     )
-    with watched(window, lab_url):
-        run_in_lab(window, lab_url, "explore.ipynb")
+    with watched(window, jupyter_url):
+        request.param(window, jupyter_url, "explore.ipynb")
         yield window
 
 
@@ -91,6 +103,8 @@ def test_sorting_by_a_click_on_a_head(images: Locator) -> None:
 
 def test_the_following_cell_sees_what_was_picked(images: Locator, notebook: Page) -> None:
     pick(images, "team/worker")
+    where = "notebook" if "/notebooks/" in notebook.url else "lab"
+    picture(notebook, f"explore-{where}")
     cell = notebook.locator(".jp-CodeCell").nth(1)
     cell.locator(".cm-content").click()
     notebook.keyboard.press("Control+Enter")
