@@ -103,12 +103,11 @@ def test_sorting_by_a_click_on_a_head(images: Locator) -> None:
 
 def test_the_following_cell_sees_what_was_picked(images: Locator, notebook: Page) -> None:
     pick(images, "team/worker")
-    where = "notebook" if "/notebooks/" in notebook.url else "lab"
-    picture(notebook, f"explore-{where}")
     cell = notebook.locator(".jp-CodeCell").nth(1)
     cell.locator(".cm-content").click()
     notebook.keyboard.press("Control+Enter")
     expect(cell.locator(".jp-OutputArea-output")).to_have_text("picked team/worker:2.0 1 images 1 .\n")
+    picture(notebook, "explore-notebook" if "/notebooks/" in notebook.url else "explore-lab")
 
 
 def test_layers_stand_with_their_build_lines_and_say_who_has_them(images: Locator, notebook: Page) -> None:

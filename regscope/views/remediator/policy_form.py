@@ -49,7 +49,7 @@ FIELDS = {
     "platforms": Field("Only for platforms", _names, "linux/arm/v7"),
     "labels": Field("Only with labels", _labels, "stage=test*"),
     "untagged": Field("Manifests without a tag: all, or older than", _untagged, "7d"),
-    "orphans": Field("Signatures and indexes whose images are gone", str, "", ("leave", "delete")),
+    "orphans": Field("What deleted images leave behind", str, "", ("leave", "delete")),
     "protect": Field("Always keep", _names, "v*, latest, team/base"),
     "in_use": Field("In use: references, digests, or a file of them", str, "pods.json"),
 }
