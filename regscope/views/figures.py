@@ -1,4 +1,4 @@
-"""The figures of a report's first screen: how much there is, and what can go."""
+"""The figures under the answers of a report: how many things there are, and what is in their files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pandas as pd
 
 from regscope import text
 from regscope.analysis.layer_stacks import layer_stacks
-from regscope.analysis.what_if import what_if
 from regscope.tables import Snapshot
 from regscope.views.table import exact_bytes
 
@@ -23,7 +22,7 @@ class Figure(NamedTuple):
 
 
 def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> list[Figure]:
-    """What a reader asks first.
+    """How many things there are, and how well they share.
 
     Args:
         snap: the snapshot.
@@ -31,36 +30,19 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
         stale: of `regscope.stale`.
         older_than: the age that makes a tag stale, in words.
     """
-    registry = sharing.iloc[0]
-    stored, apart = int(registry["unique"]), int(registry["total"])
-    freed = what_if(snap, delete=stale).freed_bytes
     facts = snap.facts()
     return [
-        Figure(
-            "Stored",
-            text.size(stored),
-            f"in {text.count(int((~snap.blobs['foreign']).sum()), 'distinct blob')}",
-            exact_bytes(stored),
-        ),
-        Figure("Without sharing", text.size(apart), "if every manifest kept its own copy", exact_bytes(apart)),
-        Figure("Deduplication", f"{registry['dedup_ratio']:.2f}×", "layer bytes used per layer byte kept"),
-        Figure(
-            "Held by stale tags alone",
-            text.size(freed),
-            _freed_by(len(stale), older_than, exact=snap.sees_everything),
-            exact_bytes(freed),
-        ),
         Figure("Repositories", facts["repositories"], "with a manifest that could be read"),
         Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
         Figure("Images", facts["images"], f"indexes: {facts['indexes']}, artifacts: {facts['artifacts']}"),
-        Figure("Problems", f"{len(snap.problems):,}", "things that could not be read"),
+        Figure("Deduplication", f"{sharing['dedup_ratio'].iloc[0]:.2f}×", "layer bytes used per layer byte kept"),
     ]
 
 
 def figures_of_files(
     snap: Snapshot, waste: pd.DataFrame, duplicates: pd.DataFrame, twins: pd.DataFrame, secrets: pd.DataFrame
 ) -> list[Figure]:
-    """What a reader asks first of the files within the layers.
+    """What the files within the layers waste, hold twice, and should not hold.
 
     Args:
         snap: the snapshot.
@@ -93,10 +75,3 @@ def figures_of_files(
             f"files; hidden by a later layer, and served: {hidden:,}",
         ),
     ]
-
-
-def _freed_by(tags: int, older_than: str, *, exact: bool) -> str:
-    if not tags:
-        return f"no tag is older than {older_than}"
-    which = "the tag" if tags == 1 else f"all {tags:,} tags"
-    return f"deleting {which} older than {older_than} frees {'this' if exact else 'at most this'}"

@@ -19,6 +19,7 @@ from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
 from regscope.tables import Snapshot
 from regscope.views import content_sections, file_sections, sections
+from regscope.views.answers import answers
 from regscope.views.figures import Figure, figures_of_files, key_figures
 from regscope.views.histogram import histogram
 from regscope.views.page import Page, rendered
@@ -71,6 +72,7 @@ def report(snap: Snapshot, *, title: str | None = None) -> Report:
         taken_at=snap.taken_at.astimezone(UTC),
         nothing=_nothing(snap),
         notes=[text.plain(note) for note in snap.notes()],
+        answers=answers(snap, shares, old, older_than),
         figures=[*key_figures(snap, shares, old, older_than), *within.figures],
         treemaps={
             "wide": treemap(stored, 1120, 560, most_layers=200, most_boxes=40),

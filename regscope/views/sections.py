@@ -10,7 +10,21 @@ from regscope.analysis.history_cost import history_cost
 from regscope.analysis.lineage import lineage
 from regscope.analysis.sizes import image_sizes
 from regscope.tables import Snapshot
-from regscope.views.table import Column, Table, code, count, day, days, digest, size, table, times, two_parts, words
+from regscope.views.table import (
+    NAMED,
+    Column,
+    Table,
+    code,
+    count,
+    day,
+    days,
+    digest,
+    size,
+    table,
+    times,
+    two_parts,
+    words,
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ def images(snap: Snapshot) -> Section:
         "Largest images",
         "What a client pulls for each tag and platform, shared layers included, so the sizes do not add up.",
         "rs.image_sizes(snap)",
-        table(sizes, columns, top=25),
+        table(sizes, columns, top=NAMED),
         "There are no images.",
     )
 
@@ -92,7 +106,7 @@ def repositories(sharing: pd.DataFrame) -> Section:
         "Unique is each blob of a repository once; shared is what another repository uses as well; exclusive is what "
         "deleting the whole repository frees.",
         "rs.sharing(snap).query(\"level == 'repository'\")",
-        table(found, columns, weight="exclusive", meaning="exclusive"),
+        table(found, columns, weight="exclusive", meaning="exclusive", top=NAMED),
         "There are no repositories.",
     )
 
@@ -113,7 +127,7 @@ def tags(sharing: pd.DataFrame) -> Section:
         "Sharing between tags",
         "A tag counts with its platforms, signatures and SBOMs; exclusive is what deleting that tag alone frees.",
         "rs.sharing(snap).query(\"level == 'tag'\")",
-        table(found, columns, weight="exclusive", meaning="exclusive"),
+        table(found, columns, weight="exclusive", meaning="exclusive", top=NAMED),
         "There are no tags.",
     )
 
@@ -154,7 +168,7 @@ def old_bases(snap: Snapshot) -> Section:
         "Images on old bases",
         "Images whose base has a newer build under a comparable tag: rebuilding them picks up its fixes.",
         'rs.lineage(snap).query("base_is_old")',
-        table(found, columns, weight="own_size", meaning="their own"),
+        table(found, columns, weight="own_size", meaning="their own", top=NAMED),
         "No image stands on an old base.",
     )
 
@@ -174,7 +188,7 @@ def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
         "Stale tags",
         f"Tags whose image is older than {older_than}, oldest first; exclusive is what deleting that tag alone frees.",
         "rs.stale(snap)",
-        table(_named(stale), columns, weight="exclusive", meaning="exclusive"),
+        table(_named(stale), columns, weight="exclusive", meaning="exclusive", top=NAMED),
         f"No image is older than {older_than}.",
     )
 
@@ -192,7 +206,7 @@ def problems(snap: Snapshot) -> Section:
         "Problems",
         "What could not be read; no figure on this page counts it.",
         "snap.problems",
-        table(snap.problems, columns),
+        table(snap.problems, columns, top=NAMED),
         "Everything could be read.",
     )
 

@@ -12,6 +12,7 @@ from regscope import text
 from regscope.analysis.instructions import normalised
 
 TOP = 50
+NAMED = 1000  # rows of a table that is searched by name; the page shows 50 of them at first
 _SHOWN, _TOOLTIP = 200, 600
 
 

@@ -63,6 +63,7 @@ ELEMENTS = {
     "section",
     "small",
     "span",
+    "strong",
     "style",
     "summary",
     "svg",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -69,9 +70,9 @@ def test_what_is_absent_sorts_last_either_way(show: Show, small_report: Report) 
         assert sizes(page, "layers", 2)[-1] == -1
 
 
-def test_the_filter_shows_the_rows_that_have_the_text_and_counts_them(show: Show, large_report: Report) -> None:
+def test_a_search_shows_the_rows_that_have_the_text_and_counts_them(show: Show, large_report: Report) -> None:
     page = show(large_report.html)
-    page.get_by_label("Filter").nth(2).fill("PAYMENTS/")
+    page.get_by_label("Search in Sharing between repositories").fill("PAYMENTS/")
     found = values(page, "repositories", 1)
     assert found
     assert all(name.startswith("payments/") for name in found)
@@ -80,12 +81,60 @@ def test_the_filter_shows_the_rows_that_have_the_text_and_counts_them(show: Show
     assert len(values(page, "repositories", 1)) == 50
 
 
-def test_the_filter_finds_a_whole_digest(show: Show, large_report: Report) -> None:
+def test_a_search_finds_a_whole_digest(show: Show, large_report: Report) -> None:
     page = show(large_report.html)
     digest = page.locator("#layers tbody td").first.get_attribute("title")
     assert digest
     page.locator("#layers input").fill(digest)
     assert values(page, "layers", 1) == [digest.removeprefix("sha256:")[:12]]
+
+
+def test_a_long_table_shows_fifty_rows_and_is_sorted_and_searched_as_a_whole(show: Show, large_report: Report) -> None:
+    page = show(large_report.html)
+    every = page.locator("#tags tbody tr td:first-child").all_text_contents()
+    assert len(every) == 1000
+    assert values(page, "tags", 1) == every[:50]
+    expect(page.locator("#tags output")).to_have_text("50 of 1,000 rows")
+    page.locator("#tags input").fill(every[-1])
+    assert every[-1] in values(page, "tags", 1)
+    page.locator("#tags input").fill("")
+    head(page, "tags", "Exclusive").first.get_by_role("button").click()
+    head(page, "tags", "Exclusive").first.get_by_role("button").click()
+    assert values(page, "tags", 1) == page.locator("#tags tbody td:first-child").all_text_contents()[:50] != every[:50]
+
+
+def test_the_keyboard_alone_shows_all_rows_and_goes_on_from_there(show: Show, large_report: Report) -> None:
+    page = show(large_report.html)
+    page.locator("#stale input").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#stale .tools button")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert len(values(page, "stale", 1)) == page.locator("#stale tbody tr").count() == 774
+    expect(page.locator("#stale .tools button")).to_be_hidden()
+    page.keyboard.press("Tab")
+    expect(page.locator("#stale th button").first).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("made", ["large_report", "inside_report"])
+def test_the_first_screen_says_how_much_where_and_what_can_go(
+    show: Show, made: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    page = show(request.getfixturevalue(made).html)
+    page.set_viewport_size({"width": width, "height": 800})
+    for question in ("How much", "Where", "What can go"):
+        answer = page.locator(".answers > div", has=page.get_by_text(question, exact=True))
+        expect(answer).to_be_in_viewport(ratio=1)
+        assert re.search(r"[0-9] (bytes|[kMG]B)", answer.inner_text())
+    named = page.locator(".answers bdi").first
+    assert named.evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
+def test_the_answers_lead_to_their_tables(show: Show, large_report: Report) -> None:
+    page = show(large_report.html)
+    page.get_by_role("link", name="by deleting all 774 tags").click()
+    expect(page.locator("#stale h2")).to_be_in_viewport()
+    assert page.url.endswith("#stale")
 
 
 def test_a_script_that_is_not_its_own_does_not_run(page: Page, small_report: Report) -> None:
@@ -111,6 +160,7 @@ def test_without_javascript_every_row_is_there_and_nothing_is_offered(browser: B
         page = context.new_page()
         page.set_content(large_report.html)
         assert len(values(page, "layers", 1)) == 50
+        assert len(values(page, "tags", 1)) == 1000
         assert page.locator("button, input").count() == 0
 
 
@@ -139,11 +189,30 @@ def test_light_and_dark_follow_the_reader(show: Show, small_report: Report) -> N
     assert page.evaluate(paper) == "rgb(21, 24, 27)"
 
 
-def test_on_paper_there_are_no_controls(show: Show, large_report: Report) -> None:
+def test_on_paper_there_is_every_section_and_no_control(show: Show, inside_report: Report) -> None:
+    page = show(inside_report.html)
+    on_screen = page.locator("section:visible").count()
+    page.emulate_media(media="print")
+    assert page.locator("section:visible").count() == on_screen == 22
+    assert page.locator("nav:visible, input:visible, .tools button:visible").count() == 0
+    assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count() > 60
+    looks = "it => [getComputedStyle(it).display, getComputedStyle(it).borderStyle]"
+    assert page.locator("th button").first.evaluate(looks) == ["contents", "none"]
+
+
+def test_a_long_table_on_paper_says_what_is_left_out(show: Show, large_report: Report) -> None:
     page = show(large_report.html)
     page.emulate_media(media="print")
-    assert page.locator("nav:visible, input:visible").count() == 0
-    assert page.locator("#layers tbody tr:visible").count() == 50
+    assert len(values(page, "tags", 1)) == 50
+    expect(page.locator("#tags output")).to_be_visible()
+
+
+def test_tables_on_paper_are_as_wide_as_the_paper(show: Show, inside_report: Report) -> None:
+    page = show(inside_report.html)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 703, "height": 900})  # A4 with margins of 12 mm
+    wide = "() => [...document.querySelectorAll('table')].map((it) => it.offsetWidth)"
+    assert set(page.evaluate(wide)) == {703}
 
 
 def test_in_a_notebook_the_page_sorts_and_its_links_stay_inside(show: Show, large_report: Report) -> None:

@@ -1,17 +1,24 @@
 "use strict";
-// Sorting and filtering of the tables, and links within the page. Without this the page reads just as well.
+// Sorting and searching of the tables, and links within the page. Without this the page reads just as well.
+
+const FEW = 50; // rows of a table that are shown at first; the style sheet hides the others, whatever their order
 
 for (const table of document.querySelectorAll("table")) {
   makeSortable(table);
-  if (table.tBodies[0].rows.length > 8) addFilter(table);
+  if (table.tBodies[0].rows.length > 8) addTools(table);
 }
 
 // In a notebook's frame a link such as #tags would load the notebook itself.
-for (const link of document.querySelectorAll("nav a")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    document.getElementById(link.getAttribute("href").slice(1)).scrollIntoView();
-  });
+if (window.top !== window) {
+  for (const link of document.querySelectorAll("a")) link.addEventListener("click", follow);
+}
+
+function follow(event) {
+  event.preventDefault();
+  const section = document.getElementById(event.currentTarget.getAttribute("href").slice(1));
+  section.scrollIntoView();
+  section.tabIndex = -1;
+  section.focus({ preventScroll: true });
 }
 
 function makeSortable(table) {
@@ -49,26 +56,43 @@ function compareWords(a, b, sign) {
   return sign * a.textContent.localeCompare(b.textContent, undefined, { numeric: true });
 }
 
-function addFilter(table) {
+function addTools(table) {
   const rows = table.tBodies[0].rows;
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const found = document.createElement("output");
-  label.className = "filter";
-  label.textContent = "Filter";
+  const all = rows.length.toLocaleString("en");
+  const [tools, label, input, found, more] = ["div", "label", "input", "output", "button"].map((name) =>
+    document.createElement(name)
+  );
+  let isWhole = rows.length <= FEW;
+  tools.className = "tools";
+  label.textContent = "Search";
   input.type = "search";
   input.spellcheck = false;
-  label.append(input, found);
-  table.parentElement.before(label);
-  input.addEventListener("input", () => {
+  input.setAttribute("aria-label", `Search in ${table.closest("section").querySelector("h2").textContent}`);
+  more.type = "button";
+  more.textContent = `Show all ${all} rows`;
+  label.append(input);
+  tools.append(label, found, more);
+  table.parentElement.before(tools);
+  input.addEventListener("input", update);
+  more.addEventListener("click", () => {
+    isWhole = true;
+    update();
+    table.parentElement.focus({ preventScroll: true }); // the button is gone
+  });
+  update();
+
+  function update() {
     const wanted = input.value.trim().toLowerCase();
     let shown = 0;
     for (const row of rows) {
       row.hidden = !textOf(row).includes(wanted);
       if (!row.hidden) shown += 1;
     }
-    found.textContent = wanted ? `${shown} of ${rows.length} rows` : "";
-  });
+    const isShort = !isWhole && !wanted;
+    table.classList.toggle("short", isShort);
+    more.hidden = !isShort;
+    found.textContent = wanted || isShort ? `${(isShort ? FEW : shown).toLocaleString("en")} of ${all} rows` : "";
+  }
 }
 
 function textOf(row) {
