@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+import regscope as rs
 from tests.explorer.browsing import open_tab, run_in_lab, settled, write_notebook
 from tests.explorer.jupyter import jupyter
 
@@ -24,10 +26,11 @@ _EXPLORE = 'ui = rs.explore(snap, store)\nui.image = "team/shop:3"\nui'
 
 
 def make() -> None:
-    """Each of them as a reader will see it: on the sample, in JupyterLab."""
+    """Each of them as a reader will see it: on the sample, in JupyterLab and in a window of its own."""
     with tempfile.TemporaryDirectory() as place, sync_playwright() as browsers:
         root, home = Path(place) / "root", Path(place) / "home"
         root.mkdir()
+        _FOLDER.mkdir(exist_ok=True)
         write_notebook(root / "explorer.ipynb", [_OPEN, _EXPLORE])
         write_notebook(root / "remediate.ipynb", [_OPEN, _REMEDIATE])
         browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -41,7 +44,16 @@ def make() -> None:
             run_in_lab(other, url, "remediate.ipynb")
             settled(other)
             _keep(other, "remediate", 1100)
+        _report(browser.new_page(viewport={"width": 1120, "height": 900}), Path(place))
         browser.close()
+
+
+def _report(page: Page, folder: Path) -> None:
+    rs.build_demo(folder / "layout")
+    with contextlib.chdir(folder):
+        made = rs.report(rs.scan(rs.open("oci:layout"), progress=False))
+    page.goto(made.save(folder / "report.html").as_uri())
+    page.screenshot(path=_FOLDER / "report.png")
 
 
 def _keep(page: Page, name: str, height: int) -> None:
@@ -50,7 +62,6 @@ def _keep(page: Page, name: str, height: int) -> None:
     output.scroll_into_view_if_needed()
     box = output.bounding_box()
     assert box is not None
-    _FOLDER.mkdir(exist_ok=True)
     clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": min(box["height"], height)}
     page.screenshot(path=_FOLDER / f"{name}.png", clip=clip)  # type: ignore[arg-type]
 
