@@ -64,7 +64,7 @@ def answers(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_th
     repositories = sharing[sharing["level"] == "repository"]
     return Answers(
         Amount(text.size(stored), "stored, with what images share counted once", exact_bytes(stored)),
-        Amount(text.size(apart), "if every manifest kept its own copy", exact_bytes(apart)),
+        Amount(text.size(apart), "if nothing were shared", exact_bytes(apart)),
         _places(repositories, stored),
         [_offer_of_stale(snap, stale, older_than), *_offer_of_untagged(snap), *_offer_of_orphans(snap)],
     )
@@ -98,7 +98,7 @@ def _offer_of_stale(snap: Snapshot, stale: pd.DataFrame, older_than: str) -> Amo
     if stale.empty:
         return Amount(text.size(0), f"by age: no tag is older than {older_than}", exact_bytes(0))
     freed = what_if(snap, delete=stale).freed_bytes
-    which = "the tag" if len(stale) == 1 else f"all {len(stale):,} tags"
+    which = "the tag" if len(stale) == 1 else f"the {len(stale):,} tags"
     said = f"{_BOUND[snap.sees_everything]}by deleting {which} older than {older_than}"
     return Amount(text.size(freed), said, exact_bytes(freed), "stale")
 

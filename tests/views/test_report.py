@@ -64,7 +64,7 @@ def assert_shows(section: Section, head: str, column: pd.Series[int]) -> None:
 def test_the_key_figures_are_those_of_sharing(snap: Snapshot, read: ReadPage) -> None:
     registry = level(snap, "registry").iloc[0]
     assert read.figures["How much"] == (text.size(registry["unique"]), f"{registry['unique']:,} bytes")
-    assert f"{text.size(registry['total'])} if every manifest kept its own copy" in read.text
+    assert f"{text.size(registry['total'])} if nothing were shared" in read.text
     assert f"{registry['total']:,} bytes" in read.titles
     assert read.figures["Deduplication"][0] == f"{registry['dedup_ratio']:.2f}×"
 
