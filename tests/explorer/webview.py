@@ -17,7 +17,7 @@ from regscope.views.explorer import pane as pane_module
 from regscope.views.explorer.pane import Pane
 from regscope.views.remediator.remediate import Remediator
 
-# What Visual Studio Code's own themes say. Those of high contrast leave some of them out.
+# From VS Code's own themes, what all of them name; high contrast has no ground for quotes and lists, to take one.
 THEMES = {
     "light": {
         "editor-background": "#ffffff", "editor-foreground": "#3b3b3b", "descriptionForeground": "#3b3b3b",

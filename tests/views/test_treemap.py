@@ -8,6 +8,7 @@ import pytest
 
 from regscope.analysis.stored_layers import NOWHERE, SHARED, stored_layers
 from regscope.tables import Snapshot
+from regscope.views.fit import fitted, width_of
 from regscope.views.treemap import Rect, Treemap, lay_out, treemap
 from tests.views.registries import RegistryRows, layer
 
@@ -131,3 +132,10 @@ def test_any_sizes_fill_the_rectangle_without_overlap(sizes: list[int]) -> None:
 
 def test_nothing_to_lay_out_gives_no_rectangles() -> None:
     assert lay_out([], Rect(0, 0, 10, 10)) == []
+
+
+def test_a_label_that_is_cut_short_ends_in_one_ellipsis() -> None:
+    whole = "COPY dir:… in /opt/data"
+    cut = {fitted(whole, room) for room in range(40, int(width_of(whole)))}
+    assert "COPY dir:…" in cut
+    assert not any(label.endswith(("……", "… …")) for label in cut)
