@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from regscope.analysis.file_changes import file_changes
 from regscope.analysis.final_tree import final_files
 from regscope.analysis.image_choice import Choice, choose_two
 from regscope.analysis.instructions import normalised
+from regscope.analysis.layer_stacks import check_were_read
 from regscope.analysis.package_changes import package_changes, packages_of
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
@@ -124,8 +127,10 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
         InvalidPlatform: `platform` is none.
     """
     before, after = choose_two(snap, a, b, platform)
-    files, packages, unread = _contents(snap, before.digest, after.digest)
-    layers = _layers(snap, before.digest, after.digest)
+    rows = image_layers(snap)
+    rows = rows[rows["digest"].isin([before.digest, after.digest])]
+    files, packages, unread = _contents(snap, rows, before.digest, after.digest)
+    layers = _layers(rows, before.digest, after.digest)
     sizes = snap.manifests.set_index(snap.manifests["digest"].astype("str"))["image_size"]
     return Diff(
         a=before.digest,
@@ -144,9 +149,10 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
     )
 
 
-def _contents(snap: Snapshot, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+def _contents(snap: Snapshot, layers: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """What differs of the files and packages of both images; where a layer was not read, nothing, and why."""
     try:
+        check_were_read(snap, layers)
         trees = [final_files(snap, image) for image in (a, b)]
     except InvalidInput as error:
         files, packages = (table.copy() for table in _no_contents())
@@ -171,10 +177,8 @@ def _counts(changes: pd.Series[Any]) -> str:
     return ", ".join(f"{number:,} {words.get(change, change)}" for change, number in counted.items()) or "no difference"
 
 
-def _layers(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
+def _layers(layers: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """The distinct layers of both images, lowest first."""
-    layers = image_layers(snap)
-    layers = layers[layers["digest"].isin([a, b])]
     ours, theirs = (set(layers.loc[layers["digest"] == image, "blob_digest"]) for image in (a, b))
     table = layers.sort_values(["position", "blob_digest"]).drop_duplicates("blob_digest").reset_index(drop=True)
     in_a, in_b = table["blob_digest"].isin(ours), table["blob_digest"].isin(theirs)
@@ -194,9 +198,9 @@ def _settings(snap: Snapshot, image: str) -> dict[str, str]:
     manifest = snap.manifests[snap.manifests["digest"] == image].iloc[0]
     named = {key: manifest[key] for key in ("os", "architecture", "variant", "media_type")}
     named["created"] = manifest["created"].isoformat() if pd.notna(manifest["created"]) else None
-    labels = snap.labels[snap.labels["digest"] == image].astype("str").sort_values(["source", "key"])
+    labels = snap.labels.loc[snap.labels["digest"] == image, ["source", "key", "value"]]
     words = {"config": "label", "annotation": "annotation"}
-    for source, key, value in labels[["source", "key", "value"]].itertuples(index=False):
+    for source, key, value in sorted(labels.itertuples(index=False, name=None), key=itemgetter(0, 1)):
         named[f"{words.get(source, source)} {key}"] = value
     return {key: str(value) for key, value in named.items() if pd.notna(value)}
 
@@ -204,27 +208,46 @@ def _settings(snap: Snapshot, image: str) -> dict[str, str]:
 def _history(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
     """Steps that only one image has, and steps whose layer is another: the nth of an instruction meets the nth."""
     ours, theirs = (_steps(snap, image) for image in (a, b))
-    merged = ours.merge(theirs, on=["instruction", "nth"], how="outer", suffixes=("_before", "_after"), indicator=True)
-    known = merged["blob_before"].notna() & merged["blob_after"].notna()
-    rebuilt = known & (merged["blob_before"] != merged["blob_after"])
-    change = np.select(
-        [merged["_merge"] == "left_only", merged["_merge"] == "right_only"], ["removed", "added"], "rebuilt"
-    )
-    merged["change"] = pd.Categorical(change, dtype=_STEP_CHANGES)
-    merged["order"] = merged["step_before"].fillna(merged["step_after"])
-    table = merged[rebuilt | (merged["_merge"] != "both")].sort_values(["order", "change"], ignore_index=True)
-    return table[["change", "instruction", "step_before", "step_after", "size_before", "size_after"]]
+    changes: list[tuple[int, str, str, _Step, _Step]] = []
+    for instruction, nth in dict.fromkeys([*ours, *theirs]):
+        before, after = (steps.get((instruction, nth), _NO_STEP) for steps in (ours, theirs))
+        if before is _NO_STEP:
+            changes.append((after.step, "added", instruction, before, after))
+        elif after is _NO_STEP:
+            changes.append((before.step, "removed", instruction, before, after))
+        elif before.blob and after.blob and before.blob != after.blob:
+            changes.append((before.step, "rebuilt", instruction, before, after))
+    order = list(_STEP_CHANGES.categories)
+    changes.sort(key=lambda change: (change[0], order.index(change[1])))
+    columns: dict[str, tuple[list[Any], Any]] = {
+        "change": ([change for _, change, *_ in changes], _STEP_CHANGES),
+        "instruction": ([instruction for _, _, instruction, _, _ in changes], "str"),
+        "step_before": ([None if before is _NO_STEP else before.step for *_, before, _ in changes], "Int64"),
+        "step_after": ([None if after is _NO_STEP else after.step for *_, after in changes], "Int64"),
+        "size_before": ([before.size for *_, before, _ in changes], "Int64"),
+        "size_after": ([after.size for *_, after in changes], "Int64"),
+    }
+    return pd.DataFrame({name: pd.Series(cells, dtype=dtype) for name, (cells, dtype) in columns.items()})
 
 
-def _steps(snap: Snapshot, image: str) -> pd.DataFrame:
-    steps = snap.history[snap.history["digest"] == image].sort_values("step")
-    instruction = steps["created_by"].astype("str").fillna("").map(normalised).astype("str")
-    table = pd.DataFrame(
-        {
-            "instruction": instruction,
-            "step": steps["step"].astype("Int64"),
-            "blob": steps["blob_digest"].astype("str"),
-            "size": steps["size"],
-        }
-    )
-    return table.assign(nth=table.groupby("instruction").cumcount())
+class _Step(NamedTuple):
+    """A build step; `blob` is empty where it made no layer."""
+
+    step: int
+    blob: str
+    size: int | None
+
+
+_NO_STEP = _Step(-1, "", None)
+
+
+def _steps(snap: Snapshot, image: str) -> dict[tuple[str, int], _Step]:
+    """The steps of an image in their order, by normalised instruction and by which one of its kind it is."""
+    rows = snap.history.loc[snap.history["digest"] == image, ["step", "created_by", "blob_digest", "size"]]
+    seen: Counter[str] = Counter()
+    steps = {}
+    for step, line, blob, size in sorted(rows.itertuples(index=False, name=None), key=itemgetter(0)):
+        instruction = normalised(line if isinstance(line, str) else "")
+        steps[instruction, seen[instruction]] = _Step(step, blob if isinstance(blob, str) else "", _known(size))
+        seen[instruction] += 1
+    return steps

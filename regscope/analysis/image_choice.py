@@ -99,13 +99,17 @@ def _choices(held: Holdings, name: str) -> list[Choice]:
     _, found = held.children.closure(named)
     about = held.snap.manifests.iloc[distinct(held.node_manifest[found])]
     about = about[held.snap.is_image.reindex(about.index)]
-    parts = about[["digest", "os", "architecture", "variant"]].astype("str").fillna("")
+    parts = zip(*(about[name].tolist() for name in ("digest", "os", "architecture", "variant")), strict=True)
     choices = [
-        Choice(digest, Platform(os=os, architecture=architecture, variant=variant or None))
-        for digest, os, architecture, variant in parts.itertuples(index=False)
+        Choice(digest, Platform(os=_known(os), architecture=_known(architecture), variant=_known(variant) or None))
+        for digest, os, architecture, variant in parts
     ]
     if not choices:
         raise InvalidInput(
             f"{name!r} names no image that could be read", next_step="Name an image, or an index of some."
         )
     return sorted(choices, key=lambda choice: (str(choice.platform), choice.digest))
+
+
+def _known(text: object) -> str:
+    return text if isinstance(text, str) else ""

@@ -30,11 +30,7 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
     Raises:
         InvalidInput: `images` names none, or one with a layer that was not read; without it, no layer was read at all.
     """
-    layers = image_layers(snap)
-    is_filesystem = {kind: is_filesystem_layer(kind) for kind in layers["media_type"].dropna().unique()}
-    # Schema 1 names no types: there is but one.
-    is_filesystem_layers = layers["media_type"].map(is_filesystem).fillna(True).astype("bool")
-    layers = layers[is_filesystem_layers & ~layers["foreign"]]
+    layers = _file_systems(image_layers(snap))
     unpacked = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))
     unread = ~layers["blob_digest"].isin(unpacked.index)
     if images is not None:
@@ -51,6 +47,23 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
         tar_size=layers["blob_digest"].map(unpacked["tar_size"]).astype("Int64"),
     )
     return table.reset_index(drop=True)
+
+
+def check_were_read(snap: Snapshot, layers: pd.DataFrame) -> None:
+    """Make sure that those of these rows of `image_layers` that are file systems were read.
+
+    Raises:
+        InvalidInput: one was not.
+    """
+    layers = _file_systems(layers)
+    _all_were_read(layers[~layers["blob_digest"].isin(snap.unpacked["layer_digest"])])
+
+
+def _file_systems(layers: pd.DataFrame) -> pd.DataFrame:
+    is_filesystem = {kind: is_filesystem_layer(kind) for kind in layers["media_type"].dropna().unique()}
+    # Schema 1 names no types: there is but one.
+    is_filesystem_layers = layers["media_type"].map(is_filesystem).fillna(True).astype("bool")
+    return layers[is_filesystem_layers & ~layers["foreign"]]
 
 
 def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
