@@ -54,10 +54,12 @@ BLOBS = (
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
     """`table` with the dtypes that `columns` say, and categories in the order of their names, whatever made it."""
     there = [column for column in columns if column.name in table]
-    table = table.astype({column.name: column.dtype for column in there}).reset_index(drop=True)
+    others = {column.name: column.dtype for column in there if table[column.name].dtype != column.dtype}
+    table = table.astype(others).reset_index(drop=True)
     for column in there:
         if column.dtype == "category":
             cells = table[column.name].cat
             names = pd.Index(cells.categories, dtype="str")
-            table[column.name] = cells.rename_categories(names).cat.reorder_categories(names.sort_values())
+            if cells.categories.dtype != names.dtype or not names.is_monotonic_increasing:
+                table[column.name] = cells.rename_categories(names).cat.reorder_categories(names.sort_values())
     return table
