@@ -163,31 +163,43 @@ class FileRows:
         """The layers that have rows."""
         return list(self._spans if isinstance(self._files, pd.DataFrame) else self._files.groups)
 
-    def of(self, layer: str) -> pd.DataFrame:
-        """The rows of one layer, in the order of its tar; none where it was not read."""
+    def length(self, layer: str) -> int:
+        """How many rows a layer has; 0 where it was not read."""
         if not isinstance(self._files, pd.DataFrame):
-            return self._files.frame([layer], self._columns)
+            return sum(rows for _, _, rows in self._files.groups.get(layer, ()))
         start, end = self._spans.get(layer, (0, 0))
-        return self._files[self._columns].iloc[start:end]
+        return end - start
 
-    def frames(self) -> Iterator[pd.DataFrame]:
-        """All rows, whole layers at a time: as one frame from memory, else in frames of about a million rows.
+    def of(self, *layers: str) -> pd.DataFrame:
+        """The rows of these layers one after the other, in the order of their tars; none where one was not read."""
+        if not isinstance(self._files, pd.DataFrame):
+            return self._files.frame(layers, self._columns)
+        spans = [self._spans.get(layer, (0, 0)) for layer in layers]
+        if len(spans) == 1:
+            return self._files[self._columns].iloc[slice(*spans[0])]
+        return self._files[self._columns].iloc[np.concatenate([np.arange(0), *(np.arange(*span) for span in spans)])]
 
-        There is at least one frame, if need be without rows.
+    def frames(self, layers: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+        """The rows of these layers, by default of all, whole layers at a time, in frames of about a million rows.
+
+        All rows of a table in memory are one frame. There is at least one frame, if need be without rows.
         """
-        if isinstance(self._files, pd.DataFrame):
+        if isinstance(self._files, pd.DataFrame) and layers is None:
             yield self._files[self._columns]
             return
-        waiting: list[str] = []
-        rows = 0
-        for layer, groups in self._files.groups.items():
-            waiting.append(layer)
-            rows += sum(number for _, _, number in groups)
+        for together in self.batches(self.layers if layers is None else layers):
+            yield self.of(*together)
+
+    def batches(self, layers: Sequence[str]) -> Iterator[Sequence[str]]:
+        """These layers in their order, as many at a time as have about a million rows; at least once some, or none."""
+        start = rows = 0
+        for end, layer in enumerate(layers):
+            rows += self.length(layer)
             if rows >= _AT_ONCE:
-                yield self._files.frame(waiting, self._columns)
-                waiting, rows = [], 0
-        if waiting or not self._files.groups:
-            yield self._files.frame(waiting, self._columns)
+                yield layers[start : end + 1]
+                start, rows = end + 1, 0
+        if start < len(layers) or not layers:
+            yield layers[start:]
 
 
 class FilesWriter:

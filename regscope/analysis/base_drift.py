@@ -7,6 +7,7 @@ import pandas as pd
 
 from regscope.analysis.fingerprints import ASPECTS, CONTENT, fingerprints
 from regscope.analysis.instructions import normalised
+from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.sizes import image_layers
 from regscope.file_rows import FileRows
 from regscope.schema import TIME
@@ -14,6 +15,7 @@ from regscope.tables import Snapshot
 
 _PLATFORM = ["os", "architecture", "variant"]
 _PLACE = ["parent", "instruction", *_PLATFORM]
+_SAID = ["kind", "sha256", "link_target", "device"]
 _CHANGES = ["added", "removed", "changed", "new_bytes"]
 
 
@@ -42,13 +44,9 @@ def base_drift(snap: Snapshot) -> pd.DataFrame:
         - `new_bytes` (Int64, bytes): in the regular files that were added or changed
     """
     versions = _versions(snap)
-    rows = FileRows(snap.files, ["layer_digest", *ASPECTS[CONTENT], "size"])
-    before = versions["layer_digest"].shift().where(versions["version"] > 1)
-    pairs = zip(before, versions["layer_digest"], strict=True)
-    changes = [
-        _changes(rows.of(old), rows.of(new)) if isinstance(old, str) else (None,) * len(_CHANGES) for old, new in pairs
-    ]
-    table = pd.concat([versions, pd.DataFrame(changes, columns=_CHANGES, index=versions.index)], axis="columns")
+    rows = FileRows(snap.files, [*ASPECTS[CONTENT], "size"])
+    changes = _changes(rows, versions["layer_digest"].tolist())
+    table = versions.assign(**changes.where(versions["version"] > 1))
     columns = ["group", "instruction", "parent", "version", "versions", "layer_digest", "created", "size", "images"]
     text = dict.fromkeys(["instruction", "parent", "layer_digest"], "str")
     integers = dict.fromkeys(["group", "version", "versions", "size", "images"], "int64")
@@ -98,18 +96,57 @@ def _placed_layers(snap: Snapshot) -> pd.DataFrame:
     return used.loc[known, ["digest", "blob_digest", "parent", "instruction", "size"]].merge(images, on="digest")
 
 
-def _changes(old: pd.DataFrame, new: pd.DataFrame) -> tuple[int, int, int, int]:
-    both = _entries(old).merge(_entries(new), how="outer", on=["path", "whiteout"], indicator="found")
-    same = np.logical_and.reduce(
-        [both[f"{name}_x"] == both[f"{name}_y"] for name in ("kind", "sha256", "link_target", "device")]
-    )
-    added, removed = both["found"] == "right_only", both["found"] == "left_only"
-    changed = ~same & ~added & ~removed
-    files = both.loc[(added | changed) & (both["kind_y"] == "file"), "size_y"]
-    return int(added.sum()), int(removed.sum()), int(changed.sum()), int(files.sum())
+def _changes(rows: FileRows, layers: list[str]) -> pd.DataFrame:
+    """What each layer says otherwise than the one before it in the list."""
+    found = [pd.DataFrame(0, columns=_CHANGES, index=range(min(len(layers), 1)))]
+    start = 0
+    for together in rows.batches(layers):
+        end = start + len(together)
+        first = max(start - 1, 0)
+        found.append(_changes_within(rows, layers[first:end]).iloc[1:])
+        start = end
+    return pd.concat(found, ignore_index=True).astype("Int64")
 
 
-def _entries(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a layer says of each path, marks that hide it apart."""
-    text = rows[ASPECTS[CONTENT]].astype("str").fillna("").assign(size=rows["size"])
-    return text.drop_duplicates(["path", "whiteout"], keep="last")
+def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
+    """The same of layers that are read at once."""
+    frame = rows.of(*layers)
+    layer = np.repeat(np.arange(len(layers)), [rows.length(name) for name in layers])
+    path, value = _numbered(frame, ["path", "whiteout"]), _numbered(frame, _SAID)
+    # What a layer says last of a path is what it says of it.
+    order = np.lexsort((np.arange(len(frame)), path, layer))
+    is_last = np.append(np.diff(layer[order]) | np.diff(path[order]), 1)[: len(order)] != 0
+    order = order[is_last]
+    layer, path, value = layer[order], path[order], value[order]
+    size = np.where((frame["kind"] == "file").to_numpy()[order], frame["size"].to_numpy()[order], 0)
+    width = int(path.max(initial=0)) + 1
+    place = layer * width + path
+    before, is_new = _found(place, place - width)
+    is_new &= layer > 0
+    is_changed = ~is_new & (layer > 0) & (value[before] != value)
+    _, is_gone = _found(place, place + width)
+    is_gone &= layer < len(layers) - 1
+    counts = {
+        "added": np.bincount(layer[is_new], minlength=len(layers)),
+        "removed": np.bincount(layer[is_gone] + 1, minlength=len(layers)),
+        "changed": np.bincount(layer[is_changed], minlength=len(layers)),
+    }
+    # As integers: bincount's weights are floats.
+    new_bytes = np.zeros(len(layers), dtype=np.int64)
+    np.add.at(new_bytes, layer[is_new | is_changed], size[is_new | is_changed])
+    return pd.DataFrame({**counts, "new_bytes": new_bytes})
+
+
+def _found(places: Ints, wanted: Ints) -> tuple[Ints, Bools]:
+    """Where each of `wanted` is among `places`, which are in order, and whether it is not there."""
+    at = np.minimum(np.searchsorted(places, wanted), max(len(places) - 1, 0))
+    return at, places[at] != wanted
+
+
+def _numbered(frame: pd.DataFrame, columns: list[str]) -> Ints:
+    """A number for each combination of cells."""
+    numbers = np.zeros(len(frame), dtype=np.int64)
+    for column in columns:
+        codes, names = pd.factorize(frame[column].astype("str").fillna(""))
+        numbers = pd.factorize(numbers * max(len(names), 1) + codes)[0]
+    return numbers

@@ -40,7 +40,7 @@ def fingerprints(snap: Snapshot, layers: Collection[str] | None = None) -> pd.Da
     rows = FileRows(snap.files, ["layer_digest", *_COLUMNS])
     read = snap.unpacked["layer_digest"].astype("str") if layers is None else layers
     found = dict.fromkeys(read, _fingerprints_of(_comparable(rows.of(""))))  # until rows of it are seen
-    for frame in rows.frames() if layers is None else map(rows.of, layers):
+    for frame in rows.frames(None if layers is None else list(layers)):
         codes, names = frame["layer_digest"].cat.codes.to_numpy(), frame["layer_digest"].cat.categories
         entries = _comparable(frame)
         starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])

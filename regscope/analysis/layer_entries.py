@@ -53,12 +53,12 @@ class LayerEntries:
 
     def __init__(self, snap: Snapshot, layers: Sequence[str], columns: Sequence[str]) -> None:
         reading = FileRows(snap.files, list(dict.fromkeys((*_NEEDED, *columns))))
-        frames = [_plain(reading.of(layer)) for layer in layers]
-        ends = np.cumsum([len(frame) for frame in frames], dtype=np.int64)
+        lengths = [reading.length(layer) for layer in layers]
+        ends = np.cumsum(lengths, dtype=np.int64)
         self._spans = {
-            layer: np.arange(end - len(frame), end) for layer, frame, end in zip(layers, frames, ends, strict=True)
+            layer: np.arange(end - length, end) for layer, length, end in zip(layers, lengths, ends, strict=True)
         }
-        frame = pd.concat(frames, ignore_index=True) if frames else _plain(reading.of(""))
+        frame = _plain(reading.of(*layers)).reset_index(drop=True)
         self.frame = frame[list(columns)]
         self.tree = PathTree(arrow_text(frame["path"]))
         kind, whiteout = (frame[name].cat.codes.to_numpy() for name in ("kind", "whiteout"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -70,10 +70,7 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
     if compat is not None:
         raise InvalidInput(f"there are no figures of {compat!r}", next_step='Leave compat out, or write compat="dive".')
     layers = layer_stacks(snap, images)
-    found = [
-        lost.groupby(_BY, as_index=False).agg(files=("bytes", "size"), bytes=("bytes", "sum"))
-        for _, lost in _lost_by_image(snap, layers)
-    ]
+    found = list(_summed(lost for _, lost in _lost_by_image(snap, layers)))
     table = _described(pd.concat([_NOTHING.assign(files=0), *found], ignore_index=True), layers)
     names = table["digest"].map(image_names(snap)).astype("str")
     table = table.assign(name=names)[["name", "digest", *_DTYPES, "files", "bytes", "compressed"]]
@@ -111,6 +108,26 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
 _BY = ["cause", "brought", "caused"]
 _NOTHING = pd.DataFrame(dict.fromkeys(["path", "sha256", "bytes", *_BY], pd.Series(dtype="int64")))
 _EMPTY = pd.Series(dtype="str")
+_AT_ONCE = 1_000_000  # rows
+
+
+def _summed(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Files and bytes by `_BY`, of many images at once: none of these keys is of two of them."""
+    waiting: list[pd.DataFrame] = []
+    rows = 0
+    for part in parts:
+        waiting.append(part[[*_BY, "bytes"]])
+        rows += len(part)
+        if rows >= _AT_ONCE:
+            yield _sums(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _sums(waiting)
+
+
+def _sums(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    by_key = pd.concat(parts, ignore_index=True).groupby(_BY, as_index=False)
+    return by_key.agg(files=("bytes", "size"), bytes=("bytes", "sum"))
 
 
 class _Contents(LayerEntries):
@@ -139,12 +156,11 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
         used = dict.fromkeys(blob for start, end in spans for blob in blobs[start:end])
         entries = _Contents(snap, list(used))
         for start, end in spans:
-            lost = _lost(entries, entries.stacked(list(blobs[start:end])))
-            lost[["brought", "caused"]] += start
-            yield entries, lost
+            yield entries, _lost(entries, entries.stacked(list(blobs[start:end])), start)
 
 
-def _lost(entries: _Contents, image: Stacked) -> pd.DataFrame:
+def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
+    """`start` is the row of the image's lowest layer."""
     stack, size, content = image.stack, entries.size[image.rows], entries.content[image.rows]
     inode = stack.inode
     is_lost = entries.is_file[image.rows] & (size > 0)
@@ -166,8 +182,8 @@ def _lost(entries: _Contents, image: Stacked) -> pd.DataFrame:
             "sha256": content[file],
             "bytes": size[file],
             "cause": cause,
-            "brought": image.layer[file],
-            "caused": image.layer[by],
+            "brought": image.layer[file] + start,
+            "caused": image.layer[by] + start,
         }
     )
 
