@@ -55,7 +55,7 @@ def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
     """`table` with the dtypes that `columns` say, and categories in the order of their names, whatever made it."""
     there = [column for column in columns if column.name in table]
     others = {column.name: column.dtype for column in there if table[column.name].dtype != column.dtype}
-    table = table.astype(others).reset_index(drop=True)
+    table = (table.astype(others) if others else table).reset_index(drop=True)
     for column in there:
         if column.dtype == "category":
             cells = table[column.name].cat
