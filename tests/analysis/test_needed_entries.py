@@ -60,7 +60,7 @@ def test_a_layer_that_is_to_stay_whole_does(corner: str) -> None:
         assert all(kept(layers, (number,))[0][number])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(folder_model.layers)
 def test_drawn_layers_come_to_the_same(layers: list[folder_model.Layer]) -> None:
     tars = [folder_model.tar_of(layer) for layer in layers]

@@ -245,7 +245,7 @@ def drawn_policy(data: st.DataObject, drawn: Drawn) -> tuple[set[tuple[str, str]
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(registries(), st.data())
 def test_any_plan_frees_what_plain_sets_say_and_breaks_nothing_that_stays(drawn: Drawn, data: st.DataObject) -> None:
     named, protected = drawn_policy(data, drawn)

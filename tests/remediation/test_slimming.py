@@ -123,7 +123,7 @@ def test_corners_unpack_to_the_same(corner: str, hand_made: Path, tmp_path: Path
     assert_same(before, unpacked(f"{tmp_path / 'slim'}:image:slim", tmp_path / "after"))
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(folder_model.layers)
 def test_drawn_images_come_to_the_same(
     tmp_path_factory: pytest.TempPathFactory, layers: list[folder_model.Layer]

@@ -16,7 +16,7 @@ import regscope as rs
 from tests.remediation.drawn_registry import Contents, contents, policies, state
 from tests.servers.registry import Registry, distribution_3
 
-CASES = 110
+CASES = 100
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
