@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.explorer.jupyter import jupyter
+
+PATIENCE = 90_000  # ms: a machine may have much else to do
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,6 @@ def jupyter_url(notebooks: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def window(browser: Browser) -> Iterator[Page]:
     """A window for the tests of a module, one after the other."""
     page = browser.new_page(viewport={"width": 1400, "height": 1100})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
     yield page
     page.close()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +27,9 @@ AGAIN = len(LAYERS) * CHUNK  # the last piece of each layer that was on its way
 TALK = 100_000  # bytes of headers, manifests and the config
 RATE = 150e6  # bytes a second: slow enough to be killed anywhere
 
-COPY = "import sys, regscope; regscope.copy(sys.argv[1], 'large:1', sys.argv[2])"
+# Its children have imported what they need.
+_STARTER = multiprocessing.get_context("forkserver")
+_STARTER.set_forkserver_preload(["regscope.images.copying", "tests.test_killed"])
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +46,24 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def copy(source: str, target: str) -> None:
+    rs.copy(source, "large:1", target, progress=False)
+
+
+def copy_in(surroundings: dict[str, str], source: str, target: str) -> None:
+    """Copy with the variables of this test, not of the one in which the first process was started."""
+    os.environ.update(surroundings)
+    copy(source, target)
+
+
 def killed(source: str, target: str, relay: Relay, after: int) -> None:
     """Copy in a process that is killed once so many bytes have passed; it may be done before."""
-    process = subprocess.Popen([sys.executable, "-c", COPY, source, target], stderr=subprocess.DEVNULL)
-    while process.poll() is None and relay.sent + relay.received < after:
+    process = _STARTER.Process(target=copy_in, args=(dict(os.environ), source, target))
+    process.start()
+    while process.is_alive() and relay.sent + relay.received < after:
         time.sleep(0.0005)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     time.sleep(0.1)  # until the registry has heard of it
 
 
@@ -98,7 +107,7 @@ def test_a_pull_goes_on_within_a_blob(source: Registry, large: Path, tmp_path: P
             had = sum(file.stat().st_size for file in folder.glob("**/sha256*/*") if file.is_file())
             had += sum(file.stat().st_size for file in folder.glob(".unfinished/sha256-*"))
             before = relay.received
-            rs.copy(relay.url, "large:1", f"oci:{folder}", progress=False)
+            copy(relay.url, f"oci:{folder}")
             assert relay.received - before <= sum(LAYERS) - min(had, sum(LAYERS)) + AGAIN + TALK
         assert content_of(f"oci:{folder}") == content_of(f"oci:{large}")
 
@@ -109,7 +118,7 @@ def test_a_push_goes_on_within_a_blob(large: Path, tmp_path: Path) -> None:
         with Registry(tmp_path / str(number), program=program) as registry, Relay(registry.port, rate=RATE) as relay:
             killed(f"oci:{large}", relay.url, relay, moment)
             had, before = in_registry(registry, unfinished=True), relay.sent
-            rs.copy(f"oci:{large}", "large:1", relay.url, progress=False)
+            copy(f"oci:{large}", relay.url)
             assert relay.sent - before <= sum(LAYERS) - min(had, sum(LAYERS)) + AGAIN + TALK
             assert content_of(registry.url) == content_of(f"oci:{large}")
 
@@ -124,7 +133,7 @@ def test_a_copy_goes_on_within_a_blob(source: Registry, large: Path, tmp_path: P
         ):
             killed(reading.url, relay.url, relay, moment)
             had, before, read_before = in_registry(registry, unfinished=True), relay.sent, reading.received
-            rs.copy(reading.url, "large:1", relay.url, progress=False)
+            copy(reading.url, relay.url)
             missing = sum(LAYERS) - min(had, sum(LAYERS))
             assert relay.sent - before <= missing + AGAIN + TALK
             assert reading.received - read_before <= missing + AGAIN + TALK
@@ -138,6 +147,6 @@ def test_a_push_to_a_registry_that_forgets_broken_uploads_goes_on_with_the_next_
         with Registry(tmp_path / str(number)) as registry, Relay(registry.port, rate=RATE) as relay:
             killed(f"oci:{large}", relay.url, relay, moment)
             had, before = in_registry(registry, unfinished=False), relay.sent
-            rs.copy(f"oci:{large}", "large:1", relay.url, progress=False)
+            copy(f"oci:{large}", relay.url)
             assert relay.sent - before <= sum(LAYERS) - min(had, sum(LAYERS)) + AGAIN + TALK
             assert content_of(registry.url) == content_of(f"oci:{large}")

@@ -54,7 +54,7 @@ def run_in_notebook(page: Page, jupyter: str, name: str) -> None:
 def run_in_voila(page: Page, jupyter: str, name: str, theme: str = "light") -> None:
     """The same in Voila, which runs what it opens."""
     page.goto(f"{jupyter}/voila/render/{name}?theme={theme}")
-    page.locator(".regscope").first.wait_for(timeout=60_000)
+    page.locator(".regscope").first.wait_for()
 
 
 def _run(page: Page) -> None:

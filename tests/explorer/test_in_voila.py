@@ -22,7 +22,7 @@ def application(window: Page, registry: Registry, tmp_path_factory: pytest.TempP
         watched(window, url),
     ):
         window.goto(url)
-        window.get_by_role("tablist", name="Views").wait_for(timeout=60_000)
+        window.get_by_role("tablist", name="Views").wait_for()
         yield window
 
 

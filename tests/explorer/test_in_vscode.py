@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 import regscope as rs
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
+from tests.browser import PATIENCE
 from tests.explorer.browsing import column, open_tab, pane, picture, settled, watched
 from tests.explorer.contrast import faint
 from tests.explorer.test_themes import VIEWS, show
@@ -34,7 +35,7 @@ Opened = Callable[[Widget, str], Page]
 def opened(browser: Browser) -> Iterator[Opened]:
     """Opens a widget on such a page."""
     page = browser.new_page(viewport={"width": 900, "height": 1300})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
 
     def open_in(widget: Widget, theme: str) -> Page:
         Webview(page, widget, theme)
