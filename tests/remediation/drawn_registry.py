@@ -187,11 +187,11 @@ def contents(draw: st.DrawFn) -> Contents:
         days = draw(st.one_of(st.none(), st.integers(0, 90)))
         made.append(image(chosen + own, days, PLATFORMS[number % 3]))
     indexes: list[Pushed] = []
-    for _ in range(draw(st.integers(0, 2))):
+    for _ in range(draw(st.integers(0, 3))):
         indexes.append(index(draw(st.lists(st.sampled_from(made), min_size=1, max_size=3, unique=True))))
     if draw(st.booleans()):
         indexes.append(with_attestation(draw(st.sampled_from(made))))
-    everything = made + indexes
+    everything = made + indexes * 3  # deleting goes wrong with these
     for _ in range(draw(st.integers(1, 8))):
         tag = draw(st.sampled_from(["latest", "v1.0", "v1.1", "v2.0", "nightly", "pr-1", "pr-2"]))
         found.pushes.append((draw(st.sampled_from(REPOSITORIES)), tag, draw(st.sampled_from(everything))))

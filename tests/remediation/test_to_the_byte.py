@@ -154,9 +154,8 @@ def test_the_cases_are_worth_it() -> None:
     """Drawn registries have what deletion goes wrong with; else the test above would show nothing."""
     seen = {"index": 0, "shared child": 0, "deleted before": 0, "attached": 0, "moved tag": 0}
 
-    @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(contents())
-    def look(drawn: Contents) -> None:
+    @many(CASES)
+    def look(drawn: Contents, policy: rs.Retention, undo_at_once: bool) -> None:
         indexes = [pushed for _, _, pushed in drawn.pushes if pushed.children]
         children = [child.digest for pushed in {i.digest: i for i in indexes}.values() for child in pushed.children]
         tags = [(repository, tag) for repository, tag, _ in drawn.pushes if tag]
