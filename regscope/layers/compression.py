@@ -23,7 +23,7 @@ _SKIPPABLE = b"\x2a\x4d\x18"  # the end of a skippable frame's magic (RFC 8878, 
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
-_PIECE = 2**20
+_PIECE = 2**21
 _SIP = 4096  # bytes of zstd at once: they may stand for 128 MB
 
 

@@ -39,7 +39,8 @@ SCHEMA = pa.schema(
 """The columns of `files` after `layer_digest`."""
 
 _FIELDS = {"mode": (100, 108), "uid": (108, 116), "gid": (116, 124), "mtime": (136, 148)}
-_NUMBERS = {"checksum": (148, 156), "major": (329, 337), "minor": (337, 345)}
+_NUMBERS, _CHECKSUM = slice(100, 156), slice(148, 156)
+_MAJOR, _MINOR = slice(329, 337), slice(337, 345)
 _MODE = 0o7777
 _MOST = 2**63 - 1
 _YEARS = (-62135596800 * 10**6, 253402300799 * 10**6)  # what Python's dates can say: years 1 to 9999
@@ -54,10 +55,10 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     rows = len(batch)
     entries = batch.columns()
     blocks = entries.headers
-    headers = _read(blocks)
-    _check(headers, blocks)
-    _check(_read(batch.extended), batch.extended)
-    numbers = {field: _numbers(headers, blocks, *span) for field, span in _FIELDS.items()}
+    headers = _Headers(blocks)
+    headers.check()
+    _Headers(batch.extended).check()
+    numbers = {field: headers.numbers(*span) for field, span in _FIELDS.items()}
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
     for row, field, value in batch.overridden:
@@ -73,7 +74,7 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
         **{field: numbers[field] for field in ("mode", "uid", "gid")},
         "mtime": _times(numbers["mtime"]),
         "link_target": pa.array(entries.links, pa.large_string()),
-        "device": _devices(headers, blocks, kinds),
+        "device": _devices(blocks, kinds),
         "xattrs": pa.array(entries.xattrs, pa.large_string()),
         "sha256": _digests(entries.sha256s),
         "magic": pa.array(entries.magics, pa.string()).dictionary_encode(),
@@ -83,35 +84,39 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def _read(blocks: Sequence[bytes]) -> Bytes:
-    return np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
+class _Headers:
+    """The headers of many entries, read at once."""
 
+    def __init__(self, blocks: Sequence[bytes]) -> None:
+        self._blocks = blocks
+        self._bytes = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
+        # All numbers, the first bytes of all headers together: one by one they are far apart.
+        self._digits: Bytes = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
 
-def _check(headers: Bytes, blocks: Sequence[bytes]) -> None:
-    """The checksum counts its own field as blanks; some old programs summed signed bytes."""
-    stated = _numbers(headers, blocks, *_NUMBERS["checksum"])
-    found = headers.sum(axis=1, dtype=np.int64) - headers[:, 148:156].sum(axis=1, dtype=np.int64) + 8 * ord(" ")
-    for row in np.flatnonzero(found != stated).tolist():
-        checked(blocks[row])
+    def check(self) -> None:
+        """The checksum counts its own field as blanks; some old programs summed signed bytes."""
+        own = self._bytes[:, _CHECKSUM].sum(axis=1, dtype=np.int64)
+        found = self._bytes.sum(axis=1, dtype=np.int64) - own + 8 * ord(" ")
+        for row in np.flatnonzero(found != self.numbers(_CHECKSUM.start, _CHECKSUM.stop)).tolist():
+            checked(self._blocks[row])
 
-
-def _numbers(headers: Bytes, blocks: Sequence[bytes], start: int, end: int) -> Ints:
-    """A field of all headers: octal digits between blanks; what is written otherwise is read one by one."""
-    value = np.zeros(len(headers), dtype=np.int64)
-    begun = np.zeros(len(headers), dtype=np.bool_)
-    ended, odd = begun.copy(), begun.copy()
-    for at in range(start, end):
-        byte = headers[:, at]
-        is_digit = (byte & 0xF8) == ord("0")
-        is_end = (byte == 0) | ((byte == ord(" ")) & begun)
-        odd |= ~(is_digit | is_end | (byte == ord(" "))) & ~ended
-        ended |= is_end
-        counts = is_digit & ~ended
-        begun |= counts
-        value = np.where(counts, value * 8 + (byte & 7), value)
-    for row in np.flatnonzero(odd).tolist():
-        value[row] = np.clip(number(blocks[row][start:end]), -_MOST, _MOST)  # only of times is there more
-    return value
+    def numbers(self, start: int, end: int) -> Ints:
+        """A field: octal digits between blanks; what is written otherwise is read one by one."""
+        value = np.zeros(len(self._blocks), dtype=np.int64)
+        begun = np.zeros(len(self._blocks), dtype=np.bool_)
+        ended, odd = begun.copy(), begun.copy()
+        for byte in self._digits[start - _NUMBERS.start : end - _NUMBERS.start]:
+            is_digit = (byte & 0xF8) == ord("0")
+            is_blank = byte == ord(" ")
+            is_end = (byte == 0) | (is_blank & begun)
+            odd |= ~(is_digit | is_end | is_blank | ended)
+            ended |= is_end
+            counts = is_digit & ~ended
+            begun |= counts
+            value = np.where(counts, value * 8 + (byte & 7), value)
+        for row in np.flatnonzero(odd).tolist():
+            value[row] = np.clip(number(self._blocks[row][start:end]), -_MOST, _MOST)  # only of times is there more
+        return value
 
 
 def _sizes(sizes: Sequence[int]) -> Any:
@@ -127,13 +132,12 @@ def _times(microseconds: Ints) -> pa.Array:
     return pa.array(microseconds, mask=is_out).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _devices(headers: Bytes, blocks: Sequence[bytes], kinds: npt.NDArray[np.int8]) -> pa.Array:
+def _devices(blocks: Sequence[bytes], kinds: npt.NDArray[np.int8]) -> pa.Array:
     found: list[str | None] = [None] * len(kinds)
     for row in np.flatnonzero(
         (kinds == KINDS.index("character device")) | (kinds == KINDS.index("block device"))
     ).tolist():
-        major, minor = (number(blocks[row][slice(*_NUMBERS[part])]) for part in ("major", "minor"))
-        found[row] = f"{major}:{minor}"
+        found[row] = f"{number(blocks[row][_MAJOR])}:{number(blocks[row][_MINOR])}"
     return pa.array(found, pa.string()).dictionary_encode()
 
 

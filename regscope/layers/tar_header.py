@@ -13,6 +13,7 @@ BLOCK = 512
 ZERO = bytes(BLOCK)
 _XATTR = "SCHILY.xattr."
 _CHECKSUM = slice(148, 156)
+_TELLING = ("", "/", ".")
 _FIRST, _LAST, _ROOTS = ("/", "./", "../"), ("/", "/.", "/.."), (".", "..")
 
 
@@ -52,6 +53,8 @@ def text(field: bytes) -> str:
 
 def inside(name: str) -> str:
     """A path from the root, with no slash before or after it, no `.` and no `..`; the root is empty."""
+    if "/." not in name and "//" not in name and name[:1] not in _TELLING:  # as nearly all are
+        return name[:-1] if name.endswith("/") else name
     if name.startswith("./"):
         name = name[2:]
     if name.endswith("/"):

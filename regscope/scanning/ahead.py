@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 _Item = TypeVar("_Item")
-_WAITING = 8
+_WAITING = 4
 
 
 def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None) -> Generator[_Item, None, None]:
@@ -39,6 +39,8 @@ def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None
         except BaseException as raised:
             error = raised
         made.put(_End(error))
+        while waiting.take_one() and not left.is_set():
+            pass
 
     worker = threading.Thread(target=make, name="regscope-unpack", daemon=True)
     worker.start()
