@@ -128,7 +128,7 @@ class _Found:
     Attributes:
         is_there: whether the manifest is.
         missing: blobs that must come from the backup.
-        impossible: why it can't be brought back; empty where it can.
+        impossible: why it, or a tag of it, can't be brought back; empty where it can.
         tags: those to set.
         others: tags that point elsewhere, and where.
         stand_ins: tags that point to what a killed run left.
@@ -153,11 +153,13 @@ class _Undoing:
         coming: dict[tuple[str, str], bool] = {}
         for entry in reversed(entries):
             is_there = self._resolved(entry.repository, entry.digest) is not None
-            missing, impossible = ([], "") if is_there else self._needs(entry, coming)
-            coming[entry.repository, entry.digest] = is_there or not impossible
-            one = _Found(entry, is_there, missing, impossible, [], {}, {})
+            one = _Found(entry, is_there, [], "", [], {}, {})
             for tag in entry.tags:
                 self._look_at_tag(one, tag)
+            # A registry that is given a tag looks for all that the manifest names, whether it has the manifest or not.
+            if not is_there or one.tags:
+                one.missing, one.impossible = self._needs(entry, coming)
+            coming[entry.repository, entry.digest] = is_there or not one.impossible
             found.append(one)
         return found
 
@@ -193,9 +195,9 @@ class _Undoing:
         below = {child for one in found for child in links_of(one.entry.manifest).children}
         for one in found:
             entry = one.entry
+            for blob in one.missing if not one.impossible else ():
+                self._restore_blob(entry.repository, blob)
             if not one.is_there and not one.impossible:
-                for blob in one.missing:
-                    self._restore_blob(entry.repository, blob)
                 reference = None if entry.digest in below else entry.digest
                 self._place.take_back(entry.repository, reference, entry.manifest)
             bar.update()
@@ -218,7 +220,7 @@ class _Undoing:
         will = WOULD if dry_run else RESTORED
         for one in reversed(found):
             entry = one.entry
-            state = IMPOSSIBLE if one.impossible else THERE if one.is_there else will
+            state = THERE if one.is_there else IMPOSSIBLE if one.impossible else will
             if entry.action == "delete":
                 rows.append((entry.repository, None, entry.digest, state, one.impossible or None))
             for tag in entry.tags:

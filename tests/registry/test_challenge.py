@@ -88,10 +88,10 @@ def test_what_cannot_be_read_is_shown(header: str) -> None:
 
 @pytest.mark.parametrize("size", [8_193, 1_000_000])
 def test_a_huge_header_is_refused_at_once_and_not_repeated(size: int) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(AuthFailed) as caught:
         parse_challenges("Bearer " + "a=b," * (size // 4))
-    assert time.monotonic() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert len(str(caught.value)) < 500
 
 
@@ -100,7 +100,7 @@ def test_a_huge_header_is_refused_at_once_and_not_repeated(size: int) -> None:
 )
 def test_the_largest_header_that_is_read_is_read_quickly(filler: str) -> None:
     header = f"Bearer {filler * 9000}"[:8192]
-    start = time.monotonic()
+    start = time.process_time()
     with contextlib.suppress(AuthFailed):
         parse_challenges(header)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1

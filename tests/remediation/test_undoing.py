@@ -95,6 +95,21 @@ def test_without_a_backup_what_was_collected_is_impossible_and_all_else_comes_ba
     assert {"GET", "HEAD"}.isdisjoint(asked[first:]), "all was looked at before anything was written"
 
 
+def test_a_registry_refuses_a_tag_of_an_index_that_lacks_a_child_and_that_is_told_before(
+    registry: Registry, tmp_path: Path
+) -> None:
+    lacking: list[tuple[str, str | None, Pushed]] = [("app", "multi", MULTI), ("app", "old-name", MULTI)]
+    Contents(pushes=lacking, deletions=[("app", CHILDREN[0].digest)]).push_to(registry.url)
+    plan = rs.plan(seen(registry), rs.Retention(tags=["old-name", "old-alias"]))
+    assert set(plan.steps["action"]) == {"untag"}
+    assert plan.apply(fresh(registry.url), dry_run=False, journal=tmp_path / "journal", progress=False).ok
+    told = undone(tmp_path / "journal", registry.url, dry_run=True)
+    result = undone(tmp_path / "journal", registry.url)
+    assert outcomes(told) == {"old-name": "impossible", "old-alias": "would be restored"}
+    assert outcomes(result) == {"old-name": "impossible", "old-alias": "restored"}
+    assert f"its child {CHILDREN[0].digest} is gone" in set(result.table["reason"])
+
+
 def test_undone_twice_the_second_time_writes_nothing(registry: Registry, tmp_path: Path) -> None:
     before = seen(registry)
     cleaned(registry, tmp_path / "journal")
