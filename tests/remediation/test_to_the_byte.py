@@ -154,7 +154,7 @@ def test_the_cases_are_worth_it() -> None:
     """Drawn registries have what deletion goes wrong with; else the test above would show nothing."""
     seen = {"index": 0, "shared child": 0, "deleted before": 0, "attached": 0, "moved tag": 0}
 
-    @many(CASES)
+    @many(5 * CASES)  # rare ones come in clusters
     def look(drawn: Contents, policy: rs.Retention, undo_at_once: bool) -> None:
         indexes = [pushed for _, _, pushed in drawn.pushes if pushed.children]
         children = [child.digest for pushed in {i.digest: i for i in indexes}.values() for child in pushed.children]
