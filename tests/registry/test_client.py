@@ -137,7 +137,7 @@ def test_a_registry_that_asks_to_wait_is_given_the_time(
     proxy.rule(faults.too_many(1, email.utils.formatdate(time.time() + 2, usegmt=True) if as_date else "1"))
     start = time.monotonic()
     assert Tags("base", proxied).list() == ["1", "stable"]
-    assert 0.95 <= time.monotonic() - start < 20
+    assert 0.95 <= time.monotonic() - start < 5
     assert [request.status for request in proxy.requests] == [429, 200]
 
 
@@ -150,7 +150,7 @@ def test_an_unreadable_time_to_wait_is_no_obstacle(
     proxy.rule(faults.too_many(1, retry_after))
     start = time.monotonic()
     assert Tags("base", proxied).list() == ["1", "stable"]
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 2
 
 
 def test_a_registry_that_never_stops_refusing_is_given_up(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
@@ -214,7 +214,7 @@ def test_an_endless_error_is_not_read_to_its_end(proxy: FaultProxy, proxied: Doc
     start = time.monotonic()
     with pytest.raises(PermissionDeny):
         Tags("base", proxied).list()
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 2
 
 
 def fails(url: str, **options: object) -> RequestError:
@@ -223,7 +223,7 @@ def fails(url: str, **options: object) -> RequestError:
     client = DockerRegistryV2Client(url, "ann", "hunter2", **options)  # type: ignore[arg-type]
     with client, pytest.raises(RequestError) as caught:
         Tags("base", client).list()
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 4
     assert caught.value.next_step
     assert "hunter2" not in f"{caught.value}{caught.value!r}"
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
@@ -296,7 +296,7 @@ def test_a_registry_that_does_not_answer_is_not_waited_for(proxy: FaultProxy, re
     start = time.monotonic()
     with pytest.raises(TimedOut) as caught:
         Tags("base", client).list()
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 4
     assert "timeout" in caught.value.next_step
     with pytest.raises(TimedOut):
         Tags("base", DockerRegistryV2Client(proxy.url), timeout=0.1).list()

@@ -114,7 +114,7 @@ def test_a_helper_that_hangs_is_ended_with_all_it_started(programs: Path, script
     write_program(programs, "slow", f"#!/bin/sh\n{script}\n")
     start = time.monotonic()
     assert "did not answer within 0.3 s" in failure(CredentialHelper("slow", "a.test", timeout=0.3)).message
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 5
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 

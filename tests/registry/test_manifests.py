@@ -161,7 +161,7 @@ def test_a_huge_manifest_is_not_read(proxy: FaultProxy, proxied: DockerRegistryV
     kinds = {"short": InvalidManifest, "nonsense": ConnectionFailed}  # 100 bytes of blanks are no manifest
     assert isinstance(caught.value, kinds.get(announced, TooLarge))
     assert caught.value.next_step or announced == "short"
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 5
     assert peak < 5 * METADATA_LIMIT
     assert proxy.requests[0].sent < 60_000_000
 

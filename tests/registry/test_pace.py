@@ -105,7 +105,7 @@ def test_a_wait_beyond_patience_is_not_waited_for(proxy: FaultProxy, proxied: Do
         Tags("base", proxied).list()
     back = datetime.now(UTC) + timedelta(hours=6)
     assert f"until {back:%Y-%m-%d %H:}" in caught.value.next_step or back.minute in (0, 59)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 1
     assert len(proxy.requests) == 1
 
 
