@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from regscope.spec.manifest import OCIManifestSchema1
 from regscope.spec.media_types import OCI_LAYER
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.stores.open_store import open as open_store
+from tests.forked import forked
 from tests.servers.registry import Registry, distribution_3
 from tests.servers.relay import Relay
 
@@ -26,10 +25,6 @@ CHUNK = 2**20
 AGAIN = len(LAYERS) * CHUNK  # the last piece of each layer that was on its way
 TALK = 100_000  # bytes of headers, manifests and the config
 RATE = 150e6  # bytes a second: slow enough to be killed anywhere
-
-# Its children have imported what they need.
-_STARTER = multiprocessing.get_context("forkserver")
-_STARTER.set_forkserver_preload(["regscope.images.copying", "tests.test_killed"])
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +45,9 @@ def copy(source: str, target: str) -> None:
     rs.copy(source, "large:1", target, progress=False)
 
 
-def copy_in(surroundings: dict[str, str], source: str, target: str) -> None:
-    """Copy with the variables of this test, not of the one in which the first process was started."""
-    os.environ.update(surroundings)
-    copy(source, target)
-
-
 def killed(source: str, target: str, relay: Relay, after: int) -> None:
     """Copy in a process that is killed once so many bytes have passed; it may be done before."""
-    process = _STARTER.Process(target=copy_in, args=(dict(os.environ), source, target))
-    process.start()
+    process = forked(copy, source, target)
     while process.is_alive() and relay.sent + relay.received < after:
         time.sleep(0.0005)
     process.kill()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 from regscope.cli import main
-
-# A process that has these already is forked for each command: to import them takes longer than most commands.
-_PRELOADED = ["regscope.cli.main", "regscope.scanning.files", "regscope.images.copying", "regscope.views.report",
-              "regscope.analysis.waste", "regscope.analysis.twins", "regscope.analysis.diff", "rich.table",
-              "regscope.stores.open_store", "tests.cli.conftest"]  # fmt: skip
+from tests.forked import forked
 
 
 @dataclass(frozen=True)
@@ -32,16 +26,8 @@ class Ran:
 Run = Callable[..., Ran]
 
 
-@pytest.fixture(scope="session")
-def processes() -> ForkServerContext:
-    """Makes processes that have imported what commands need."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    return context
-
-
 @pytest.fixture
-def run(tmp_path: Path, processes: ForkServerContext) -> Run:
+def run(tmp_path: Path) -> Run:
     """Run `regscope` with arguments, in an empty folder."""
 
     def run_regscope(*arguments: object, stdin: str = "", **environment: str) -> Ran:
@@ -49,8 +35,7 @@ def run(tmp_path: Path, processes: ForkServerContext) -> Run:
         streams = [tmp_path / f"{name}.stream" for name in ("in", "out", "err")]
         streams[0].write_text(stdin)
         words = [str(argument) for argument in arguments]
-        command = processes.Process(target=_command, args=(words, streams, {**os.environ, **environment}))
-        command.start()
+        command = forked(_command, words, streams, **environment)
         command.join(120)
         assert command.exitcode is not None, "it did not end in time"
         return Ran(command.exitcode, *(stream.read_text(errors="replace") for stream in streams[1:]))
@@ -58,9 +43,7 @@ def run(tmp_path: Path, processes: ForkServerContext) -> Run:
     return run_regscope
 
 
-def _command(words: list[str], streams: list[Path], environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
+def _command(words: list[str], streams: list[Path]) -> None:
     os.chdir(streams[0].parent / "work")
     for number, (stream, flags) in enumerate(zip(streams, (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY), strict=True)):
         os.dup2(os.open(stream, flags | os.O_CREAT | os.O_TRUNC * bool(number), 0o600), number)

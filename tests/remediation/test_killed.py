@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
+from tests.forked import forked
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
@@ -77,14 +77,11 @@ def test_an_apply_that_was_killed_is_gone_on_with_to_the_same_end(
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     generator = random.Random(seed)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["regscope.remediation.applying", "tests.remediation.test_killed"])
     midway = 0
     for number in range(ROUNDS):
         reset(registry, first)
         journal = tmp_path / f"journal-{number}"
-        process = context.Process(target=apply, args=(saved, registry.url, journal))
-        process.start()
+        process = forked(apply, saved, registry.url, journal)
         moment, pause = generator.randrange(size), generator.random() * 0.004
         while process.is_alive() and (journal.stat().st_size if journal.exists() else 0) < moment:
             time.sleep(0.0002)
