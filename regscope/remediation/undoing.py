@@ -146,6 +146,7 @@ class _Found:
 class _Undoing:
     def __init__(self, store: ContentStore, place: Destination, backup: ContentStore | None) -> None:
         self._store, self._place, self._backup = store, place, backup
+        self._blobs: dict[tuple[str, str, Digest], bool] = {}
 
     def look(self, entries: Sequence[Entry]) -> list[_Found]:
         """What can be done, in the order in which it is to be: children first, as they were deleted last."""
@@ -242,10 +243,13 @@ class _Undoing:
                 return None
             raise
 
-    @staticmethod
-    def _has_blob(store: ContentStore, repository: str, digest: Digest) -> bool:
-        try:
-            store.blob_size(repository, digest)
-        except (ContentMissing, ResourceNotFound):
-            return False
-        return True
+    def _has_blob(self, store: ContentStore, repository: str, digest: Digest) -> bool:
+        """Asked once of each, before anything is written: images share blobs, and tags share images."""
+        key = (store.location, repository, digest)
+        if key not in self._blobs:
+            try:
+                store.blob_size(repository, digest)
+                self._blobs[key] = True
+            except (ContentMissing, ResourceNotFound):
+                self._blobs[key] = False
+        return self._blobs[key]
