@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from regscope.layers.tar_entries import KINDS, WHITEOUTS, Batch
-from regscope.layers.tar_header import BLOCK, checked, damaged, number
+from regscope.layers.tar_header import BLOCK, CHECKSUM, checked, damaged, number
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -38,8 +38,8 @@ SCHEMA = pa.schema(
 )
 """The columns of `files` after `layer_digest`."""
 
-_FIELDS = {"mode": (100, 108), "uid": (108, 116), "gid": (116, 124), "mtime": (136, 148)}
-_NUMBERS, _CHECKSUM = slice(100, 156), slice(148, 156)
+_FIELDS = {"mode": slice(100, 108), "uid": slice(108, 116), "gid": slice(116, 124), "mtime": slice(136, 148)}
+_NUMBERS = slice(100, 156)  # these, and the checksum
 _MAJOR, _MINOR = slice(329, 337), slice(337, 345)
 _MODE = 0o7777
 _MOST = 2**63 - 1
@@ -58,7 +58,7 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     headers = _Headers(blocks)
     headers.check()
     _Headers(batch.extended).check()
-    numbers = {field: headers.numbers(*span) for field, span in _FIELDS.items()}
+    numbers = {field: headers.numbers(span) for field, span in _FIELDS.items()}
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
     for row, field, value in batch.overridden:
@@ -90,22 +90,22 @@ class _Headers:
     def __init__(self, blocks: Sequence[bytes]) -> None:
         self._blocks = blocks
         self._bytes = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
-        # All numbers, the first bytes of all headers together: one by one they are far apart.
+        # Byte by byte of all headers: where they stand they are far apart.
         self._digits: Bytes = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
 
     def check(self) -> None:
         """The checksum counts its own field as blanks; some old programs summed signed bytes."""
-        own = self._bytes[:, _CHECKSUM].sum(axis=1, dtype=np.int64)
+        own = self._bytes[:, CHECKSUM].sum(axis=1, dtype=np.int64)
         found = self._bytes.sum(axis=1, dtype=np.int64) - own + 8 * ord(" ")
-        for row in np.flatnonzero(found != self.numbers(_CHECKSUM.start, _CHECKSUM.stop)).tolist():
+        for row in np.flatnonzero(found != self.numbers(CHECKSUM)).tolist():
             checked(self._blocks[row])
 
-    def numbers(self, start: int, end: int) -> Ints:
+    def numbers(self, span: slice) -> Ints:
         """A field: octal digits between blanks; what is written otherwise is read one by one."""
         value = np.zeros(len(self._blocks), dtype=np.int64)
         begun = np.zeros(len(self._blocks), dtype=np.bool_)
         ended, odd = begun.copy(), begun.copy()
-        for byte in self._digits[start - _NUMBERS.start : end - _NUMBERS.start]:
+        for byte in self._digits[span.start - _NUMBERS.start : span.stop - _NUMBERS.start]:
             is_digit = (byte & 0xF8) == ord("0")
             is_blank = byte == ord(" ")
             is_end = (byte == 0) | (is_blank & begun)
@@ -115,7 +115,7 @@ class _Headers:
             begun |= counts
             value = np.where(counts, value * 8 + (byte & 7), value)
         for row in np.flatnonzero(odd).tolist():
-            value[row] = np.clip(number(self._blocks[row][start:end]), -_MOST, _MOST)  # only of times is there more
+            value[row] = np.clip(number(self._blocks[row][span]), -_MOST, _MOST)  # only of times is there more
         return value
 
 

@@ -12,9 +12,8 @@ from regscope.errors import InvalidInput
 BLOCK = 512
 ZERO = bytes(BLOCK)
 _XATTR = "SCHILY.xattr."
-_CHECKSUM = slice(148, 156)
-_TELLING = ("", "/", ".")
-_FIRST, _LAST, _ROOTS = ("/", "./", "../"), ("/", "/.", "/.."), (".", "..")
+CHECKSUM = slice(148, 156)
+_TELLING = ("", "/", ".")  # a name that begins so may be no path from the root
 
 
 def number(field: bytes) -> int:
@@ -36,7 +35,7 @@ def number(field: bytes) -> int:
 
 def checked(block: bytes) -> None:
     """Raise InvalidInput where a header does not have the checksum that it states."""
-    stated = number(block[_CHECKSUM])
+    stated = number(block[CHECKSUM])
     rest = block[:148] + b" " * 8 + block[156:]
     if sum(rest) != stated and sum(byte - 256 if byte > 127 else byte for byte in rest) != stated:
         raise damaged("a header with a wrong checksum")
@@ -53,15 +52,10 @@ def text(field: bytes) -> str:
 
 def inside(name: str) -> str:
     """A path from the root, with no slash before or after it, no `.` and no `..`; the root is empty."""
-    if "/." not in name and "//" not in name and name[:1] not in _TELLING:  # as nearly all are
-        return name[:-1] if name.endswith("/") else name
-    if name.startswith("./"):
-        name = name[2:]
-    if name.endswith("/"):
-        name = name[:-1]
-    if "//" in name or "/./" in name or "/../" in name or name.endswith(_LAST) or name.startswith(_FIRST):
+    name = name.removeprefix("./")
+    if "/." in name or "//" in name or name[:1] in _TELLING:
         return posixpath.normpath("/" + name).lstrip("/")
-    return "" if name in _ROOTS else name
+    return name.removesuffix("/")
 
 
 def pax_records(content: bytes) -> list[tuple[str, bytes]]:

@@ -36,11 +36,10 @@ def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None
                         break
                 if left.is_set():
                     return
+            waiting.take_all()  # while the user is at what was made last
         except BaseException as raised:
             error = raised
         made.put(_End(error))
-        while waiting.take_one() and not left.is_set():
-            pass
 
     worker = threading.Thread(target=make, name="regscope-unpack", daemon=True)
     worker.start()
@@ -50,7 +49,6 @@ def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None
             room.release()
         if item.error is not None:
             raise item.error
-        waiting.take_all()
     finally:
         left.set()
         room.release()
