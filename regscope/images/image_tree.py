@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from regscope.errors import ContentMissing, ResourceNotFound
-from regscope.registry.fallback_tag import fallback_tag
+from regscope.errors import ContentMissing
+from regscope.images.referring import referrers_of
 from regscope.registry.manifests import RawManifest
-from regscope.registry.referrers import subject_of_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, Index, Manifest, ManifestSchema1, OCIIndex
@@ -72,7 +71,7 @@ def read_node(store: ContentStore, repository: str, digest: str) -> ImageTree:
     found = store.manifest(repository, digest)
     manifest = found.parse()
     if isinstance(manifest, OCIIndex | DockerManifestList):
-        return ImageTree(repository, found)
+        return ImageTree(repository, found, blobs=list(manifest.blobs))
     return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(manifest))
 
 
@@ -97,8 +96,8 @@ class _Reader:
                 if len(chosen) < len(manifest.manifests):
                     found = _narrowed(found, chosen)
                     manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
-            children = [self.tree(child.digest, (), depth + 1) for child in manifest.manifests]
-            made = ImageTree(self._repository, found, children=children)
+            children = [self.tree(child.digest, (), depth + 1) for child in manifest.children]
+            made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
         else:
             made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
         self._seen.add(found.digest)
@@ -120,24 +119,9 @@ class _Reader:
     def _referring_to(self, digest: Digest, depth: int) -> list[tuple[str | None, ImageTree]]:
         if depth == _DEEPEST:
             return []
-        listed = self._store.referrers(self._repository, digest)
-        found = [entry.digest for entry in (listed if listed is not None else self._under_fallback_tag(digest))]
-        fresh = [entry for entry in dict.fromkeys(found) if entry not in self._seen]
-        trees: list[tuple[str | None, ImageTree]] = [(None, self.tree(entry, (), depth + 1)) for entry in fresh]
-        for tag in self._tags:
-            if tag != fallback_tag(digest) and subject_of_tag(tag) == digest:
-                trees.append((tag, self.tree(tag, (), depth + 1)))
-        return trees
-
-    def _under_fallback_tag(self, digest: Digest) -> Sequence[Descriptor]:
-        tag = fallback_tag(digest)
-        if tag not in self._tags:
-            return ()
-        try:
-            found = self._store.manifest(self._repository, tag).parse()
-        except (ResourceNotFound, ContentMissing):  # taken away since the tags were listed
-            return ()
-        return found.manifests if isinstance(found, OCIIndex) else ()
+        found = referrers_of(self._store, self._repository, digest, self._tags)
+        fresh = [each for each in found if each.tag is not None or each.digest not in self._seen]
+        return [(each.tag, self.tree(each.digest, (), depth + 1)) for each in fresh]
 
 
 def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Descriptor]:

@@ -14,7 +14,10 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import first_fault
 
-_FALLBACK_TAG = re.compile(r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.[A-Za-z0-9_]{1,32})?")
+_FALLBACK_TAG = re.compile(
+    r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.(?P<suffix>[A-Za-z0-9_]{1,32}))?"
+)
+_COSIGN_TYPES = {"sig": "signature", "sbom": "SBOM", "att": "attestation"}
 
 
 def subject_of_tag(tag: str) -> Digest | None:
@@ -23,6 +26,12 @@ def subject_of_tag(tag: str) -> Digest | None:
     if match is None or len(match["encoded"]) != {"sha256": 64, "sha512": 128}[match["algorithm"]]:
         return None
     return Digest(f"{match['algorithm']}:{match['encoded']}")
+
+
+def type_of_tag(tag: str) -> str | None:
+    """What the suffix of a cosign tag says: signature, SBOM or attestation; None for another tag."""
+    match = _FALLBACK_TAG.fullmatch(tag)
+    return _COSIGN_TYPES.get(match["suffix"] or "") if match else None
 
 
 def list_referrers(

@@ -67,6 +67,26 @@ class ListedRepository:
     problems: list[Problem] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class ListedReferrers:
+    """What refers to a manifest in a repository in which it was not read, since it was read in another one."""
+
+    repository: str
+    subject: str
+    referrers: list[Descriptor] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def list_referrers(store: ContentStore, repository: str, subject: str) -> ListedReferrers:
+    """The referrers of a manifest."""
+    listed = ListedReferrers(repository, subject)
+    try:
+        listed.referrers = store.referrers(repository, subject) or []
+    except RegscopeError as error:
+        listed.problems.append(Problem(repository, subject, "referrers", error))
+    return listed
+
+
 def list_repository(store: ContentStore, repository: str) -> ListedRepository:
     """The tags of a repository."""
     listed = ListedRepository(repository)

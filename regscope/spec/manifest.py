@@ -27,8 +27,12 @@ from regscope.spec.media_types import (
     DOCKER_MANIFEST_LIST,
     DOCKER_SCHEMA1,
     DOCKER_SCHEMA1_SIGNED,
+    IMAGE_CONFIGS,
+    OCI_EMPTY,
     OCI_INDEX,
     OCI_MANIFEST,
+    is_filesystem_layer,
+    names_manifest,
 )
 from regscope.spec.platform import Platform
 from regscope.text import plain
@@ -178,6 +182,16 @@ class DockerManifestList(RawBacked):
         """Its media type."""
         return DOCKER_MANIFEST_LIST
 
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
 
 class OCIIndex(RawBacked):
     """OCI image index: manifests for several platforms, or the referrers of one subject."""
@@ -199,6 +213,16 @@ class OCIIndex(RawBacked):
         """Its media type, also where the document leaves it out."""
         return OCI_INDEX
 
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
 
 ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1
 Index: TypeAlias = DockerManifestList | OCIIndex
@@ -212,6 +236,23 @@ MODELS: dict[str, type[Manifest]] = {
     DOCKER_MANIFEST_LIST: DockerManifestList,
     OCI_INDEX: OCIIndex,
 }
+
+
+def artifact_type(manifest: Manifest) -> str | None:
+    """What an artifact is; None for an image, and for an index that does not say.
+
+    BuildKit's attestations have an image's config and no file system.
+    """
+    stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1 | OCIIndex) else None
+    if stated or not isinstance(manifest, ImageManifest):
+        return stated
+    if manifest.config.mediaType not in IMAGE_CONFIGS:
+        if manifest.config.mediaType == OCI_EMPTY and manifest.layers:
+            return manifest.layers[0].mediaType
+        return manifest.config.mediaType
+    if manifest.layers and not any(is_filesystem_layer(layer.mediaType) for layer in manifest.layers):
+        return manifest.layers[0].mediaType
+    return None
 
 
 def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
