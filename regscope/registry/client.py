@@ -130,6 +130,9 @@ class DockerRegistryV2Client:
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
+        self.deletes_tags: bool | None = None  # by their names; not known before it was asked
+        self.untags_alone = False  # as far as was seen: a manifest stayed when its tag was removed
+        self.takes_tags_along = False  # as far as was seen: a tag went with its manifest
         self.wants_chunks = False  # as far as is known: found out by an upload that was too large for one PATCH
         self._connect()
 

@@ -211,7 +211,9 @@ class ManifestRef:
     def delete(self, raise_not_found: bool = True) -> bool:
         """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.
 
-        One with a `subject` is taken off the subject's fallback tag, too.
+        Tags are looked for, since some registries refuse a manifest that has one, and others leave them: so every tag
+        of the repository is asked for, unless the registry was seen to take them along. One with a `subject` is taken
+        off the subject's fallback tag, too.
 
         Returns:
             Whether it was there.
@@ -219,10 +221,15 @@ class ManifestRef:
         Raises:
             ResourceNotFound: there is none, unless `raise_not_found` is False.
             Unsupported: the registry deletes nothing.
+            RequestError: it was refused, or accepted and not done.
         """
+        from regscope.registry.deletion import Deletion  # which reads manifests by this class
+
+        deletion = Deletion(self.client, self.repo, self.timeout)
         try:
             digest, subject = self._digest_and_subject()
-            discard(self.client.delete(self.client.url(self.repo, "manifests", digest), timeout=self.timeout))
+            named = [] if isinstance(self.reference, Digest) else [self.reference]
+            deletion.manifest(digest, named if self.client.takes_tags_along else deletion.tags_on(digest))
         except ResourceNotFound:
             if raise_not_found:
                 raise
@@ -232,11 +239,13 @@ class ManifestRef:
         return True
 
     def _digest_and_subject(self) -> tuple[Digest, Descriptor | None]:
-        """What is to be deleted, and what it refers to: nothing, where it cannot be read."""
+        """What is to be deleted, and what it refers to: nothing, where a digest is named and cannot be read."""
         try:
             found = self.fetch()
         except ContentError:
-            return self._descriptor(ACCEPT_MANIFESTS).digest, None
+            if isinstance(self.reference, Digest):
+                return self.reference, None
+            raise  # of a tag whose manifest cannot be read nobody knows what would be deleted
         with contextlib.suppress(ContentError):
             return found.digest, _subject(found.parse())
         return found.digest, None

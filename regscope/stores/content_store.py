@@ -51,7 +51,7 @@ class ContentStore(Protocol):
         """Manifests that are kept in a repository by no tag, and belong to no index there."""
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """What a tag points to now, as cheaply as the store can say it."""
+        """What a tag points to now, as cheaply as the store can say it; of a digest whether it is there."""
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
         """The manifest that a tag has now, as cheaply as the store can say it; None where it still is `known`."""

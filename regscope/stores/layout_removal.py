@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -26,7 +26,7 @@ class LayoutRemoval:
         self._store = store
         self._index = LayoutIndex(store.folder)
 
-    def untag(self, repository: str, tag: str) -> None:
+    def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """The entry of `index.json` loses its name, and goes where another one names the same manifest."""
         found = self._store.resolve(repository, tag)
         with self._index.alone():
@@ -52,7 +52,7 @@ class LayoutRemoval:
                 self._store.path(gone).unlink(missing_ok=True)
         self._index.tidy()
 
-    def forget_manifest(self, repository: str, digest: Digest) -> None:
+    def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
         """As `delete_manifest`: there are no lists of referrers."""
         self.delete_manifest(repository, digest)
 
@@ -76,10 +76,11 @@ class LayoutRemoval:
         return seen
 
     def _children(self, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
-        """The manifests that an index names; what an image names is noted in `seen`."""
+        """The manifests that an index names; the blobs that a manifest names are noted in `seen`."""
         manifest = self._store.manifest("", digest).parse()
         if isinstance(manifest, OCIIndex | DockerManifestList):
-            yield from (child.digest for child in manifest.manifests if self._store.path(child.digest).is_file())
+            seen.update(blob.digest for blob in manifest.blobs)
+            yield from (child.digest for child in manifest.children if self._store.path(child.digest).is_file())
         elif isinstance(manifest, ManifestSchema1):
             seen.update(layer.blobSum for layer in manifest.fsLayers)
         else:

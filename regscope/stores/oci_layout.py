@@ -121,7 +121,10 @@ class OCILayoutStore:
         return sorted({entry.digest for entry in self._index.manifests} - named - referring)
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From `index.json`."""
+        """From `index.json`; a digest by its file."""
+        if ":" in tag:
+            self._existing(Digest(tag))
+            return Digest(tag)
         try:
             return self._tagged[repository][tag].digest
         except KeyError:
