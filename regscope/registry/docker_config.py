@@ -152,8 +152,8 @@ def _login(entry: object) -> Login | None:
     if entry.get("username"):
         return login_from(str(entry["username"]), str(entry.get("password") or ""))
     try:
-        text = base64.b64decode(entry.get("auth") or "", validate=True).decode()
-    except (ValueError, TypeError):  # no base64, or no text in it
+        text = base64.b64decode((entry.get("auth") or "").strip(), validate=True).decode()
+    except (ValueError, TypeError, AttributeError):  # no base64, or no text in it
         return None
     username, colon, password = text.partition(":")
     return login_from(username, password.strip("\0")) if colon else None
