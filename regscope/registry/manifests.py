@@ -10,6 +10,7 @@ import requests
 
 from regscope.errors import (
     ContentError,
+    ContentMissing,
     DigestMismatch,
     InvalidDigest,
     InvalidInput,
@@ -31,6 +32,7 @@ from regscope.spec.manifest import (
     ManifestSchema1,
     OCIIndex,
     OCIManifestSchema1,
+    child_for,
     parse_manifest,
 )
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
@@ -122,7 +124,7 @@ class ManifestRef:
 
         Args:
             media_type: the kind that is wanted. With none, an image manifest, through an index to `platform`.
-            platform: the child of an index that is wanted.
+            platform: the child of an index that is wanted: the one that fits best (see `Platform.distance`).
 
         Raises:
             UnSupportMediaType: `media_type` is no manifest's, or the registry has another kind.
@@ -245,15 +247,11 @@ class ManifestRef:
         return ManifestRef(self.repo, fallback_tag(subject.digest), self.client, timeout=self.timeout)
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
-        for child in index.manifests:
-            if child.platform is not None and platform.covers(child.platform):
-                return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
-        raise ResourceNotFound(
-            f"{self.repo}:{self.reference} has no image for {platform}",
-            404,
-            next_step="It is there for: "
-            + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
-        )
+        try:
+            child = child_for(index, platform, f"{self.repo}:{self.reference}")
+        except ContentMissing as error:
+            raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
+        return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
 
 
 def _known(media_type: str) -> str:

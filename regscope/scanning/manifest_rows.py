@@ -183,6 +183,11 @@ def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
         found.add("labels", found.digest, "annotation", key, value)
 
 
+def is_image(child: Descriptor) -> bool:
+    """Whether an entry of an index says that it is an image or an index, and no artifact and no attestation."""
+    return not child.artifactType and child.annotations.get(_ATTESTATION_TYPE) != "attestation-manifest"
+
+
 def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:
     if subject:
         found.add("referrers", subject, found.digest, artifact_type, "subject")

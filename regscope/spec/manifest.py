@@ -7,6 +7,7 @@ built by hand is serialised, once, when its bytes are first asked for.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
@@ -215,16 +216,29 @@ MODELS: dict[str, type[Manifest]] = {
 
 
 def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
-    """The child of an index that is for `platform`.
+    """The child of an index that fits `platform` best; of several for the same one the first.
 
     Raises:
         ContentMissing: there is none; `name` is what the index is called.
     """
-    for child in index.manifests:
-        if child.platform is not None and platform.covers(child.platform):
-            return child
-    there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
-    raise ContentMissing(f"{name} has no image for {platform}", next_step=f"It is there for: {there or 'none'}.")
+    fitting = best_children(index.manifests, platform)
+    if not fitting:
+        raise ContentMissing(
+            f"{name} has no image for {platform}", next_step=f"It is there for: {platforms_of(index)}."
+        )
+    return fitting[0]
+
+
+def best_children(children: Iterable[Descriptor], platform: Platform) -> list[Descriptor]:
+    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one."""
+    distances = [(child.platform and platform.distance(child.platform), child) for child in children]
+    nearest = min((distance for distance, _ in distances if distance is not None), default=None)
+    return [child for distance, child in distances if distance is not None and distance == nearest]
+
+
+def platforms_of(index: Index) -> str:
+    """The platforms that an index names, for a message."""
+    return ", ".join(str(child.platform) for child in index.manifests if child.platform) or "none"
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
