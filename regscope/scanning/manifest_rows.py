@@ -139,10 +139,10 @@ def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON
         found.add(
             "layers", found.digest, position, layer.digest,
             diff_ids[position] if known else None, chain[position] if known else None,
-            layer.mediaType, layer.size, made_by.get(position),
+            layer.mediaType or None, layer.size, made_by.get(position),
         )  # fmt: skip
         foreign = bool(layer.urls) and is_foreign_layer(layer.mediaType)
-        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType, foreign)
+        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType or None, foreign)
 
 
 def _history(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> dict[int, str | None]:
@@ -199,9 +199,10 @@ def artifact_type(manifest: ImageManifest) -> str | None:
     if stated:
         return stated
     if manifest.config.mediaType not in IMAGE_CONFIGS:
-        if manifest.config.mediaType == OCI_EMPTY and manifest.layers:
+        if manifest.config.mediaType == OCI_EMPTY and manifest.layers and manifest.layers[0].mediaType:
             return manifest.layers[0].mediaType
         return manifest.config.mediaType
-    if manifest.layers and not any(is_filesystem_layer(layer.mediaType) for layer in manifest.layers):
-        return manifest.layers[0].mediaType
+    types = [layer.mediaType for layer in manifest.layers]
+    if all(types) and types and not any(is_filesystem_layer(kind) for kind in types):
+        return types[0]
     return None

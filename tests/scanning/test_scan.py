@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -208,6 +209,26 @@ def index_for(folder: Path, platforms: list[str]) -> str:
         ]
         writer.tag("app:1", writer.index(children))
     return f"oci:{folder / 'layout'}"
+
+
+def test_what_was_left_out_of_a_manifest_or_config_is_a_problem_and_the_rest_is_in_the_tables(tmp_path: Path) -> None:
+    labels: dict[str, Any] = {"a": 1, "b": "c", "d": None}
+    with LayoutWriter(tmp_path) as writer:
+        image = writer.image([], created=CREATED, config={"Labels": labels}, annotations=labels)
+        writer.tag("app:1", image)
+    snap = scan(open_store(f"oci:{tmp_path}"))
+    assert snap.problems[["repository", "reference", "what"]].to_numpy().tolist() == [
+        ["app", "1", "config"],
+        ["app", "1", "field"],
+    ]
+    assert "config.Labels.a: " in snap.problems["error"][0]
+    assert "annotations.a: " in snap.problems["error"][1]
+    assert not set(snap.problems["what"]) & set(BLOCKING)
+    assert snap.labels[["source", "key", "value"]].to_numpy().tolist() == [
+        ["config", "b", "c"],
+        ["annotation", "b", "c"],
+    ]
+    assert snap.manifests["os"].tolist() == ["linux"]
 
 
 def test_a_repository_that_was_named_must_be_there(registry: Registry, layout: Path) -> None:
