@@ -56,6 +56,8 @@ def read_without_faults(
 def _may_go(fault: ErrorDetails, needed: Collection[str]) -> bool:
     """Whether the rest can do without it: a null field says nothing; an entry is part of what holds it."""
     names = [part for part in fault["loc"] if isinstance(part, str)]
+    if not names:  # it is the document that is none
+        return False
     if fault["input"] is None and isinstance(fault["loc"][-1], str):
         return True
     field = next((name for name in names if name not in _HOLDERS), names[-1])
