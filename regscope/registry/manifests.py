@@ -224,9 +224,10 @@ class ManifestRef:
 
     def _measured(self, accept: str) -> Descriptor:
         manifest = self.fetch(accept)
-        return Descriptor(
-            mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
-        )
+        kind = without_parameters(manifest.media_type)
+        with contextlib.suppress(ContentError):
+            kind = manifest.parse().media_type
+        return Descriptor(mediaType=kind, digest=manifest.digest, size=len(manifest.raw))
 
     def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
         """Push a manifest under this tag or digest: the very bytes that were read, or given.

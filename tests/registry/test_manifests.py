@@ -215,6 +215,15 @@ def test_where_head_is_refused_the_manifest_is_read_at_once(
     assert [request.method for request in proxy.requests] == ["HEAD", "GET"] * 2
 
 
+def test_a_head_of_a_file_and_no_digest_as_artifactorys_is_followed_by_the_manifest(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", None))
+    proxy.rule(faults.replace_header("/manifests/", "Content-Type", "application/octet-stream"))
+    found = ManifestRef("legacy", "1", proxied).describe()
+    assert (found.mediaType, found.digest) == (DOCKER_MANIFEST, images["legacy:1"].digest)
+
+
 def test_where_get_is_refused_as_well_its_reason_is_told(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
     proxy.rule(faults.refuse("/manifests/", 403, "DENIED", "not for you"))
     with pytest.raises(PermissionDeny, match="DENIED: not for you"):
