@@ -106,6 +106,19 @@ def test_one_platform_takes_the_place_of_its_index(store: ContentStore, place: P
     assert done.images[0].digest == index.manifests[1].digest
 
 
+def test_the_best_image_for_a_platform_is_taken_wherever_it_stands_in_the_index(tmp_path: Path) -> None:
+    when = "2024-01-01T00:00:00Z"
+    with LayoutWriter(tmp_path / "arm") as writer:
+        old, new = (writer.image([], created=when, architecture="arm", variant=variant) for variant in ("v5", "v7"))
+        writer.tag("app:1", writer.index([old, new]))
+    source = f"oci:{tmp_path / 'arm'}"
+    for wanted, taken in (("linux/arm", new), ("linux/arm/v6", old), ("armhf", new), (["linux/arm/v8", "arm"], new)):
+        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted)
+        assert done.images[0].digest == taken.digest
+    with pytest.raises(ContentMissing, match="no image for linux/arm/v4"):
+        rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms="linux/arm/v4")
+
+
 def test_several_platforms_are_an_index_of_these_and_their_attestations(store: ContentStore, place: Places) -> None:
     where = place("layout")
     done = rs.copy(store, "team/api:1.0", where, platforms=["linux/amd64", "linux/s390x"])

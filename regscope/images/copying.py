@@ -101,7 +101,8 @@ def copy(
         target: a store, or a location: a registry, `oci:FOLDER` or `docker-archive:FILE`; the folder or file is made.
         to: the name there: `repository:tag` of one image; `repository` of several of one repository; `prefix/` before
             the names of any. By default the same names.
-        platforms: such as `linux/arm64`: which images of an index; all by default. One takes the index's place.
+        platforms: such as `linux/arm64`: which images of an index; all by default. For each platform those that fit it
+            best are taken (see `Platform.distance`); of one platform the image takes the index's place.
         referrers: signatures, SBOMs and attestations along.
         concurrency: blobs at once.
         progress: show a progress bar; by default where somebody is watching.

@@ -11,7 +11,15 @@ from regscope.images.referring import referrers_of
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, Index, Manifest, ManifestSchema1, OCIIndex
+from regscope.spec.manifest import (
+    DockerManifestList,
+    Index,
+    Manifest,
+    ManifestSchema1,
+    OCIIndex,
+    best_children,
+    platforms_of,
+)
 from regscope.spec.media_types import is_foreign_layer
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -51,8 +59,9 @@ def read_tree(
     """Read the manifests of an image.
 
     Args:
-        platforms: which children of an index; all by default. With one, its image stands in the index's place; with
-            several, an index of these and of their attestations.
+        platforms: which children of an index: for each platform those that fit it best (see `Platform.distance`); all
+            by default. With one platform its image stands in the index's place; with several, an index of the images
+            and of their attestations.
         referrers: with what refers to it or to its children, by the store's own list, its fallback tags, or cosign's.
 
     Raises:
@@ -125,19 +134,16 @@ class _Reader:
 
 
 def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Descriptor]:
-    images = [
-        child
-        for child in index.manifests
-        if child.platform is not None and any(wanted.covers(child.platform) for wanted in platforms)
-    ]
+    images = [child for wanted in platforms for child in best_children(index.manifests, wanted)]
     if not images:
-        there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
         wanted = ", ".join(map(str, platforms))
-        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {there or 'none'}")
+        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {platforms_of(index)}")
     if len(platforms) == 1:
         return images[:1]
     digests = {image.digest for image in images}
-    return [child for child in index.manifests if child in images or child.annotations.get(_ATTESTED) in digests]
+    return [
+        child for child in index.manifests if child.digest in digests or child.annotations.get(_ATTESTED) in digests
+    ]
 
 
 def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:

@@ -24,6 +24,7 @@ from regscope.registry.responses import discard, error_from, read_json
 from regscope.registry.retrying import Patience
 from regscope.registry.scopes import scopes_of
 from regscope.registry.server_warnings import ServerWarnings
+from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
@@ -144,6 +145,7 @@ class DockerRegistryV2Client:
         else:
             self._authorizer = CustomAuthorizer(self.authenticator_class, self.keychain.login(""), self.auth_timeout)
         self._warnings = ServerWarnings()
+        self._stated_digests = StatedDigests()
         connections = Connections(
             self.api_base_url, self.pool_size, verify=self.verify_certificate, certificate=self.client_certificate
         )
@@ -177,6 +179,11 @@ class DockerRegistryV2Client:
         return f"{self.api_base_url}/v2/" + "/".join(
             [part if _PLAIN.fullmatch(part) else quote(part, safe="/:@") for part in path]
         )
+
+    @property
+    def stated_digests(self) -> StatedDigests:
+        """What the registry's answers say of the digests of manifests."""
+        return self._stated_digests
 
     @property
     def counts_pulls(self) -> bool:
@@ -224,10 +231,12 @@ class DockerRegistryV2Client:
         params: Mapping[str, Any] | None = None,
         data: Payload | None = None,
         timeout: AskTimeout = "default",
+        outlast_errors: bool = True,
     ) -> requests.Response:
         """Send a request and return the answer, its body still unread.
 
         Args:
+            outlast_errors: send it again after a server's error (500, 502, 503, 504), as `patience` says.
             data: the request's body; one that cannot be begun again is sent once only.
 
         Raises:
@@ -237,7 +246,7 @@ class DockerRegistryV2Client:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
         header = self._authorization(method, url) if self._authorizer.was_asked else None
-        response = self._transport.send(method, url, _with(headers, header), seconds, data)
+        response = self._transport.send(method, url, _with(headers, header), seconds, data, outlast_errors)
         if response.status_code == 401 and is_repeatable(data) and same_origin(response.url, self.api_base_url):
             scopes = scopes_of(method, url)
             challenge = response.headers.get("WWW-Authenticate", "")
@@ -247,7 +256,7 @@ class DockerRegistryV2Client:
                 self._refuse_to_leak(url)
             if answer != header:
                 header = answer
-                response = self._transport.send(method, url, _with(headers, header), seconds, data)
+                response = self._transport.send(method, url, _with(headers, header), seconds, data, outlast_errors)
         if (limit := parse_rate_limit(response.headers)) is not None:
             self.rate_limit = limit
         if (warning := response.headers.get("Warning")) and same_origin(response.url, self.api_base_url):

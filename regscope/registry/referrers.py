@@ -12,7 +12,8 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import pages
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import first_fault
+from regscope.spec.manifest import OCIIndex
+from regscope.spec.mending import first_fault
 
 _FALLBACK_TAG = re.compile(
     r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.(?P<suffix>[A-Za-z0-9_]{1,32}))?"
@@ -56,10 +57,9 @@ def list_referrers(
         url += "?" + urlencode({"artifactType": artifact_type})
     for page in pages(client, url, f"the referrers of {digest}"):
         try:
-            found += [Descriptor.model_validate(entry) for entry in page.get("manifests") or ()]
-        except (ValidationError, TypeError) as error:
-            fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
-            raise InvalidManifest(f"the referrers of {digest} cannot be read: {fault}") from None
+            found += OCIIndex.from_document({"manifests": page.get("manifests")}, None).manifests
+        except ValidationError as error:
+            raise InvalidManifest(f"the referrers of {digest} cannot be read: {first_fault(error)}") from None
     return [entry for entry in found if artifact_type in (None, entry.artifactType)]
 
 

@@ -44,11 +44,14 @@ class Patience:
 
 
 class Attempts:
-    """The attempts at one request."""
+    """The attempts at one request; without `outlast_errors` a server's error is an answer."""
 
-    def __init__(self, method: str, repeatable: bool, patience: Patience, pace: Pace) -> None:
+    def __init__(
+        self, method: str, repeatable: bool, patience: Patience, pace: Pace, outlast_errors: bool = True
+    ) -> None:
         self._repeatable = repeatable and method in _REPEATABLE
         self._can_be_sent_again = repeatable
+        self._outlasts_errors = outlast_errors
         self._patience = patience
         self._pace = pace
         self._failures = 0
@@ -69,8 +72,8 @@ class Attempts:
         status = response.status_code
         if status != TOO_MANY:
             self._pace.answered()
-            if status not in _STUMBLES or not self._repeatable:
-                self._pace.stumbles_pass |= self._refusals > 0
+            if status not in _STUMBLES or not self._repeatable or not self._outlasts_errors:
+                self._pace.stumbles_pass |= self._refusals > 0 and status not in _STUMBLES
                 return False
         if not self._can_be_sent_again:
             return False

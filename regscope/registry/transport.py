@@ -50,6 +50,7 @@ class Transport:
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
         body: Payload | None = None,
+        outlast_errors: bool = True,
     ) -> Answer:
         """The answer in the end, whatever its status; its body is still unread.
 
@@ -60,7 +61,7 @@ class Transport:
             UnsafeRedirect: it points somewhere that it must not be followed to.
         """
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._patiently(method, url, headers, timeout, body)
+            answer = self._patiently(method, url, headers, timeout, body, outlast_errors)
             location = answer.headers.get("Location") if answer.is_redirect else None
             if location is None:
                 return answer
@@ -82,9 +83,10 @@ class Transport:
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
         body: Payload | None,
+        outlast_errors: bool,
     ) -> Answer:
         pace = self._pace(url)
-        attempts = Attempts(method, is_repeatable(body), self._patience, pace)
+        attempts = Attempts(method, is_repeatable(body), self._patience, pace, outlast_errors)
         headers = {**_HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())

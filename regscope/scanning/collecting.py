@@ -11,8 +11,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from regscope.errors import RegscopeError
 from regscope.registry.referrers import subject_of_tag, type_of_tag
-from regscope.scanning.manifest_rows import ManifestRows, Rows
+from regscope.scanning.manifest_rows import ManifestRows, Rows, is_image
 from regscope.scanning.read_manifest import (
     ListedReferrers,
     ListedRepository,
@@ -26,6 +27,7 @@ from regscope.scanning.read_manifest import (
 from regscope.scanning.worklist import Worklist
 from regscope.schema import BLOCKING, TABLES
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.manifest import best_children
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
@@ -138,7 +140,8 @@ class Collected:
         self._asked.add(found.digest)
         if found.digest not in self._manifests:
             self._manifests[found.digest] = found.rows
-            self._children[found.digest] = [child.digest for child in found.children if self._wants(child)]
+            self._children[found.digest] = [child.digest for child in self._wanted(found.children)]
+        self._note_if_none_fits(read, found)
         for child in self._children[found.digest]:
             self._ask(repository, child)
 
@@ -177,11 +180,22 @@ class Collected:
         self._tried.add((repository, digest))
         self._work.add(read_manifest, self._store, repository, digest)
 
-    def _wants(self, child: Descriptor) -> bool:
+    def _wanted(self, children: Sequence[Descriptor]) -> Sequence[Descriptor]:
+        """The children to follow: with `platforms` those that fit one of them best."""
         if not self._platforms:
-            return True
-        platform = child.platform
-        return platform is not None and any(wanted.covers(platform) for wanted in self._platforms)
+            return children
+        best = {child.digest for wanted in self._platforms for child in best_children(children, wanted)}
+        return [child for child in children if child.digest in best]
+
+    def _note_if_none_fits(self, read: ReadManifest, found: ManifestRows) -> None:
+        """An index without an image for `platforms` is said to be one, or it would look like an empty one."""
+        images = [child for child in found.children if is_image(child)]
+        if not self._platforms or not images or self._children[found.digest] or subject_of_tag(read.reference):
+            return
+        there = ", ".join(sorted({str(child.platform or "") or "no platform" for child in images}))
+        wanted = ", ".join(map(str, self._platforms))
+        error = RegscopeError(f"an index without an image for {wanted}: it is there for {there}")
+        self._take_problems([Problem(read.repository, read.reference, "platform", error)])
 
     def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
         """All rows, each once, in an order that does not depend on who answered first.

@@ -150,10 +150,10 @@ def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON
         found.add(
             "layers", found.digest, position, layer.digest,
             diff_ids[position] if known else None, chain[position] if known else None,
-            layer.mediaType, layer.size, made_by.get(position),
+            layer.mediaType or None, layer.size, made_by.get(position),
         )  # fmt: skip
         foreign = bool(layer.urls) and is_foreign_layer(layer.mediaType)
-        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType, foreign)
+        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType or None, foreign)
 
 
 def _history(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> dict[int, str | None]:
@@ -192,6 +192,11 @@ def _labels(found: ManifestRows, config: ImageJSON | None) -> None:
 def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
     for key, value in annotations.items():
         found.add("labels", found.digest, "annotation", key, value)
+
+
+def is_image(child: Descriptor) -> bool:
+    """Whether an entry of an index says that it is an image or an index, and no artifact and no attestation."""
+    return not child.artifactType and child.annotations.get(_ATTESTATION_TYPE) != "attestation-manifest"
 
 
 def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:

@@ -18,6 +18,8 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.text import plain
 
+_FAULTS_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -55,6 +57,14 @@ class ReadManifest:
     def fail(self, what: str, error: RegscopeError) -> None:
         """Note a problem."""
         self.problems.append(Problem(self.repository, self.reference, what, error))
+
+    def note_faults(self, what: str, document: Manifest | ImageJSON) -> None:
+        """Note what was left out of a document that was read otherwise."""
+        if faults := document.faults:
+            more = f" … and {len(faults) - _FAULTS_NAMED} more" if len(faults) > _FAULTS_NAMED else ""
+            self.fail(
+                what, RegscopeError(f"read without what has no valid form: {'; '.join(faults[:_FAULTS_NAMED])}{more}")
+            )
 
 
 @dataclass(slots=True)
@@ -144,9 +154,12 @@ def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
 
 
 def _rows(store: ContentStore, result: ReadManifest, digest: Digest, manifest: Manifest) -> ManifestRows:
+    result.note_faults("field", manifest)
     if isinstance(manifest, ManifestSchema1):
         try:
-            return manifest_rows(digest, manifest, schema1_config(manifest), _layer_sizes(store, result, manifest))
+            config = schema1_config(manifest)
+            result.note_faults("config", config)
+            return manifest_rows(digest, manifest, config, _layer_sizes(store, result, manifest))
         except RegscopeError as error:
             result.fail("manifest", error)
             return manifest_rows(digest, manifest)
@@ -162,6 +175,7 @@ def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) 
     except RegscopeError as error:
         result.fail("config", error)
         return None
+    result.note_faults("config", config)
     layers, diff_ids = len(manifest.layers), len(config.rootfs.diff_ids)
     if layers != diff_ids:
         result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))

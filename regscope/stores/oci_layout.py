@@ -17,8 +17,9 @@ from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT, too_large
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
-from regscope.spec.manifest import OCIIndex, first_fault
+from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import MANIFESTS
+from regscope.spec.mending import first_fault
 from regscope.spec.reference import split_image
 from regscope.stores.content_store import no_such_repository, no_such_tag
 

@@ -43,8 +43,8 @@ class RegistryDestination:
         ManifestRef(repository, reference, self.client)
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """By one HEAD request."""
-        return ManifestRef(repository, digest, self.client).get_metadata() is not None
+        """By one HEAD request; where a registry knows none, the manifest is sent once more."""
+        return ManifestRef(repository, digest, self.client).answers_head()
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
         """Mounted from `nearby`, which costs no more than to ask whether it is there; else sent if it is not."""

@@ -76,13 +76,9 @@ class RegistryStore:
         return []
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """By one HEAD request; one that fails does not say why, so then by GET."""
-        asked = ManifestRef(repository, tag, self.client)
-        found = asked.get_metadata()
-        if found is not None:
-            return found.digest
+        """By one HEAD request; by GET where that says nothing: see `ManifestRef.describe`."""
         try:
-            return asked.fetch().digest
+            return ManifestRef(repository, tag, self.client).describe().digest
         except ResourceNotFound as error:
             raise ResourceNotFound(
                 f"{self.location} has no {repository}:{tag}",
