@@ -26,6 +26,7 @@ from regscope.registry.scopes import scopes_of
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
+from regscope.registry.upload_habits import UploadHabits
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
 Timeout: TypeAlias = float | tuple[float, float] | None
@@ -59,6 +60,7 @@ class DockerRegistryV2Client:
 
     Attributes:
         rate_limit: what the registry's latest answer said of its quota; None where it said nothing.
+        uploads: what they have found out about the registry.
     """
 
     @classmethod
@@ -130,7 +132,7 @@ class DockerRegistryV2Client:
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
-        self.wants_chunks = False  # as far as is known: found out by an upload that was too large for one PATCH
+        self.uploads = UploadHabits()
         self._connect()
 
     def _connect(self) -> None:

@@ -19,10 +19,11 @@ from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import ManifestRef
+from regscope.registry.mounting import mount_or_open
 from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import discard
 from regscope.registry.tags import Tags
-from regscope.registry.uploads import Upload, mount_or_open, open_upload
+from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
