@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-from regscope import text
 from regscope.errors import ConnectionFailed, ContentError, RequestError, RequestErrorWithResponse
 from regscope.registry.blob_stat import make_sure, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
@@ -252,9 +251,9 @@ class Sender:
 
     def _too_large(self, error: RequestErrorWithResponse) -> RequestErrorWithResponse:
         if self._chunk_minimum > _SIZES[-1]:
-            tried = f"the registry wants chunks of at least {text.size(self._chunk_minimum)}"
+            tried = f"the registry wants chunks of at least {self._chunk_minimum // 2**10:,} KiB"
         else:
-            tried = f"chunks of {text.size(_SIZES[-1])} were the smallest that were tried"
+            tried = f"chunks of {_SIZES[-1] // 2**10} KiB were the smallest that were tried"
         return RequestErrorWithResponse(
             f"{error.message}; {tried}",
             error.status_code,

@@ -15,7 +15,7 @@ CHUNK = 4 * 2**20
 """Bytes of a chunk where a registry takes no more in one PATCH, or its minimum if that is more."""
 MOST_BREAKS = 3
 """Breaks in turn of which none brings anything new."""
-_MOST_STARTS = 3
+_MOST_STARTS = 4
 _PROGRESS = 2**16  # bytes that count as something new
 _UNKNOWN_UPLOAD = "BLOB_UPLOAD_UNKNOWN"
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
@@ -166,6 +166,8 @@ class Streaming:
             return None
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and received == self.position:
             return None  # what it says does not fit together
+        if self._idle_breaks > 1 and received == self.position:
+            return None  # what is sent from there does not come in, and may not fit to what it has
         return received
 
     def _check_length(self, *, ended: bool) -> None:
