@@ -76,7 +76,7 @@ def test_an_address_that_wants_credentials_is_asked_at_the_registry_itself(
 
 def test_another_host_that_answers_is_used_and_asked_once_whether_it_does(faulty: FaultProxy) -> None:
     with FaultProxy(faulty.upstream) as other:
-        faulty.rule(located(lambda location: location.replace(faulty.host, other.host)))
+        faulty.rule(located(lambda location: other.url + location[location.index("/v2/") :]))
         client = DockerRegistryV2Client(faulty.url)
         for content in (LARGE, b"small"):
             Blob("app", fileobj=io.BytesIO(content), client=client).upload()
