@@ -258,6 +258,14 @@ def test_a_file_that_shrinks_or_grows_meanwhile_is_an_error(faulty: FaultProxy, 
             Blob("app", Digest.of(part), client=patient(faulty)).stat()
 
 
+@pytest.mark.parametrize("chunk", [None, MIB], ids=["one PATCH", "chunks"])
+def test_a_patch_that_came_too_fast_is_sent_again(faulty: FaultProxy, chunk: int | None) -> None:
+    too_fast = faults.too_many(1, "0", "/uploads/")
+    faulty.rule(lambda request, forward: too_fast(request, forward) if request.method == "PATCH" else None)
+    assert push(patient(faulty, chunk), LARGE) == Digest.of(LARGE)
+    assert [request.method for request in faulty.requests].count("POST") == 1
+
+
 def test_an_upload_is_opened_again_where_nobody_answered(faulty: FaultProxy) -> None:
     faulty.rule(faults.refuse("/uploads/", 503, "X", "not now", methods=("POST",), times=2))
     assert open_upload(patient(faulty), "app").received() == 0

@@ -58,7 +58,7 @@ def push(client: DockerRegistryV2Client, content: bytes = CONTENT) -> None:
     assert Blob("app", sent.digest, client=client).read(2**25) == content
 
 
-@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("status", [400, 411, 413, 416])
 def test_where_a_patch_can_be_too_large_the_blob_goes_in_chunks(strict: FaultProxy, status: int) -> None:
     strict.rule(at_most(4 * MIB, status))
     push(DockerRegistryV2Client(strict.url))
