@@ -17,6 +17,7 @@ from regscope.registry.auth import Authorizer, TokenQuestion
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
+from regscope.registry.deletion_habits import DeletionHabits
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
 from regscope.registry.outgoing import Payload, is_repeatable
@@ -27,6 +28,7 @@ from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
+from regscope.registry.upload_habits import UploadHabits
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
 Timeout: TypeAlias = float | tuple[float, float] | None
@@ -60,6 +62,7 @@ class DockerRegistryV2Client:
 
     Attributes:
         rate_limit: what the registry's latest answer said of its quota; None where it said nothing.
+        uploads: what they have found out about the registry.
     """
 
     @classmethod
@@ -131,10 +134,8 @@ class DockerRegistryV2Client:
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
-        self.deletes_tags: bool | None = None  # by their names; not known before it was asked
-        self.untags_alone = False  # as far as was seen: a manifest stayed when its tag was removed
-        self.takes_tags_along = False  # as far as was seen: a tag went with its manifest
-        self.wants_chunks = False  # as far as is known: found out by an upload that was too large for one PATCH
+        self.uploads = UploadHabits()
+        self.deletions = DeletionHabits()
         self._connect()
 
     def _connect(self) -> None:

@@ -87,7 +87,7 @@ class Deletion:
                 self._set_again(digest, removed)
                 raise
         went_along = [self._went_along(tag, digest) for tag in tags]
-        self._client.takes_tags_along |= self._client.deletes_tags is False and any(went_along)
+        self._client.deletions.takes_tags_along |= self._client.deletions.by_tag is False and any(went_along)
 
     def tags_on(self, digest: Digest) -> list[str]:
         """The tags that point to a manifest: every tag of the repository is asked for.
@@ -113,13 +113,13 @@ class Deletion:
 
         It is asked once to delete a tag that cannot be there.
         """
-        if self._client.deletes_tags is None:
+        if self._client.deletions.by_tag is None:
             try:
                 known = self.tag(f"regscope-asks-{secrets.token_hex(16)}")
             except ResourceNotFound as error:
                 known = bool(error.code)  # else it is no registry's answer, but that of something before it
-            self._client.deletes_tags = known
-        return self._client.deletes_tags
+            self._client.deletions.by_tag = known
+        return self._client.deletions.by_tag
 
     def tag(self, tag: str) -> bool:
         """Ask to delete a tag by its name; False where the registry knows no such deletion.
@@ -134,7 +134,7 @@ class Deletion:
             # Older ones take the tag for a broken digest.
             if not isinstance(error, Unsupported) and error.status_code != HTTPStatus.BAD_REQUEST:
                 raise
-            self._client.deletes_tags = False
+            self._client.deletions.by_tag = False
             return False
         return True
 

@@ -288,7 +288,7 @@ class ManifestRef:
         try:
             digest, subject = self._digest_and_subject()
             named = [] if isinstance(self.reference, Digest) else [self.reference]
-            deletion.manifest(digest, named if self.client.takes_tags_along else deletion.tags_on(digest))
+            deletion.manifest(digest, named if self.client.deletions.takes_tags_along else deletion.tags_on(digest))
         except ResourceNotFound:
             if raise_not_found:
                 raise

@@ -47,6 +47,8 @@ _NEXT_STEPS = {
     404: "Check the spelling; a private registry may also hide what these credentials may not see.",
     405: "This registry does not offer the operation; its administrator may have switched it off.",
     407: "Write the proxy's user and password into HTTP_PROXY and HTTPS_PROXY: http://name:password@proxy:3128.",
+    413: "A proxy before the registry takes no request of this size: whoever runs it can raise its limit "
+    "(nginx: client_max_body_size).",
     429: "Wait a while and try again, with fewer requests at once.",
 }
 

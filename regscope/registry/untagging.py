@@ -49,14 +49,14 @@ def untag(
     original, others = None, []
     if deletion.knows_tags():
         original = tagged.fetch()
-        others = [] if client.untags_alone else deletion.tags()
+        others = [] if client.deletions.keeps_untagged else deletion.tags()
         if not _by_name(deletion, repository, tag, original):
             original = None
     if original is None:
         deletion.make_sure()
         original = tagged.fetch()  # as late as can be: tags move
         _by_stand_in(client, repository, tag, original, timeout, standing_in)
-    client.untags_alone |= _see_that_it_stays(deletion, repository, tag, original, others)
+    client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
 
 
 def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> bool:
