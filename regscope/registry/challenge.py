@@ -1,23 +1,23 @@
-"""`WWW-Authenticate` challenges (RFC 9110, 11.6.1), read with the `www-authenticate` package and checked."""
+"""`WWW-Authenticate` challenges (RFC 9110, 11.6.1), read as servers write them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-import www_authenticate
-
 from regscope.errors import AuthFailed
 from regscope.text import plain
 
-_LONGEST_HEADER = 8192  # the package's parser is quadratic
-# What the package cannot read and servers send all the same: an empty value, needless escapes, a missing comma
-# after a quoted value, and a URL without quotes.
-_VALUE = re.compile(
-    r'(?P<quoted>"(?:[^"\\]|\\.)*+")(?P<gap>\s+(?=[\w-]+\s*=))?|(?<==)\s*(?P<bare>[^\s",=][^\s",]*)', re.DOTALL
+_LONGEST_HEADER = 8192
+# Servers also write URLs without quotes, needless escapes, and no comma after a quoted value.
+_PART = re.compile(
+    r"""(?P<gap>[\s,;]+)
+    |(?P<token68>[A-Za-z0-9._~+/-]+=+)(?=\s*(?:,|$))
+    |(?P<name>[\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"(?=[\s,;]|$)|(?P<bare>[^\s",\[][^\s",]*))
+    |(?P<word>[\w!#$%&'*+.^`|~/-]+)(?=[\s,]|$)""",
+    re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_EMPTY = "\0"  # stands for an empty value on the way through the package
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +29,35 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> dict[str, Challenge]:
-    """The challenges of a header, by scheme.
+    """The challenges of a header, by scheme; of several with one scheme, the last.
 
     Raises:
         AuthFailed: the header cannot be read; the message says which.
     """
-    if not header or len(header) > _LONGEST_HEADER:
+    found: dict[str, Challenge] = {}
+    current: Challenge | None = None
+    position, follows_scheme = 0, False
+    while position < len(header) <= _LONGEST_HEADER:
+        part = _PART.match(header, position)
+        if part is None:
+            raise _unreadable(header)
+        position = part.end()
+        if part["gap"]:
+            follows_scheme = follows_scheme and "," not in part["gap"]
+        elif part["word"] and not follows_scheme:
+            scheme = part["word"].lower()
+            current = found[scheme] = Challenge(scheme)
+            follows_scheme = True
+        elif current is None:
+            raise _unreadable(header)
+        else:  # a word right behind the scheme is a token68, as `token68=` is
+            follows_scheme = False
+            if part["name"]:
+                value = part["bare"] or _ESCAPE.sub(r"\1", part["quoted"] or "")
+                current.parameters[part["name"].lower()] = value
+    if not found:
         raise _unreadable(header)
-    try:
-        parsed = www_authenticate.parse(_mended(header))
-    except (ValueError, AttributeError):
-        raise _unreadable(header) from None
-    return {scheme.lower(): Challenge(scheme.lower(), _parameters(found)) for scheme, found in parsed.items()}
-
-
-def _mended(header: str) -> str:
-    return _VALUE.sub(_mended_value, header).strip()
-
-
-def _mended_value(match: re.Match[str]) -> str:
-    value = match["bare"] or _unescaped(match["quoted"][1:-1])
-    escaped = (value or _EMPTY).replace("\\", r"\\").replace('"', r"\"")
-    return f'"{escaped}"' + ("," if match["gap"] else "")
-
-
-def _unescaped(value: str) -> str:
-    return _ESCAPE.sub(r"\1", value)
-
-
-def _parameters(found: object) -> dict[str, str]:
-    if not isinstance(found, dict):
-        return {}
-    return {str(name).lower(): _unescaped(str(value)).removeprefix(_EMPTY) for name, value in found.items()}
+    return found
 
 
 def _unreadable(header: str) -> AuthFailed:
