@@ -18,7 +18,7 @@ from regscope.registry.challenge import Challenge, parse_challenges
 from regscope.registry.credentials import Credentials, Login
 from regscope.registry.origin import origin, without_secrets
 from regscope.registry.scopes import Asked, Need
-from regscope.registry.tokens import FetchToken, Tokens, TokenService
+from regscope.registry.tokens import FetchToken, Tokens, TokenService, nobodys
 from regscope.text import plain
 
 
@@ -174,6 +174,25 @@ class Authorizer:
         with suppress(AuthFailed):
             return self._login(asked.need.repository) is not None and self.hear(challenge, asked)
         return False
+
+    def has_checked_login(self) -> bool:
+        """Whether the login for the registry as a whole was looked at, after `/v2/` was asked with it.
+
+        Raises:
+            AuthFailed: it counts for nothing.
+        """
+        way, login = self._ways.get(("", "")), self._login("")
+        if way is None or login is None:
+            return False
+        if way.bearer is None:
+            return self._greeting is not None and self._greeting.status == HTTPStatus.UNAUTHORIZED
+        if self._tokens.are_nobodys(way.bearer, login):
+            raise nobodys(way.bearer.realm)
+        return True
+
+    def offer_basic(self) -> None:
+        """Show name and password from now on, though nobody has asked: a registry that knows them will look."""
+        self._ways.setdefault(("", ""), _Way(None, basic=True))
 
     def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
         """The error for a request that is still refused, with what answered its challenges."""

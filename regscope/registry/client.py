@@ -193,6 +193,26 @@ class DockerRegistryV2Client:
             return False
         return True
 
+    def check_login(self) -> bool:
+        """Have the login looked at; whether anybody did: a registry that is open to all need not.
+
+        Raises:
+            AuthFailed: the registry refuses it, or its token service does, or gives it what it gives to nobody.
+            RequestError: one of them fails.
+        """
+        discard(self.get(self.url()))
+        if not isinstance(self._authorizer, Authorizer) or self._authorizer.has_checked_login():
+            return True
+        self._authorizer.offer_basic()
+        discard(self.get(self.url()))
+        try:  # what is not for everybody may ask sooner
+            discard(self.get(self.url("_catalog"), params={"n": 1}))
+        except AuthFailed:
+            raise
+        except RequestError:
+            return self._authorizer.has_checked_login()
+        return self._authorizer.has_checked_login()
+
     def get(self, url: str, **options: Any) -> requests.Response:
         """GET; the options are those of `request`."""
         return self.request("GET", url, **options)

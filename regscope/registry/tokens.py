@@ -6,6 +6,8 @@ is not asked again for a while, and which words it understands is found out once
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import time
 from collections import defaultdict
@@ -128,6 +130,18 @@ class Tokens:
                 del self._held[key]
         return True
 
+    def are_nobodys(self, service: TokenService, login: Login) -> bool:
+        """Whether the service gives this login what it gives to nobody, as some do where the password is wrong."""
+        if isinstance(login, RegistryToken):
+            return False
+        own = self._token((service, NO_SCOPES, login))
+        try:
+            nobodys = self._token((service, NO_SCOPES, None))
+        except RequestError:
+            return False
+        subject = claims(own).get("sub")
+        return own == nobodys or (subject is not None and subject == claims(nobodys).get("sub"))
+
     def _scopes(self, need: Need) -> Scopes:
         found = self._named.get(need)
         if found is None and (actions := self._actions.get(need.actions)) is not None and need.actions:
@@ -155,7 +169,9 @@ class Tokens:
             if login is not None:  # whoever gets not even an empty token gets none
                 self._refusals.check((service, NO_SCOPES, login), status=401)
             try:
-                token = self._held[key] = self._ask(key)
+                token = self._ask(key)
+                self._make_sure_of(token, key)
+                self._held[key] = token
             except AuthFailed as error:
                 self._refusals.keep(key, error)
                 raise
@@ -163,6 +179,22 @@ class Tokens:
                 self._outages.keep(service.realm, error)
                 raise
         return token.value
+
+    def _make_sure_of(self, token: _Token, key: _Key) -> None:
+        """Refuse a token that is for nobody (distribution, docs/spec/auth/jwt.md: it has an empty `sub`).
+
+        Some services give every user one without a name; those allow more than a stranger's.
+        """
+        service, scopes, login = key
+        own = claims(token.value)
+        if login is None or own.get("sub") != "":
+            return
+        try:
+            strangers = claims(self._ask((service, scopes, None)).value)
+        except AuthFailed:
+            return
+        if strangers.get("sub") == "" and strangers.get("access") == own.get("access"):
+            raise nobodys(service.realm)
 
     def _ask(self, key: _Key) -> _Token:
         (realm, service), scopes, login = key
@@ -199,6 +231,27 @@ class Tokens:
             if isinstance(replaced := answer.get("refresh_token"), str) and replaced:
                 self._refresh_tokens[identity] = replaced
         return answer
+
+
+def nobodys(realm: str) -> AuthFailed:
+    """The error for a login that a token service takes for nobody's."""
+    shown = without_secrets(realm)
+    return AuthFailed(
+        f"the token service {shown} refuses these credentials: it gives them the token that it gives to nobody",
+        401,
+        url=shown,
+        next_step="Check the user name and password, or log in with `docker login`.",
+    )
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a token says, where it is a JSON web token (RFC 7519), unchecked; nothing of one that is not."""
+    try:
+        payload = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (LookupError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _lifetime(stated: object) -> float:

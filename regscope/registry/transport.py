@@ -99,10 +99,9 @@ class Transport:
         headers = {**_HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())
-            if authorize is not None:
-                headers = self._authorized(headers, authorize, pace, leave)
+            authorized = headers if authorize is None else self._authorized(headers, authorize, pace, leave)
             try:
-                answer = self._connections.send(method, url, headers, body, timeout, leave)
+                answer = self._connections.send(method, url, authorized, body, timeout, leave)
             except ConnectionFailed as error:
                 if not attempts.again_after(error):
                     raise
@@ -124,8 +123,7 @@ class Transport:
         except BaseException:
             leave()
             raise
-        others = {name: value for name, value in headers.items() if name != "Authorization"}
-        return others if header is None else {**others, "Authorization": header}
+        return headers if header is None else {**headers, "Authorization": header}
 
     def _pace(self, url: str) -> Pace:
         host = cut(url)[0]
