@@ -17,7 +17,7 @@ from regscope.errors import AuthFailed, PermissionDeny, RequestError
 from regscope.registry.challenge import Challenge, parse_challenges
 from regscope.registry.credentials import Credentials, Login
 from regscope.registry.origin import origin, without_secrets
-from regscope.registry.scopes import Asked, Need
+from regscope.registry.scopes import Asked
 from regscope.registry.tokens import FetchToken, Tokens, TokenService, nobodys
 from regscope.text import plain
 
@@ -91,7 +91,7 @@ class Authorizer:
         """
         if self._wants_greeting and self._greeting is None:
             self._be_greeted()
-        way = self._way(asked.need)
+        way = self._way(asked)
         if way is None:
             return None
         login = self._login(asked.need.repository)
@@ -124,7 +124,10 @@ class Authorizer:
                         raise
             self._greeting = greeting
 
-    def _way(self, need: Need) -> _Way | None:
+    def _way(self, asked: Asked) -> _Way | None:
+        if isinstance(asked.way, _Way):
+            return asked.way
+        need = asked.need
         for place in ((need.repository, need.kind), ("", need.kind), ("", "")):
             if (way := self._ways.get(place)) is not None:
                 return way
@@ -140,9 +143,8 @@ class Authorizer:
         Raises:
             AuthFailed: the challenge cannot be met.
         """
-        need, sent = asked.need, asked.sent
-        login = self._login(need.repository)
-        before = self._way(need)
+        login = self._login(asked.need.repository)
+        before = self._way(asked)
         if not challenge and before is None and self._greeting is None:
             self._wants_greeting = True
             return True
@@ -158,14 +160,20 @@ class Authorizer:
         basic = login.basic if isinstance(login, Credentials) and way.basic else None
         if way.bearer is None and basic is None:
             raise _wants_password(asked.url, login)
-        if way.bearer is None or (way == before and basic in sent):
-            is_new = basic not in sent
+        if way.bearer is None or (way == before and basic in asked.sent):
+            is_new = basic not in asked.sent
         else:
             is_new = self._tokens.hear(way.bearer, said, asked, login)
         if is_new and way != before:
             self._ways.setdefault(("", ""), way)
-            self._ways[need.repository, need.kind] = self._ways["", need.kind] = way
+            asked.way = way
         return is_new
+
+    def accepted(self, asked: Asked) -> None:
+        """Take in that a request was not refused: others like it are asked in the same way."""
+        if isinstance(asked.way, _Way) and asked.way != self._ways.get((asked.need.repository, asked.need.kind)):
+            need = asked.need
+            self._ways[need.repository, need.kind] = self._ways["", need.kind] = asked.way
 
     def overhear(self, challenge: str, asked: Asked) -> bool:
         """As `hear`, where an anonymous request was answered all the same: whether the login should ask again."""

@@ -69,6 +69,9 @@ class CustomAuthorizer:
         """Nothing is done about an answer that was given."""
         return False
 
+    def accepted(self, asked: Asked) -> None:
+        """There is nothing to remember."""
+
     def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
         """The error for a request that is still refused."""
         shown = without_secrets(asked.url)

@@ -273,6 +273,7 @@ class DockerRegistryV2Client:
         if response.status_code == 401:
             discard(response)
             raise self._authorizer.refused(challenge, asked)
+        self._authorizer.accepted(asked)
         if response.status_code >= 400:
             raise error_from(response)
         return response

@@ -29,7 +29,9 @@ def log_in(client: DockerRegistryV2Client, host: str, username: str, password: s
     """
     if not client.check_login():
         warnings.warn(
-            RegscopeWarning(f"{host} answers without a login, too: whether this user name and password are right was not found out"),
+            RegscopeWarning(
+                f"{host} answers without a login, too: whether this user name and password are right was not found out"
+            ),
             stacklevel=2,
         )
     path = docker_config_path()

@@ -59,12 +59,14 @@ class Asked:
         url: its address.
         since: when it began, by `time.monotonic`.
         sent: the `Authorization` headers that it was sent with, None for none of them; the last one last.
+        way: how it is answered, where that is another way than was known to do.
     """
 
     need: Need
     url: str
     since: float = field(default_factory=time.monotonic)
     sent: list[str | None] = field(default_factory=list)
+    way: object = None
 
     def sends(self, header: str | None) -> str | None:
         """Note that it is sent with this header."""
