@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from regscope.errors import AuthFailed, PermissionDeny, RequestError
 from regscope.registry.challenge import Challenge, parse_challenges
-from regscope.registry.credentials import Credentials, Login
+from regscope.registry.credentials import Credentials, Keychain, Login
 from regscope.registry.origin import origin, without_secrets
 from regscope.registry.scopes import Asked
 from regscope.registry.tokens import FetchToken, Tokens, TokenService, nobodys
@@ -57,8 +57,7 @@ class Authorizer:
     """Knows how one registry wants to be asked, and by whom.
 
     Args:
-        login: says who asks for a repository; None for an anonymous user. It is called only when a registry asks.
-        may_have_login: whether there is any place where `login` looks.
+        keychain: says who asks for a repository. A credential helper is only asked when the registry asks.
         greet: asks `/v2/` anonymously.
         fetch_token: asks a token service.
         guard: refuses an address that no login may be sent to.
@@ -66,19 +65,18 @@ class Authorizer:
 
     def __init__(
         self,
-        login: Callable[[str], Login | None],
-        may_have_login: bool,
+        keychain: Keychain,
         greet: Callable[[], Greeting],
         fetch_token: FetchToken,
         guard: Callable[[str], None],
     ) -> None:
-        self._login = login
-        self._may_have_login = may_have_login
+        self._keychain = keychain
+        self._login = keychain.login
         self._greet = greet
         self._guard = guard
         self._tokens = Tokens(fetch_token)
         self._ways: dict[tuple[str, str], _Way] = {}  # by repository and kind, by kind alone, by neither
-        self._wants_greeting = may_have_login
+        self._wants_greeting = bool(keychain)
         self._greeting: Greeting | None = None
         self._greeting_lock = threading.Lock()
 
@@ -93,7 +91,7 @@ class Authorizer:
             self._be_greeted()
         way = self._way(asked)
         if way is None:
-            return None
+            return self._unasked(asked)
         login = self._login(asked.need.repository)
         if login is not None:
             self._guard(asked.url)
@@ -110,6 +108,17 @@ class Authorizer:
         if login is not None:
             raise _wants_password(asked.url, login)
         return None
+
+    def _unasked(self, asked: Asked) -> str | None:
+        """What is shown to a registry that lets everybody in, and asks nobody: it may tell those more whom it knows."""
+        login = self._keychain.login_at_hand(asked.need.repository)
+        if self._greeting is None or self._greeting.status >= 300 or not isinstance(login, Credentials):
+            return None
+        try:
+            self._guard(asked.url)
+        except AuthFailed:
+            return None
+        return login.basic
 
     def _be_greeted(self) -> None:
         with self._greeting_lock:  # one asks, for all threads
@@ -148,6 +157,8 @@ class Authorizer:
         if not challenge and before is None and self._greeting is None:
             self._wants_greeting = True
             return True
+        if not challenge and before is None and asked.sent[-1:] != [None]:
+            return False
         challenges = parse_challenges(challenge) if challenge or before is None else {}
         way = _Way.of(challenges, asked.url) if challenges or before is None else before
         said = challenges["bearer"].parameters if "bearer" in challenges else {}
@@ -177,7 +188,7 @@ class Authorizer:
 
     def overhear(self, challenge: str, asked: Asked) -> bool:
         """As `hear`, where an anonymous request was answered all the same: whether the login should ask again."""
-        if not self._may_have_login:
+        if not self._keychain or self._way(asked) is not None:
             return False
         with suppress(AuthFailed):
             return self._login(asked.need.repository) is not None and self.hear(challenge, asked)
@@ -197,10 +208,6 @@ class Authorizer:
         if self._tokens.are_nobodys(way.bearer, login):
             raise nobodys(way.bearer.realm)
         return True
-
-    def offer_basic(self) -> None:
-        """Show name and password from now on, though nobody has asked: a registry that knows them will look."""
-        self._ways.setdefault(("", ""), _Way(None, basic=True))
 
     def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
         """The error for a request that is still refused, with what answered its challenges."""

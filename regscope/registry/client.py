@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import quote, urlencode
@@ -146,7 +147,7 @@ class DockerRegistryV2Client:
         self._authorizer: Authorizer | CustomAuthorizer
         if self.authenticator_class is None:
             tokens = TokenFetcher(self.api_base_url, self._transport, _pair(self.auth_timeout), guard)
-            self._authorizer = Authorizer(self.keychain.login, bool(self.keychain), self._greet, tokens.fetch, guard)
+            self._authorizer = Authorizer(self.keychain, self._greet, tokens.fetch, guard)
         else:
             login = self.keychain.login("")
             self._authorizer = CustomAuthorizer(self.authenticator_class, login, self.auth_timeout, guard)
@@ -203,8 +204,6 @@ class DockerRegistryV2Client:
         discard(self.get(self.url()))
         if not isinstance(self._authorizer, Authorizer) or self._authorizer.has_checked_login():
             return True
-        self._authorizer.offer_basic()
-        discard(self.get(self.url()))
         try:  # what is not for everybody may ask sooner
             discard(self.get(self.url("_catalog"), params={"n": 1}))
         except AuthFailed:
@@ -294,10 +293,11 @@ class DockerRegistryV2Client:
             except BaseException:
                 discard(response)
                 raise
+        if response.status_code == 403 and challenge and asked.has_sent_token:  # Keppel's way to name another scope
+            with suppress(AuthFailed):
+                return self._authorizer.hear(challenge, asked)
         was_read = response.status_code < 400 and method in ("GET", "HEAD")
-        return (
-            was_read and bool(challenge) and asked.sent[-1:] == [None] and self._authorizer.overhear(challenge, asked)
-        )
+        return was_read and bool(challenge) and self._authorizer.overhear(challenge, asked)
 
     def _greet(self) -> Greeting:
         url = self.url()

@@ -21,7 +21,7 @@ class Need(NamedTuple):
 
     Attributes:
         repository: its name; empty where it is about none.
-        kind: manifests, blobs, tags, referrers, _catalog; the folder for other paths; empty for `/v2/` itself.
+        kind: manifests, blobs, tags, referrers, _catalog; for other paths, their folder.
         scopes: what its token must allow, in distribution's own words.
     """
 
@@ -42,7 +42,7 @@ def need_of(method: str, url: str) -> Need:
         return Need("", "_catalog", frozenset({"registry:catalog:*"}))
     match = _REPOSITORY_PATH.search(path)
     if match is None:
-        return Need("", "" if path.endswith("/v2/") else path.rpartition("/")[0], NO_SCOPES)
+        return Need("", path.rpartition("/")[0], NO_SCOPES)
     name = match["name"]
     scopes = {f"repository:{name}:{_ACTIONS.get(method, 'pull,push')}"}
     if method == "POST" and (sources := parse_qs(query).get("from")):  # a mount reads there, too

@@ -197,10 +197,46 @@ def test_a_challenge_that_comes_with_an_answer_is_met(proxy: FaultProxy, path: s
     proxy.rule(asks("", "_catalog", status=200))
     assert "base" in list_repositories(password(proxy))
     assert proxy.requests[-1].headers["Authorization"] == ANN.basic
-    assert len(proxy.requests) == (2 if path == "/v2/" else 3)
+    assert len(proxy.requests) == 2
     proxy.requests.clear()
     assert list_repositories(DockerRegistryV2Client(proxy.url)) == []
     assert len(proxy.requests) == 1
+
+
+def test_a_token_that_an_answer_asks_for_is_shown(guarded: FaultProxy, service: TokenService) -> None:
+    def lets_in(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.path == "/v2/":
+            return ProxyResponse(200)
+        if request.headers.get("Authorization", "").startswith("Bearer "):
+            return None
+        challenge = forward().header("WWW-Authenticate") or ""
+        return ProxyResponse(200, [("WWW-Authenticate", challenge)], b'{"repositories": []}')
+
+    guarded.rule(lets_in)
+    assert list_repositories(DockerRegistryV2Client(guarded.url)) == []
+    client = password(guarded)
+    for _ in range(2):
+        assert list_repositories(client) == ["base", "tool"]
+    assert len(guarded.requests) == 1 + 4
+
+
+def test_a_registry_that_asks_nobody_is_shown_the_login_all_the_same(proxy: FaultProxy) -> None:
+    proxy.rule(asks("", "_catalog", status=200))
+    assert list_repositories(DockerRegistryV2Client(proxy.url)) == []
+    assert "base" in list_repositories(password(proxy))
+    assert [status for _, status in statuses(proxy)] == [200, 200, 200]
+    proxy.rules.insert(0, lambda request, forward: ProxyResponse(401) if "Authorization" in request.headers else None)
+    with pytest.raises(AuthFailed, match="refuses these credentials"):
+        list_repositories(DockerRegistryV2Client(proxy.url, "ann", "wrong"))
+
+
+def test_a_login_stays_here_where_nobody_asks_and_the_connection_is_not_private(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.url)
+    proxy.rule(lambda request, forward: ProxyResponse(200, body=b'{"tags": ["read"]}'))
+    assert Tags("base", password("http://registry.example.test")).list() == ["read"]
+    assert not any("Authorization" in request.headers for request in proxy.requests)
 
 
 @pytest.mark.parametrize("challenge", ["Negotiate", "[", BASIC])
@@ -312,6 +348,28 @@ def test_a_token_is_preferred_to_a_password(guarded: FaultProxy, service: TokenS
     assert Tags("base", password(guarded)).list()
     assert not any(request.headers.get("Authorization") == ANN.basic for request in guarded.requests)
     assert Tags("base", DockerRegistryV2Client(guarded.url)).list()
+
+
+def test_a_token_without_a_scope_that_opens_nothing_leaves_the_other_paths_as_they_are(
+    guarded: FaultProxy, service: TokenService
+) -> None:
+    """Harbor takes no such token at `/v2/` from some of its robots, and asks them for the password there."""
+
+    def harbor(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        shown = request.headers.get("Authorization")
+        if request.path != "/v2/" or shown is None:
+            return None
+        return ProxyResponse(200) if shown == ANN.basic else ProxyResponse(401, [("WWW-Authenticate", BASIC)])
+
+    guarded.rule(harbor)
+    client = password(guarded)
+    for _ in range(2):
+        assert client.ping()
+        assert Tags("base", client).list()
+    assert [status for _, status in statuses(guarded)] == [401, 401, 200, 200, 200, 200]
+    with pytest.raises(AuthFailed):
+        DockerRegistryV2Client(guarded.url, "ann", "wrong").check_login()
+    assert password(guarded).check_login()
 
 
 # When the header is made

@@ -157,6 +157,25 @@ def test_a_token_that_deletes_is_used_again(guard: Guard) -> None:
     assert guard.statuses("DELETE") == [401, 404, 404, 404, 404]
 
 
+def test_another_scope_that_a_refusal_with_403_names_is_asked_for(guard: Guard) -> None:
+    """Keppel's answer to a token without the scope."""
+
+    def forbid(request: ProxyRequest, forward: Forward) -> ProxyResponse:
+        answer = forward()
+        if answer.status == 401 and "Authorization" in request.headers:
+            answer.status = 403
+        return answer
+
+    guard.registry.rules.insert(0, forbid)
+    guard.tokens.rules.insert(0, faults.replace_body("delete", b'{"token": "lacks-it"}'))
+    client = guard.client()
+    for _ in range(2):
+        guard.delete(client, "base")
+    assert guard.statuses("DELETE") == [403, 404, 404]
+    with pytest.raises(PermissionDeny):
+        Tags("tool", guard.client("bob", "word")).list()
+
+
 def test_reading_is_asked_for_in_the_usual_words_all_the_while(guard: Guard) -> None:
     quay(guard)
     client = guard.client()
@@ -200,7 +219,7 @@ def test_a_service_that_refuses_one_repository_gives_the_others(guard: Guard) ->
         ("/v2/blobs/blobs/uploads/", "blobs", "blobs"),
         ("/v2/v2/app/manifests/1", "v2/app", "manifests"),
         ("/artifactory/api/docker/key/v2/app/referrers/sha256:ab", "app", "referrers"),
-        ("/v2/", "", ""),
+        ("/v2/", "", "https://registry.example.test/v2"),
         ("/v2/_catalog", "", "_catalog"),
     ],
 )
