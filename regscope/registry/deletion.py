@@ -104,7 +104,7 @@ class Deletion:
         found: set[str] = set()
         url = self._client.url(self._repository, "tags", "list")
         with contextlib.suppress(ResourceNotFound):  # some registries forget a repository that has no tag
-            for page in pages(self._client, url, f"the tag list of {self._repository}", self._timeout):
+            for page in pages(self._client, url, f"the tag list of {self._repository}", "tags", self._timeout):
                 found.update(strings(page, "tags"))
         return sorted(found)
 

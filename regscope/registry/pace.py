@@ -48,12 +48,17 @@ class Pace:
             while me not in self._holders and len(self._holders) >= max(self._limit, 1):
                 self._changed.wait()
             self._holders[me] += 1
+        self.wait()
+        return me
+
+    def wait(self) -> None:
+        """Wait until another request may go, with no regard to how many there are at once."""
+        with self._lock:
             pause = self._pause()
         while pause > 0:
             time.sleep(pause)
             with self._lock:
                 pause = self._pause()
-        return me
 
     def leave(self, holder: int) -> None:
         """The answer was read, or there was none."""

@@ -55,7 +55,7 @@ def list_referrers(
     url = client.url(repository, "referrers", digest)
     if artifact_type is not None:
         url += "?" + urlencode({"artifactType": artifact_type})
-    for page in pages(client, url, f"the referrers of {digest}"):
+    for page in pages(client, url, f"the referrers of {digest}", "manifests"):
         try:
             found += OCIIndex.from_document({"manifests": page.get("manifests")}, None).manifests
         except ValidationError as error:
@@ -68,7 +68,7 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
     if client.has_referrers_api is None:
         nothing = Digest.of(b"regscope asks whether there is a referrers API")
         try:
-            page = next(pages(client, client.url(repository, "referrers", nothing), "referrers"))
+            page = next(pages(client, client.url(repository, "referrers", nothing), "referrers", "manifests"))
             client.has_referrers_api = isinstance(page.get("manifests", ""), list | None)
         except RequestErrorWithResponse as error:
             if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for
