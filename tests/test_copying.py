@@ -216,7 +216,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
     assert rs.open(where, cache=False).manifest("app", digest).raw == store.manifest("app", digest).raw
     folder = place("layout")
     rs.copy(store, f"app@{digest}", folder)
-    assert rs.open(folder).untagged("target") == [digest]
+    assert (rs.open(folder).repositories(), rs.open(folder).untagged("app")) == (["app"], [digest])
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 from regscope.stores.content_store import no_such_tag
 from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.oci_layout import CONTAINERD_NAME, REF_NAME, OCILayoutStore
+from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, image_name
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.stored_names import ImageName
 
 _NAMES = (CONTAINERD_NAME, REF_NAME)
 
@@ -27,25 +29,28 @@ class LayoutRemoval:
         self._index = LayoutIndex(store.folder)
 
     def untag(self, repository: str, tag: str) -> None:
-        """The entry of `index.json` loses its name, and goes where another one names the same manifest."""
-        found = self._store.resolve(repository, tag)
+        """The entry of `index.json` loses its name, and goes where another one names the same manifest.
+
+        So does each other one with that name, which else would come in its place.
+        """
         with self._index.alone():
             entries = self._index.entries()
-            named = [entry for entry in entries if self._store.names(entry) == (repository, tag)]
-            if not named:
+            if not any(self._is_named(entry, {(repository, tag)}) for entry in entries):
                 raise no_such_tag(self._store, repository, tag)
-            kept = [entry for entry in entries if entry not in named]
-            if not any(entry.digest == found for entry in kept):
-                kept.append(_unnamed(named[0]))
-            self._index.write(kept)
+            self._index.write(self._without_names(entries, {(repository, tag)}))
         self._index.tidy()
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """It, its entries of `index.json`, and what only it names."""
+        """It, its entries of `index.json`, and what only it names; what another repository names stays there."""
         self._store.blob_size(repository, digest)
         below = self._below(digest)
         with self._index.alone():
-            kept = [entry for entry in self._index.entries() if entry.digest != digest]
+            entries = self._index.entries()
+            going = [
+                entry for entry in entries if entry.digest == digest and not self._stays(entry, repository, entries)
+            ]
+            names = {name for entry in going if (name := self._tag_of(entry))}
+            kept = self._without_names([entry for entry in entries if entry not in going], names)
             self._index.write(kept)
             needed = {found for entry in kept for found in self._below(entry.digest)}
             for gone in below - needed:
@@ -63,6 +68,43 @@ class LayoutRemoval:
         """Its file."""
         self._store.blob_size(repository, digest)
         self._store.path(digest).unlink()
+
+    def _stays(self, entry: Descriptor, repository: str, entries: list[Descriptor]) -> bool:
+        """Whether an entry is another repository's: by its name, or without one by what it refers to."""
+        name = image_name(entry, self._store.own_name)
+        if name is not None:
+            return name.repository != repository
+        subject = getattr(self._store.manifest(repository, entry.digest).parse(), "subject", None)
+        names = [
+            image_name(other, self._store.own_name) for other in entries if subject and other.digest == subject.digest
+        ]
+        return any(name is not None and name.repository != repository for name in names)
+
+    def _tag_of(self, entry: Descriptor) -> tuple[str, str] | None:
+        """The repository and the tag that an entry gives, if it gives a tag."""
+        name = image_name(entry, self._store.own_name)
+        return (name.repository, name.tag) if name is not None and name.tag is not None else None
+
+    def _is_named(self, entry: Descriptor, names: Container[tuple[str, str]]) -> bool:
+        return (name := self._tag_of(entry)) is not None and name in names
+
+    def _without_names(self, entries: list[Descriptor], names: Container[tuple[str, str]]) -> list[Descriptor]:
+        """All entries, none of them with one of `names`; each manifest is still listed."""
+        kept = [entry for entry in entries if not self._is_named(entry, names)]
+        listed = {entry.digest for entry in kept}
+        for entry in entries:
+            if entry.digest not in listed:
+                listed.add(entry.digest)
+                kept.append(self._untagged(entry))
+        return kept
+
+    def _untagged(self, entry: Descriptor) -> Descriptor:
+        """An entry without its tag: in its repository still."""
+        left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
+        name = image_name(entry, self._store.own_name)
+        if name is not None and name.repository != self._store.own_name:
+            left[REF_NAME] = str(ImageName(name.repository, None, entry.digest))
+        return entry.model_copy(update={"annotations": left})
 
     def _below(self, digest: Digest) -> set[Digest]:
         """A manifest and all that it names, through indexes."""
@@ -84,8 +126,3 @@ class LayoutRemoval:
             seen.update(layer.blobSum for layer in manifest.fsLayers)
         else:
             seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))
-
-
-def _unnamed(entry: Descriptor) -> Descriptor:
-    left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
-    return entry.model_copy(update={"annotations": left})
