@@ -14,8 +14,10 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.destination import Taken
+from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
 from regscope.stores.layout_store import REF_NAME, image_name
+from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
 _CHUNK = 2**20
@@ -115,6 +117,11 @@ class LayoutDestination:
             if not (self.folder / "index.json").is_file():
                 self._index.write([])
         self._index.tidy()
+
+    def needed(self) -> set[Digest]:
+        """All that `index.json` leads to; what an earlier run has left besides is not."""
+        store = OCILayoutStore(self.folder)
+        return below(store, [entry.digest for entry in self._index.entries()])
 
     def _path(self, digest: Digest) -> Path:
         return self.folder / "blobs" / digest.algorithm / digest.encoded

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 from regscope.stores.content_store import no_such_tag
+from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
 from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, image_name
 from regscope.stores.oci_layout import OCILayoutStore
@@ -43,7 +43,7 @@ class LayoutRemoval:
     def delete_manifest(self, repository: str, digest: Digest) -> None:
         """It, its entries of `index.json`, and what only it names; what another repository names stays there."""
         self._store.blob_size(repository, digest)
-        below = self._below(digest)
+        might_go = below(self._store, [digest])
         with self._index.alone():
             entries = self._index.entries()
             going = [
@@ -52,8 +52,8 @@ class LayoutRemoval:
             names = {name for entry in going if (name := self._tag_of(entry))}
             kept = self._without_names([entry for entry in entries if entry not in going], names)
             self._index.write(kept)
-            needed = {found for entry in kept for found in self._below(entry.digest)}
-            for gone in below - needed:
+            needed = below(self._store, [entry.digest for entry in kept])
+            for gone in might_go - needed:
                 self._store.path(gone).unlink(missing_ok=True)
         self._index.tidy()
 
@@ -105,24 +105,3 @@ class LayoutRemoval:
         if name is not None and name.repository != self._store.own_name:
             left[REF_NAME] = str(ImageName(name.repository, None, entry.digest))
         return entry.model_copy(update={"annotations": left})
-
-    def _below(self, digest: Digest) -> set[Digest]:
-        """A manifest and all that it names, through indexes."""
-        seen: set[Digest] = set()
-        waiting = [digest]
-        while waiting:
-            found = waiting.pop()
-            if found not in seen:
-                seen.add(found)
-                waiting.extend(self._children(found, seen))
-        return seen
-
-    def _children(self, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
-        """The manifests that an index names; what an image names is noted in `seen`."""
-        manifest = self._store.manifest("", digest).parse()
-        if isinstance(manifest, OCIIndex | DockerManifestList):
-            yield from (child.digest for child in manifest.manifests if self._store.path(child.digest).is_file())
-        elif isinstance(manifest, ManifestSchema1):
-            seen.update(layer.blobSum for layer in manifest.fsLayers)
-        else:
-            seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))

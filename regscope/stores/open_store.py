@@ -21,12 +21,17 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.docker_archive import DockerArchiveStore
+from regscope.stores.layout_files import form_of_archive
 from regscope.stores.mirrored_store import Mirror, MirroredStore
+from regscope.stores.oci_archive import OCIArchiveStore
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.registry_storage import RegistryStorageStore
 from regscope.stores.registry_store import RegistryStore
 
-_FORMS = "Write registry.example.com, http://localhost:5000, oci:FOLDER, docker-archive:FILE or storage:FOLDER."
+_FORMS = (
+    "Write registry.example.com, http://localhost:5000, oci:FOLDER, oci-archive:FILE, docker-archive:FILE or "
+    "storage:FOLDER."
+)
 
 
 def open(
@@ -44,14 +49,15 @@ def open(
     concurrency: int | None = None,
     rate: float | None = None,
 ) -> ContentStore:
-    """Open a registry, an OCI image layout, a docker-archive or a registry's storage for reading.
+    """Open a registry, an OCI image layout, a saved archive or a registry's storage for reading.
 
     What is not given for a registry is taken from the environment: see `regscope.settings.VARIABLES`.
 
     Args:
-        location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER`, `docker-archive:FILE`, or
-            `storage:FOLDER`, where distribution's registry keeps its files; any URL that fsspec knows will do as well,
-            `storage:s3://bucket/prefix`. It alone shows what no tag keeps.
+        location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` where one is below
+            a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's
+            registry keeps its files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. It alone
+            shows what no tag keeps.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
             `podman login` left behind.
@@ -82,6 +88,8 @@ def open(
         return _with_cache(OCILayoutStore(path_in(location)), cache)
     if colon and kind == "docker-archive":
         return _with_cache(DockerArchiveStore(path_in(location)), cache)
+    if colon and kind == "oci-archive":
+        return _with_cache(OCIArchiveStore(path_in(location)), cache)
     if colon and kind == "storage":
         if not rest.strip():
             raise InvalidLocation(f"{location!r} names no place", next_step=_FORMS)
@@ -184,7 +192,7 @@ def _refuse_paths(location: str) -> None:
     if kind == "folder":
         raise InvalidLocation(f"{shown!r} is a folder", next_step=f"Write oci:{shown} for an OCI image layout.")
     if kind == "file":
-        raise InvalidLocation(f"{shown!r} is a file", next_step=f"Write docker-archive:{shown} for a saved image.")
+        raise InvalidLocation(f"{shown!r} is a file", next_step=_form_of(Path(location).expanduser(), shown))
     if any(character.isspace() for character in location):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
     if not scheme and location.startswith(("/", ".", "~")):
@@ -195,6 +203,13 @@ def _refuse_paths(location: str) -> None:
             f"{shown!r} names more than a registry",
             next_step=f"Open {scheme + '://' if scheme else ''}{host}, and name {repository!r} when scanning it.",
         )
+
+
+def _form_of(path: Path, shown: str) -> str:
+    """What to write for a file."""
+    if form := form_of_archive(path):
+        return f"Write {form}:{shown} for a saved image."
+    return f"Write docker-archive:{shown} or oci-archive:{shown} for a saved image; this file seems to be neither."
 
 
 def _kind_of_path(location: str) -> str:
