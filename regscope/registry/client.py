@@ -43,7 +43,7 @@ class DockerRegistryV2Client:
     """A client of the Docker Registry HTTP API V2 and the OCI distribution API.
 
     Args:
-        api_base_url: scheme, host and port, such as `https://registry.example.com`.
+        api_base_url: scheme, host and port, such as `https://registry.example.com`; with a path where it is below one.
         username, password: credentials for the registry and its token service; they go nowhere else.
         keychain: where they are found if none are given, for the registry or for single repositories.
         verify_certificate: True, False, or the path of a certificate authority's PEM file.
@@ -236,7 +236,7 @@ class DockerRegistryV2Client:
         header = self._authorization(method, url) if self._authorizer.was_asked else None
         response = self._transport.send(method, url, _with(headers, header), seconds, data)
         if response.status_code == 401 and is_repeatable(data) and same_origin(response.url, self.api_base_url):
-            scopes = scopes_of(method, url)
+            scopes = scopes_of(method, url, self.api_base_url)
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
             answer = self._authorizer.answer(challenge, scopes, url, header)
@@ -253,7 +253,7 @@ class DockerRegistryV2Client:
             challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
             had_token = bool(header and header.startswith("Bearer"))
-            raise self._authorizer.refused(url, scopes_of(method, url), had_token, challenge)
+            raise self._authorizer.refused(url, scopes_of(method, url, self.api_base_url), had_token, challenge)
         if response.status_code >= 400:
             raise error_from(response)
         return response
@@ -292,7 +292,7 @@ class DockerRegistryV2Client:
 
     def _authorization(self, method: str, url: str) -> str | None:
         """The header of a request; None where it must say nothing of who asks."""
-        scopes = scopes_of(method, url)
+        scopes = scopes_of(method, url, self.api_base_url)
         if not same_origin(url, self.api_base_url):
             return None
         if self._authorizer.has_login(scopes) and not self._is_confidential(url):

@@ -12,9 +12,9 @@ _REPOSITORY_PATH = re.compile(r"/v2/(?P<name>.+?)/(?:manifests|blobs|tags|referr
 _ACTIONS = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 
 
-def scopes_of(method: str, url: str) -> Scopes:
-    """The scopes that the path and the query of a request speak of."""
-    path, _, query = url.partition("?")
+def scopes_of(method: str, url: str, registry: str = "") -> Scopes:
+    """The scopes that the path and the query of a request to the registry at the address `registry` speak of."""
+    path, _, query = url.removeprefix(registry).partition("?")
     if path.endswith("/v2/_catalog"):
         return frozenset({"registry:catalog:*"})
     match = _REPOSITORY_PATH.search(path)
