@@ -14,6 +14,7 @@ from regscope.errors import InvalidInput
 from regscope.text import plain
 
 if TYPE_CHECKING:
+    from regscope.stores.content_store import ContentStore
     from regscope.stores.destination import Destination
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -106,8 +107,14 @@ def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]
 @click.argument("target")
 @_copies
 def load(source: Source, target: str, how: dict[str, Any]) -> None:
-    """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET."""
-    _copy(source, ("*:*",), target, how)
+    """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, with a tag or without."""
+    store = source.store()
+    kinds = [pattern for pattern, listing in (("*:*", store.tags), ("*@*", store.untagged)) if _any(store, listing)]
+    _copy(source, kinds or ["*:*"], target, how)
+
+
+def _any(store: ContentStore, listing: Callable[[str], Sequence[str]]) -> bool:
+    return any(listing(repository) for repository in store.repositories())
 
 
 def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any]) -> None:

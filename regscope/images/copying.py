@@ -97,7 +97,7 @@ def copy(
     Args:
         source: a store, or a location as for `regscope.open`.
         images: `repository:tag`, `repository@digest`, or `repository` for its `latest`; `*` stands for anything, as in
-            `team/app:*`.
+            `team/app:*`, and `repository@*` for what a repository has without a tag, as far as the store can say.
         target: a store, or a location: a registry, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; the
             folder or file is made.
         to: the name there: `repository:tag` of one image; `repository` of several of one repository; `prefix/` before

@@ -13,6 +13,7 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidDigest, NotAStore, StoreError, TooLarge
+from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec import media_types
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -87,6 +88,59 @@ def test_names_are_read_as_their_writers_mean_them(
     assert store.repositories() == [repository]
     assert store.tags(repository) == [tag]
     assert store.resolve(repository, tag) == image.digest
+    assert store.untagged("mine") == []
+
+
+def test_platforms_at_the_top_without_an_index_of_their_own_are_all_there(tmp_path: Path) -> None:
+    """As `pack` and ko write a multi-platform image, which skopeo cannot choose from."""
+    with LayoutWriter(tmp_path / "mine") as writer:
+        made = [writer.image([], created="2024-01-01T00:00:00Z", architecture=name) for name in ("amd64", "arm64")]
+        for image in made:
+            writer.keep(image)
+    store = OCILayoutStore(tmp_path / "mine")
+    assert store.untagged("mine") == sorted(image.digest for image in made)
+    done = rs.copy(store, "mine@*", f"oci:{tmp_path / 'new'}")
+    assert sorted(image.digest for image in done.images) == store.untagged("mine")
+
+
+def test_referrers_as_regctl_writes_them_are_seen_and_copied(
+    pair: tuple[Path, Descriptor, Descriptor], tmp_path: Path
+) -> None:
+    if not shutil.which("regctl"):
+        pytest.skip("needs regctl")
+    folder, first, other = pair
+    write_entries(folder, ("1.0", first), ("team/app:1.0", first), ("2.0", other))
+    (tmp_path / "sbom").write_text("an SBOM")
+    for kind in ("application/x.sbom", "application/x.signature"):
+        command = ["artifact", "put", "--subject", f"ocidir://{folder}:1.0", "--artifact-type", kind]
+        subprocess.run(["regctl", *command, "-f", str(tmp_path / "sbom")], check=True, capture_output=True, timeout=60)
+    store = rs.open(f"oci:{folder}")
+    found = store.referrers("mine", first.digest) or []
+    assert [entry.artifactType for entry in found] == ["application/x.sbom", "application/x.signature"]
+    assert store.referrers("mine", other.digest) == []
+    snap = rs.scan(store, progress=False)
+    assert set(zip(snap.referrers["subject"], snap.referrers["digest"], strict=True)) == {
+        (first.digest, entry.digest) for entry in found
+    }
+    for number, name in enumerate(("mine:1.0", "team/app:1.0")):
+        where = f"oci:{tmp_path / str(number)}"
+        rs.copy(store, name, where, referrers=True)
+        copied = rs.open(where)
+        assert [entry.digest for entry in copied.referrers("", first.digest) or []] == [entry.digest for entry in found]
+        assert all(copied.manifest("", entry.digest).raw for entry in found)
+    rs.copy(store, "mine:1.0", f"oci-archive:{tmp_path / 'a.tar'}", referrers=True)
+    assert len(rs.open(f"oci-archive:{tmp_path / 'a.tar'}").referrers("mine", first.digest) or []) == 2
+
+
+def test_a_referrer_under_both_an_entry_and_a_fallback_tag_is_one(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, _ = pair
+    with LayoutWriter(folder) as writer:
+        sbom = writer.artifact(b"x", "text/plain", artifact_type="a/b", subject=first)
+        writer.tag("1.0", first)
+        writer.keep(sbom)
+        writer.tag(fallback_tag(first.digest), writer.index([sbom]))
+    store = OCILayoutStore(folder)
+    assert [entry.digest for entry in store.referrers("mine", first.digest) or []] == [sbom.digest]
     assert store.untagged("mine") == []
 
 
