@@ -102,10 +102,6 @@ class TarFiles(TarMembers):
         super().__init__(path, f"oci-archive:{path}", first_counts=False)
 
     @property
-    def location(self) -> str:
-        return f"oci-archive:{self.path}"
-
-    @property
     def own_name(self) -> str:
         return self.path.stem
 

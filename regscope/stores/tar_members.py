@@ -50,7 +50,7 @@ class TarMembers:
 
     def __init__(self, path: Path, location: str, *, first_counts: bool) -> None:
         self.path = path
-        self._location = location
+        self.location = location
         self._first_counts = first_counts
         self._known: _Index | None = None
 
@@ -159,13 +159,13 @@ class TarMembers:
         if (member := self._found(name)) is not None:
             return member
         raise ContentMissing(
-            f"{self._location} lacks the file {text.plain(name, 200)}",
+            f"{self.location} lacks the file {text.plain(name, 200)}",
             next_step="The archive is incomplete: save the image again.",
         )
 
     def _breaks_off(self, why: object) -> StoreError:
         return StoreError(
-            f"{self._location} breaks off: {text.plain(why, 300)}",
+            f"{self.location} breaks off: {text.plain(why, 300)}",
             next_step="The archive is incomplete: save the image again.",
         )
 
