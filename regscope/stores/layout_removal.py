@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.manifest import OCIIndex
 from regscope.stores.content_store import no_such_tag
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
@@ -41,7 +43,15 @@ class LayoutRemoval:
         self._index.tidy()
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """It, its entries of `index.json`, and what only it names; what another repository names stays there."""
+        """It, its entries of `index.json`, and what only it names; what another repository names stays there.
+
+        It goes from the index under its subject's fallback tag as well, where regctl lists referrers.
+        """
+        self._take_from_list(repository, digest)
+        self.forget_manifest(repository, digest)
+
+    def forget_manifest(self, repository: str, digest: Digest) -> None:
+        """As `delete_manifest`, but for the fallback tag: what the index there names stays."""
         self._store.blob_size(repository, digest)
         might_go = below(self._store, [digest])
         with self._index.alone():
@@ -57,10 +67,6 @@ class LayoutRemoval:
                 self._store.path(gone).unlink(missing_ok=True)
         self._index.tidy()
 
-    def forget_manifest(self, repository: str, digest: Digest) -> None:
-        """As `delete_manifest`: there are no lists of referrers."""
-        self.delete_manifest(repository, digest)
-
     def check_deletes(self, repository: str) -> None:
         """There is."""
 
@@ -69,16 +75,49 @@ class LayoutRemoval:
         self._store.blob_size(repository, digest)
         self._store.path(digest).unlink()
 
+    def _take_from_list(self, repository: str, digest: Digest) -> None:
+        """Take a manifest from the index that its subject's fallback tag names."""
+        subject = self._subject_of(digest)
+        with self._index.alone():
+            entries = self._index.entries()
+            if subject is None or self._is_named_elsewhere(subject, repository, entries):
+                return
+            tag = fallback_tag(subject)
+            changed = [
+                self._without(entry, digest) if (name := self._tag_of(entry)) and name[1] == tag else entry
+                for entry in entries
+            ]
+            self._index.write(changed)
+            for old in {entry.digest for entry in entries} - {entry.digest for entry in changed}:
+                self._store.path(old).unlink(missing_ok=True)
+
+    def _without(self, entry: Descriptor, digest: Digest) -> Descriptor:
+        """An entry for an index, with one child less in that."""
+        listed = self._store.manifest("", entry.digest).parse()
+        if not isinstance(listed, OCIIndex) or all(child.digest != digest for child in listed.manifests):
+            return entry
+        made = OCIIndex(manifests=tuple(child for child in listed.manifests if child.digest != digest))
+        part = self._index.unfinished / made.digest.replace(":", "-")
+        part.write_bytes(made.raw)
+        part.replace(self._store.path(made.digest))
+        return entry.model_copy(update={"digest": made.digest, "size": len(made.raw)})
+
+    def _subject_of(self, digest: Digest) -> Digest | None:
+        subject = getattr(self._store.manifest("", digest).parse(), "subject", None)
+        return subject.digest if subject is not None else None
+
+    def _is_named_elsewhere(self, digest: Digest, repository: str, entries: list[Descriptor]) -> bool:
+        """Whether another repository has a name for a manifest."""
+        names = [image_name(entry, self._store.own_name) for entry in entries if entry.digest == digest]
+        return any(name is not None and name.repository != repository for name in names)
+
     def _stays(self, entry: Descriptor, repository: str, entries: list[Descriptor]) -> bool:
         """Whether an entry is another repository's: by its name, or without one by what it refers to."""
         name = image_name(entry, self._store.own_name)
         if name is not None:
             return name.repository != repository
-        subject = getattr(self._store.manifest(repository, entry.digest).parse(), "subject", None)
-        names = [
-            image_name(other, self._store.own_name) for other in entries if subject and other.digest == subject.digest
-        ]
-        return any(name is not None and name.repository != repository for name in names)
+        subject = self._subject_of(entry.digest)
+        return subject is not None and self._is_named_elsewhere(subject, repository, entries)
 
     def _tag_of(self, entry: Descriptor) -> tuple[str, str] | None:
         """The repository and the tag that an entry gives, if it gives a tag."""

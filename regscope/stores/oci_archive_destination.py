@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+from regscope.errors import NotAStore
 from regscope.registry.manifests import RawManifest
 from regscope.registry.outgoing import Content
 from regscope.spec.digest import Digest
@@ -21,12 +22,19 @@ class OCIArchiveDestination:
 
     A file that is there is replaced. What an earlier run has left in the folder is not fetched again. The same images
     give the same bytes.
+
+    Raises:
+        NotAStore: there is a folder in its place.
     """
 
     form = "oci-archive"
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        if self.path.is_dir():
+            raise NotAStore(
+                f"{self.path} is a folder", next_step=f"Name a file, or write oci:{self.path} for a layout."
+            )
         self._folder = self.path.with_name(f"{self.path.name}.unfinished")
         self._layout = LayoutDestination(self._folder)
         (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted

@@ -178,6 +178,14 @@ def test_a_copy_that_fails_leaves_the_file_that_was_there(own_layout: Path, tmp_
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("form", ["oci-archive", "docker-archive"])
+def test_a_folder_is_not_replaced_by_an_archive(layout: Path, tmp_path: Path, form: str) -> None:
+    with pytest.raises(NotAStore, match="is a folder") as caught:
+        rs.copy(f"oci:{layout}", "app:1.0", f"{form}:{tmp_path}")
+    assert f"oci:{tmp_path}" in caught.value.next_step
+    assert not tmp_path.with_name(f"{tmp_path.name}.unfinished").exists()
+
+
 def test_scan_and_files_and_a_changed_image_are_as_with_the_layout(tarred: Path, layout: Path, tmp_path: Path) -> None:
     store, source = rs.open(f"oci-archive:{tarred}"), rs.open(f"oci:{layout}")
     snaps = [rs.scan(each, progress=False) for each in (store, source)]

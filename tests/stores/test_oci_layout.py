@@ -132,6 +132,24 @@ def test_referrers_as_regctl_writes_them_are_seen_and_copied(
     assert len(rs.open(f"oci-archive:{tmp_path / 'a.tar'}").referrers("mine", first.digest) or []) == 2
 
 
+def test_a_deleted_referrer_goes_from_the_index_of_its_fallback_tag(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, _ = pair
+    with LayoutWriter(folder) as writer:
+        sboms = [writer.artifact(kind, "text/plain", artifact_type="a/b", subject=first) for kind in (b"x", b"y")]
+        listed = writer.index(sboms)
+        writer.tag("1.0", first)
+        writer.tag(fallback_tag(first.digest), listed)
+    store = OCILayoutStore(folder)
+    removal = open_removal(store)
+    removal.delete_manifest("mine", sboms[0].digest)
+    assert [entry.digest for entry in store.referrers("mine", first.digest) or []] == [sboms[1].digest]
+    for gone in (sboms[0].digest, listed.digest):
+        assert not store.path(gone).exists()
+    assert store.manifest("mine", sboms[1].digest).raw
+    removal.forget_manifest("mine", sboms[1].digest)  # what the index names stays
+    assert store.manifest("mine", sboms[1].digest).raw
+
+
 def test_a_referrer_under_both_an_entry_and_a_fallback_tag_is_one(pair: tuple[Path, Descriptor, Descriptor]) -> None:
     folder, first, _ = pair
     with LayoutWriter(folder) as writer:
