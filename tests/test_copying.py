@@ -109,6 +109,23 @@ def test_an_archive_holds_images_alone_and_says_so_before_anything_is_written(
     assert rs.open(where).tags("team/api") == ["1.0"]
 
 
+def test_an_index_whose_other_platforms_were_never_saved_is_copied_by_those_that_were(
+    own_layout: Path, tmp_path: Path
+) -> None:
+    """As docker 29 and `podman save` leave them."""
+    layout = rs.open(f"oci:{own_layout}")
+    index = layout.manifest("team/api", "1.0").parse()
+    assert isinstance(index, OCIIndex)
+    kept, *lost = index.manifests
+    for child in lost:
+        (own_layout / "blobs" / child.digest.replace(":", "/")).unlink()
+    with pytest.raises(ContentMissing, match=lost[0].digest) as caught:
+        rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}")
+    assert f"Choose what is there: {kept.platform}" in caught.value.next_step
+    done = rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}", platforms=str(kept.platform))
+    assert done.images[0].digest == kept.digest
+
+
 def test_one_platform_takes_the_place_of_its_index(store: ContentStore, place: Places) -> None:
     index = store.manifest("team/api", "1.0").parse()
     assert isinstance(index, OCIIndex)
@@ -315,7 +332,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
     assert rs.open(where, cache=False).manifest("app", digest).raw == store.manifest("app", digest).raw
     folder = place("layout")
     rs.copy(store, f"app@{digest}", folder)
-    assert rs.open(folder).untagged("target") == [digest]
+    assert (rs.open(folder).repositories(), rs.open(folder).untagged("app")) == (["app"], [digest])
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,9 @@ def copy(
     Args:
         source: a store, or a location as for `regscope.open`.
         images: `repository:tag`, `repository@digest`, or `repository` for its `latest`; `*` stands for anything, as in
-            `team/app:*`.
-        target: a store, or a location: a registry, `oci:FOLDER` or `docker-archive:FILE`; the folder or file is made.
+            `team/app:*`, and `repository@*` for what a repository has without a tag, as far as the store can say.
+        target: a store, or a location: a registry, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; the
+            folder or file is made.
         to: the name there: `repository:tag` of one image; `repository` of several of one repository; `prefix/` before
             the names of any. By default the same names.
         platforms: such as `linux/arm64`: which images of an index; all by default. For each platform those that fit it

@@ -105,7 +105,7 @@ class _Reader:
                 if len(chosen) < len(manifest.manifests):
                     found = _narrowed(found, chosen)
                     manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
-            children = [self.tree(child.digest, (), depth + 1) for child in manifest.children]
+            children = self._children(manifest, f"{self._repository}:{reference}", depth)
             made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
         else:
             made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
@@ -113,6 +113,23 @@ class _Reader:
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)
         return made
+
+    def _children(self, index: Index, name: str, depth: int) -> list[ImageTree]:
+        """All that an index names; docker and podman may save one whose other platforms they never had."""
+        trees: list[ImageTree] = []
+        there: list[str] = []
+        lost: Descriptor | None = None
+        for child in index.children:
+            try:
+                trees.append(self.tree(child.digest, (), depth + 1))
+                there += [str(child.platform)] if child.platform and _ATTESTED not in child.annotations else []
+            except ContentMissing:
+                lost = lost or child
+        if lost is None:
+            return trees
+        what = f"{lost.digest} for {lost.platform}" if lost.platform else lost.digest
+        step = f"Choose what is there: {', '.join(there)}." if there else "It is incomplete: get it again."
+        raise ContentMissing(f"{name} is an index that names {what}, which is not there", next_step=step)
 
     def blobs(self, manifest: Manifest) -> list[Descriptor]:
         if isinstance(manifest, ManifestSchema1):

@@ -49,7 +49,7 @@ class DockerRegistryV2Client:
     """A client of the Docker Registry HTTP API V2 and the OCI distribution API.
 
     Args:
-        api_base_url: scheme, host and port, such as `https://registry.example.com`.
+        api_base_url: scheme, host and port, such as `https://registry.example.com`; with a path where it is below one.
         username, password: credentials for the registry and its token service; they go nowhere else.
         keychain: where they are found if none are given, for the registry or for single repositories.
         verify_certificate: True, False, or the path of a certificate authority's PEM file.
@@ -270,7 +270,7 @@ class DockerRegistryV2Client:
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
-        asked, may_be_repeated = Asked(need_of(method, url), url), is_repeatable(data)
+        asked, may_be_repeated = Asked(need_of(method, url, self.api_base_url), url), is_repeatable(data)
         authorize = partial(self._authorize, asked) if same_origin(url, self.api_base_url) else None
         for _ in range(_MOST_ANSWERS):
             response = self._transport.send(method, url, headers or {}, seconds, data, authorize, outlast_errors)

@@ -35,9 +35,9 @@ class Need(NamedTuple):
         return next(iter(self.scopes)).rpartition(":")[2] if self.repository and len(self.scopes) == 1 else ""
 
 
-def need_of(method: str, url: str) -> Need:
-    """What the path and the query of a request speak of."""
-    path, _, query = url.partition("?")
+def need_of(method: str, url: str, registry: str = "") -> Need:
+    """What the path and the query of a request to the registry at the address `registry` speak of."""
+    path, _, query = url.removeprefix(registry).partition("?")
     if path.endswith("/v2/_catalog"):
         return Need("", "_catalog", frozenset({"registry:catalog:*"}))
     match = _REPOSITORY_PATH.search(path)

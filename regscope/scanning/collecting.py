@@ -114,7 +114,7 @@ class Collected:
             self._listed.add(listed.repository)
         if listed.problems and self._must_exist:
             raise listed.problems[0].error
-        self._take_problems(listed.problems)
+        self._take_problems((*listed.faults, *listed.problems))
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
                 self._work.add(read_manifest, self._store, listed.repository, tag)

@@ -69,11 +69,16 @@ class ReadManifest:
 
 @dataclass(slots=True)
 class ListedRepository:
-    """A repository's tags and untagged manifests."""
+    """A repository's tags and untagged manifests.
+
+    Attributes:
+        faults: names that can be read, and mean less than they seem to.
+    """
 
     repository: str
     tags: list[str] = field(default_factory=list)
     untagged: list[Digest] = field(default_factory=list)
+    faults: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -103,6 +108,7 @@ def list_repository(store: ContentStore, repository: str) -> ListedRepository:
     try:
         listed.tags = store.tags(repository)
         listed.untagged = store.untagged(repository)
+        listed.faults = [Problem(repository, *fault) for fault in store.faults(repository)]
     except RegscopeError as error:
         listed.problems.append(Problem(repository, "", "tag list", error))
     return listed

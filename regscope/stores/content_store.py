@@ -12,6 +12,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.stores.stored_names import Fault
 
 
 class ContentStore(Protocol):
@@ -82,6 +83,9 @@ class ContentStore(Protocol):
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""
+
+    def faults(self, repository: str) -> list[Fault]:
+        """What is wrong with names in a repository, though all that they may mean can be read."""
 
 
 def no_such_repository(store: ContentStore, repository: str) -> ContentMissing:

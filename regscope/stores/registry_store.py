@@ -19,6 +19,7 @@ from regscope.registry.tags import Tags
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.stores.stored_names import Fault
 
 
 class RegistryStore:
@@ -129,6 +130,10 @@ class RegistryStore:
     def pushed(self, repository: str, tag: str) -> datetime | None:
         """None: no registry's API says it."""
         return None
+
+    def faults(self, repository: str) -> list[Fault]:
+        """None: each name stands once."""
+        return []
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """By the referrers API; None where the registry has none."""

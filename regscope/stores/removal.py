@@ -109,7 +109,7 @@ def open_removal(place: str | ContentStore, **options: Any) -> Removal:
         options: those of `regscope.open`, for a registry.
 
     Raises:
-        InvalidInput: a docker-archive, which is read only.
+        InvalidInput: an archive, which is read only.
         RegscopeError: as `regscope.open`.
     """
     store = open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place
