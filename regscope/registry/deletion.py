@@ -15,7 +15,7 @@ from http import HTTPStatus
 from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
-from regscope.registry.paging import pages, strings
+from regscope.registry.paging import named_pages
 from regscope.registry.responses import discard
 from regscope.registry.settling import settled
 from regscope.spec.digest import Digest
@@ -102,10 +102,9 @@ class Deletion:
     def tags(self) -> list[str]:
         """All tags of the repository, sorted."""
         found: set[str] = set()
-        url = self._client.url(self._repository, "tags", "list")
+        url, what = self._client.url(self._repository, "tags", "list"), f"the tag list of {self._repository}"
         with contextlib.suppress(ResourceNotFound):  # some registries forget a repository that has no tag
-            for page in pages(self._client, url, f"the tag list of {self._repository}", "tags", self._timeout):
-                found.update(strings(page, "tags"))
+            found.update(named_pages(self._client, url, what, "tags", timeout=self._timeout))
         return sorted(found)
 
     def knows_tags(self) -> bool:

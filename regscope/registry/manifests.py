@@ -21,7 +21,9 @@ from regscope.errors import (
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.fallback_tag import add_referrer, fallback_tag, remove_referrer
+from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
+from regscope.registry.settling import settled
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, mismatch
 from regscope.spec.manifest import (
@@ -36,11 +38,11 @@ from regscope.spec.manifest import (
     parse_manifest,
 )
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
-from regscope.spec.platform import Platform
+from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import check_repository, check_tag
 from regscope.spec.schema1 import schema1_payload
 
-LINUX_AMD64 = Platform(os="linux", architecture="amd64")
+_LISTED_WITHIN = 1.0  # seconds after a push
 
 
 class RawManifest(NamedTuple):
@@ -263,9 +265,20 @@ class ManifestRef:
         )
         digest = stated or Digest.of(named)
         digest.verify(named, self._what)
-        if (subject := _subject(model)) is not None and "OCI-Subject" not in response.headers:
+        if (subject := _subject(model)) is not None and not self._is_listed(response, subject, digest):
             add_referrer(self._referrers_of(subject), _referrer(model, digest))
         return Descriptor(mediaType=kind, digest=digest, size=len(named))
+
+    def _is_listed(self, response: requests.Response, subject: Descriptor, digest: Digest) -> bool:
+        """Whether the registry keeps count of a referrer, as it says: some say so and have no list, or an empty one."""
+        if "OCI-Subject" not in response.headers:
+            return False
+
+        def is_there() -> bool:
+            listed = list_referrers(self.client, self.repo, subject.digest)
+            return any(entry.digest == digest for entry in listed or ())
+
+        return settled(is_there, _LISTED_WITHIN)
 
     def delete(self, raise_not_found: bool = True) -> bool:
         """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.

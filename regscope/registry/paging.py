@@ -41,7 +41,10 @@ def pages(
     repeats = empty = 0
     while True:
         asked.add(url)
-        response, body = read_whole(partial(client.get, url, timeout=timeout), _PAGE_LIMIT, what)
+        try:
+            response, body = read_whole(partial(client.get, url, timeout=timeout), _PAGE_LIMIT, what)
+        except RequestErrorWithResponse as error:
+            raise _of_page(error, len(asked), what) from None
         page = parse_json(response, body, what)
         yield page
         link = next_link(response.headers.get("Link", ""))
@@ -93,6 +96,14 @@ def named_pages(
         if read > 1 or len(found) == before or not looks_full:
             return
         following = f"{url}?{urlencode({'n': size or len(names), 'last': names[-1]})}"
+
+
+def _of_page(error: RequestErrorWithResponse, number: int, what: str) -> RequestErrorWithResponse:
+    """The error of a page; of one that follows, that the registry itself has named it."""
+    if number > 1:
+        error.message = f"page {number} of {what}, which the registry's Link header names: {error.message}"
+        error.next_step = "Ask whoever runs the registry to correct the Link header."
+    return error
 
 
 def _is_refusal(error: RequestErrorWithResponse) -> bool:

@@ -35,7 +35,7 @@ from regscope.spec.media_types import (
     names_manifest,
 )
 from regscope.spec.mending import first_fault
-from regscope.spec.platform import Platform
+from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.raw_backed import RawBacked
 
 
@@ -177,6 +177,8 @@ class OCIIndex(RawBacked):
         return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
 
 
+_ATTESTATION = "vnd.docker.reference.type"
+
 ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1
 Index: TypeAlias = DockerManifestList | OCIIndex
 Manifest: TypeAlias = ManifestSchema1 | ImageManifest | Index
@@ -226,10 +228,21 @@ def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
 
 
 def best_children(children: Iterable[Descriptor], platform: Platform) -> list[Descriptor]:
-    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one."""
-    distances = [(platform.distance(child.platform) if child.platform else None, child) for child in children]
+    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one.
+
+    Where none fits, an image that an index names without a platform is for linux/amd64, as crane and skopeo have it.
+    """
+    listed = list(children)
+    distances = [(platform.distance(child.platform) if child.platform else None, child) for child in listed]
     nearest = min((distance for distance, _ in distances if distance is not None), default=None)
+    if nearest is None and platform.covers(LINUX_AMD64):
+        return [child for child in listed if child.platform is None and _may_be_image(child)]
     return [child for distance, child in distances if distance is not None and distance == nearest]
+
+
+def _may_be_image(child: Descriptor) -> bool:
+    is_artifact = child.artifactType or _ATTESTATION in child.annotations
+    return child.mediaType in (OCI_MANIFEST, DOCKER_MANIFEST) and not is_artifact
 
 
 def platforms_of(index: Index) -> str:

@@ -141,3 +141,6 @@ def _runs(architecture: str, variant: str) -> tuple[str, ...]:
     else:
         older = []
     return tuple(dict.fromkeys([variant, *(_usual(architecture, each)[1] for each in older)]))
+
+
+LINUX_AMD64 = Platform(os="linux", architecture="amd64")

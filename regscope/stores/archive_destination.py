@@ -13,10 +13,11 @@ from typing import Any
 from regscope.errors import InvalidInput
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import ImageManifest, Manifest
-from regscope.spec.media_types import IMAGE_CONFIGS, is_foreign_layer
+from regscope.spec.manifest import ImageManifest, Manifest, artifact_type
+from regscope.spec.media_types import is_foreign_layer
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive_destination import OCIArchiveDestination
+from regscope.text import plain
 
 
 class ArchiveDestination(OCIArchiveDestination):
@@ -32,9 +33,11 @@ class ArchiveDestination(OCIArchiveDestination):
         """Images have whose layers are stored with them."""
         image = manifest.parse()
         if not _fits(image):
+            kind = artifact_type(image)
+            what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
-                f"{repository} {reference} is {image.media_type}, and a docker-archive holds images alone",
-                next_step="Choose one platform of an index, or copy it into an OCI layout or an oci-archive.",
+                f"{repository} {reference} is {what}, and a docker-archive holds images alone",
+                next_step="Copy it to oci-archive:FILE or oci:FOLDER" + ("." if kind else ", or choose one platform."),
             )
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
@@ -56,7 +59,7 @@ class ArchiveDestination(OCIArchiveDestination):
 def _fits(manifest: Manifest) -> bool:
     return (
         isinstance(manifest, ImageManifest)
-        and manifest.config.mediaType in IMAGE_CONFIGS
+        and artifact_type(manifest) is None
         and not any(is_foreign_layer(layer.mediaType) for layer in manifest.layers)
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from regscope.errors import RequestErrorWithResponse
 from regscope.registry.blob_stat import is_there
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
@@ -75,7 +76,13 @@ class RegistryDestination:
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """By one PUT request; a referrer is noted under its fallback tag where the registry keeps no count of them."""
-        ManifestRef(repository, reference or manifest.digest, self.client).put(manifest.parse())
+        target = ManifestRef(repository, reference or manifest.digest, self.client)
+        try:
+            target.put(manifest.parse())
+        except RequestErrorWithResponse:
+            # A tag that must not move is refused also where it stands for this very manifest.
+            if (there := target.get_metadata()) is None or there.digest != manifest.digest:
+                raise
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """By one PUT request."""
