@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from typing import TextIO
 
 import click
 
@@ -88,6 +90,7 @@ for command in (copy, pull, push, save, load, append, mutate, rebase, flatten, r
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    warnings.showwarning = _warn
     try:
         sys.exit(regscope.main(arguments, prog_name="regscope", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
@@ -105,6 +108,18 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning in words, without the line of code that it came from."""
+    click.echo(f"warning: {plain(message)}", err=True)
 
 
 def _show(error: RegscopeError) -> None:

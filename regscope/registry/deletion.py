@@ -15,9 +15,9 @@ from http import HTTPStatus
 from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
-from regscope.registry.paging import named_pages
 from regscope.registry.responses import discard
 from regscope.registry.settling import settled
+from regscope.registry.tag_list import read_tag_list
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import SCHEMA1
 
@@ -101,11 +101,10 @@ class Deletion:
 
     def tags(self) -> list[str]:
         """All tags of the repository, sorted."""
-        found: set[str] = set()
-        url, what = self._client.url(self._repository, "tags", "list"), f"the tag list of {self._repository}"
-        with contextlib.suppress(ResourceNotFound):  # some registries forget a repository that has no tag
-            found.update(named_pages(self._client, url, what, "tags", timeout=self._timeout))
-        return sorted(found)
+        try:
+            return read_tag_list(self._client, self._repository, self._timeout).tags
+        except ResourceNotFound:  # some registries forget a repository that has no tag
+            return []
 
     def knows_tags(self) -> bool:
         """Whether the registry deletes a tag by its name, and nothing else (distribution-spec, Deleting tags).
@@ -150,7 +149,8 @@ class Deletion:
         """Put a manifest, byte for byte, and change nothing else; one of schema 1 has lost its signatures."""
         if manifest.media_type in SCHEMA1:
             return
-        headers = {"Content-Type": manifest.parse().media_type}
+        # Whoever refuses it unread must not take its bytes for the next request, which deletes.
+        headers = {"Content-Type": manifest.parse().media_type, "Connection": "close"}
         url = self._client.url(self._repository, "manifests", reference)
         discard(self._client.put(url, headers=headers, data=manifest.raw, timeout=self._timeout))
 

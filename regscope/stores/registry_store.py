@@ -15,10 +15,11 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.origin import without_secrets
 from regscope.registry.referrers import list_referrers
-from regscope.registry.tags import Tags
+from regscope.registry.tag_list import read_tag_list
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.spec.reference import check_repository
 from regscope.stores.stored_names import Fault
 
 
@@ -31,6 +32,7 @@ class RegistryStore:
         self.client = client
         self._capabilities: Capabilities | None = None
         self._listed: str | None = None
+        self._listed_digests: dict[str, list[Digest]] = {}
         self._knows_conditions = True  # as long as it has not shown the opposite
 
     @functools.cached_property
@@ -68,13 +70,14 @@ class RegistryStore:
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
-        found = Tags(repository, self.client).list()
+        found = read_tag_list(self.client, check_repository(repository))
         self._listed = repository
-        return found
+        self._listed_digests[repository] = found.digests
+        return found.tags
 
     def untagged(self, repository: str) -> list[Digest]:
-        """None: no registry's API lists them."""
-        return []
+        """Those that the tag list names, once it was read: zuul-registry's does; no other registry's API lists them."""
+        return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:
         """By one HEAD request; by GET where that says nothing: see `ManifestRef.describe`."""
