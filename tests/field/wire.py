@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urljoin
 
@@ -15,7 +16,8 @@ import requests
 from tests.field.servers.server import FieldServer
 from tests.remediation.drawn_registry import Pushed
 
-_CHALLENGE = re.compile(r'Bearer\s+realm="([^"]+)"')
+_REALM = re.compile(r'Bearer\s+realm="([^"]+)"')
+_SCOPE = re.compile(r'scope="([^"]+:[^"]+)"')
 _ACCEPT = ", ".join(
     f"application/vnd.{kind}+json"
     for kind in (
@@ -26,6 +28,9 @@ _ACCEPT = ", ".join(
     )
 )
 _Value = TypeVar("_Value")
+
+CATALOG = "_catalog"
+"""In place of a repository: what no repository is needed for."""
 
 
 class Wire:
@@ -60,14 +65,23 @@ class Wire:
                 break
             self._tokens[repository] = self._token(answer, repository)
         if answer.status_code in (302, 303, 307, 308) and method in ("GET", "HEAD"):
-            return self._web.request(method, urljoin(url, answer.headers["Location"]), timeout=60)
+            headers.pop("Authorization", None)
+            return self._web.request(method, urljoin(url, answer.headers["Location"]), headers=headers, timeout=60)
         return answer
 
+    def authorization(self, repository: str) -> str | None:
+        """The header with which the last request about a repository was let in."""
+        return self._tokens.get(repository)
+
     def _token(self, answer: requests.Response, repository: str) -> str:
-        realm = _CHALLENGE.search(answer.headers.get("WWW-Authenticate", ""))
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        realm = _REALM.search(challenge)
         login = (self.server.username or "", self.server.password or "")
-        assert realm is not None, f"no token service: {answer.headers.get('WWW-Authenticate')}"
-        params = {"service": self.server.host, "scope": f"repository:{repository}:pull,push"}
+        assert realm is not None, f"no token service: {challenge}"
+        scopes = [scope for scope in _SCOPE.findall(challenge) if f":{repository}:" not in scope]
+        if repository != CATALOG:
+            scopes.append(f"repository:{repository}:pull,push")
+        params = {"service": self.server.host, "scope": scopes}
         given = self._web.get(realm[1], params=params, auth=login if self.server.username else None, timeout=60)
         assert given.status_code == 200, given.text
         return f"Bearer {given.json()['token']}"
@@ -83,10 +97,21 @@ class Wire:
             self.push(repository, child)
         for reference in [*([pushed.digest] if by_digest or not tags else []), *tags]:
             done = self.ask(
-                "PUT", repository, f"manifests/{reference}", data=pushed.raw, headers={"Content-Type": pushed.media_type}
+                "PUT",
+                repository,
+                f"manifests/{reference}",
+                data=pushed.raw,
+                headers={"Content-Type": pushed.media_type},
             )
             assert done.status_code == 201, f"PUT {reference}: {done.status_code} {done.text[:500]}"
         return pushed.digest
+
+    def push_layout(self, layout: Path, prefix: str) -> None:
+        """Push all that has a name in a layout, under that name behind `prefix`."""
+        for entry in json.loads((layout / "index.json").read_bytes())["manifests"]:
+            if name := entry.get("annotations", {}).get("org.opencontainers.image.ref.name"):
+                repository, _, tag = name.partition(":")
+                self.push(prefix + repository, _of_layout(layout, entry), tag)
 
     def push_blob(self, repository: str, content: bytes) -> str:
         """Push a blob, by POST and PUT; its digest."""
@@ -145,13 +170,41 @@ class Wire:
         if answer.status_code != 200:
             return [reference]
         document = json.loads(answer.content)
-        lacking = [lost for child in document.get("manifests", ()) for lost in self.missing(repository, child["digest"])]
+        lacking = [
+            lost for child in document.get("manifests", ()) for lost in self.missing(repository, child["digest"])
+        ]
         blobs = [*document.get("layers", ()), *filter(None, [document.get("config")])]
         return lacking + [blob["digest"] for blob in blobs if not self.has_blob(repository, blob["digest"])]
+
+    def catalog(self) -> list[str] | None:
+        """All repositories that it names, sorted; None where it names none to anybody."""
+        found: set[str] = set()
+        path = "/v2/_catalog"
+        for _ in range(100):
+            answer = self.ask("GET", CATALOG, path)
+            if answer.status_code != 200:
+                return None
+            found |= set(answer.json()["repositories"] or ())
+            if "next" not in answer.links:
+                break
+            path = urljoin(answer.url, answer.links["next"]["url"])
+        return sorted(found)
 
     def state(self, repository: str) -> dict[str, str | None]:
         """Every tag, and the digest of the bytes under it."""
         return {tag: self.digest(repository, tag) for tag in self.tags(repository)}
+
+
+def _of_layout(layout: Path, entry: dict[str, Any]) -> Pushed:
+    raw = (layout / "blobs" / entry["digest"].replace(":", "/")).read_bytes()
+    document = json.loads(raw)
+    blobs = [*document.get("layers", ()), *filter(None, [document.get("config")])]
+    return Pushed(
+        raw,
+        entry["mediaType"],
+        tuple((layout / "blobs" / blob["digest"].replace(":", "/")).read_bytes() for blob in blobs),
+        tuple(_of_layout(layout, child) for child in document.get("manifests", ())),
+    )
 
 
 def in_time(look: Callable[[], _Value], wanted: _Value, seconds: float = 10) -> _Value:

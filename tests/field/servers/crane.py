@@ -12,7 +12,7 @@ from tests.field.servers.server import FieldServer, NotStarted, free_port
 class Crane(FieldServer):
     """It deletes manifests, and leaves the tags on them."""
 
-    name = "crane registry serve"
+    name = "crane registry"
 
     def start(self) -> None:
         """Start it."""

@@ -13,7 +13,7 @@ from tests.field.servers.server import FieldServer, built, finished, free_port
 class Gitea(FieldServer):
     """Gitea over SQLite. A blob that no version names goes when the packages are cleaned up."""
 
-    name = "Gitea"
+    name = "Gitea 1.26.0"
     prefix = "team/"
     username = "team"
     password = "secretsecret"
@@ -40,9 +40,7 @@ class Gitea(FieldServer):
         """Have it clean up its packages, as it does each night."""
         with requests.Session() as web:
             web.trust_env = False
-            done = web.post(
-                f"{self.url}/api/v1/admin/cron/cleanup_packages", auth=("team", "secretsecret"), timeout=60
-            )
+            done = web.post(f"{self.url}/api/v1/admin/cron/cleanup_packages", auth=("team", "secretsecret"), timeout=60)
         assert done.status_code == 204, done.text
 
     def _settings(self) -> str:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from cryptography.hazmat.primitives import serialization
@@ -22,7 +23,7 @@ _USER = "postgres"  # the server refuses to run as root
 class Pulp(FieldServer):
     """Pulp. What it deletes goes by a task that is begun by the request and may end after it."""
 
-    name = "Pulp"
+    name = "Pulp 3.123"
     prefix = "team/"
     username = "admin"
     password = "secret"
@@ -48,18 +49,23 @@ class Pulp(FieldServer):
 
     def collect(self) -> None:
         """Have it clean up what no version of a repository holds, and wait until it has."""
+        done = self._ask("POST", "orphans/cleanup/", json={"orphan_protection_time": 0})
+        assert done.status_code == 202, done.text
+        self.settle()
+        assert self._ask("GET", done.json()["task"]).json()["state"] == "completed"
+
+    def settle(self) -> None:
+        """Wait until no task is left."""
+        deadline = time.monotonic() + 60
+        while self._ask("GET", "tasks/?state__in=waiting,running").json()["count"]:
+            assert time.monotonic() < deadline, "its tasks take more than a minute"
+            time.sleep(0.2)
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
         with requests.Session() as web:
             web.trust_env = False
-            web.auth = ("admin", "secret")
-            url = f"{self.url}/pulp/api/v3/orphans/cleanup/"
-            done = web.post(url, json={"orphan_protection_time": 0}, timeout=60)
-            assert done.status_code == 202, done.text
-            task = self.url + done.json()["task"]
-            deadline = time.monotonic() + 60
-            while (state := web.get(task, timeout=60).json()["state"]) in ("waiting", "running"):
-                assert time.monotonic() < deadline, "the clean-up takes more than a minute"
-                time.sleep(0.2)
-            assert state == "completed", state
+            url = urljoin(f"{self.url}/pulp/api/v3/", path)
+            return web.request(method, url, auth=("admin", "secret"), timeout=60, **options)
 
     def _database(self) -> Path:
         """A PostgreSQL that listens at a socket alone; the folder of the socket."""
@@ -95,9 +101,7 @@ class Pulp(FieldServer):
             )
         )
         (secrets / "public.pem").write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
         (secrets / "fields.key").write_text("b2YtdGhlLXRlc3RzLW9mLXRoZS10ZXN0cy1vZi10aGU=\n")  # 32 bytes in base64
         media = self.folder / "media"

@@ -31,7 +31,6 @@ class FieldServer:
         username, password: of somebody who may do everything; None where nobody logs in.
         takes_pushes, deletes, moves_tags: what it does at all. The tests of what a server refuses are run against
             those that do not, and the other tests against those that do.
-        frees_at_once: whether a blob goes with the last manifest that names it, with no garbage collection.
     """
 
     name: ClassVar[str]
@@ -41,7 +40,6 @@ class FieldServer:
     takes_pushes: ClassVar[bool] = True
     deletes: ClassVar[bool] = True
     moves_tags: ClassVar[bool] = True
-    frees_at_once: ClassVar[bool] = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -73,6 +71,9 @@ class FieldServer:
 
     def collect(self) -> None:
         """Run its garbage collection to the end; nothing where it has none."""
+
+    def settle(self) -> None:
+        """Wait until it has done what it said that it would do; nothing where it has done what it says."""
 
     def run(self, command: Sequence[str | Path], log: str, **options: Any) -> subprocess.Popen[bytes]:
         """Run a program beside the tests until the server is left; `log` is the name of its log in the folder."""

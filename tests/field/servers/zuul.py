@@ -10,7 +10,7 @@ from tests.field.servers.server import FieldServer, built, finished, free_port
 class Zuul(FieldServer):
     """zuul-registry over a folder; everybody reads, and who logs in writes."""
 
-    name = "zuul-registry"
+    name = "zuul-registry 1.3"
     username = "zuul"
     password = "secretsecret"
     deletes = False
