@@ -20,6 +20,7 @@ from tests.field.results import Results
 from tests.field.servers.server import FieldServer
 from tests.field.wire import Wire
 
+_FOLDER = Path(__file__).parent
 collect_ignore_glob = [] if ASKED_FOR else ["test_*.py"]
 
 
@@ -38,14 +39,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say in each report which test of which server it is about; all of a server's tests go to one worker."""
+    about = {item: item.callspec for item in items if item.path.parent == _FOLDER and hasattr(item, "callspec")}
+    # A module whose servers were not asked for is left with tests of no server.
+    items[:] = [item for item in items if item not in about or about[item].params.get("server") in KINDS]
     for item in items:
-        call = getattr(item, "callspec", None)
-        if call is None or "server" not in call.params:
-            continue
-        name = call.params["server"]
-        item.user_properties.append(("server", KINDS[name].name))
-        item.user_properties.append(("test", _statement(item, call.id, name)))
-        item.add_marker(pytest.mark.xdist_group(name))
+        if item in about:
+            name = about[item].params["server"]
+            item.user_properties.append(("server", KINDS[name].name))
+            item.user_properties.append(("test", _statement(item, about[item].id, name)))
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def _statement(item: pytest.Item, parameters: str, server: str) -> str:

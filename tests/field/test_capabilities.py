@@ -1,4 +1,4 @@
-"""What the probe says a server can do is what it does when it is really asked to; what it cannot know it leaves open."""
+"""What the probe says a server can do is what it does when it is asked to; what it cannot know it leaves open."""
 
 from __future__ import annotations
 
