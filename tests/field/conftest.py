@@ -51,9 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _statement(item: pytest.Item, parameters: str, server: str) -> str:
-    about = re.sub(rf"(^|-){re.escape(server)}(-|$)", "", parameters)
+    """What a test says, behind what its module is about."""
+    about = item.path.stem.removeprefix("test_").replace("_", " ")
     words = item.name.partition("[")[0].removeprefix("test_").replace("_", " ")
-    return f"{words} ({about})" if about else words
+    form = re.sub(rf"(^|-){re.escape(server)}(-|$)", "", parameters).replace("_", " ")
+    return f"{about} – {words} ({form})" if form else f"{about} – {words}"
 
 
 @pytest.fixture(scope="session")

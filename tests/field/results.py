@@ -21,7 +21,14 @@ Written by `.ci/field`, and not by hand. Each line is a test in this folder; whe
 that server, since it takes or deletes nothing. What failed is told below, with the first line of the reason."""
 _REASONS = "## What failed"
 _ASKED_ON = "asked on"
-_REASON = re.compile(r"- (?P<server>[^:]+): (?P<test>[^:]+): (?P<why>.*)")
+_REASON = re.compile(r"- (?P<server>.+?): (?P<test>.+?): (?P<why>.*)")
+_OTHERWISE_EACH_TIME = {
+    r"127\.0\.0\.1:\d+": "HOST",
+    r"(team/)?app-[0-9a-f]{8}": "REPOSITORY",
+    r"uploads/[\w-]{16,}": "uploads/ID",
+    r"sha256:[0-9a-f]{64}": "DIGEST",
+    r"'sha[0-9a-f2:]*\.\.\.[0-9a-f]+'": "DIGEST",
+}
 
 
 @dataclass
@@ -31,7 +38,6 @@ class Results:
     file: Path
     outcomes: dict[tuple[str, str], str] = field(default_factory=dict)
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
-    rows: list[str] = field(default_factory=list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a test, or that its server did not start."""
@@ -42,7 +48,7 @@ class Results:
         if report.passed:
             self.outcomes.setdefault(key, PASSED)
         else:
-            self.outcomes[key] = FAILED if report.when == "call" else NOT_RUN
+            self.outcomes[key] = NOT_RUN if report.when == "setup" else FAILED
             self.reasons[key] = _first_line(report)
 
     def pytest_sessionfinish(self) -> None:
@@ -94,8 +100,8 @@ def _first_line(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     said = crash.message if crash is not None else str(report.longrepr)
     line = next((line.strip() for line in said.splitlines() if line.strip()), "no reason was given")
-    line = re.sub(r"127\.0\.0\.1:\d+", "HOST", line)  # another port each time
-    line = re.sub(r"app-[0-9a-f]{8}", "REPOSITORY", line)
+    for pattern, name in _OTHERWISE_EACH_TIME.items():
+        line = re.sub(pattern, name, line)
     return line.replace("|", "\\|")[:300]
 
 
