@@ -232,5 +232,9 @@ class MirrorWarning(RegscopeWarning):
     """A mirror failed, and is left alone for a while; others, and the registry itself, are asked instead."""
 
 
+class DigestWarning(RegscopeWarning):
+    """A registry states a digest (`Docker-Content-Digest`) that is none, or another manifest's; shown once a client."""
+
+
 class RegistryWarning(RegscopeWarning):
     """A registry asked to tell its users something (distribution-spec, Warnings)."""

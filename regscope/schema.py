@@ -153,7 +153,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 }
 
 BLOCKING = ("tag list", "manifest", "referrers")
-"""What of `problems` hides things that may hold others: their children, subjects and blobs."""
+"""What of `problems` hides things that may hold others: their children, subjects and blobs. Names hide nothing."""
 
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:

@@ -95,7 +95,7 @@ def _hosts(name: str) -> tuple[str, ...]:
 def _pairs(name: str) -> tuple[tuple[str, str], ...]:
     pairs = [tuple(part.strip() for part in entry.partition("=")[::2]) for entry in _list(name)]
     for registry, mirror in pairs:
-        if not _HOST.fullmatch(registry) or not mirror:
+        if not _HOST.fullmatch(registry.partition("/")[0]) or not mirror:
             raise _bad(
                 name, f"has {plain(f'{registry}={mirror}', 80)!r}", "Write registry.example.com=mirror.example.com."
             )

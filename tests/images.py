@@ -118,12 +118,13 @@ def _read(layout: Path, digest: str) -> dict[str, Any]:
     return dict(json.loads(_file(layout, digest).read_bytes()))
 
 
-def skopeo(*arguments: str) -> None:
-    """Run skopeo; without it the test is skipped."""
+def skopeo(*arguments: str) -> str:
+    """What skopeo prints; without it the test is skipped."""
     if not shutil.which("skopeo"):
         pytest.skip("needs skopeo")
     done = subprocess.run(["skopeo", "--insecure-policy", *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 class _Images:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidInput, InvalidReference, NotAStore
+from regscope.images.copying import copy_to
 from regscope.registry.fallback_tag import fallback_tag
+from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
 from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import Layer, LayoutWriter
+from regscope.stores.open_destination import open_destination
 from tests.images import TAGS, skopeo
+from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.places import Places
+from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry
 
 
@@ -99,11 +109,41 @@ def test_an_archive_holds_images_alone_and_says_so_before_anything_is_written(
     assert rs.open(where).tags("team/api") == ["1.0"]
 
 
+def test_an_index_whose_other_platforms_were_never_saved_is_copied_by_those_that_were(
+    own_layout: Path, tmp_path: Path
+) -> None:
+    """As docker 29 and `podman save` leave them."""
+    layout = rs.open(f"oci:{own_layout}")
+    index = layout.manifest("team/api", "1.0").parse()
+    assert isinstance(index, OCIIndex)
+    kept, *lost = index.manifests
+    for child in lost:
+        (own_layout / "blobs" / child.digest.replace(":", "/")).unlink()
+    with pytest.raises(ContentMissing, match=lost[0].digest) as caught:
+        rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}")
+    assert f"Choose what is there: {kept.platform}" in caught.value.next_step
+    done = rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}", platforms=str(kept.platform))
+    assert done.images[0].digest == kept.digest
+
+
 def test_one_platform_takes_the_place_of_its_index(store: ContentStore, place: Places) -> None:
     index = store.manifest("team/api", "1.0").parse()
     assert isinstance(index, OCIIndex)
     done = rs.copy(store, "team/api:1.0", place("layout"), platforms="linux/arm64/v8")
     assert done.images[0].digest == index.manifests[1].digest
+
+
+def test_the_best_image_for_a_platform_is_taken_wherever_it_stands_in_the_index(tmp_path: Path) -> None:
+    when = "2024-01-01T00:00:00Z"
+    with LayoutWriter(tmp_path / "arm") as writer:
+        old, new = (writer.image([], created=when, architecture="arm", variant=variant) for variant in ("v5", "v7"))
+        writer.tag("app:1", writer.index([old, new]))
+    source = f"oci:{tmp_path / 'arm'}"
+    for wanted, taken in (("linux/arm", new), ("linux/arm/v6", old), ("armhf", new), (["linux/arm/v8", "arm"], new)):
+        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted)
+        assert done.images[0].digest == taken.digest
+    with pytest.raises(ContentMissing, match="no image for linux/arm/v4"):
+        rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms="linux/arm/v4")
 
 
 def test_several_platforms_are_an_index_of_these_and_their_attestations(store: ContentStore, place: Places) -> None:
@@ -167,6 +207,82 @@ def test_within_a_registry_blobs_are_mounted_and_none_is_read(place: Places, lay
     assert rs.open(with_tags).resolve("copies/app", "1.0") == rs.open(with_tags).resolve("app", "1.0")
 
 
+@pytest.mark.parametrize("status", [201, 202, 400, 401, 403, 404, 405, 415, 500])
+@pytest.mark.parametrize("kind", ["docker-registry", "oci-registry"])
+def test_where_mounts_are_refused_a_copy_within_a_registry_arrives(
+    store: ContentStore, place: Places, kind: str, status: int
+) -> None:
+    with FaultProxy(place(kind)) as proxy:
+        rs.copy(store, ["app:1.0", "base:1"], proxy.url)
+        proxy.rule(lambda request, forward: ProxyResponse(status) if "mount=" in request.path else None)
+        done = rs.copy(proxy.url, ["app:1.0", "base:1"], proxy.url, "copies/")
+        assert (done.mounted, done.sent > 0) == (0, True)
+        copied = rs.open(proxy.url, cache=False)
+        assert everything_below(copied, "copies/app", "1.0") == everything_below(store, "app", "1.0")
+
+
+def test_a_copy_within_a_registry_costs_a_mount_and_no_look_for_each_blob(store: ContentStore, place: Places) -> None:
+    with FaultProxy(place("docker-registry")) as proxy:
+        rs.copy(store, "app:1.0", proxy.url)
+        proxy.clear()
+        done = rs.copy(rs.open(proxy.url, cache=False), "app:1.0", proxy.url, "copies/app")
+        asked = [request.method for request in proxy.requests if "/blobs/" in request.path]
+        assert asked == ["POST"] * done.mounted
+
+
+class Watched:
+    """A destination that notes which manifests are written at the same time."""
+
+    def __init__(self, place: Destination) -> None:
+        self._place = place
+        self._lock = threading.Lock()
+        self._under_way: Counter[Digest] = Counter()
+        self.most_of_one = self.most_at_once = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._place, name)
+
+    def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        with self._lock:
+            self._under_way[manifest.digest] += 1
+            self.most_of_one = max(self.most_of_one, self._under_way[manifest.digest])
+            self.most_at_once = max(self.most_at_once, self._under_way.total())
+        time.sleep(0.05)
+        self._place.take_manifest(repository, reference, manifest)
+        with self._lock:
+            self._under_way[manifest.digest] -= 1
+
+
+def test_one_manifest_is_never_written_twice_at_once_and_others_are(store: ContentStore, place: Places) -> None:
+    names = ["app:1.0", "app:latest", "base:1", "team/api:1.0", "team/worker:2.0"]
+    source = place("layout")
+    for name in names:
+        for number in range(3):
+            rs.copy(store, name, source, f"{name}-{number}")
+    watched = Watched(open_destination(place("docker-registry")))
+    copied = rs.open(source, cache=False)
+    wanted = [f"{repository}:{tag}" for repository in copied.repositories() for tag in copied.tags(repository)]
+    done = copy_to(copied, wanted, watched)
+    assert len(done.images) == 15
+    assert watched.most_of_one == 1
+    assert watched.most_at_once > 1
+
+
+def test_an_error_of_a_copy_says_what_is_there_already(store: ContentStore, place: Places) -> None:
+    with FaultProxy(place("docker-registry")) as proxy:
+        refused = faults.refuse("/base/manifests/", 403, "DENIED", "not for you", methods=("PUT",))
+        proxy.rule(refused)
+        with pytest.raises(rs.RequestError, match="not for you") as caught:
+            rs.copy(store, ["app:1.0", "base:1"], proxy.url, concurrency=1)
+        told = caught.value.next_step.splitlines()[-1]
+        whole = rs.copy(store, ["app:1.0", "base:1"], place("docker-registry"))
+        blobs = whole.sent + whole.mounted + whole.there
+        assert told.startswith(f"1 of 2 images and {blobs} of {blobs} blobs are at {proxy.url} already")
+        assert "the same command goes on" in told
+        proxy.clear()
+        assert rs.copy(store, ["app:1.0", "base:1"], proxy.url).sent == 0
+
+
 def test_a_second_copy_sends_nothing(store: ContentStore, place: Places) -> None:
     where = place("docker-registry")
     first = rs.copy(store, ["app:1.0", "base:1"], where)
@@ -216,7 +332,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
     assert rs.open(where, cache=False).manifest("app", digest).raw == store.manifest("app", digest).raw
     folder = place("layout")
     rs.copy(store, f"app@{digest}", folder)
-    assert rs.open(folder).untagged("target") == [digest]
+    assert (rs.open(folder).repositories(), rs.open(folder).untagged("app")) == (["app"], [digest])
 
 
 @pytest.mark.parametrize(

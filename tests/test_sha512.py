@@ -86,7 +86,7 @@ def test_a_large_blob_is_streamed(tmp_path: Path, chunks: bool) -> None:
     content, digest = TAR * 3, Digest.of(TAR * 3, "sha512")
     with Registry(tmp_path / "registry") as server:
         client = rs.DockerRegistryV2Client(server.url)
-        client.wants_chunks = chunks
+        client.uploads.chunk = 2**20 if chunks else None
         sent, size = Sender(client, "app").send_streaming(LocalContent.of(content), digest)
         assert (sent, size) == (digest, len(content))
         assert rs.Blob("app", digest, client=client).read(2**24) == content

@@ -75,7 +75,9 @@ def _same(one: Platform, other: Platform) -> bool:
 
 
 def _only(choices: list[Choice], wanted: Platform, name: str) -> Choice:
-    fitting = [choice for choice in choices if wanted.covers(choice.platform)]
+    distances = [(wanted.distance(choice.platform), choice) for choice in choices]
+    nearest = min((distance for distance, _ in distances if distance is not None), default=None)
+    fitting = [choice for distance, choice in distances if distance is not None and distance == nearest]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regscope.cli.inside import inside
+from regscope.cli.inside import inside, no_such_image
 from regscope.cli.output import Output, columns, finish, prints_table
 from regscope.cli.source import Source, reads_source
-from regscope.errors import CapabilityWarning, ContentMissing, InvalidInput
+from regscope.errors import CapabilityWarning, InvalidInput
 from regscope.spec.reference import split_image
 from regscope.text import plain
 
@@ -249,7 +249,7 @@ def _one_image(source: Source, image: str) -> tuple[Snapshot, pd.DataFrame]:
     found = images[images["repository"].eq(full_name(snap.location, repository)) & is_named]
     if found.empty:
         finish(snap)
-        raise ContentMissing(f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is.")
+        raise no_such_image(snap, image)
     return snap, found[["digest", "platform"]].drop_duplicates()
 
 

@@ -14,12 +14,15 @@ from regscope.errors import InvalidInput
 from regscope.text import plain
 
 if TYPE_CHECKING:
+    from regscope.stores.content_store import ContentStore
     from regscope.stores.destination import Destination
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _ARCHIVE = "docker-archive:"
-_LOCAL = ("oci:", _ARCHIVE)
+_OCI_ARCHIVE = "oci-archive:"
+_ARCHIVES = (_ARCHIVE, _OCI_ARCHIVE)
+_LOCAL = ("oci:", *_ARCHIVES)
 _OPTIONS = (
     click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
     click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
@@ -51,8 +54,9 @@ def _copies(command: Command) -> Command:
 def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, Any]) -> None:
     """Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
 
-    TARGET is a registry, oci:FOLDER or docker-archive:FILE. Blobs that are there do not travel, and a copy that was cut
-    off goes on where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
+    TARGET is a registry, oci:FOLDER, oci-archive:FILE or docker-archive:FILE. Blobs that are there do not travel, and a
+    copy that was cut off goes on where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is
+    none.
     """
     _copy(source, images, target, how)
 
@@ -63,8 +67,11 @@ def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, An
 @click.argument("folder")
 @_copies
 def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, Any]) -> None:
-    """Copy IMAGEs of SOURCE into the OCI image layout in FOLDER, which is made where there is none."""
-    _copy(source, images, f"oci:{folder.removeprefix('oci:')}", how)
+    """Copy IMAGEs of SOURCE into the OCI image layout in FOLDER, which is made where there is none.
+
+    With oci-archive:FILE in its place the layout is written into one file.
+    """
+    _copy(source, images, folder if folder.startswith(_OCI_ARCHIVE) else f"oci:{folder.removeprefix('oci:')}", how)
 
 
 @click.command()
@@ -85,9 +92,14 @@ def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, 
 @click.argument("file")
 @_copies
 def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]) -> None:
-    """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index linux/amd64, unless -p says otherwise."""
-    how["platform"] = how["platform"] or ("linux/amd64",)
-    _copy(source, images, f"{_ARCHIVE}{file.removeprefix(_ARCHIVE)}", how)
+    """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index linux/amd64, unless -p says otherwise.
+
+    With oci-archive:FILE in its place into an OCI layout in one file, which holds whole indexes.
+    """
+    if not file.startswith(_OCI_ARCHIVE):
+        file = f"{_ARCHIVE}{file.removeprefix(_ARCHIVE)}"
+        how["platform"] = how["platform"] or ("linux/amd64",)
+    _copy(source, images, file, how)
 
 
 @click.command()
@@ -95,8 +107,14 @@ def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]
 @click.argument("target")
 @_copies
 def load(source: Source, target: str, how: dict[str, Any]) -> None:
-    """Copy all images of SOURCE, such as docker-archive:FILE, to TARGET."""
-    _copy(source, ("*:*",), target, how)
+    """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, with a tag or without."""
+    store = source.store()
+    kinds = [pattern for pattern, listing in (("*:*", store.tags), ("*@*", store.untagged)) if _any(store, listing)]
+    _copy(source, kinds or ["*:*"], target, how)
+
+
+def _any(store: ContentStore, listing: Callable[[str], Sequence[str]]) -> bool:
+    return any(listing(repository) for repository in store.repositories())
 
 
 def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any]) -> None:
@@ -119,13 +137,14 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
     """Open TARGET: with the options for a registry where it is SOURCE itself, or SOURCE is none.
 
     Raises:
-        InvalidInput: it is the docker-archive that SOURCE is, which cannot be added to and would be lost.
+        InvalidInput: it is the archive that SOURCE is, which cannot be added to and would be lost.
     """
     from regscope.stores.open_destination import open_destination
 
-    if target.startswith(_ARCHIVE) and _is_same_file(target, source.source):
+    if target.startswith(_ARCHIVES) and _is_same_file(target, source.source):
         raise InvalidInput(
-            f"nothing can be added to {target}", next_step="Name a new file as the target: docker-archive:FILE."
+            f"nothing can be added to {target}",
+            next_step=f"Name a new file as the target: {target.partition(':')[0]}:FILE.",
         )
     if target == source.source or source.source.startswith(_LOCAL):
         options = source.reaching()
@@ -137,5 +156,5 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
 
 
 def _is_same_file(target: str, source: str) -> bool:
-    one, other = (Path(place.removeprefix(_ARCHIVE)) for place in (target, source))
+    one, other = (Path(place.removeprefix(_ARCHIVE).removeprefix(_OCI_ARCHIVE)) for place in (target, source))
     return one.exists() and other.exists() and one.samefile(other)

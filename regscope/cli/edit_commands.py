@@ -23,7 +23,8 @@ _PLATFORM = click.option(
 )
 _TO = click.option("--to", required=True, metavar="NAME", help="What the new image is called: repository:tag.")
 _TARGET = click.option(
-    "--target", help="Where it goes: a registry, oci:FOLDER, docker-archive:FILE; SOURCE by default."
+    "--target",
+    help="Where it goes: a registry, oci:FOLDER, oci-archive:FILE, docker-archive:FILE; SOURCE by default.",
 )
 _PAIR = "NAME=VALUE"
 

@@ -116,20 +116,13 @@ def inspect(source: Source, image: str, platform: str) -> None:
 @click.option("--type", "artifact_type", metavar="TYPE", help="Only artifacts of this type.")
 def referrers(source: Source, image: str, artifact_type: str | None) -> None:
     """List what refers to IMAGE: digest and type of signatures, SBOMs, attestations."""
-    from regscope.errors import ContentMissing, ResourceNotFound
-    from regscope.registry.fallback_tag import fallback_tag
+    from regscope.images.referring import referrers_of
 
     store = source.store()
     repository, found = _named(store, image)
-    entries = store.referrers(repository, found)
-    if entries is None:
-        try:
-            index = store.manifest(repository, fallback_tag(found)).parse()
-        except (ResourceNotFound, ContentMissing):
-            return
-        entries = list(getattr(index, "manifests", ()))
-    for entry in (entry for entry in entries if artifact_type in (None, entry.artifactType)):
-        click.echo(f"{entry.digest}  {plain(entry.artifactType or entry.mediaType, 200)}")
+    for entry in referrers_of(store, repository, found, store.tags(repository)):
+        if artifact_type in (None, entry.artifact_type):
+            click.echo(f"{entry.digest}  {plain(entry.artifact_type or 'of no stated type', 200)}")
 
 
 @image.command()

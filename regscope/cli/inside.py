@@ -13,6 +13,7 @@ from regscope.cli.output import finish
 from regscope.cli.source import Source
 from regscope.errors import ContentMissing, InvalidInput
 from regscope.spec.reference import split_image
+from regscope.text import plain
 
 if TYPE_CHECKING:
     from regscope.tables import Snapshot
@@ -105,7 +106,20 @@ def _whole_names(snap: Snapshot, images: Sequence[str]) -> list[str]:
             select(held, name)
         except InvalidInput:
             finish(snap)
-            raise ContentMissing(
-                f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is."
-            ) from None
+            raise no_such_image(snap, image) from None
     return names
+
+
+def no_such_image(snap: Snapshot, image: str) -> ContentMissing:
+    """The error for what is no image in a snapshot: it may be an artifact, such as a Helm chart."""
+    from regscope.registry.endpoint import full_name
+
+    repository, tag, digest = split_image(image)
+    tags = snap.tags[(snap.tags["repository"] == full_name(snap.location, repository)) & (snap.tags["tag"] == tag)]
+    digests = {digest, *tags["digest"]}
+    artifacts = snap.manifests[(snap.manifests["kind"] == "artifact") & snap.manifests["digest"].isin(digests)]
+    if len(artifacts):
+        kind = plain(artifacts["artifact_type"].iloc[0], 100)
+        step = "`regscope image manifest` shows it, and `regscope image copy` copies it."
+        return ContentMissing(f"{image} in {snap.location} is an artifact, {kind}, and no image", next_step=step)
+    return ContentMissing(f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is.")

@@ -43,7 +43,8 @@ def regscope() -> None:
     """Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
 
     SOURCE is a registry (registry.example.com, http://localhost:5000), an OCI image layout (oci:FOLDER), a saved image
-    (docker-archive:FILE), the storage of a registry (storage:FOLDER) or a folder that `regscope scan --save` wrote.
+    (oci-archive:FILE, docker-archive:FILE), the storage of a registry (storage:FOLDER) or a folder that `regscope scan
+    --save` wrote.
     """
 
 

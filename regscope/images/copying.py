@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -97,11 +98,13 @@ def copy(
     Args:
         source: a store, or a location as for `regscope.open`.
         images: `repository:tag`, `repository@digest`, or `repository` for its `latest`; `*` stands for anything, as in
-            `team/app:*`.
-        target: a store, or a location: a registry, `oci:FOLDER` or `docker-archive:FILE`; the folder or file is made.
+            `team/app:*`, and `repository@*` for what a repository has without a tag, as far as the store can say.
+        target: a store, or a location: a registry, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; the
+            folder or file is made.
         to: the name there: `repository:tag` of one image; `repository` of several of one repository; `prefix/` before
             the names of any. By default the same names.
-        platforms: such as `linux/arm64`: which images of an index; all by default. One takes the index's place.
+        platforms: such as `linux/arm64`: which images of an index; all by default. For each platform those that fit it
+            best are taken (see `Platform.distance`); of one platform the image takes the index's place.
         referrers: signatures, SBOMs and attestations along.
         concurrency: blobs at once.
         progress: show a progress bar; by default where somebody is watching.
@@ -171,6 +174,8 @@ class Copying:
         self._bar = bar
         self._done = Copied(place.location)
         self._lock = threading.Lock()
+        self._writing: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+        self._written = 0
         self._stopped = threading.Event()
         self._is_same_place = store.location == place.location
 
@@ -181,15 +186,32 @@ class Copying:
         return self.write(list(zip(wanted, self._each(read, wanted), strict=True)))
 
     def write(self, images: Sequence[tuple[Wanted, ImageTree]]) -> Copied:
-        """Move the blobs of trees that were read, then write their manifests."""
+        """Move the blobs of trees that were read, then write their manifests.
+
+        Raises:
+            RegscopeError: it says what is there already.
+        """
         for image, tree in images:
             self._place.check(image.to_repository, image.to_reference or tree.manifest.digest, tree.manifest)
         first, again = _moves(images)
         self._bar.reset(total=sum(move.blob.size for move in first))
-        for moves in (first, again):
-            list(self._each(self._move, moves))
-        self._done.images = list(self._each(self._write, images))
+        try:
+            for moves in (first, again):
+                list(self._each(self._move, moves))
+            self._done.images = list(self._each(self._write, images))
+        except RegscopeError as error:
+            error.next_step = f"{error.next_step}\n{self._what_is_there(len(images), len(first) + len(again))}".strip()
+            raise
         return self._done
+
+    def _what_is_there(self, images: int, blobs: int) -> str:
+        with self._lock:
+            written, done = self._written, self._done
+            moved = done.sent + done.mounted + done.there
+        return (
+            f"{written:,} of {text.count(images, 'image')} and {moved:,} of {text.count(blobs, 'blob')} "
+            f"are at {done.location} already; the same command goes on from there."
+        )
 
     def _each(self, call: Callable[[Any], _Result], items: Iterable[Any]) -> Iterator[_Result]:
         """What `call` makes of each item, in their order; the first error ends it all."""
@@ -225,15 +247,21 @@ class Copying:
         wanted, tree = image
         reference = wanted.to_reference or tree.manifest.digest
         self._write_tree(wanted.to_repository, tree, reference)
+        with self._lock:
+            self._written += 1
         return CopiedImage(wanted.name, named(wanted.to_repository, reference), tree.manifest.digest)
 
     def _write_tree(self, repository: str, tree: ImageTree, reference: str | None) -> None:
         for child in tree.children:
             self._write_tree(repository, child, None)
-        if reference is not None or not self._place.has_manifest(repository, tree.manifest.digest):
-            self._place.take_manifest(repository, reference, tree.manifest)
-            with self._lock:
-                self._done.manifests += 1
+        digest = tree.manifest.digest
+        with self._lock:
+            alone = self._writing[digest]
+        with alone:  # distribution 2.8 writes content in place, and finds that of two at once damaged (DIGEST_INVALID)
+            if reference is not None or not self._place.has_manifest(repository, digest):
+                self._place.take_manifest(repository, reference, tree.manifest)
+                with self._lock:
+                    self._done.manifests += 1
         for tag, referrer in tree.referrers:
             self._write_tree(repository, referrer, tag)
 

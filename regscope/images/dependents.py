@@ -51,7 +51,7 @@ def _children(store: ContentStore, repository: str, digest: Digest) -> Iterator[
     """What an index names, and what indexes within it do."""
     manifest = store.manifest(repository, digest).parse()
     if isinstance(manifest, OCIIndex | DockerManifestList):
-        for child in manifest.manifests:
+        for child in manifest.children:
             yield child.digest
             if child.mediaType in (OCIIndex.content_type(), DockerManifestList.content_type()):
                 yield from _children(store, repository, child.digest)

@@ -22,7 +22,7 @@ from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
 from regscope.layers.compression import GZIP, ZSTD, Compression, check_tar, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
-from regscope.registry.manifests import LINUX_AMD64, RawManifest
+from regscope.registry.manifests import RawManifest
 from regscope.registry.outgoing import Content
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
@@ -39,7 +39,7 @@ from regscope.spec.media_types import (
     OCI_MANIFEST,
     is_foreign_layer,
 )
-from regscope.spec.platform import Platform
+from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import encoded, fields_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from regscope.spec.reference import split_image
 from regscope.stores.content_store import ContentStore
 
 _GLOB = re.compile(r"[*?\[]")
+_UNTAGGED = "@*"
 
 
 class Wanted(NamedTuple):
@@ -85,14 +86,16 @@ def _new_name(to: str | None) -> tuple[str, str | None, str | None]:
 
 
 def _meant(store: ContentStore, image: str) -> list[tuple[str, str]]:
-    repository, tag = split_name(image)
+    untagged = image.endswith(_UNTAGGED)
+    repository, tag = (image.removesuffix(_UNTAGGED), "*") if untagged else split_name(image)
     if not _GLOB.search(repository + tag):
         return [(repository, tag)]
     names = [name for name in store.repositories() if fnmatchcase(name, repository)]
+    listing: Callable[[str], Sequence[str]] = store.untagged if untagged else store.tags
     found = [
         (name, listed)
         for name in (names if _GLOB.search(repository) else [repository])
-        for listed in (store.tags(name) if _GLOB.search(tag) else [tag])
+        for listed in (listing(name) if _GLOB.search(tag) else [tag])
         if fnmatchcase(listed, tag)
     ]
     if not found:

@@ -20,7 +20,7 @@ from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.local_content import LocalContent
-from regscope.registry.manifests import LINUX_AMD64, ManifestRef
+from regscope.registry.manifests import ManifestRef
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import DockerLayerDescriptor
 from regscope.spec.digest import Digest, Passing, mismatch
@@ -34,7 +34,7 @@ from regscope.spec.media_types import (
     OCI_CONFIG,
     OCI_MANIFEST,
 )
-from regscope.spec.platform import Platform
+from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import Reference, check_repository
 from regscope.stores.docker_archive import DockerArchiveStore
 

@@ -6,13 +6,20 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from regscope.errors import ContentMissing, ResourceNotFound
-from regscope.registry.fallback_tag import fallback_tag
+from regscope.errors import ContentMissing
+from regscope.images.referring import referrers_of
 from regscope.registry.manifests import RawManifest
-from regscope.registry.referrers import subject_of_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, Index, Manifest, ManifestSchema1, OCIIndex
+from regscope.spec.manifest import (
+    DockerManifestList,
+    Index,
+    Manifest,
+    ManifestSchema1,
+    OCIIndex,
+    best_children,
+    platforms_of,
+)
 from regscope.spec.media_types import is_foreign_layer
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -52,8 +59,9 @@ def read_tree(
     """Read the manifests of an image.
 
     Args:
-        platforms: which children of an index; all by default. With one, its image stands in the index's place; with
-            several, an index of these and of their attestations.
+        platforms: which children of an index: for each platform those that fit it best (see `Platform.distance`); all
+            by default. With one platform its image stands in the index's place; with several, an index of the images
+            and of their attestations.
         referrers: with what refers to it or to its children, by the store's own list, its fallback tags, or cosign's.
 
     Raises:
@@ -72,7 +80,7 @@ def read_node(store: ContentStore, repository: str, digest: str) -> ImageTree:
     found = store.manifest(repository, digest)
     manifest = found.parse()
     if isinstance(manifest, OCIIndex | DockerManifestList):
-        return ImageTree(repository, found)
+        return ImageTree(repository, found, blobs=list(manifest.blobs))
     return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(manifest))
 
 
@@ -97,14 +105,31 @@ class _Reader:
                 if len(chosen) < len(manifest.manifests):
                     found = _narrowed(found, chosen)
                     manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
-            children = [self.tree(child.digest, (), depth + 1) for child in manifest.manifests]
-            made = ImageTree(self._repository, found, children=children)
+            children = self._children(manifest, f"{self._repository}:{reference}", depth)
+            made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
         else:
             made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
         self._seen.add(found.digest)
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)
         return made
+
+    def _children(self, index: Index, name: str, depth: int) -> list[ImageTree]:
+        """All that an index names; docker and podman may save one whose other platforms they never had."""
+        trees: list[ImageTree] = []
+        there: list[str] = []
+        lost: Descriptor | None = None
+        for child in index.children:
+            try:
+                trees.append(self.tree(child.digest, (), depth + 1))
+                there += [str(child.platform)] if child.platform and _ATTESTED not in child.annotations else []
+            except ContentMissing:
+                lost = lost or child
+        if lost is None:
+            return trees
+        what = f"{lost.digest} for {lost.platform}" if lost.platform else lost.digest
+        step = f"Choose what is there: {', '.join(there)}." if there else "It is incomplete: get it again."
+        raise ContentMissing(f"{name} is an index that names {what}, which is not there", next_step=step)
 
     def blobs(self, manifest: Manifest) -> list[Descriptor]:
         if isinstance(manifest, ManifestSchema1):
@@ -120,40 +145,22 @@ class _Reader:
     def _referring_to(self, digest: Digest, depth: int) -> list[tuple[str | None, ImageTree]]:
         if depth == _DEEPEST:
             return []
-        listed = self._store.referrers(self._repository, digest)
-        found = [entry.digest for entry in (listed if listed is not None else self._under_fallback_tag(digest))]
-        fresh = [entry for entry in dict.fromkeys(found) if entry not in self._seen]
-        trees: list[tuple[str | None, ImageTree]] = [(None, self.tree(entry, (), depth + 1)) for entry in fresh]
-        for tag in self._tags:
-            if tag != fallback_tag(digest) and subject_of_tag(tag) == digest:
-                trees.append((tag, self.tree(tag, (), depth + 1)))
-        return trees
-
-    def _under_fallback_tag(self, digest: Digest) -> Sequence[Descriptor]:
-        tag = fallback_tag(digest)
-        if tag not in self._tags:
-            return ()
-        try:
-            found = self._store.manifest(self._repository, tag).parse()
-        except (ResourceNotFound, ContentMissing):  # taken away since the tags were listed
-            return ()
-        return found.manifests if isinstance(found, OCIIndex) else ()
+        found = referrers_of(self._store, self._repository, digest, self._tags)
+        fresh = [each for each in found if each.tag is not None or each.digest not in self._seen]
+        return [(each.tag, self.tree(each.digest, (), depth + 1)) for each in fresh]
 
 
 def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Descriptor]:
-    images = [
-        child
-        for child in index.manifests
-        if child.platform is not None and any(wanted.covers(child.platform) for wanted in platforms)
-    ]
+    images = [child for wanted in platforms for child in best_children(index.manifests, wanted)]
     if not images:
-        there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
         wanted = ", ".join(map(str, platforms))
-        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {there or 'none'}")
+        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {platforms_of(index)}")
     if len(platforms) == 1:
         return images[:1]
     digests = {image.digest for image in images}
-    return [child for child in index.manifests if child in images or child.annotations.get(_ATTESTED) in digests]
+    return [
+        child for child in index.manifests if child.digest in digests or child.annotations.get(_ATTESTED) in digests
+    ]
 
 
 def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:

@@ -17,7 +17,9 @@ from regscope.registry.failures import connection_error
 from regscope.registry.framing import Framed, Header, Incoming
 
 _CHUNK = 2**20
-_ENCODINGS = {"gzip", "x-gzip", "deflate"}
+_DECODED = {"gzip", "deflate"}
+_REFUSED = {"br", "zstd", "compress", "x-compress"}
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Answer(requests.Response):
@@ -68,15 +70,17 @@ class Body:
         self._framed = Framed(header, incoming)
         self._url = url
         self._done = done
-        self._encoding = header.fields.get("content-encoding", "").lower()
-        self._decoder = zlib.decompressobj(wbits=47) if self._encoding in _ENCODINGS else None
+        self._encoding = _encoding(header.fields.get("content-encoding", ""))
+        self._decoder = zlib.decompressobj(wbits=47) if self._encoding in _DECODED else None
+        self._looked = False
+        self._begun = b""
         self.closed = False
         if self._framed.ended:
             self._finish()
 
     def read(self, amount: int | None = None, decode_content: bool = True) -> bytes:
         """Up to `amount` bytes, fewer only at the end; all that is left by default."""
-        if decode_content and self._encoding not in ("", "identity"):
+        if decode_content and self._encoding and not self._is_mislabelled():
             return self._decoded(amount)
         if amount is None:
             return b"".join(self.stream(_CHUNK, decode_content=False))
@@ -93,7 +97,20 @@ class Body:
 
     release_conn = close  # as requests calls it
 
+    def _is_mislabelled(self) -> bool:
+        """Whether what is called gzip does not begin as such: some mirrors label what they send as it is."""
+        if self._encoding == "gzip" and not self._looked:
+            self._looked = True
+            self._begun = self._raw(_CHUNK)
+            if self._begun and not self._begun.startswith(_GZIP_MAGIC):
+                self._encoding = ""
+                return True
+        return False
+
     def _raw(self, amount: int) -> bytes:
+        if self._begun:
+            piece, self._begun = self._begun[:amount], self._begun[amount:]
+            return piece
         if self.closed:
             return b""
         try:
@@ -135,3 +152,12 @@ class Body:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _encoding(stated: str) -> str:
+    """The coding that changes the bytes (RFC 9110, 8.4); empty for none, and for what is none.
+
+    `x-gzip` is how Apache labels a file that is compressed by itself; `aws-chunked` and `utf-8` are no codings.
+    """
+    codings = [coding.strip().lower() for coding in stated.split(",")]
+    return next((coding for coding in codings if coding in _DECODED | _REFUSED), "")

@@ -1,146 +1,226 @@
-"""Authentication: a registry's challenges turned into `Authorization` headers.
+"""Authentication: a registry's challenges turned into `Authorization` headers, by Basic (RFC 7617) or by Bearer tokens.
 
-Basic and Bearer, the latter as Docker's token service gives it: for a name and a password or for nobody
-(distribution, docs/spec/auth/token.md), and for an identity token (docs/spec/auth/oauth.md). One token serves one
-service, one login and one set of scopes until shortly before it expires.
+The challenge of `/v2/` is the registry's; a path that gives one of its own is asked in its own way (Harbor wants Basic
+for the catalog alone). Whoever has a login asks `/v2/` first, so that no answer to an anonymous user is taken for his.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import NamedTuple
 
-from regscope.errors import AuthFailed, PermissionDeny
+from regscope.errors import AuthFailed, PermissionDeny, RequestError
 from regscope.registry.challenge import Challenge, parse_challenges
-from regscope.registry.credentials import Credentials, IdentityToken, Login, RegistryToken, is_bearer_token
-from regscope.registry.origin import without_secrets
-from regscope.registry.scopes import Scopes
+from regscope.registry.credentials import Credentials, Keychain, Login
+from regscope.registry.origin import origin, without_secrets
+from regscope.registry.scopes import Asked
+from regscope.registry.tokens import FetchToken, Tokens, TokenService, nobodys
 from regscope.text import plain
 
-_DEFAULT_LIFETIME = 60.0  # seconds, where the token service names none
-_RENEW_BEFORE = 0.8  # of the lifetime: a long answer must not outlive its token
 
-_CLIENT_ID = "regscope"
+class Greeting(NamedTuple):
+    """How `/v2/`, at `url`, answers somebody who does not say who asks: the status, and `WWW-Authenticate`."""
 
-_Key = tuple[str, str, Scopes, Login | None]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenQuestion:
-    """What a token service at `realm` is asked: by GET with `query`, or by POST where there is a `form`.
-
-    `authorization` and `form` are secrets, and must go nowhere else.
-    """
-
-    realm: str
-    query: dict[str, str | list[str]] = field(default_factory=dict)
-    authorization: str | None = field(default=None, repr=False)
-    form: dict[str, str] | None = field(default=None, repr=False)
-
-    @property
-    def has_secrets(self) -> bool:
-        """Whether it says more than a scope."""
-        return self.authorization is not None or self.form is not None
-
-
-FetchToken = Callable[[TokenQuestion], dict[str, Any]]
-"""Asks a token service and returns its JSON answer."""
+    url: str
+    status: int
+    challenge: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    value: str
-    renew_at: float
+class _Way:
+    """How a path wants to be asked: by a token of this service, or by Basic; by Bearer where there is a choice."""
+
+    bearer: TokenService | None
+    basic: bool
+
+    @classmethod
+    def of(cls, challenges: dict[str, Challenge], url: str) -> _Way:
+        """The one that these challenges name.
+
+        Raises:
+            AuthFailed: they name none that regscope knows.
+        """
+        bearer, basic = challenges.get("bearer"), "basic" in challenges
+        service = TokenService.named_by(bearer.parameters) if bearer else None
+        if service is not None and basic and not origin(service.realm)[1]:
+            service = None  # there is nothing to ask there, and Basic will do
+        if service is None and not basic:
+            raise _unknown_way(challenges, url)
+        return cls(service, basic)
 
 
 class Authorizer:
-    """Knows how one registry wants to be asked, and holds the tokens that it gave.
+    """Knows how one registry wants to be asked, and by whom.
 
     Args:
-        login: says who asks for a repository; None for an anonymous user. It is called only when a registry asks.
+        keychain: says who asks for a repository. A credential helper is only asked when the registry asks.
+        greet: asks `/v2/` anonymously.
         fetch_token: asks a token service.
+        guard: refuses an address that no login may be sent to.
     """
 
-    def __init__(self, login: Callable[[str], Login | None], fetch_token: FetchToken) -> None:
-        self._login = login
-        self._fetch_token = fetch_token
-        self._challenge: Challenge | None = None
-        self._tokens: dict[_Key, _Token] = {}
-        self._locks: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
-        self._lock = threading.Lock()
-        self._refresh_tokens: dict[IdentityToken, str] = {}  # what the token service gave in place of the first ones
-        self._refreshing = threading.Lock()
+    def __init__(
+        self,
+        keychain: Keychain,
+        greet: Callable[[], Greeting],
+        fetch_token: FetchToken,
+        guard: Callable[[str], None],
+    ) -> None:
+        self._keychain = keychain
+        self._login = keychain.login
+        self._greet = greet
+        self._guard = guard
+        self._tokens = Tokens(fetch_token)
+        self._ways: dict[tuple[str, str], _Way] = {}  # by repository and kind, by kind alone, by neither
+        self._wants_greeting = bool(keychain)
+        self._greeting: Greeting | None = None
+        self._greeting_lock = threading.Lock()
 
-    @property
-    def was_asked(self) -> bool:
-        """Whether the registry has asked who is there."""
-        return self._challenge is not None
-
-    def has_login(self, scopes: Scopes) -> bool:
-        """Whether a request with `scopes` says who asks; not before the registry has been heard."""
-        return self._challenge is not None and self._login(_repository(scopes)) is not None
-
-    def header(self, scopes: Scopes) -> str | None:
-        """The header for a request with `scopes`; None until the registry has been heard."""
-        challenge = self._challenge
-        if challenge is None:
-            return None
-        login = self._login(_repository(scopes))
-        if challenge.scheme == "basic":
-            return login.basic if isinstance(login, Credentials) else None
-        return f"Bearer {self._token(challenge, scopes, login)}"
-
-    def answer(self, header: str, scopes: Scopes, url: str, sent: str | None = None) -> str:
-        """The header that answers a 401's `WWW-Authenticate`; `sent` is the one that was not good enough.
-
-        A token that the registry no longer takes is replaced before its time, unless it only lacked a permission.
+    def header(self, asked: Asked) -> str | None:
+        """The header for a request; None for an anonymous one. It is good for now: tokens expire.
 
         Raises:
-            AuthFailed: the challenge cannot be met, or what it asks for was refused.
+            AuthFailed: the login cannot be shown to this registry, or was refused.
+            RequestError: the registry or its token service fails.
         """
-        challenges = parse_challenges(header)
-        login = self._login(_repository(scopes))
-        if bearer := challenges.get("bearer"):
-            wanted = frozenset(bearer.parameters.get("scope", "").split()) or scopes
-            stale = sent if bearer.parameters.get("error") != "insufficient_scope" else None
-            token = self._token(bearer, wanted, login, stale)
-            self._challenge = bearer
-            return f"Bearer {token}"
-        if basic := challenges.get("basic"):
-            if not isinstance(login, Credentials):
-                raise AuthFailed(
-                    f"{without_secrets(url)} wants a user name and password"
-                    + (", and what was found is a token" if login else ""),
-                    401,
-                    url=without_secrets(url),
-                    next_step="Log in with `docker login`, or pass username=… and password=….",
-                )
-            self._challenge = basic
+        if self._wants_greeting and self._greeting is None:
+            self._be_greeted()
+        way = self._way(asked)
+        if way is None:
+            return self._unasked(asked)
+        login = self._login(asked.need.repository)
+        if login is not None:
+            self._guard(asked.url)
+        if way.bearer is not None:
+            try:
+                return f"Bearer {self._tokens.get(way.bearer, asked.need, login)}"
+            except AuthFailed:
+                raise
+            except RequestError:
+                if not (way.basic and isinstance(login, Credentials)):
+                    raise
+        if isinstance(login, Credentials):
             return login.basic
-        asked = plain(", ".join(challenges), 200) or "nothing known"
-        raise AuthFailed(
-            f"{without_secrets(url)} asks for {asked}; regscope knows Basic and Bearer",
-            401,
-            url=without_secrets(url),
-            next_step="Ask whoever runs the registry for a way in that docker knows as well.",
-        )
+        if login is not None:
+            raise _wants_password(asked.url, login)
+        return None
 
-    def refused(self, url: str, scopes: Scopes, had_token: bool, header: str = "") -> AuthFailed | PermissionDeny:
-        """The error for a request that is still refused, by `header`, with what answered its challenge."""
-        who = "these credentials" if self._login(_repository(scopes)) else "an anonymous user"
-        shown = without_secrets(url)
-        if had_token and "invalid_token" in header:
+    def _unasked(self, asked: Asked) -> str | None:
+        """What is shown to a registry that lets everybody in, and asks nobody: it may tell those more whom it knows."""
+        login = self._keychain.login_at_hand(asked.need.repository)
+        if self._greeting is None or self._greeting.status >= 300 or not isinstance(login, Credentials):
+            return None
+        try:
+            self._guard(asked.url)
+        except AuthFailed:
+            return None
+        return login.basic
+
+    def _be_greeted(self) -> None:
+        with self._greeting_lock:  # one asks, for all threads
+            if self._greeting is not None:
+                return
+            greeting = self._greet()
+            if greeting.challenge:
+                try:
+                    self._ways["", ""] = _Way.of(parse_challenges(greeting.challenge), greeting.url)
+                except AuthFailed:
+                    if greeting.status == HTTPStatus.UNAUTHORIZED:
+                        raise
+            self._greeting = greeting
+
+    def _way(self, asked: Asked) -> _Way | None:
+        if isinstance(asked.way, _Way):
+            return asked.way
+        need = asked.need
+        for place in ((need.repository, need.kind), ("", need.kind), ("", "")):
+            if (way := self._ways.get(place)) is not None:
+                return way
+        return None
+
+    def hear(self, challenge: str, asked: Asked) -> bool:
+        """Take in how a request was refused; whether `header` has now something to say that was not said yet.
+
+        Args:
+            challenge: the `WWW-Authenticate` header of a 401, which may be empty.
+            asked: the request.
+
+        Raises:
+            AuthFailed: the challenge cannot be met.
+        """
+        login = self._login(asked.need.repository)
+        before = self._way(asked)
+        if not challenge and before is None and self._greeting is None:
+            self._wants_greeting = True
+            return True
+        if not challenge and before is None and asked.sent[-1:] != [None]:
+            return False
+        challenges = parse_challenges(challenge) if challenge or before is None else {}
+        way = _Way.of(challenges, asked.url) if challenges or before is None else before
+        said = challenges["bearer"].parameters if "bearer" in challenges else {}
+        if way.bearer is None and before is not None and before.bearer is not None and asked.has_sent_token:
+            # Harbor asks for Basic whenever there is a header already, as one with a token that has expired.
+            if self._tokens.hear(before.bearer, said, asked, login):
+                return True
+            if login is not None and not isinstance(login, Credentials):
+                return False
+        basic = login.basic if isinstance(login, Credentials) and way.basic else None
+        if way.bearer is None and basic is None:
+            raise _wants_password(asked.url, login)
+        if way.bearer is None or (way == before and basic in asked.sent):
+            is_new = basic not in asked.sent
+        else:
+            is_new = self._tokens.hear(way.bearer, said, asked, login)
+        if is_new and way != before:
+            self._ways.setdefault(("", ""), way)
+            asked.way = way
+        return is_new
+
+    def accepted(self, asked: Asked) -> None:
+        """Take in that a request was not refused: others like it are asked in the same way."""
+        if isinstance(asked.way, _Way) and asked.way != self._ways.get((asked.need.repository, asked.need.kind)):
+            need = asked.need
+            self._ways[need.repository, need.kind] = self._ways["", need.kind] = asked.way
+
+    def overhear(self, challenge: str, asked: Asked) -> bool:
+        """As `hear`, where an anonymous request was answered all the same: whether the login should ask again."""
+        if not self._keychain or self._way(asked) is not None:
+            return False
+        with suppress(AuthFailed):
+            return self._login(asked.need.repository) is not None and self.hear(challenge, asked)
+        return False
+
+    def has_checked_login(self) -> bool:
+        """Whether the login for the registry as a whole was looked at, after `/v2/` was asked with it.
+
+        Raises:
+            AuthFailed: it counts for nothing.
+        """
+        way, login = self._ways.get(("", "")), self._login("")
+        if way is None or login is None:
+            return False
+        if way.bearer is None:
+            return self._greeting is not None and self._greeting.status == HTTPStatus.UNAUTHORIZED
+        if self._tokens.are_nobodys(way.bearer, login):
+            raise nobodys(way.bearer.realm)
+        return True
+
+    def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
+        """The error for a request that is still refused, with what answered its challenges."""
+        who = "these credentials" if self._login(asked.need.repository) else "an anonymous user"
+        shown = without_secrets(asked.url)
+        if asked.has_sent_token and "invalid_token" in challenge:
             return AuthFailed(
                 f"{shown} does not take the token that its own token service gave",
                 401,
                 url=shown,
                 next_step="Report it to whoever runs the registry: clocks or keys of the two may differ.",
             )
-        if had_token:
+        if asked.has_sent_token:
             return PermissionDeny(
                 f"{who} may not do this at {shown}",
                 401,
@@ -151,61 +231,23 @@ class Authorizer:
             f"{shown} refuses {who}", 401, url=shown, next_step="Check the user name and password, or log in again."
         )
 
-    def _token(self, challenge: Challenge, scopes: Scopes, login: Login | None, stale: str | None = None) -> str:
-        if isinstance(login, RegistryToken):
-            return login.value
-        realm, service = challenge.parameters.get("realm", ""), challenge.parameters.get("service", "")
-        key = (realm, service, scopes, login)
-        with self._lock:
-            lock = self._locks[key]
-        with lock:  # one asks, the others wait for the same token; those who need another do not
-            token = self._tokens.get(key)
-            if token is None or time.monotonic() >= token.renew_at or f"Bearer {token.value}" == stale:
-                token = self._tokens[key] = self._ask(realm, service, scopes, login)
-        return token.value
 
-    def _ask(self, realm: str, service: str, scopes: Scopes, login: Login | None) -> _Token:
-        asked_at = time.monotonic()
-        if isinstance(login, IdentityToken):
-            answer = self._refresh(realm, service, scopes, login)
-        else:
-            query: dict[str, str | list[str]] = {"service": service} if service else {}
-            if scopes:
-                query["scope"] = sorted(scopes)
-            basic = login.basic if isinstance(login, Credentials) else None
-            answer = self._fetch_token(TokenQuestion(realm, query, basic))
-        value = answer.get("token") or answer.get("access_token")
-        if not is_bearer_token(value):
-            shown = without_secrets(realm)
-            raise AuthFailed(
-                f"the token service {shown} gave no token",
-                401,
-                url=shown,
-                next_step="Report it to whoever runs the registry.",
-            )
-        return _Token(value, asked_at + _lifetime(answer.get("expires_in")) * _RENEW_BEFORE)
-
-    def _refresh(self, realm: str, service: str, scopes: Scopes, identity: IdentityToken) -> dict[str, Any]:
-        with self._refreshing:  # a service may take each refresh token only once, and give the next with its answer
-            form = {
-                "grant_type": "refresh_token",
-                "service": service,
-                "scope": " ".join(sorted(scopes)),
-                "client_id": _CLIENT_ID,
-                "refresh_token": self._refresh_tokens.get(identity, identity.value),
-            }
-            answer = self._fetch_token(TokenQuestion(realm, form={name: said for name, said in form.items() if said}))
-            if isinstance(replaced := answer.get("refresh_token"), str) and replaced:
-                self._refresh_tokens[identity] = replaced
-        return answer
+def _wants_password(url: str, login: Login | None) -> AuthFailed:
+    shown = without_secrets(url)
+    return AuthFailed(
+        f"{shown} wants a user name and password" + (", and what was found is a token" if login else ""),
+        401,
+        url=shown,
+        next_step="Log in with `docker login`, or pass username=… and password=….",
+    )
 
 
-def _repository(scopes: Scopes) -> str:
-    """The repository that `scopes` are about; empty where they are about none, or several."""
-    names = {scope.partition(":")[2].rpartition(":")[0] for scope in scopes if scope.startswith("repository:")}
-    return names.pop() if len(names) == 1 else ""
-
-
-def _lifetime(stated: object) -> float:
-    usable = isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0
-    return float(stated) if usable else _DEFAULT_LIFETIME  # type: ignore[arg-type]
+def _unknown_way(challenges: dict[str, Challenge], url: str) -> AuthFailed:
+    asked = plain(", ".join(challenges), 200)
+    shown = without_secrets(url)
+    return AuthFailed(
+        f"{shown} asks for {asked}; regscope knows Basic and Bearer",
+        401,
+        url=shown,
+        next_step="Ask whoever runs the registry for a way in that docker knows as well.",
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from regscope.errors import AuthFailed, PermissionDeny
 from regscope.registry.credentials import Credentials, Login
 from regscope.registry.origin import without_secrets
-from regscope.registry.scopes import Scopes
+from regscope.registry.scopes import Asked
 
 
 class AuthorizationProvider(Protocol):
@@ -29,37 +30,51 @@ class Authenticator(Protocol):
 
 
 class CustomAuthorizer:
-    """Answers by an `Authenticator` in place of Basic and Bearer; what it provides serves all requests."""
+    """Answers by an `Authenticator` in place of Basic and Bearer; what it provides serves all requests.
 
-    def __init__(self, authenticator: type[Authenticator], login: Login | None, timeout: object) -> None:
+    Args:
+        authenticator: made anew for each challenge.
+        login: what it is given.
+        timeout: as the client's `auth_timeout`.
+        guard: refuses an address that no login may be sent to.
+    """
+
+    def __init__(
+        self, authenticator: type[Authenticator], login: Login | None, timeout: object, guard: Callable[[str], None]
+    ) -> None:
         self._authenticator = authenticator
         self._login = login
         self._timeout = timeout
+        self._guard = guard
         self._provider: AuthorizationProvider | None = None
 
-    @property
-    def was_asked(self) -> bool:
-        """Whether the registry has asked who is there."""
-        return self._provider is not None
-
-    def has_login(self, scopes: Scopes) -> bool:
-        """Whether a request says who asks."""
-        return self._login is not None
-
-    def header(self, scopes: Scopes) -> str | None:
+    def header(self, asked: Asked) -> str | None:
         """The header for a request; None until the registry has asked."""
-        return self._provider.provide() if self._provider is not None else None
-
-    def answer(self, header: str, scopes: Scopes, url: str, sent: str | None = None) -> str:
-        """The header that answers a 401."""
-        named = self._login if isinstance(self._login, Credentials) else None
-        username, password = (named.username, named.password) if named else (None, None)
-        self._provider = self._authenticator(header).authenticate(username, password, timeout=self._timeout)
+        if self._provider is None:
+            return None
+        if self._login is not None:
+            self._guard(asked.url)
         return self._provider.provide()
 
-    def refused(self, url: str, scopes: Scopes, had_token: bool, header: str = "") -> AuthFailed | PermissionDeny:
+    def hear(self, challenge: str, asked: Asked) -> bool:
+        """Answer a 401, once for each request; whether that gave a header that was not sent yet."""
+        if len(asked.sent) > 1:
+            return False
+        named = self._login if isinstance(self._login, Credentials) else None
+        username, password = (named.username, named.password) if named else (None, None)
+        self._provider = self._authenticator(challenge).authenticate(username, password, timeout=self._timeout)
+        return self._provider.provide() not in asked.sent
+
+    def overhear(self, challenge: str, asked: Asked) -> bool:
+        """Nothing is done about an answer that was given."""
+        return False
+
+    def accepted(self, asked: Asked) -> None:
+        """There is nothing to remember."""
+
+    def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
         """The error for a request that is still refused."""
-        shown = without_secrets(url)
+        shown = without_secrets(asked.url)
         return PermissionDeny(
             f"{shown} refuses what {self._authenticator.__name__} provided",
             401,

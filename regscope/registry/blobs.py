@@ -10,16 +10,17 @@ from typing import IO
 
 import requests
 
-from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, ResourceNotFound
+from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooManyRequests
+from regscope.registry.blob_stat import stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.hashing_aside import verified_aside
 from regscope.registry.local_content import LocalContent, written_whole
+from regscope.registry.mounting import mount
 from regscope.registry.origin import without_secrets
-from regscope.registry.outgoing import Outgoing
 from regscope.registry.responses import content_length, discard, read_whole
 from regscope.registry.sending import Sender
-from regscope.registry.uploads import mount_or_open
+from regscope.registry.uploads import Upload
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import without_parameters
@@ -61,13 +62,13 @@ class Blob:
     def stat(self, digest: str | None = None) -> Descriptor:
         """The blob's size (bytes) and stated media type, by one HEAD request.
 
+        Where that leads to an address that was signed for GET alone, a GET of one byte tells.
+
         Raises:
             ResourceNotFound: no such blob in this repository.
         """
         wanted = self._wanted(digest)
-        response = self.client.head(self._url(wanted), timeout=self.timeout)
-        discard(response)
-        size = content_length(response)
+        size, response = stat_blob(self.client, self.repo, wanted, self.timeout)
         if size is None:
             raise RequestErrorWithResponse(
                 f"the registry does not say how large {wanted} is",
@@ -189,17 +190,17 @@ class Blob:
             ResourceNotFound: no such blob there.
         """
         wanted = self._wanted(None)
-        upload = mount_or_open(self.client, self.repo, wanted, from_repo, self.timeout)
-        if upload is None:
+        done = mount(self.client, self.repo, wanted, from_repo, None, self.timeout)
+        if done == "mounted":
             return self.stat()
-        source = Blob(from_repo, wanted, client=self.client, timeout=self.timeout)
+        upload = done if isinstance(done, Upload) else None
         try:
-            size = source.stat().size
-            upload.finish(wanted, Outgoing(source.chunks, size))
+            content = _Elsewhere(Blob(from_repo, wanted, client=self.client, timeout=self.timeout))
         except BaseException:
-            upload.cancel()
+            if upload is not None:
+                upload.cancel()
             raise
-        return self._sent(wanted, size)
+        return self._sent(*self._sender.send(content, wanted, upload))
 
     def delete(self, digest: str | None = None) -> bool:
         """Delete the blob from the repository; True, or an error.
@@ -216,9 +217,12 @@ class Blob:
         return Sender(self.client, self.repo, self.timeout)
 
     def _there(self, digest: Digest) -> Descriptor | None:
+        """What is known to be there; where nobody may ask, or the registry does not tell, it is sent."""
         try:
             return self.stat(digest)
-        except ResourceNotFound:
+        except TooManyRequests:
+            raise
+        except RequestErrorWithResponse:
             return None
 
     def _sent(self, digest: Digest, size: int) -> Descriptor:
@@ -233,3 +237,17 @@ class Blob:
 
     def _url(self, digest: Digest) -> str:
         return self.client.url(self.repo, "blobs", digest)
+
+
+class _Elsewhere:
+    """A blob of another repository, as content that can be sent."""
+
+    can_start_again = True
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+        self.size = blob.stat().size
+
+    def pieces(self, start: int = 0) -> Iterator[bytes]:
+        """What follows the first `start` bytes."""
+        return self._blob.rest(start, self.size) if start else self._blob.chunks()

@@ -22,7 +22,7 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.deletion import refusal_to_delete
+from regscope.registry.deletion import Deletion
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import strings
 from regscope.registry.referrers import has_referrers_api
@@ -155,7 +155,7 @@ def _tag_delete(client: DockerRegistryV2Client, repository: str) -> _Found:
 
 def _deletes(client: DockerRegistryV2Client, repository: str, absent: str) -> _Found:
     """Whether it would delete, shown by what it says of a manifest that is not there."""
-    refusal = refusal_to_delete(client, repository, absent)
+    refusal = Deletion(client, repository).refusal(absent)
     return _Found(True) if refusal is None else _Found(None, f"it is no registry's answer: {refusal.message}")
 
 
@@ -177,8 +177,8 @@ def _ranges(client: DockerRegistryV2Client, repository: str) -> _Found:
 def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
     for tag in Tags(repository, client).list():
         manifest = ManifestRef(repository, tag, client).fetch().parse()
-        while isinstance(manifest, OCIIndex | DockerManifestList) and manifest.manifests:
-            manifest = ManifestRef(repository, manifest.manifests[0].digest, client).fetch().parse()
+        while isinstance(manifest, OCIIndex | DockerManifestList) and manifest.children:
+            manifest = ManifestRef(repository, manifest.children[0].digest, client).fetch().parse()
         if isinstance(manifest, ManifestSchema1):
             return manifest.fsLayers[0].blobSum
         if not isinstance(manifest, OCIIndex | DockerManifestList):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from regscope.errors import PermissionDeny, RequestErrorWithResponse, ResourceNotFound, Unsupported
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.paging import pages, strings
+from regscope.registry.paging import named_pages
 
 _PAGE = 1000
+_MAY_BE_TOO_LARGE = {400, 405, 416, 422}  # distribution's answer to an n above its catalog.maxentries, and others'
 
 
 def list_repositories(client: DockerRegistryV2Client) -> list[str]:
@@ -18,33 +17,20 @@ def list_repositories(client: DockerRegistryV2Client) -> list[str]:
         PermissionDeny, Unsupported: the catalog is closed to these credentials, or there is none: the
             repositories must be named.
     """
-    url = client.url("_catalog")
     try:
         try:
-            names = _in_large_pages(client, url)
+            names = _names(client, _PAGE)
         except RequestErrorWithResponse as error:
-            if error.status_code != 400:
+            if error.status_code not in _MAY_BE_TOO_LARGE:
                 raise
-            names = _names(client, url)  # distribution refuses an n above its catalog.maxentries
+            names = _names(client, 0)
     except (PermissionDeny, ResourceNotFound, Unsupported) as error:
         raise _closed(error) from None
     return sorted(names)
 
 
-def _names(client: DockerRegistryV2Client, url: str) -> set[str]:
-    return {name for page in pages(client, url, "the catalog") for name in strings(page, "repositories")}
-
-
-def _in_large_pages(client: DockerRegistryV2Client, url: str) -> set[str]:
-    """All names. A full page without a link may not be the last one: the next is asked for by its last name."""
-    found: set[str] = set()
-    after = ""
-    while True:
-        new = _names(client, f"{url}?n={_PAGE}{after}") - found
-        found |= new
-        if len(new) < _PAGE:
-            return found
-        after = f"&last={quote(max(new), safe='')}"
+def _names(client: DockerRegistryV2Client, size: int) -> set[str]:
+    return set(named_pages(client, client.url("_catalog"), "the catalog", "repositories", size))
 
 
 def _closed(error: PermissionDeny | ResourceNotFound | Unsupported) -> PermissionDeny | Unsupported:

@@ -12,10 +12,14 @@ from regscope.text import plain
 
 _LONGEST_HEADER = 8192  # the package's parser is quadratic
 # What the package cannot read and servers send all the same: an empty value, needless escapes, a missing comma
-# after a quoted value, and a URL without quotes.
+# after a value, commas around it all, and a URL without quotes.
 _VALUE = re.compile(
-    r'(?P<quoted>"(?:[^"\\]|\\.)*+")(?P<gap>\s+(?=[\w-]+\s*=))?|(?<==)\s*(?P<bare>[^\s",=][^\s",]*)', re.DOTALL
+    r"""(?:(?P<quoted>"(?:[^"\\]|\\.)*+")|(?<==)\s*(?P<bare>[^\s",=][^\s",]*))
+    (?P<gap>\s+(?=[\w-]{1,64}\s{0,8}(?:=|\s[\w-]{1,64}\s{0,8}=)))?""",
+    re.DOTALL | re.VERBOSE,
 )
+# A token68, as `Negotiate YII=` has, tells a name and a password nothing; the package takes it for a parameter.
+_TOKEN68 = re.compile(r"(?P<scheme>(?:^|,)\s*[A-Za-z][\w-]*)\s+[\w.~+/-]+=*(?=\s*(?:,|$))")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _EMPTY = "\0"  # stands for an empty value on the way through the package
 
@@ -44,7 +48,7 @@ def parse_challenges(header: str) -> dict[str, Challenge]:
 
 
 def _mended(header: str) -> str:
-    return _VALUE.sub(_mended_value, header).strip()
+    return _VALUE.sub(_mended_value, _TOKEN68.sub(r"\g<scheme>", header)).strip(" ,")
 
 
 def _mended_value(match: re.Match[str]) -> str:

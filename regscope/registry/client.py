@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import quote, urlencode
 
 import requests
 
 from regscope.errors import AuthFailed, RequestError
-from regscope.registry.auth import Authorizer, TokenQuestion
+from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
+from regscope.registry.deletion_habits import DeletionHabits
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
-from regscope.registry.origin import check_hop, is_loopback, origin, same_origin, without_secrets
+from regscope.registry.origin import is_loopback, origin, same_origin, without_secrets
 from regscope.registry.outgoing import Payload, is_repeatable
-from regscope.registry.responses import discard, error_from, read_json
-from regscope.registry.retrying import Patience
-from regscope.registry.scopes import scopes_of
+from regscope.registry.responses import discard, error_from
+from regscope.registry.retrying import TOO_MANY, Patience
+from regscope.registry.scopes import Asked, need_of
 from regscope.registry.server_warnings import ServerWarnings
+from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
+from regscope.registry.token_fetcher import TokenFetcher
 from regscope.registry.transport import Transport
+from regscope.registry.upload_habits import UploadHabits
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
 Timeout: TypeAlias = float | tuple[float, float] | None
@@ -36,14 +42,14 @@ AskTimeout: TypeAlias = Timeout | Literal["default"]
 
 DEFAULT_POOL_SIZE = 64
 _PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
-_TOKEN_LIMIT = 2**20
+_MOST_ANSWERS = 4  # of a registry to one request, before it is refused
 
 
 class DockerRegistryV2Client:
     """A client of the Docker Registry HTTP API V2 and the OCI distribution API.
 
     Args:
-        api_base_url: scheme, host and port, such as `https://registry.example.com`.
+        api_base_url: scheme, host and port, such as `https://registry.example.com`; with a path where it is below one.
         username, password: credentials for the registry and its token service; they go nowhere else.
         keychain: where they are found if none are given, for the registry or for single repositories.
         verify_certificate: True, False, or the path of a certificate authority's PEM file.
@@ -59,6 +65,7 @@ class DockerRegistryV2Client:
 
     Attributes:
         rate_limit: what the registry's latest answer said of its quota; None where it said nothing.
+        uploads: what they have found out about the registry.
     """
 
     @classmethod
@@ -130,21 +137,26 @@ class DockerRegistryV2Client:
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
-        self.wants_chunks = False  # as far as is known: found out by an upload that was too large for one PATCH
+        self.uploads = UploadHabits()
+        self.deletions = DeletionHabits()
         self._connect()
 
     def _connect(self) -> None:
         self._at_hub = is_docker_hub(self.api_base_url)
-        self._authorizer: Authorizer | CustomAuthorizer
-        if self.authenticator_class is None:
-            self._authorizer = Authorizer(self.keychain.login, self._fetch_token)
-        else:
-            self._authorizer = CustomAuthorizer(self.authenticator_class, self.keychain.login(""), self.auth_timeout)
         self._warnings = ServerWarnings()
+        self._stated_digests = StatedDigests()
         connections = Connections(
             self.api_base_url, self.pool_size, verify=self.verify_certificate, certificate=self.client_certificate
         )
         self._transport = Transport(self.api_base_url, connections, self.patience, self.concurrency, self.rate)
+        guard = self._refuse_to_leak
+        self._authorizer: Authorizer | CustomAuthorizer
+        if self.authenticator_class is None:
+            tokens = TokenFetcher(self.api_base_url, self._transport, _pair(self.auth_timeout), guard)
+            self._authorizer = Authorizer(self.keychain, self._greet, tokens.fetch, guard)
+        else:
+            login = self.keychain.login("")
+            self._authorizer = CustomAuthorizer(self.authenticator_class, login, self.auth_timeout, guard)
 
     def close(self) -> None:
         """Close the connections that are kept open; the next request makes new ones."""
@@ -176,6 +188,11 @@ class DockerRegistryV2Client:
         )
 
     @property
+    def stated_digests(self) -> StatedDigests:
+        """What the registry's answers say of the digests of manifests."""
+        return self._stated_digests
+
+    @property
     def counts_pulls(self) -> bool:
         """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
         return self.rate_limit is not None or self._at_hub
@@ -187,6 +204,24 @@ class DockerRegistryV2Client:
         except RequestError:
             return False
         return True
+
+    def check_login(self) -> bool:
+        """Have the login looked at; whether anybody did: a registry that is open to all need not.
+
+        Raises:
+            AuthFailed: the registry refuses it, or its token service does, or gives it what it gives to nobody.
+            RequestError: one of them fails.
+        """
+        discard(self.get(self.url()))
+        if not isinstance(self._authorizer, Authorizer) or self._authorizer.has_checked_login():
+            return True
+        try:  # what is not for everybody may ask sooner
+            discard(self.get(self.url("_catalog"), params={"n": 1}))
+        except AuthFailed:
+            raise
+        except RequestError:
+            return self._authorizer.has_checked_login()
+        return self._authorizer.has_checked_login()
 
     def get(self, url: str, **options: Any) -> requests.Response:
         """GET; the options are those of `request`."""
@@ -221,10 +256,12 @@ class DockerRegistryV2Client:
         params: Mapping[str, Any] | None = None,
         data: Payload | None = None,
         timeout: AskTimeout = "default",
+        outlast_errors: bool = True,
     ) -> requests.Response:
         """Send a request and return the answer, its body still unread.
 
         Args:
+            outlast_errors: send it again after a server's error (500, 502, 503, 504), as `patience` says.
             data: the request's body; one that cannot be begun again is sent once only.
 
         Raises:
@@ -233,71 +270,55 @@ class DockerRegistryV2Client:
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
-        header = self._authorization(method, url) if self._authorizer.was_asked else None
-        response = self._transport.send(method, url, _with(headers, header), seconds, data)
-        if response.status_code == 401 and is_repeatable(data) and same_origin(response.url, self.api_base_url):
-            scopes = scopes_of(method, url)
-            challenge = response.headers.get("WWW-Authenticate", "")
+        asked, may_be_repeated = Asked(need_of(method, url, self.api_base_url), url), is_repeatable(data)
+        authorize = partial(self._authorize, asked) if same_origin(url, self.api_base_url) else None
+        for _ in range(_MOST_ANSWERS):
+            response = self._transport.send(method, url, headers or {}, seconds, data, authorize, outlast_errors)
+            challenge, at_home = self._challenge_of(response)
+            if not (may_be_repeated and at_home and self._asks_again(method, response, challenge, asked)):
+                break
             discard(response)
-            answer = self._authorizer.answer(challenge, scopes, url, header)
-            if self._authorizer.has_login(scopes):
-                self._refuse_to_leak(url)
-            if answer != header:
-                header = answer
-                response = self._transport.send(method, url, _with(headers, header), seconds, data)
         if (limit := parse_rate_limit(response.headers)) is not None:
             self.rate_limit = limit
-        if (warning := response.headers.get("Warning")) and same_origin(response.url, self.api_base_url):
+        if at_home and (warning := response.headers.get("Warning")):
             self._warnings.show(warning, self.api_base_url)
         if response.status_code == 401:
-            challenge = response.headers.get("WWW-Authenticate", "")
             discard(response)
-            had_token = bool(header and header.startswith("Bearer"))
-            raise self._authorizer.refused(url, scopes_of(method, url), had_token, challenge)
+            raise self._authorizer.refused(challenge, asked)
+        self._authorizer.accepted(asked)
         if response.status_code >= 400:
             raise error_from(response)
         return response
 
-    def _fetch_token(self, question: TokenQuestion) -> dict[str, Any]:
-        realm = question.realm
-        if not origin(realm)[1]:
-            raise AuthFailed(
-                f"the registry names no token service that can be asked: {without_secrets(realm) or '(nothing)'}",
-                401,
-                next_step="Report it to whoever runs the registry.",
-            )
-        check_hop(self.api_base_url, realm)
-        if question.has_secrets:
-            self._refuse_to_leak(realm)
-        seconds = _pair(self.auth_timeout)
-        if question.form is not None:
-            form, headers = urlencode(question.form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
-            response = self._transport.send("POST", realm, headers, seconds, form)
-        else:
-            asked = realm + ("&" if "?" in realm else "?") + urlencode(question.query, doseq=True)
-            response = self._transport.send("GET", asked, _with(None, question.authorization), seconds)
-        if response.status_code in (400, 401, 403):
-            error = error_from(response)
-            who = "these credentials" if question.has_secrets else "an anonymous user"
-            raise AuthFailed(
-                f"the token service {without_secrets(realm)} refuses {who}: {error.message.rpartition(': ')[2]}",
-                response.status_code,
-                code=error.code,
-                url=without_secrets(realm),
-                next_step="Check the user name and password, or log in with `docker login`.",
-            )
-        if response.status_code >= 400:
-            raise error_from(response)
-        return read_json(response, _TOKEN_LIMIT, "a token")
+    def _authorize(self, asked: Asked) -> str | None:
+        return asked.sends(self._authorizer.header(asked))
 
-    def _authorization(self, method: str, url: str) -> str | None:
-        """The header of a request; None where it must say nothing of who asks."""
-        scopes = scopes_of(method, url)
-        if not same_origin(url, self.api_base_url):
-            return None
-        if self._authorizer.has_login(scopes) and not self._is_confidential(url):
-            return None
-        return self._authorizer.header(scopes)
+    def _challenge_of(self, response: requests.Response) -> tuple[str, bool]:
+        """The challenge of an answer, and whether it comes from the registry itself; others have no say."""
+        at_home = same_origin(response.url, self.api_base_url)
+        return (response.headers.get("WWW-Authenticate", "") if at_home else ""), at_home
+
+    def _asks_again(self, method: str, response: requests.Response, challenge: str, asked: Asked) -> bool:
+        """Whether there is more to say of who asks than was said."""
+        if response.status_code == 401:
+            try:
+                return self._authorizer.hear(challenge, asked)
+            except BaseException:
+                discard(response)
+                raise
+        if response.status_code == 403 and challenge and asked.has_sent_token:  # Keppel's way to name another scope
+            with suppress(AuthFailed):
+                return self._authorizer.hear(challenge, asked)
+        was_read = response.status_code < 400 and method in ("GET", "HEAD")
+        return was_read and bool(challenge) and self._authorizer.overhear(challenge, asked)
+
+    def _greet(self) -> Greeting:
+        url = self.url()
+        response = self._transport.send("GET", url, {}, _pair(self.default_timeout))
+        if response.status_code == TOO_MANY or response.status_code >= 500:
+            raise error_from(response)
+        discard(response)
+        return Greeting(url, response.status_code, self._challenge_of(response)[0])
 
     def _is_confidential(self, url: str) -> bool:
         scheme, host, _ = origin(url)
@@ -311,10 +332,6 @@ class DockerRegistryV2Client:
                 url=without_secrets(url),
                 next_step="Use https with a valid certificate, or allow it for this host (insecure).",
             )
-
-
-def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[str, str]:
-    return {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
 
 
 def _pair(timeout: Timeout) -> tuple[float | None, float | None]:

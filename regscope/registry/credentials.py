@@ -83,6 +83,15 @@ class Keychain:
         """
         return next((found for source in self._sources if (found := source.login(repository))), None)
 
+    def login_at_hand(self, repository: str = "") -> Login | None:
+        """As `login`, but None where a credential helper would have to be asked for it."""
+        for source in self._sources:
+            if not isinstance(source, SavedLogins):
+                return None
+            if found := source.login(repository):
+                return found
+        return None
+
     def __bool__(self) -> bool:
         """Whether there is any place to look; a credential helper may yet have nothing."""
         return bool(self._sources)

@@ -43,14 +43,17 @@ def podman_auth_paths() -> list[Path]:
     return [Path(folder) / "containers" / "auth.json" for folder in folders if folder]
 
 
-def find_logins(host: str) -> Keychain:
+def find_logins(host: str, path: str = "") -> Keychain:
     """All that docker and podman keep for `host` (`host` or `host:port`); helpers are not asked yet.
+
+    Args:
+        path: below which the registry is on its host; podman may keep a login for that alone.
 
     Raises:
         RegscopeError: one of the files is there and cannot be read.
     """
     sources = [_in_docker_config(docker_config_path(), host)]
-    sources += [_in_podman_auth(path, host) for path in podman_auth_paths()]
+    sources += [_in_podman_auth(file, host, path) for file in podman_auth_paths()]
     return Keychain(source for source in sources if source is not None)
 
 
@@ -70,7 +73,7 @@ def helper_for(document: dict[str, Any], host: str, path: Path) -> str | None:
     return str(name) if name else None
 
 
-def _in_podman_auth(path: Path, host: str) -> LoginSource | None:
+def _in_podman_auth(path: Path, host: str, base: str) -> LoginSource | None:
     """As podman does: a host's own helper alone, else the file, whose keys may go on with a repository path."""
     document = read_config(path)
     helpers = _object(document, "credHelpers", path)
@@ -81,7 +84,18 @@ def _in_podman_auth(path: Path, host: str) -> LoginSource | None:
     by_path = _path_logins(entries, host)
     if login := _host_login(entries, host):
         by_path[""] = login
+    by_path = _below(by_path, base)
     return SavedLogins(by_path) if by_path else None
+
+
+def _below(by_path: dict[str, Login], base: str) -> dict[str, Login]:
+    """The logins for a registry below the path `base`, by what follows that."""
+    if not base:
+        return by_path
+    found = {path.removeprefix(f"{base}/"): login for path, login in by_path.items() if path.startswith(f"{base}/")}
+    if login := SavedLogins(by_path).login(base):
+        found[""] = login
+    return found
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -152,8 +166,8 @@ def _login(entry: object) -> Login | None:
     if entry.get("username"):
         return login_from(str(entry["username"]), str(entry.get("password") or ""))
     try:
-        text = base64.b64decode(entry.get("auth") or "", validate=True).decode()
-    except (ValueError, TypeError):  # no base64, or no text in it
+        text = base64.b64decode((entry.get("auth") or "").strip(), validate=True).decode()
+    except (ValueError, TypeError, AttributeError):  # no base64, or no text in it
         return None
     username, colon, password = text.partition(":")
     return login_from(username, password.strip("\0")) if colon else None

@@ -13,6 +13,7 @@ from regscope.errors import InvalidLocation, TimedOut, UnknownHost
 from regscope.registry.origin import origin, without_user
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import usual_context
+from regscope.text import plain
 
 # Docker Hub's registry does not live at its own name.
 _HUB = "registry-1.docker.io"
@@ -58,6 +59,16 @@ class APIEndpoint(BaseModel):
         """`host` or `host:port`, as credentials are filed under."""
         netloc = self._parts.netloc.rpartition("@")[2]
         return _HUB if netloc.lower() in _HUB_NAMES else netloc
+
+    @property
+    def path(self) -> str:
+        """Where the registry is on its host, without slashes around it; empty as a rule."""
+        return self._parts.path.strip("/")
+
+    @property
+    def place(self) -> str:
+        """Host and path: what tells it from other registries."""
+        return f"{self.host.lower()}/{self.path}".rstrip("/")
 
     def is_secure_repository(self, *, timeout: float | None = 10) -> tuple[bool, bool]:
         """Whether the server speaks TLS, and whether its certificate is valid; a stated scheme is believed."""
@@ -108,9 +119,9 @@ class APIEndpoint(BaseModel):
                 return _handshake(connection, address[0])
         except ssl.SSLCertVerificationError:
             return self._answers(address, timeout), False
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # a name that is too long for one
             raise UnknownHost(
-                f"there is no host named {address[0]}",
+                f"there is no host named {plain(address[0], 300)}",
                 url=f"https://{self.host}",
                 next_step="Check the spelling, and that this machine can resolve the name.",
             ) from None

@@ -6,13 +6,14 @@ import base64
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
+from regscope.errors import RegscopeWarning
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credential_helper import CredentialHelper
 from regscope.registry.docker_config import docker_config_path, helper_for, keys_of, read_config, server_of
-from regscope.registry.responses import discard
 
 
 def log_in(client: DockerRegistryV2Client, host: str, username: str, password: str) -> str:
@@ -26,7 +27,13 @@ def log_in(client: DockerRegistryV2Client, host: str, username: str, password: s
         AuthFailed: the registry refuses it; nothing is kept.
         RegscopeError: it cannot be kept.
     """
-    discard(client.get(client.url()))
+    if not client.check_login():
+        warnings.warn(
+            RegscopeWarning(
+                f"{host} answers without a login, too: whether this user name and password are right was not found out"
+            ),
+            stacklevel=2,
+        )
     path = docker_config_path()
     config = read_config(path)
     if name := helper_for(config, host, path):

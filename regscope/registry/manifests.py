@@ -9,20 +9,23 @@ from typing import NamedTuple
 import requests
 
 from regscope.errors import (
+    AuthFailed,
     ContentError,
-    DigestMismatch,
-    InvalidDigest,
+    ContentMissing,
     InvalidInput,
+    RequestErrorWithResponse,
     ResourceNotFound,
-    Unsupported,
+    TooManyRequests,
     UnSupportMediaType,
 )
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.fallback_tag import add_referrer, fallback_tag, remove_referrer
+from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
+from regscope.registry.settling import settled
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.digest import Digest
+from regscope.spec.digest import Digest, mismatch
 from regscope.spec.manifest import (
     MODELS,
     DockerManifestList,
@@ -31,14 +34,15 @@ from regscope.spec.manifest import (
     ManifestSchema1,
     OCIIndex,
     OCIManifestSchema1,
+    child_for,
     parse_manifest,
 )
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
-from regscope.spec.platform import Platform
+from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import check_repository, check_tag
 from regscope.spec.schema1 import schema1_payload
 
-LINUX_AMD64 = Platform(os="linux", architecture="amd64")
+_LISTED_WITHIN = 1.0  # seconds after a push
 
 
 class RawManifest(NamedTuple):
@@ -81,15 +85,26 @@ class ManifestRef:
         return self.client.url(self.repo, "manifests", self.reference)
 
     def _ask(self, method: str, accept: str, **conditions: str) -> requests.Response:
-        return self.client.request(method, self._url, headers={"Accept": accept, **conditions}, timeout=self.timeout)
+        return self.client.request(
+            method,
+            self._url,
+            headers={"Accept": accept, **conditions},
+            timeout=self.timeout,
+            outlast_errors=method != "HEAD",  # which is followed by a GET
+        )
 
     def fetch(self, accept: str = ACCEPT_MANIFESTS) -> RawManifest:
-        """The manifest's bytes, verified against the digest that was asked for, or that the registry states.
+        """The manifest's bytes, verified against the digest that was asked for.
 
-        Of a schema 1 manifest only what its signatures sign, which is what its digest names.
+        For a tag the digest is that of the bytes. If the registry states another one, the registry must also have the
+        manifest under its own: then what it states is not believed any longer, else the bytes were damaged on their
+        way. Of a schema 1 manifest only what its signatures sign, which is what its digest names.
 
         Raises:
             DigestMismatch, TooLarge: and the RequestErrors.
+
+        Warns:
+            DigestWarning: the registry states a digest (`Docker-Content-Digest`) that is none or another's.
         """
         return self._verified(*read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what))
 
@@ -111,18 +126,36 @@ class ManifestRef:
 
     def _verified(self, response: requests.Response, raw: bytes) -> RawManifest:
         media_type = without_parameters(response.headers.get("Content-Type"))
-        if media_type in SCHEMA1:
+        if media_type in SCHEMA1 or _is_signed_schema1(raw):
             raw = schema1_payload(raw)
-        expected = self.reference if isinstance(self.reference, Digest) else _stated_digest(response)
-        digest = expected or Digest.of(raw)
-        return RawManifest(digest.verify(raw, self._what), digest, media_type or None)
+        stated = self.client.stated_digests.read(response)
+        if isinstance(self.reference, Digest):
+            digest = self.reference
+            digest.verify(raw, self._what)
+        else:
+            digest = stated if stated is not None and stated.matches(raw) else Digest.of(raw)
+        if stated is not None and stated != digest and not stated.matches(raw):
+            if digest != self.reference and not self._is_there(digest):
+                raise mismatch(stated, digest, self._what)
+            self.client.stated_digests.doubt(response, stated, digest)
+        return RawManifest(raw, digest, media_type or None)
+
+    def _is_there(self, digest: Digest) -> bool:
+        """Whether the repository has a manifest of this digest, asked only where it says another one."""
+        if not self.client.stated_digests.are_believed:
+            return True
+        try:
+            ManifestRef(self.repo, digest, self.client, timeout=self.timeout).fetch()
+        except (ContentError, RequestErrorWithResponse):
+            return False
+        return True
 
     def get(self, media_type: str | None = None, *, platform: Platform | str = LINUX_AMD64) -> Manifest:
         """The manifest as a model.
 
         Args:
             media_type: the kind that is wanted. With none, an image manifest, through an index to `platform`.
-            platform: the child of an index that is wanted.
+            platform: the child of an index that is wanted: the one that fits best (see `Platform.distance`).
 
         Raises:
             UnSupportMediaType: `media_type` is no manifest's, or the registry has another kind.
@@ -142,34 +175,60 @@ class ManifestRef:
     def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
         """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest.
 
+        See `describe` for what it does where HEAD is not answered.
+
         Raises:
             UnSupportMediaType: `media_type` is no manifest's.
         """
         try:
-            return self._descriptor(_known(media_type) if media_type else ACCEPT_MANIFESTS)
+            return self.describe(media_type)
         except ResourceNotFound:
             return None
 
-    def _descriptor(self, accept: str) -> Descriptor:
+    def describe(self, media_type: str | None = None) -> Descriptor:
+        """Media type, digest and size (bytes), by one HEAD request.
+
+        By GET where HEAD is refused, finds nothing, or leaves something out, and where the registry has stated digests
+        that are not those of its manifests.
+
+        Raises:
+            UnSupportMediaType: `media_type` is no manifest's.
+            ResourceNotFound: there is no such manifest.
+        """
+        accept = _known(media_type) if media_type else ACCEPT_MANIFESTS
         return self._described(accept) or self._measured(accept)
 
-    def _described(self, accept: str) -> Descriptor | None:
-        """As the header of a HEAD says; None where it does not say all, as at Red Hat's registry and ECR."""
+    def answers_head(self) -> bool:
+        """Whether one HEAD request finds it. Where it does not, `describe` still may: not every registry knows HEAD."""
+        return self._head(ACCEPT_MANIFESTS) is not None
+
+    def _head(self, accept: str) -> requests.Response | None:
         try:
             response = self._ask("HEAD", accept)
-        except Unsupported:
+        except (AuthFailed, TooManyRequests):
+            raise
+        except RequestErrorWithResponse:  # of any kind, 404 too (Nexus): some registries and proxies know GET alone
             return None
         discard(response)
-        digest, size = _stated_digest(response), content_length(response)
-        if digest is None or size is None:
+        return response
+
+    def _described(self, accept: str) -> Descriptor | None:
+        """As the header of a HEAD says; None where that says nothing, or not all, as at Red Hat's registry and ECR."""
+        stated = self.client.stated_digests
+        response = self._head(accept) if stated.are_believed else None
+        if response is None:
+            return None
+        digest, size = stated.read(response), content_length(response)
+        if digest is None or size is None or (isinstance(self.reference, Digest) and digest != self.reference):
             return None
         return Descriptor(mediaType=without_parameters(response.headers.get("Content-Type")), digest=digest, size=size)
 
     def _measured(self, accept: str) -> Descriptor:
         manifest = self.fetch(accept)
-        return Descriptor(
-            mediaType=without_parameters(manifest.media_type), digest=manifest.digest, size=len(manifest.raw)
-        )
+        kind = without_parameters(manifest.media_type)
+        with contextlib.suppress(ContentError):
+            kind = manifest.parse().media_type
+        return Descriptor(mediaType=kind, digest=manifest.digest, size=len(manifest.raw))
 
     def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
         """Push a manifest under this tag or digest: the very bytes that were read, or given.
@@ -201,17 +260,32 @@ class ManifestRef:
             self.reference.verify(named, self._what)
         response = self.client.put(self._url, headers={"Content-Type": kind}, data=raw, timeout=self.timeout)
         discard(response)
-        stated = _stated_digest(response) or (self.reference if isinstance(self.reference, Digest) else None)
+        stated = self.client.stated_digests.read(response) or (
+            self.reference if isinstance(self.reference, Digest) else None
+        )
         digest = stated or Digest.of(named)
         digest.verify(named, self._what)
-        if (subject := _subject(model)) is not None and "OCI-Subject" not in response.headers:
+        if (subject := _subject(model)) is not None and not self._is_listed(response, subject, digest):
             add_referrer(self._referrers_of(subject), _referrer(model, digest))
         return Descriptor(mediaType=kind, digest=digest, size=len(named))
+
+    def _is_listed(self, response: requests.Response, subject: Descriptor, digest: Digest) -> bool:
+        """Whether the registry keeps count of a referrer, as it says: some say so and have no list, or an empty one."""
+        if "OCI-Subject" not in response.headers:
+            return False
+
+        def is_there() -> bool:
+            listed = list_referrers(self.client, self.repo, subject.digest)
+            return any(entry.digest == digest for entry in listed or ())
+
+        return settled(is_there, _LISTED_WITHIN)
 
     def delete(self, raise_not_found: bool = True) -> bool:
         """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.
 
-        One with a `subject` is taken off the subject's fallback tag, too.
+        Tags are looked for, since some registries refuse a manifest that has one, and others leave them: so every tag
+        of the repository is asked for, unless the registry was seen to take them along. One with a `subject` is taken
+        off the subject's fallback tag, too.
 
         Returns:
             Whether it was there.
@@ -219,10 +293,15 @@ class ManifestRef:
         Raises:
             ResourceNotFound: there is none, unless `raise_not_found` is False.
             Unsupported: the registry deletes nothing.
+            RequestError: it was refused, or accepted and not done.
         """
+        from regscope.registry.deletion import Deletion  # which reads manifests by this class
+
+        deletion = Deletion(self.client, self.repo, self.timeout)
         try:
             digest, subject = self._digest_and_subject()
-            discard(self.client.delete(self.client.url(self.repo, "manifests", digest), timeout=self.timeout))
+            named = [] if isinstance(self.reference, Digest) else [self.reference]
+            deletion.manifest(digest, named if self.client.deletions.takes_tags_along else deletion.tags_on(digest))
         except ResourceNotFound:
             if raise_not_found:
                 raise
@@ -232,11 +311,13 @@ class ManifestRef:
         return True
 
     def _digest_and_subject(self) -> tuple[Digest, Descriptor | None]:
-        """What is to be deleted, and what it refers to: nothing, where it cannot be read."""
+        """What is to be deleted, and what it refers to: nothing, where a digest is named and cannot be read."""
         try:
             found = self.fetch()
         except ContentError:
-            return self._descriptor(ACCEPT_MANIFESTS).digest, None
+            if isinstance(self.reference, Digest):
+                return self.reference, None
+            raise  # of a tag whose manifest cannot be read nobody knows what would be deleted
         with contextlib.suppress(ContentError):
             return found.digest, _subject(found.parse())
         return found.digest, None
@@ -245,15 +326,11 @@ class ManifestRef:
         return ManifestRef(self.repo, fallback_tag(subject.digest), self.client, timeout=self.timeout)
 
     def _child(self, index: Index, platform: Platform) -> Manifest:
-        for child in index.manifests:
-            if child.platform is not None and platform.covers(child.platform):
-                return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
-        raise ResourceNotFound(
-            f"{self.repo}:{self.reference} has no image for {platform}",
-            404,
-            next_step="It is there for: "
-            + (", ".join(str(c.platform) for c in index.manifests if c.platform) or "none"),
-        )
+        try:
+            child = child_for(index, platform, f"{self.repo}:{self.reference}")
+        except ContentMissing as error:
+            raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
+        return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
 
 
 def _known(media_type: str) -> str:
@@ -281,12 +358,6 @@ def _referrer(manifest: Manifest, digest: Digest) -> Descriptor:
     )
 
 
-def _stated_digest(response: requests.Response) -> Digest | None:
-    stated = response.headers.get("Docker-Content-Digest")
-    try:
-        return Digest(stated) if stated else None
-    except InvalidDigest as error:
-        raise DigestMismatch(
-            f"the registry's Docker-Content-Digest cannot be checked: {error.message}",
-            next_step="Report it to whoever runs the registry; by digest the manifest can still be read.",
-        ) from None
+def _is_signed_schema1(raw: bytes) -> bool:
+    """Whether it looks like one, whatever the header says."""
+    return b'"fsLayers"' in raw and b'"signatures"' in raw

@@ -18,6 +18,10 @@ class Pace:
         concurrency: requests at once; an answer that is still being read counts. No limit by default.
         rate: requests a second; no limit by default.
 
+    Attributes:
+        stumbles_pass: False once a request met a server's error (500) each time it was sent, until sending one again
+            has helped: what a server cannot do for one thing it often cannot do for any like it.
+
     A host that refuses a request for coming too fast is asked by half as many threads, which then grow by one for
     each round of answers.
     """
@@ -30,6 +34,7 @@ class Pace:
         self._not_before = 0.0
         self._answered_at = 0.0
         self._holders: Counter[int] = Counter()
+        self.stumbles_pass = True
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
@@ -43,12 +48,17 @@ class Pace:
             while me not in self._holders and len(self._holders) >= max(self._limit, 1):
                 self._changed.wait()
             self._holders[me] += 1
+        self.wait()
+        return me
+
+    def wait(self) -> None:
+        """Wait until another request may go, with no regard to how many there are at once."""
+        with self._lock:
             pause = self._pause()
         while pause > 0:
             time.sleep(pause)
             with self._lock:
                 pause = self._pause()
-        return me
 
     def leave(self, holder: int) -> None:
         """The answer was read, or there was none."""

@@ -12,9 +12,13 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import pages
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import first_fault
+from regscope.spec.manifest import OCIIndex
+from regscope.spec.mending import first_fault
 
-_FALLBACK_TAG = re.compile(r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.[A-Za-z0-9_]{1,32})?")
+_FALLBACK_TAG = re.compile(
+    r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.(?P<suffix>[A-Za-z0-9_]{1,32}))?"
+)
+_COSIGN_TYPES = {"sig": "signature", "sbom": "SBOM", "att": "attestation"}
 
 
 def subject_of_tag(tag: str) -> Digest | None:
@@ -23,6 +27,12 @@ def subject_of_tag(tag: str) -> Digest | None:
     if match is None or len(match["encoded"]) != {"sha256": 64, "sha512": 128}[match["algorithm"]]:
         return None
     return Digest(f"{match['algorithm']}:{match['encoded']}")
+
+
+def type_of_tag(tag: str) -> str | None:
+    """What the suffix of a cosign tag says: signature, SBOM or attestation; None for another tag."""
+    match = _FALLBACK_TAG.fullmatch(tag)
+    return _COSIGN_TYPES.get(match["suffix"] or "") if match else None
 
 
 def list_referrers(
@@ -45,12 +55,11 @@ def list_referrers(
     url = client.url(repository, "referrers", digest)
     if artifact_type is not None:
         url += "?" + urlencode({"artifactType": artifact_type})
-    for page in pages(client, url, f"the referrers of {digest}"):
+    for page in pages(client, url, f"the referrers of {digest}", "manifests"):
         try:
-            found += [Descriptor.model_validate(entry) for entry in page.get("manifests") or ()]
-        except (ValidationError, TypeError) as error:
-            fault = first_fault(error) if isinstance(error, ValidationError) else str(error)
-            raise InvalidManifest(f"the referrers of {digest} cannot be read: {fault}") from None
+            found += OCIIndex.from_document({"manifests": page.get("manifests")}, None).manifests
+        except ValidationError as error:
+            raise InvalidManifest(f"the referrers of {digest} cannot be read: {first_fault(error)}") from None
     return [entry for entry in found if artifact_type in (None, entry.artifactType)]
 
 
@@ -59,7 +68,7 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
     if client.has_referrers_api is None:
         nothing = Digest.of(b"regscope asks whether there is a referrers API")
         try:
-            page = next(pages(client, client.url(repository, "referrers", nothing), "referrers"))
+            page = next(pages(client, client.url(repository, "referrers", nothing), "referrers", "manifests"))
             client.has_referrers_api = isinstance(page.get("manifests", ""), list | None)
         except RequestErrorWithResponse as error:
             if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for

@@ -30,6 +30,7 @@ METADATA_LIMIT = 8 * 2**20
 """Largest manifest or image config that is read, in bytes: the spec asks for at least 4 MiB."""
 
 _ERROR_LIMIT = 64 * 2**10
+_ERRORS_SHOWN = 3
 _READ_ATTEMPTS = 3
 _LONGEST_WAIT_SHOWN = 10 * 365 * 86400  # seconds; no clock reads more
 
@@ -46,6 +47,8 @@ _NEXT_STEPS = {
     404: "Check the spelling; a private registry may also hide what these credentials may not see.",
     405: "This registry does not offer the operation; its administrator may have switched it off.",
     407: "Write the proxy's user and password into HTTP_PROXY and HTTPS_PROXY: http://name:password@proxy:3128.",
+    413: "A proxy before the registry takes no request of this size: whoever runs it can raise its limit "
+    "(nginx: client_max_body_size).",
     429: "Wait a while and try again, with fewer requests at once.",
 }
 
@@ -140,6 +143,8 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
         status_step = f"The registry asks to be left alone until {back:%Y-%m-%d %H:%M} UTC: try again then."
     else:
         status_step = _NEXT_STEPS.get(status, "Try again later; the registry's log may say more.")
+    if code == "NAME_UNKNOWN" and response.request.method not in ("GET", "HEAD"):  # ECR
+        status_step = "Create the repository there first: this registry makes none by itself."
     if status == 400 and "HTTPS" in message:  # Go's and nginx's answer to HTTP on a port that speaks TLS
         status_step = "The other side speaks TLS: write https:// before the address."
     reason = message or _phrase(status)
@@ -153,12 +158,21 @@ def _stated_error(response: requests.Response) -> tuple[str | None, str]:
     body = b""
     try:
         body = response.raw.read(_ERROR_LIMIT)
-        first = json.loads(body)["errors"][0]
-        return plain(first.get("code") or "", 80) or None, plain(first.get("message") or "", 300)
+        return _joined(json.loads(body)["errors"])
     except (ConnectionFailed, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, plain(body.decode(errors="replace").strip(), 300) if response.status_code == 400 else ""
     finally:
         response.raw.close()
+
+
+def _joined(errors: list[dict[str, Any]]) -> tuple[str | None, str]:
+    """Code and message of the first error that says something, and after it what the others say."""
+    stated = [
+        (plain(each.get("code") or "", 80), plain(each.get("message") or "", 300)) for each in errors[:_ERRORS_SHOWN]
+    ]
+    stated.sort(key=lambda pair: pair[0] in ("", "UNKNOWN"))
+    (code, message), *others = stated
+    return code or None, "; ".join([message, *(": ".join(filter(None, pair)) for pair in others)])
 
 
 def _phrase(status: int) -> str:

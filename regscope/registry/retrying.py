@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import requests
 
@@ -16,6 +17,7 @@ TOO_MANY = 429
 _STUMBLES = {500, 502, 503, 504}
 _REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
 _MOST_REFUSALS = 100
+_ONCE_MORE = 1  # where waiting for others like it was in vain
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ class Patience:
         refusals: after 429 or a server's error; of 429s only those count since which nobody got through.
         backoff: seconds before the second attempt, doubled for each that follows, where the server names no time.
         longest: seconds; a server that wants to be left alone for longer is not waited for.
+        settling: seconds for which a change that was accepted is looked for.
     """
 
     failures: int = 2
     refusals: int = 5
     backoff: float = 0.2
     longest: float = 300
+    settling: float = 30
 
     def pause(self, attempt: int) -> float:
         """Seconds before the attempt that follows `attempt`, of which the first is 1."""
@@ -40,11 +44,14 @@ class Patience:
 
 
 class Attempts:
-    """The attempts at one request."""
+    """The attempts at one request; without `outlast_errors` a server's error is an answer."""
 
-    def __init__(self, method: str, repeatable: bool, patience: Patience, pace: Pace) -> None:
+    def __init__(
+        self, method: str, repeatable: bool, patience: Patience, pace: Pace, outlast_errors: bool = True
+    ) -> None:
         self._repeatable = repeatable and method in _REPEATABLE
         self._can_be_sent_again = repeatable
+        self._outlasts_errors = outlast_errors
         self._patience = patience
         self._pace = pace
         self._failures = 0
@@ -65,7 +72,8 @@ class Attempts:
         status = response.status_code
         if status != TOO_MANY:
             self._pace.answered()
-            if status not in _STUMBLES or not self._repeatable:
+            if status not in _STUMBLES or not self._repeatable or not self._outlasts_errors:
+                self._pace.stumbles_pass |= self._refusals > 0 and status not in _STUMBLES
                 return False
         if not self._can_be_sent_again:
             return False
@@ -73,6 +81,7 @@ class Attempts:
             self._refused_at = time.monotonic()
         self._refusals += 1
         if self._is_hopeless(status):
+            self._pace.stumbles_pass &= status != HTTPStatus.INTERNAL_SERVER_ERROR
             return False
         asked = wait_asked_for(response.headers.get("Retry-After"))
         if asked is not None and asked > self._patience.longest:
@@ -85,6 +94,8 @@ class Attempts:
         return True
 
     def _is_hopeless(self, status: int) -> bool:
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR and not self._pace.stumbles_pass:
+            return self._refusals > min(_ONCE_MORE, self._patience.refusals)
         if self._refusals <= self._patience.refusals:
             return False
         moving = status == TOO_MANY and self._pace.answered_since(self._refused_at)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse
+from regscope.errors import ConnectionFailed, ContentError, RequestError, RequestErrorWithResponse
+from regscope.registry.blob_stat import make_sure, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.outgoing import Content, Outgoing
+from regscope.registry.local_content import LocalContent
+from regscope.registry.outgoing import Content, Outgoing, Payload
+from regscope.registry.streaming import (
+    CHUNK,
+    MOST_BREAKS,
+    TOO_LARGE,
+    Streaming,
+    append_chunk,
+    chunks,
+    received_by,
+)
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest, Passing, mismatch
 
-_MOST_BREAKS = 3
-_TOO_LARGE = {400, 411, 413}  # GitHub's registry and many a proxy take no more than some MiB in one PATCH
-_NO_PATCH = {405, 415, 501}  # Google's
-CHUNK = 4 * 2**20
-"""Bytes of a chunk where a registry takes no more in one PATCH, or its minimum if that is more."""
 SMALL = 2**20
 """Bytes of a blob up to which it is held, to save a request."""
+_SIZES = (CHUNK, 2**20, 2**18, 2**16)  # bytes of chunks, each tried where the one before is too large
+_NO_LIMIT = 2**63
+_PAYLOAD_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, _PAYLOAD_TOO_LARGE}
 
 
 class Sender:
@@ -39,6 +49,8 @@ class Sender:
         self._repository = repository
         self._timeout = timeout
         self._opened = opened
+        self._habits = client.uploads
+        self._chunk_minimum = 0  # as the registry named it last
 
     def send(self, content: Content, expected: Digest | None, upload: Upload | None = None) -> tuple[Digest, int]:
         """Send it in the way that suits it; its digest, and its size in bytes.
@@ -48,29 +60,29 @@ class Sender:
 
         Raises:
             DigestMismatch: it is not what `expected` names; the registry was not told to keep it.
+            ContentError: what the registry has is not what was sent, or the content changed meanwhile.
             RequestError: it was refused.
         """
-        small = content.size is not None and content.size <= SMALL
-        send = self.send_at_once if small else self.send_streaming
+        send = self.send_at_once if self.is_small(content) else self.send_streaming
         return send(content, expected, upload)
+
+    def is_small(self, content: Content) -> bool:
+        """Whether it goes in one PUT."""
+        return content.size is not None and content.size <= min(SMALL, self._habits.chunk or SMALL)
 
     def send_at_once(
         self, content: Content, expected: Digest | None, upload: Upload | None = None
     ) -> tuple[Digest, int]:
-        """Hash first, then send all in one PUT; see `send`."""
-        is_small = content.size is not None and content.size <= SMALL
-        held = b"".join(content.pieces()) if is_small or not content.can_start_again else None
-        passing = _passing(expected)
-        for piece in [held] if held is not None else content.pieces():
-            passing.take(piece)
-        digest = _as_expected(passing, expected)
-        upload = upload or open_upload(self._client, self._repository, self._timeout)
+        """Hash first, then send all in one PUT; in chunks where that is too large; see `send`."""
+        held, passing = self._hashed(content, expected)
         try:
-            upload.finish(digest, Outgoing(content.pieces, passing.size) if held is None else held)
-        except BaseException:
-            upload.cancel()
-            raise
-        return digest, passing.size
+            self._put(held, passing.digest, passing.size, upload or self._open())
+        except RequestErrorWithResponse as error:
+            chunk = self._smaller(None, passing.size) if self._habits.takes_patch else None
+            if error.status_code != _PAYLOAD_TOO_LARGE or chunk is None:
+                raise
+            return self._by_patch(held, passing.digest, None, chunk)
+        return passing.digest, passing.size
 
     def send_streaming(
         self, content: Content, expected: Digest | None, upload: Upload | None = None
@@ -79,78 +91,118 @@ class Sender:
 
         After a connection that broke it goes on with what the registry has not got, if the content can be read again;
         where the registry wants to know nothing of an upload that broke, all of it is sent once more. A registry that
-        takes no PATCH of this size gets this blob, and all that follow, in chunks; one that takes none at all, in one
-        PUT.
+        takes no PATCH of this size gets this blob, and all that follow, in chunks, smaller ones until it takes them;
+        one that takes none at all, in one PUT.
         """
-        for in_chunks in [True] if self._client.wants_chunks else [False, True]:
+        if not self._habits.takes_patch and content.can_start_again:
+            return self.send_at_once(content, expected, upload)
+        return self._by_patch(content, expected, upload, self._habits.chunk)
+
+    def _by_patch(
+        self, content: Content, expected: Digest | None, upload: Upload | None, chunk: int | None
+    ) -> tuple[Digest, int]:
+        while True:
+            streaming = Streaming(content, _passing(expected), self._open, self._note)
             try:
-                sent = self._stream(content, expected, upload, in_chunks)
+                sent = self._stream(streaming, expected, self._open(upload), chunk)
             except RequestErrorWithResponse as error:
-                if not (_refuses_patch(error, _TOO_LARGE | _NO_PATCH) and content.can_start_again):
+                if not (content.can_start_again and streaming.was_refused(error)):
                     raise
-                if error.status_code in _NO_PATCH:
-                    break
-                upload = None  # it was cancelled
+                smaller = self._smaller(chunk, content.size) if error.status_code in TOO_LARGE else None
+                if smaller is None:
+                    return self._by_put(content, expected, error)
+                chunk, upload = smaller, None  # the one before was cancelled
             else:
-                self._client.wants_chunks |= in_chunks
+                if chunk is not None:
+                    self._habits.chunk = min(chunk, self._habits.chunk or chunk)
                 return sent
-        return self.send_at_once(content, expected)
 
     def _stream(
-        self, content: Content, expected: Digest | None, upload: Upload | None, in_chunks: bool
+        self, streaming: Streaming, expected: Digest | None, upload: Upload, chunk: int | None
     ) -> tuple[Digest, int]:
-        passing = _passing(expected)
-        upload = self._open(upload)
-        breaks = 0
-        start = 0
+        self._chunk_minimum = upload.chunk_minimum
+        content, passing = streaming.content, streaming.passing
+        upload = streaming.run(upload, chunk)
         try:
-            while (broke := self._append(upload, content, passing, start, in_chunks)) is not None:
-                breaks += 1
-                if breaks > _MOST_BREAKS or not content.can_start_again:
-                    raise broke
-                received = received_by(upload)
-                if received is None:  # docker-registry does not go on with an upload that broke within a chunk
-                    upload.cancel()
-                    upload = self._open()
-                start = received or 0
             digest = _as_expected(passing, expected)
-            try:
-                upload.finish(digest)
-            except RequestErrorWithResponse:
-                if not breaks:
-                    raise
-                upload.cancel()  # what came in while the connection broke is not what was sent
-                upload = self._open()
-                upload.finish(digest, Outgoing(content.pieces, passing.size))
+        except ContentError:
+            upload.cancel()
+            raise
+        while True:
+            look = chunk is not None or streaming.was_broken
+            trouble = self._finish(upload, digest, passing.size, look=look)
+            if trouble is None:
+                return digest, passing.size
+            upload = streaming.anew(trouble)  # what came in is not what was sent
+            if chunk is None:
+                self._put(content, digest, passing.size, upload)
+                return digest, passing.size
+            upload = streaming.run(upload, chunk)
+
+    def _by_put(
+        self, content: Content, expected: Digest | None, refusal: RequestErrorWithResponse
+    ) -> tuple[Digest, int]:
+        """The last way, after `refusal` of a PATCH, however small it was."""
+        held, passing = self._hashed(content, expected)
+        try:
+            self._put(held, passing.digest, passing.size, self._open())
+        except RequestErrorWithResponse as error:
+            if error.status_code == refusal.status_code == _PAYLOAD_TOO_LARGE:
+                raise self._too_large(refusal) from None
+            raise
+        self._habits.takes_patch = False
+        return passing.digest, passing.size
+
+    def _hashed(self, content: Content, expected: Digest | None) -> tuple[Content, Passing]:
+        """Content that can be read again, and what its bytes hash to."""
+        is_held = not content.can_start_again or self.is_small(content)
+        held = LocalContent.of(b"".join(content.pieces())) if is_held else content
+        passing = _passing(expected)
+        for piece in held.pieces():
+            passing.take(piece)
+        _as_expected(passing, expected)
+        return held, passing
+
+    def _put(self, content: Content, digest: Digest, size: int, upload: Upload) -> None:
+        """All in one PUT; once more where the registry has lost the upload, or what came in is not what was sent."""
+        body = Outgoing(content.pieces, size, content.can_start_again)
+        trouble = self._finish(upload, digest, size, body)
+        if trouble is not None and content.can_start_again:
+            trouble = self._finish(self._open(), digest, size, body, look=True)
+        if trouble is not None:
+            raise trouble
+
+    def _finish(
+        self, upload: Upload, digest: Digest, size: int, body: Payload = b"", *, look: bool = False
+    ) -> RequestErrorWithResponse | None:
+        """End an upload, and make sure that the blob is there, by a look at it if an answer is no proof.
+
+        The error where it came to nothing, and may the next time; the upload was cancelled then.
+
+        Raises:
+            RequestError: it was refused, or there was no answer.
+        """
+        try:
+            answer = upload.finish(digest, body)
+        except (ConnectionFailed, RequestErrorWithResponse) as error:
+            if error.status_code not in _REFUSED and self._has(digest, size):
+                return None  # the end of an earlier attempt was not heard of
+            upload.cancel()
+            if isinstance(error, ConnectionFailed) or error.status_code in _REFUSED:
+                raise
+            return error
         except BaseException:
             upload.cancel()
             raise
-        return digest, passing.size
-
-    def _append(
-        self, upload: Upload, content: Content, passing: Passing, start: int, in_chunks: bool
-    ) -> RequestError | None:
-        """Send what follows `start`; where that broke off, or did not fit to what was there, why."""
-        pieces = passing.through(content.pieces(start), start)
-        try:
-            if in_chunks:
-                self._append_chunks(upload, pieces, start)
-            else:
-                length = None if content.size is None else content.size - start
-                upload.append(lambda: pieces, start=start, length=length)
-        except ConnectionFailed as error:
-            return error
-        except RequestErrorWithResponse as error:
-            if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise
-            return error
+        make_sure(self._client, self._repository, digest, size, answer, self._timeout, look=look)
         return None
 
-    def _append_chunks(self, upload: Upload, pieces: Iterable[bytes], start: int) -> None:
-        for chunk in _chunks(pieces, max(CHUNK, upload.chunk_minimum)):
-            upload.append(partial(iter, [chunk]), start=start, length=len(chunk))
-            start += len(chunk)
-            self._note(upload)
+    def _has(self, digest: Digest, size: int) -> bool:
+        try:
+            found, _ = stat_blob(self._client, self._repository, digest, self._timeout)
+        except RequestError:
+            return False
+        return found in (size, None)
 
     def go_on(self, upload: Upload, content: Content, digest: Digest) -> bool:
         """Send what is missing of an upload that was begun earlier; False where the registry makes nothing of that.
@@ -159,27 +211,57 @@ class Sender:
 
         Raises:
             ConnectionFailed: it broke again.
+            ContentError: what the registry has then is not what was sent.
         """
         size = content.size
-        for _ in range(_MOST_BREAKS):
+        attempts = 0
+        while attempts < MOST_BREAKS:
             start = received_by(upload)
             if start is None or size is None or start > size:
                 break
             try:
-                if start < size and self._client.wants_chunks:
-                    self._append_chunks(upload, content.pieces(start), start)
-                elif start < size:
-                    upload.append(partial(content.pieces, start), start=start, length=size - start)
-                upload.finish(digest)
+                self._append_rest(upload, content, start, size)
             except RequestErrorWithResponse as error:
-                if _refuses_patch(error, {HTTPStatus.REQUEST_ENTITY_TOO_LARGE}):
-                    self._client.wants_chunks = True  # what the earlier run had found out
-                elif error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                smaller = self._smaller(self._habits.chunk, size - start)
+                if error.status_code == _PAYLOAD_TOO_LARGE and smaller is not None:
+                    self._habits.chunk = smaller  # what the earlier run had found out
+                elif error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    attempts += 1  # the end of what the earlier run had sent was still on its way
+                else:
                     break
-                continue  # the end of what the earlier run had sent was still on its way
-            return True
+                continue
+            return self._finish(upload, digest, size, look=True) is None
         upload.cancel()
         return False
+
+    def _append_rest(self, upload: Upload, content: Content, start: int, size: int) -> None:
+        if start < size and self._habits.chunk is not None:
+            for chunk in chunks(content.pieces(start), max(self._habits.chunk, upload.chunk_minimum)):
+                append_chunk(upload, chunk, start)
+                start += len(chunk)
+                self._note(upload)
+        elif start < size:
+            upload.append(partial(content.pieces, start), start=start, length=size - start, repeatable=True)
+
+    def _smaller(self, chunk: int | None, size: int | None) -> int | None:
+        """The size of chunks to try after `chunk` was too large for a blob of `size` bytes; None if there is none."""
+        least = self._chunk_minimum
+        refused = min(max(chunk or _NO_LIMIT, least), size or _NO_LIMIT)
+        return next((smaller for smaller in _SIZES if max(smaller, least) < refused), None)
+
+    def _too_large(self, error: RequestErrorWithResponse) -> RequestErrorWithResponse:
+        if self._chunk_minimum > _SIZES[-1]:
+            tried = f"the registry wants chunks of at least {self._chunk_minimum // 2**10:,} KiB"
+        else:
+            tried = f"chunks of {_SIZES[-1] // 2**10} KiB were the smallest that were tried"
+        return RequestErrorWithResponse(
+            f"{error.message}; {tried}",
+            error.status_code,
+            error.response,
+            code=error.code,
+            url=error.url,
+            next_step=error.next_step,
+        )
 
     def _open(self, upload: Upload | None = None) -> Upload:
         upload = upload or open_upload(self._client, self._repository, self._timeout)
@@ -189,31 +271,6 @@ class Sender:
     def _note(self, upload: Upload) -> None:
         if self._opened is not None:
             self._opened(upload)
-
-
-def received_by(upload: Upload) -> int | None:
-    """How many bytes the registry has; None where it knows the upload no more."""
-    try:
-        return upload.received()
-    except RequestErrorWithResponse:
-        return None
-
-
-def _refuses_patch(error: RequestErrorWithResponse, statuses: set[int]) -> bool:
-    was_patch = error.response is not None and error.response.request.method == "PATCH"
-    return was_patch and error.status_code in statuses
-
-
-def _chunks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """`pieces` joined and cut so that all but the last are of `size` bytes."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        while len(held) >= size:
-            yield bytes(held[:size])
-            del held[:size]
-    if held:
-        yield bytes(held)
 
 
 def _passing(expected: Digest | None) -> Passing:

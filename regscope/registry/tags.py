@@ -7,7 +7,7 @@ import builtins
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.paging import pages, strings
+from regscope.registry.paging import named_pages
 from regscope.registry.untagging import untag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.reference import check_repository, check_tag
@@ -30,12 +30,8 @@ class Tags:
             ResourceNotFound: no such repository.
         """
         url = self.client.url(self.repo, "tags", "list")
-        found = {
-            tag
-            for page in pages(self.client, url, f"the tag list of {self.repo}", self.timeout)
-            for tag in strings(page, "tags")
-        }
-        return sorted(found)
+        what = f"the tag list of {self.repo}"
+        return sorted(set(named_pages(self.client, url, what, "tags", timeout=self.timeout)))
 
     def untag(self, tag: str) -> bool:
         """Remove this tag alone: its manifest, and other tags on it, stay. True, or an error.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from requests.utils import requote_uri
 
@@ -19,7 +20,11 @@ from regscope.version import __version__
 
 _MOST_REDIRECTS = 5
 _HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"}
+_LONGEST_TURN = 0.05  # seconds; a header that took longer to make was asked for
 _NEXT_STEP = "Ask whoever runs the registry to correct the address that it hands out."
+
+Authorize = Callable[[], str | None]
+"""Makes the `Authorization` header of one request; None for an anonymous one."""
 
 
 class Transport:
@@ -50,8 +55,13 @@ class Transport:
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
         body: Payload | None = None,
+        authorize: Authorize | None = None,
+        outlast_errors: bool = True,
     ) -> Answer:
         """The answer in the end, whatever its status; its body is still unread.
+
+        Args:
+            authorize: makes the `Authorization` header, once the request's turn has come: tokens expire in a queue.
 
         Credentials stay behind when a redirect leads to another origin, and a request with a body never goes there.
 
@@ -60,7 +70,7 @@ class Transport:
             UnsafeRedirect: it points somewhere that it must not be followed to.
         """
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._patiently(method, url, headers, timeout, body)
+            answer = self._patiently(method, url, headers, timeout, body, authorize, outlast_errors)
             location = answer.headers.get("Location") if answer.is_redirect else None
             if location is None:
                 return answer
@@ -72,6 +82,7 @@ class Transport:
                 if body is not None:
                     raise _unsafe(f"{without_secrets(url)} sends what was meant for it on to {without_secrets(target)}")
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
+                authorize = None
             url = requote_uri(target)
         raise _unsafe(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
 
@@ -82,14 +93,17 @@ class Transport:
         headers: Mapping[str, str],
         timeout: tuple[float | None, float | None],
         body: Payload | None,
+        authorize: Authorize | None,
+        outlast_errors: bool,
     ) -> Answer:
         pace = self._pace(url)
-        attempts = Attempts(method, is_repeatable(body), self._patience, pace)
+        attempts = Attempts(method, is_repeatable(body), self._patience, pace, outlast_errors)
         headers = {**_HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())
+            authorized = headers if authorize is None else self._authorized(headers, authorize, pace, leave)
             try:
-                answer = self._connections.send(method, url, headers, body, timeout, leave)
+                answer = self._connections.send(method, url, authorized, body, timeout, leave)
             except ConnectionFailed as error:
                 if not attempts.again_after(error):
                     raise
@@ -97,6 +111,21 @@ class Transport:
             if not attempts.again_instead_of(answer):
                 return answer
             discard(answer)
+
+    def _authorized(
+        self, headers: dict[str, str], authorize: Authorize, pace: Pace, leave: Callable[[], None]
+    ) -> dict[str, str]:
+        """`headers` with the one that says who asks. A turn that a question to the token service took is over."""
+        try:
+            began = time.monotonic()
+            header = authorize()
+            if time.monotonic() - began > _LONGEST_TURN:
+                pace.wait()
+                header = authorize()
+        except BaseException:
+            leave()
+            raise
+        return headers if header is None else {**headers, "Authorization": header}
 
     def _pace(self, url: str) -> Pace:
         host = cut(url)[0]

@@ -6,87 +6,137 @@ the tag along. Before that it is made sure that the registry deletes at all: or 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import secrets
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound, Unsupported
+from regscope.errors import AuthFailed, PermissionDeny, RequestError, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
-from regscope.registry.deletion import refusal_to_delete
+from regscope.registry.deletion import Deletion
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
+from regscope.registry.settling import settled
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFESTS, OCI_EMPTY, OCI_MANIFEST
 
 _EMPTY = b"{}"
-_MARK = "regscope.stands-in"
+_MARK = "regscope.stands-in"  # tells a person what it is; nobody is believed for having it
 _TRIES = 3
 
 
-def untag(client: DockerRegistryV2Client, repository: str, tag: str, timeout: AskTimeout = "default") -> None:
+def untag(
+    client: DockerRegistryV2Client,
+    repository: str,
+    tag: str,
+    timeout: AskTimeout = "default",
+    standing_in: Callable[[Digest], None] | None = None,
+) -> None:
     """Remove `tag`; its manifest and the other tags on it stay.
+
+    Args:
+        standing_in: hears the digest of the manifest that is to stand in for the tag's own, before it is pushed.
 
     Raises:
         ResourceNotFound: no such tag.
         Unsupported: the registry deletes nothing; nothing was changed.
-        RequestError: it cannot be removed, and points to what it did.
+        RequestError: it cannot be removed, and points to what it did; or its manifest went with it, and is back.
     """
-    try:
-        discard(client.delete(client.url(repository, "manifests", tag), timeout=timeout))
-    except RequestErrorWithResponse as error:
-        if not _knows_no_tag_deletion(error):
-            raise
-        make_sure_it_deletes(client, repository, timeout)
-        original = ManifestRef(repository, tag, client, timeout=timeout).fetch()  # as late as can be: tags move
-        if is_stand_in(original):  # of a run that was killed
-            discard(client.delete(client.url(repository, "manifests", original.digest), timeout=timeout))
-            return
-        _by_stand_in(client, repository, tag, original, timeout)
+    deletion = Deletion(client, repository, timeout)
+    tagged = ManifestRef(repository, tag, client, timeout=timeout)
+    original, others = None, []
+    if deletion.knows_tags():
+        original = tagged.fetch()
+        others = [] if client.deletions.keeps_untagged else deletion.tags()
+        if not _by_name(deletion, repository, tag, original):
+            original = None
+    if original is None:
+        deletion.make_sure()
+        original = tagged.fetch()  # as late as can be: tags move
+        _by_stand_in(client, repository, tag, original, timeout, standing_in)
+    client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
 
 
-def is_stand_in(manifest: RawManifest) -> bool:
-    """Whether a manifest was pushed to be deleted, so that a tag goes with it."""
-    with contextlib.suppress(ValueError, AttributeError, RecursionError):
-        return _MARK in (json.loads(manifest.raw).get("annotations") or {})
+def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> bool:
+    """Remove the tag by its name; False where that is unknown to the registry.
+
+    At Gitea a manifest that was pushed by a tag is stored under that tag alone: so it is put by its digest before.
+    """
+    _keep_by_digest(deletion, repository, tag, original)
+    if not deletion.tag(tag):
+        return False
+    if not deletion.is_gone(tag, original.digest):
+        raise RequestError(
+            f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
+            next_step="Look again later; the registry's log may say more.",
+        )
+    return True
+
+
+def _see_that_it_stays(
+    deletion: Deletion, repository: str, tag: str, original: RawManifest, tags: Sequence[str]
+) -> bool:
+    """Whether the manifest has stayed by itself; else it is put back, and so are `tags` that are gone with it."""
+    if deletion.now(original.digest) is not None:
+        return True
+    _keep_by_digest(deletion, repository, tag, original)
+    for other in tags:
+        if other != tag and deletion.now(other) is None:
+            deletion.put(other, original)
+    if deletion.now(original.digest) is None:
+        deletion.put(tag, original)
+        raise RequestError(
+            f"the registry deletes {original.digest} with its last tag, so {repository}:{tag} was set again",
+            next_step="Give the manifest another tag first, or delete it: regscope image delete.",
+        )
     return False
 
 
-def _knows_no_tag_deletion(error: RequestErrorWithResponse) -> bool:
-    # Older ones take the tag for a broken digest.
-    return isinstance(error, Unsupported) or error.status_code == HTTPStatus.BAD_REQUEST
-
-
-def make_sure_it_deletes(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> None:
-    """Find out whether manifests can be deleted.
-
-    Raises:
-        Unsupported: the registry deletes nothing.
-        PermissionDeny, AuthFailed: these credentials may not.
-    """
-    refusal = refusal_to_delete(client, repository, Digest.of(secrets.token_bytes(32)), timeout)
-    if refusal is not None:
-        raise Unsupported(
-            f"{repository} cannot be deleted from: {refusal.message}",
-            refusal.status_code,
-            next_step="Check that the address is a registry's, and that its administrator allows deletion.",
-        )
+def _keep_by_digest(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> None:
+    try:
+        deletion.put(original.digest, original)
+    except (AuthFailed, PermissionDeny) as error:
+        raise type(error)(
+            f"the tag {repository}:{tag} is not removed: its manifest must be put by its digest before, since some "
+            f"registries delete it with its last tag, and that was refused: {error.message}",
+            error.status_code,
+            error.response,
+            code=error.code,
+            url=error.url,
+            next_step="Use a login that may push as well.",
+        ) from None
+    except RequestErrorWithResponse as error:
+        # What no registry takes now, as an index that lacks a child, cannot be kept better than it is.
+        if (error.status_code or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
 
 
 def _by_stand_in(
-    client: DockerRegistryV2Client, repository: str, tag: str, original: RawManifest, timeout: AskTimeout
+    client: DockerRegistryV2Client,
+    repository: str,
+    tag: str,
+    original: RawManifest,
+    timeout: AskTimeout,
+    standing_in: Callable[[Digest], None] | None,
 ) -> None:
     config = io.BytesIO(_EMPTY)
     Blob(repository, Digest.of(_EMPTY), fileobj=config, client=client, timeout=timeout).upload()
     stand_in, media_type = _stand_in(original.media_type)
+    digest = Digest.of(stand_in)
+    if standing_in is not None:
+        standing_in(digest)
     over_the_tag = ManifestRef(repository, tag, client, timeout=timeout)
+
+    def is_gone() -> bool:
+        found = over_the_tag.get_metadata()
+        return found is None or found.digest != digest
+
     for _ in range(_TRIES):
         over_the_tag.put(stand_in, media_type)
         try:
-            discard(client.delete(client.url(repository, "manifests", Digest.of(stand_in)), timeout=timeout))
-            return
+            discard(client.delete(client.url(repository, "manifests", digest), timeout=timeout))
         except ResourceNotFound:
             # distribution deletes first, and stumbles over a tag that is being written: asked again, it has no stand-in
             # any more, and the tag may be left without one.
@@ -95,6 +145,10 @@ def _by_stand_in(
         except BaseException:
             over_the_tag.put(original.raw, original.media_type)
             raise
+        else:
+            if settled(is_gone, client.patience.settling):
+                return
+            break
     over_the_tag.put(original.raw, original.media_type)
     raise RequestError(
         f"the tag {repository}:{tag} is not removed: the registry deletes what it points to, and leaves the tag",

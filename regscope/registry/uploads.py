@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import requests
 
-from regscope.errors import RequestError, RequestErrorWithResponse
+from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse, TLSFailed
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.framing import whole_number
-from regscope.registry.origin import check_hop, resolved, same_origin, without_secrets
+from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Outgoing, Payload
 from regscope.registry.responses import discard, error_from
+from regscope.registry.upload_location import upload_location
 from regscope.spec.digest import Digest
 
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _RECEIVED = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _ACCEPTED = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.OK}
+_MOST_OPENINGS = 3
+PASSING_FAULTS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+"""Statuses by which a proxy says that the registry behind it did not answer."""
 
 
 class Upload:
@@ -44,12 +49,20 @@ class Upload:
         self.chunk_minimum = chunk_minimum
         self.timeout = timeout
 
-    def append(self, pieces: Callable[[], Iterable[bytes]], *, start: int, length: int | None = None) -> None:
+    def append(
+        self,
+        pieces: Callable[[], Iterable[bytes]],
+        *,
+        start: int,
+        length: int | None = None,
+        repeatable: bool = False,
+    ) -> None:
         """Send what follows the first `start` bytes.
 
         Args:
             pieces: of the blob, from `start` on.
             length: bytes; where it is known, so is the range, which some registries want to hear.
+            repeatable: whether `pieces` may be called again, where the registry wants another token or more time first.
 
         Raises:
             ConnectionFailed: it broke on the way; `received` tells how much arrived.
@@ -57,21 +70,24 @@ class Upload:
         headers = dict(_OCTETS)
         if length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
-        body = Outgoing(pieces, length, repeatable=False)
+        body = Outgoing(pieces, length, repeatable)
         response = self.client.patch(self.location, headers=headers, data=body, timeout=self.timeout)
         self._follow(response)
 
-    def received(self) -> int:
-        """How many bytes the registry has (distribution-spec, Pushing a blob in chunks: the upload's status)."""
+    def received(self) -> int | None:
+        """How many bytes the registry has (distribution-spec, Pushing a blob in chunks: the upload's status).
+
+        None where its answer does not say.
+        """
         response = self.client.get(self.location, timeout=self.timeout)
         self._follow(response)
         stated = _RECEIVED.fullmatch(response.headers.get("Range", ""))
         if stated is None:
-            return 0
+            return None
         last = int(stated[1])
         return last + 1 if last else 0  # `0-0` is what nothing looks like
 
-    def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> None:
+    def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> requests.Response:
         """Send the last of it, or the whole blob at once (a monolithic PUT), and say that all is there.
 
         Args:
@@ -89,6 +105,7 @@ class Upload:
         if response.status_code not in _ACCEPTED:
             raise error_from(response)
         discard(response)
+        return response
 
     def cancel(self) -> None:
         """Give it up; a registry that will not hear of it sweeps it up in time."""
@@ -98,52 +115,40 @@ class Upload:
     def _follow(self, response: requests.Response) -> None:
         discard(response)
         if stated := response.headers.get("Location"):
-            self.location = _checked(self.client, response.url, stated)
-
-
-def _checked(client: DockerRegistryV2Client, asked: str, stated: str) -> str:
-    """The address that a `Location` in an upload's answer means.
-
-    Raises:
-        UnsafeRedirect: it leads where nothing of ours must go.
-    """
-    location = resolved(asked, stated)
-    if not same_origin(location, client.api_base_url):
-        check_hop(client.api_base_url, location)
-    return location
+            self.location = upload_location(self.client, response.url, stated)
 
 
 def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> Upload:
-    """Open an upload.
+    """Open an upload; where nobody answered, again: one that was opened for nothing is swept up in time.
 
     Raises:
         RequestError: it was refused, or opened nowhere.
     """
-    response = client.post(_uploads(client, repository), data=b"", timeout=timeout)
-    return _opened(client, response, timeout)
+    url = uploads_url(client, repository)
+    for attempt in range(1, _MOST_OPENINGS):
+        try:
+            return opened(client, client.post(url, data=b"", timeout=timeout), timeout)
+        except TLSFailed:
+            raise
+        except (ConnectionFailed, RequestErrorWithResponse) as error:
+            if isinstance(error, RequestErrorWithResponse) and error.status_code not in PASSING_FAULTS:
+                raise
+        time.sleep(client.patience.pause(attempt))
+    return opened(client, client.post(url, data=b"", timeout=timeout), timeout)
 
 
-def mount_or_open(
-    client: DockerRegistryV2Client, repository: str, digest: Digest, source: str, timeout: AskTimeout = "default"
-) -> Upload | None:
-    """Take a blob over from the repository `source`: None; where the registry will not, the upload that it opens.
-
-    Raises:
-        RequestError: it was refused, or opened nowhere.
-    """
-    params = {"mount": digest, "from": source}
-    response = client.post(_uploads(client, repository), params=params, data=b"", timeout=timeout)
-    if response.status_code == HTTPStatus.CREATED:
-        discard(response)
-        return None
-    return _opened(client, response, timeout)
-
-
-def _uploads(client: DockerRegistryV2Client, repository: str) -> str:
+def uploads_url(client: DockerRegistryV2Client, repository: str) -> str:
+    """Where uploads to a repository are opened."""
     return client.url(repository, "blobs", "uploads", "")
 
 
-def _opened(client: DockerRegistryV2Client, response: requests.Response, timeout: AskTimeout) -> Upload:
+def opened(client: DockerRegistryV2Client, response: requests.Response, timeout: AskTimeout) -> Upload:
+    """The upload that an answer opens.
+
+    Raises:
+        RequestErrorWithResponse: it opens none.
+        UnsafeRedirect: it leads where nothing of ours must go.
+    """
     discard(response)
     url = without_secrets(response.url)
     stated = response.headers.get("Location")
@@ -157,7 +162,7 @@ def _opened(client: DockerRegistryV2Client, response: requests.Response, timeout
         )
     return Upload(
         client,
-        _checked(client, response.url, stated),
+        upload_location(client, response.url, stated),
         chunk_minimum=whole_number(response.headers.get("OCI-Chunk-Min-Length", "")) or 0,
         timeout=timeout,
     )

@@ -34,6 +34,8 @@ class Applied:
         journal: the journal's file; None where nothing was changed.
         stopped_by: the first surprise, which ended it; None where there was none.
         at_most: whether `freed_bytes` is an upper bound.
+        blobs_stay: whether a deleted manifest's blobs were seen to stay, so that undo finds them until they are
+            collected.
     """
 
     location: str
@@ -42,6 +44,7 @@ class Applied:
     journal: Path | None
     stopped_by: BaseException | None
     at_most: bool
+    blobs_stay: bool = False
 
     @property
     def ok(self) -> bool:
@@ -97,6 +100,8 @@ class Applied:
         if self.dry_run:
             return ["Nothing has been changed: dry_run=False does it."]
         found = [when_bytes_come_back(self.location)]
+        if self.blobs_stay:
+            found.append("Until then undo needs no backup: the blobs of what was deleted are still there.")
         if self.journal is not None and (LEFT in self.counts() or not self.ok):
             found.append("Applied again with the same journal, it goes on from here.")
         return found

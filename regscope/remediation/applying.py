@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from regscope.errors import InvalidInput
 from regscope.progress import is_interactive
 from regscope.remediation.applied import Applied
-from regscope.remediation.backup import back_up, check_backup
+from regscope.remediation.backup import absolute, back_up, check_backup
 from regscope.remediation.journal import JournalWriter, new_journal
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
@@ -53,7 +53,9 @@ def apply_plan(
         max_deletes: steps to do at most; the others are left for the next time.
         max_bytes: stop before more bytes than this would come back.
         rate: steps a second at most.
-        backup: `oci:FOLDER`: a layout into which all that goes is copied, and verified, before the first deletion.
+        backup: `oci:FOLDER`: a layout into which all that goes is copied, and verified, before the first deletion; the
+            journal remembers it. Without one the run stops after the first manifest whose blobs the registry forgets
+            with it (Gitea, Pulp): no undo could bring them back.
         journal: the file; by default a new one beside the cache.
         progress: show a progress bar; by default where somebody is watching.
         watch: told after each step how many are settled, and of how many; from any thread.
@@ -91,5 +93,6 @@ def apply_plan(
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
             if backup is not None:
                 back_up(store, backup, run.everything(), progress)
+                run.journal.backed_up(absolute(backup))
         run.carry_out()
     return run.result()

@@ -14,6 +14,7 @@ from regscope.progress import is_interactive
 from regscope.scanning.read_manifest import is_gone
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_destination import open_destination
+from regscope.stores.open_store import path_in
 
 
 def back_up(
@@ -54,6 +55,11 @@ def check_backup(place: str) -> None:
     """
     if not place.startswith("oci:"):
         raise InvalidInput(f"{place!r} is no place for a backup", next_step="Name a folder: oci:FOLDER.")
+
+
+def absolute(place: str) -> str:
+    """The same place, from wherever it is looked for."""
+    return f"oci:{path_in(place).absolute()}"
 
 
 def _shown(progress: bool | None) -> bool:

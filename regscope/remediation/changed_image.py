@@ -130,7 +130,7 @@ def changed_tree(store: ContentStore, name: str, platform: Platform | None, chan
             return _changed_index(store, repository, found, manifest, name, change)
         found = store.manifest(repository, child_for(manifest, platform, name).digest)
     image = change(store, repository, Image.read(store, f"{repository}@{found.digest}"))
-    if platform is not None and not platform.covers(_platform_of(image.before)):
+    if platform is not None and platform.distance(_platform_of(image.before)) is None:
         raise InvalidInput(f"{name} is for {_platform_of(image.before)}, and not for {platform}")
     return ChangedTree(repository, named, found, image.after.raw, [image], [], image.notes)
 

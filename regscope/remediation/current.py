@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
-from regscope.registry.untagging import is_stand_in
 from regscope.remediation.links import Links, links_of
 from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
@@ -25,27 +24,34 @@ class Current:
         repository: its name.
         planned_tags: the tags that the plan knew, and what they pointed to.
         planned: the manifests to be deleted.
+        pushed_over: by tag, the manifests that an earlier part of this run has pushed over it, to be deleted with it.
 
     Attributes:
         manifests: those of `planned` that are still there.
         held: what must stay after all, and why: by digest.
         moved: the tags that point elsewhere by now, and where.
+        stand_ins: the tags that point to one of `pushed_over`, and to which.
 
     Raises:
         RegscopeError: something cannot be read, and so might hold anything.
     """
 
     def __init__(
-        self, store: ContentStore, repository: str, planned_tags: Mapping[str, str], planned: Iterable[str]
+        self,
+        store: ContentStore,
+        repository: str,
+        planned_tags: Mapping[str, str],
+        planned: Iterable[str],
+        pushed_over: Mapping[str, Collection[Digest]],
     ) -> None:
         self._store, self._repository = store, repository
         self._links: dict[str, Links] = {}
         self.manifests: dict[str, RawManifest] = {}
         self.held: dict[str, str] = {}
         now = dict(self._tags())
-        self.moved = {tag: now[tag] for tag, digest in planned_tags.items() if now.get(tag, digest) != digest}
+        self.moved = {tag: now[tag] for tag, digest in planned_tags.items() if tag in now and now[tag] != digest}
         new = {tag: digest for tag, digest in now.items() if tag not in planned_tags}
-        self.stand_ins = {tag for tag, digest in self.moved.items() if self._is_stand_in(digest)}
+        self.stand_ins = {tag: digest for tag, digest in self.moved.items() if digest in pushed_over.get(tag, ())}
         for tag in self.stand_ins:
             del self.moved[tag]
         self._read(planned)
@@ -61,6 +67,19 @@ class Current:
     def holds(self, digest: str) -> tuple[str, ...]:
         """Children and referrers of a planned manifest, among those that are planned too."""
         return tuple(self._onward.get(digest, ()))
+
+    def blobs_below(self, digest: str) -> list[Digest]:
+        """The blobs of a planned manifest, and of its planned children: a registry may delete these along."""
+        links = self._links[digest]
+        return [*links.blobs, *(blob for child in links.children for blob in self._links_of_planned(child).blobs)]
+
+    def blobs_of_alone(self, digest: str) -> set[Digest]:
+        """The blobs that no other planned manifest names."""
+        others = {blob for other in self.manifests if other != digest for blob in self._links[other].blobs}
+        return set(self._links[digest].blobs) - others
+
+    def _links_of_planned(self, digest: str) -> Links:
+        return self._links.get(digest) or Links((), (), None)
 
     def _tags(self) -> Iterator[tuple[str, str]]:
         try:
@@ -89,10 +108,6 @@ class Current:
             if is_gone(error):
                 return None
             raise
-
-    def _is_stand_in(self, digest: str) -> bool:
-        found = self._manifest(digest)
-        return found is not None and is_stand_in(found)
 
     def _read(self, planned: Iterable[str]) -> None:
         digests = list(planned)

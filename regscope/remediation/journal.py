@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,8 @@ from regscope.spec.digest import Digest
 from regscope.stores.digest_cache import default_folder
 from regscope.version import __version__
 
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = {1, _FORMAT}
 _BEGINNING = b'{"regscope_journal":'
 
 
@@ -39,6 +40,7 @@ class Entry:
         manifest: byte for byte.
         frees: bytes that the next garbage collection takes once this and all before it are done.
         is_done: whether it was done; else it was about to be, and may have been.
+        stand_ins: the manifests that this run pushed over the tag, to be deleted with it.
     """
 
     repository: str
@@ -47,6 +49,7 @@ class Entry:
     manifest: RawManifest
     frees: int
     is_done: bool = False
+    stand_ins: tuple[Digest, ...] = ()
 
     @property
     def key(self) -> str:
@@ -69,6 +72,7 @@ class JournalRecord:
         plan: which plan was carried out, see `Plan.identity`.
         started: when, UTC.
         entries: every step that was begun, in order.
+        backup: where everything was copied to before, see `Plan.apply`; None where nothing was.
     """
 
     path: Path
@@ -76,6 +80,7 @@ class JournalRecord:
     plan: str
     started: datetime
     entries: list[Entry] = field(default_factory=list)
+    backup: str | None = None
 
     @property
     def done(self) -> set[str]:
@@ -104,6 +109,7 @@ class JournalRecord:
             "steps done": f"{len(done):,}",
             "begun, and not known to be done": f"{len(self.entries) - len(done):,}",
             "comes back": text.size(sum(entry.frees for entry in done)),
+            **({"backup": self.backup} if self.backup else {}),
         }
 
     def __repr__(self) -> str:
@@ -130,7 +136,7 @@ def read_journal(path: Path | str) -> JournalRecord:
 
 def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
     try:
-        if _Version.model_validate_json(lines[0]).regscope_journal != _FORMAT:
+        if _Version.model_validate_json(lines[0]).regscope_journal not in _READABLE:
             raise StoreError(f"{path} was written by another version of regscope")
         head = _Head.model_validate_json(lines[0])
     except (IndexError, ValueError):
@@ -141,7 +147,16 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
         try:
             if line.startswith(b'{"done":'):
                 place = places[_Done.model_validate_json(line).done]
-                record.entries[place] = _done(record.entries[place])
+                record.entries[place] = replace(record.entries[place], is_done=True)
+                continue
+            if line.startswith(b'{"backup":'):
+                record.backup = _Backup.model_validate_json(line).backup
+                continue
+            if line.startswith(b'{"stand_in":'):
+                stand_in = _StandIn.model_validate_json(line)
+                place = places[stand_in.step]
+                made = (*record.entries[place].stand_ins, Digest(stand_in.stand_in))
+                record.entries[place] = replace(record.entries[place], stand_ins=made)
                 continue
             entry = _entry(_Begun.model_validate_json(line))
         except (ValueError, KeyError, DigestMismatch):
@@ -180,16 +195,21 @@ class _Done(_Line):
     done: str
 
 
+class _Backup(_Line):
+    backup: str
+
+
+class _StandIn(_Line):
+    stand_in: str
+    step: str
+
+
 def _entry(read: _Begun) -> Entry:
     manifest = RawManifest(base64.b64decode(read.raw, validate=True), Digest(read.digest), read.media_type)
     manifest.digest.verify(manifest.raw, "a manifest in the journal")
     if read.action == "untag" and len(read.tags) != 1:
         raise ValueError("one tag is removed at a time")
     return Entry(read.repository, read.action, read.tags, manifest, read.frees)
-
-
-def _done(entry: Entry) -> Entry:
-    return Entry(entry.repository, entry.action, entry.tags, entry.manifest, entry.frees, True)
 
 
 class JournalWriter:
@@ -253,6 +273,20 @@ class JournalWriter:
                 "frees": entry.frees,
             }
         )
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether everything is kept somewhere."""
+        return self.known.backup is not None
+
+    def backed_up(self, place: str) -> None:
+        """Note where everything is kept."""
+        self._write({"backup": place})
+        self.known.backup = place
+
+    def stand_in(self, key: str, digest: Digest) -> None:
+        """Note the manifest that a step is about to push over its tag."""
+        self._write({"stand_in": digest, "step": key})
 
     def end(self, key: str) -> None:
         """Note that a step was done."""

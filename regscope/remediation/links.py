@@ -12,7 +12,7 @@ from regscope.spec.media_types import is_foreign_layer
 
 class Links(NamedTuple):
     """Attributes:
-    blobs: config and layers that the store keeps.
+    blobs: config and layers that the store keeps, and what an index names that is no manifest.
     children: of an index.
     subject: what it refers to.
     """
@@ -31,7 +31,8 @@ def links_of(manifest: RawManifest) -> Links:
     read = manifest.parse()
     subject = read.subject.digest if isinstance(read, OCIManifestSchema1 | OCIIndex) and read.subject else None
     if isinstance(read, OCIIndex | DockerManifestList):
-        return Links((), tuple(child.digest for child in read.manifests), subject)
+        children = tuple(child.digest for child in read.children)
+        return Links(tuple(dict.fromkeys(blob.digest for blob in read.blobs)), children, subject)
     if isinstance(read, ManifestSchema1):
         return Links(tuple(layer.blobSum for layer in read.fsLayers), (), None)
     stored = (layer.digest for layer in read.layers if not is_foreign_layer(layer.mediaType))

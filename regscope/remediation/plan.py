@@ -212,7 +212,7 @@ def when_bytes_come_back(location: str) -> str:
     """A word on that: a layout is its own garbage collector."""
     if location.startswith("oci:"):
         return "A layout gives the bytes back at once: only a backup undoes that."
-    return "The bytes come back when the registry collects its garbage; until then undo needs no backup."
+    return "The bytes come back when the registry collects its garbage."
 
 
 def _rows(table: pd.DataFrame) -> list[list[Any]]:

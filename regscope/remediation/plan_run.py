@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-from regscope.errors import RegscopeError
+from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
 from regscope.remediation.current import Current
@@ -60,6 +60,8 @@ class Run:
         self.bar: tqdm[Any] | None = None
         self.watch: Callable[[int, int], None] | None = None
         self.stop = threading.Event()
+        self._blobs_stay = False  # as far as was seen
+        self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
         rows = plan.steps[columns].astype(object).where(plan.steps[columns].notna(), None)
         self._steps = [_Step(number, *row) for number, row in enumerate(rows.itertuples(index=False, name=None))]
@@ -107,6 +109,11 @@ class Run:
         for step in self._steps:
             self._outcomes.setdefault(step.number, (LEFT, why))
 
+    def _stand_ins(self, repository: str) -> dict[str, Collection[Digest]]:
+        """By tag, what this run's journal has pushed over it."""
+        entries = self.journal.known.entries if self.journal else ()
+        return {e.tags[0]: e.stand_ins for e in entries if e.repository == repository and e.stand_ins}
+
     def _allow(self, todo: Sequence[_Step]) -> None:
         self._budget = len(todo) if self._max_deletes is None else self._max_deletes
         self._bytes = None if self._max_bytes is None else self._max_bytes
@@ -115,10 +122,12 @@ class Run:
         tags = self._plan.tags[self._plan.tags["repository"] == repository]
         planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
         deletions = [step.digest for step in steps if step.action == "delete"]
-        current = Current(self._store, repository, planned_tags, deletions)
+        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository))
         for batch in _batches(steps, current):
             chosen = [step for step in batch if self._wanted(step, current, begun)]
             chosen = [step for step in chosen if self._affordable(step)]
+            while chosen and self._must_look_at_blobs and not self._stopped.is_set() and not self.stop.is_set():
+                self._do(chosen.pop(0), current)  # one by one, until it is known
             with ThreadPoolExecutor(self._concurrency, thread_name_prefix="regscope-apply") as pool:
                 try:
                     list(pool.map(lambda step: self._do(step, current), chosen))
@@ -162,10 +171,12 @@ class Run:
         try:
             self._wait_for_turn()
             self._told(step, *self._done(step, current))
+            self._see_that_blobs_stay(step, current)
         except RegscopeError as error:
             self._stopped.set()
             self._surprise = self._surprise or error
-            self._told(step, FAILED, error.message)
+            if step.number not in self._outcomes:
+                self._told(step, FAILED, error.message)
 
     def _done(self, step: _Step, current: Current) -> tuple[str, str | None]:
         """What became of a step."""
@@ -179,8 +190,41 @@ class Run:
                 return SKIPPED, why
         if self.journal is None:
             return WOULD, None
-        self.journal.begin(self._entry(step, tuple(self._tags_on(step)), current.manifests[step.digest]))
-        return self._written(step, lambda: self.removal.forget_manifest(step.repository, Digest(step.digest)))
+        tags = tuple(self._tags_on(step))
+        self.journal.begin(self._entry(step, tags, current.manifests[step.digest]))
+        return self._written(step, lambda: self.removal.forget_manifest(step.repository, Digest(step.digest), tags))
+
+    def _has_blob(self, repository: str, blob: Digest) -> bool:
+        try:
+            self._store.blob_size(repository, blob)
+        except (ResourceNotFound, ContentMissing):
+            return False
+        return True
+
+    @property
+    def _must_look_at_blobs(self) -> bool:
+        """Whether it is not known yet that undo will find the blobs."""
+        return self.journal is not None and not (
+            self._blobs_stay or self.removal.frees_at_once or self.journal.has_backup
+        )
+
+    def _see_that_blobs_stay(self, step: _Step, current: Current) -> None:
+        """After the first deletion that tells: some registries forget the blobs of a manifest with it.
+
+        Raises:
+            RegscopeError: they are gone, and there is no backup.
+        """
+        if not self._must_look_at_blobs or step.action != "delete" or self._outcomes[step.number][0] != DONE:
+            return
+        blobs = current.blobs_below(step.digest)
+        for blob in blobs:
+            if not self._has_blob(step.repository, blob):
+                raise RegscopeError(
+                    f"{self._store.location} forgets blobs at once with their manifest: {blob} is gone with "
+                    f"{step.repository}@{step.digest}, and there is no backup to undo that from",
+                    next_step="Go on with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
+                )
+        self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest))
 
     def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
         assert step.tag is not None
@@ -194,7 +238,11 @@ class Run:
             return WOULD, None
         manifest = self._store.manifest(step.repository, step.digest)
         self.journal.begin(self._entry(step, (tag,), manifest))
-        return self._written(step, lambda: self.removal.untag(step.repository, tag))
+        if tag in current.stand_ins:
+            stands_in = Digest(current.stand_ins[tag])
+            return self._written(step, lambda: self.removal.forget_manifest(step.repository, stands_in, (tag,)))
+        noted = partial(self.journal.stand_in, step.key)
+        return self._written(step, lambda: self.removal.untag(step.repository, tag, noted))
 
     def _written(self, step: _Step, change: Callable[[], None]) -> tuple[str, str | None]:
         """Make a change that is in the journal already; what became of it."""
@@ -263,6 +311,7 @@ class Run:
             journal=self.journal.path if self.journal else None,
             stopped_by=self._surprise,
             at_most=self._plan.at_most or SKIPPED in outcomes,
+            blobs_stay=self._blobs_stay,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from regscope import text
 from regscope.errors import ContentMissing, InvalidInput, RegscopeError, ResourceNotFound
 from regscope.progress import is_interactive
-from regscope.registry.untagging import is_stand_in
+from regscope.registry.settling import settled
 from regscope.remediation.applied import told_lines
 from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
@@ -24,7 +25,7 @@ from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import open, path_in
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
 from regscope.stores.wrapped_store import WrappedStore
@@ -32,6 +33,8 @@ from regscope.stores.wrapped_store import WrappedStore
 RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
 )  # fmt: skip
+_NOT_THERE = "the registry accepted it and does not have it: undo again later"
+_COMES_WITHIN = 30  # seconds
 _SHOWN = 10
 
 
@@ -92,12 +95,14 @@ def undo(
 
     First everything is looked at: what is there, what can be brought back, and what cannot, since a blob of it is gone
     and in no backup. Then manifests are pushed byte for byte, children before what holds them, and then tags. A tag
-    that points to something else by now is left alone. What is there already is not touched: it can be done again.
+    that points to something else by now is left alone. What is there already is not touched: it can be done again. What
+    was brought back is looked at afterwards.
 
     Args:
         journal: as `Applied.journal` names it.
         store: the one that was changed.
-        backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since.
+        backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since. By default the one
+            that the journal names, if it is still there.
         dry_run: look, and change nothing.
 
     Raises:
@@ -112,6 +117,8 @@ def undo(
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
     if backup is not None:
         check_backup(backup)
+    elif record.backup is not None and path_in(record.backup).is_dir():
+        backup = record.backup
     run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False))
     show = is_interactive() if progress is None else progress
     with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
@@ -147,6 +154,7 @@ class _Undoing:
     def __init__(self, store: ContentStore, place: Destination, backup: ContentStore | None) -> None:
         self._store, self._place, self._backup = store, place, backup
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
+        self._not_there: set[tuple[str, str]] = set()  # what was brought back, and did not come
 
     def look(self, entries: Sequence[Entry]) -> list[_Found]:
         """What can be done, in the order in which it is to be: children first, as they were deleted last."""
@@ -185,7 +193,7 @@ class _Undoing:
             found.tags.append(tag)
         elif now == entry.digest:
             return
-        elif is_stand_in(self._store.manifest(entry.repository, now)):
+        elif now in entry.stand_ins:
             found.tags.append(tag)
             found.stand_ins[tag] = now
         else:
@@ -206,8 +214,23 @@ class _Undoing:
             for tag in one.tags if not one.impossible else ():
                 self._place.take_back(one.entry.repository, tag, one.entry.manifest)
                 if tag in one.stand_ins:
-                    open_removal(self._store).forget_manifest(one.entry.repository, one.stand_ins[tag])
+                    self._forget(one.entry.repository, one.stand_ins[tag])
         self._place.close()
+        for one in (one for one in found if not one.impossible):
+            for tag in one.tags:
+                self._look_at_restored(one.entry.repository, tag, one.entry.digest)
+            if not one.is_there:
+                self._look_at_restored(one.entry.repository, one.entry.digest, one.entry.digest)
+
+    def _look_at_restored(self, repository: str, reference: str, digest: Digest) -> None:
+        """A registry may accept what it never has: Pulp's earlier deletion may still be under way."""
+        if not settled(lambda: self._resolved(repository, reference) == digest, _COMES_WITHIN):
+            self._not_there.add((repository, reference))
+
+    def _forget(self, repository: str, stand_in: Digest) -> None:
+        """Delete what stood in for the tag, which points to its own manifest again."""
+        with contextlib.suppress(ResourceNotFound, ContentMissing):
+            open_removal(self._store).forget_manifest(repository, stand_in, ())
 
     def _restore_blob(self, repository: str, digest: Digest) -> None:
         assert self._backup is not None
@@ -221,15 +244,17 @@ class _Undoing:
         will = WOULD if dry_run else RESTORED
         for one in reversed(found):
             entry = one.entry
-            state = THERE if one.is_there else IMPOSSIBLE if one.impossible else will
+            lost = one.impossible or (_NOT_THERE if (entry.repository, entry.digest) in self._not_there else None)
+            state = THERE if one.is_there else IMPOSSIBLE if lost else will
             if entry.action == "delete":
-                rows.append((entry.repository, None, entry.digest, state, one.impossible or None))
+                rows.append((entry.repository, None, entry.digest, state, lost))
             for tag in entry.tags:
                 outcome, reason = THERE, None
                 if tag in one.others:
                     outcome, reason = LEFT_ALONE, f"it points to {one.others[tag]} by now"
                 elif tag in one.tags:
-                    outcome, reason = (IMPOSSIBLE if one.impossible else will), one.impossible or None
+                    reason = one.impossible or (_NOT_THERE if (entry.repository, tag) in self._not_there else None)
+                    outcome = IMPOSSIBLE if reason else will
                 rows.append((entry.repository, tag, entry.digest, outcome, reason))
         table = pd.DataFrame(rows, columns=["repository", "tag", "digest", "outcome", "reason"])
         table["outcome"] = pd.Categorical(table["outcome"], categories=[RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD])

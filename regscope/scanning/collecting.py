@@ -11,23 +11,28 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from regscope.registry.referrers import subject_of_tag
-from regscope.scanning.manifest_rows import ManifestRows, Rows
+from regscope.errors import RegscopeError
+from regscope.registry.referrers import subject_of_tag, type_of_tag
+from regscope.scanning.manifest_rows import ManifestRows, Rows, is_image
 from regscope.scanning.read_manifest import (
+    ListedReferrers,
     ListedRepository,
     Problem,
     ReadManifest,
     find_again,
+    list_referrers,
     list_repository,
     read_manifest,
 )
 from regscope.scanning.worklist import Worklist
-from regscope.schema import BLOCKING
+from regscope.schema import BLOCKING, TABLES
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.manifest import best_children
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 
+_ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
 _HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 
 
@@ -58,6 +63,7 @@ class Collected:
         self._untagged: list[tuple[str, str]] = []
         self._referrers: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and its type
         self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
+        self._looked_at: set[tuple[str, str]] = set()  # manifests whose referrers were asked for in a repository
         self._problems: list[tuple[str, str, str, str]] = []
 
     def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
@@ -71,11 +77,13 @@ class Collected:
                 self._read_all(bar)
 
     def _read_all(self, bar: tqdm[Any]) -> None:
-        lacking: list[tuple[str, str]] | None = None
-        while lacking is None or lacking:
+        more = True
+        while more:
             for result in self._work.results():
                 if isinstance(result, ListedRepository):
                     self._take_listing(result)
+                elif isinstance(result, ListedReferrers):
+                    self._take_referrers(result)
                 else:
                     self._take_manifest(result)
                 bar.total = self._work.added
@@ -85,6 +93,12 @@ class Collected:
             self._placed, lacking = self._place()
             for repository, digest in lacking:
                 self._try(repository, digest)
+            # A manifest is read once, wherever it is; what refers to it differs from repository to repository.
+            elsewhere = sorted(self._placed.keys() - self._looked_at)
+            for repository, digest in elsewhere:
+                self._looked_at.add((repository, digest))
+                self._work.add(list_referrers, self._store, repository, digest)
+            more = bool(lacking or elsewhere)
 
     def _look_again(self, earlier: Iterable[Snapshot]) -> None:
         """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
@@ -100,7 +114,7 @@ class Collected:
             self._listed.add(listed.repository)
         if listed.problems and self._must_exist:
             raise listed.problems[0].error
-        self._take_problems(listed.problems)
+        self._take_problems((*listed.faults, *listed.problems))
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
                 self._work.add(read_manifest, self._store, listed.repository, tag)
@@ -119,17 +133,26 @@ class Collected:
             self._take_tag(read, found)
         elif read.was_lost:
             self._untagged.append((repository, found.digest))
-        for descriptor in read.referrers:
-            self._refer(repository, found.digest, descriptor.digest, descriptor.artifactType, "api")
-            self._ask(repository, descriptor.digest)
+        self._looked_at.add((repository, found.digest))
+        self._refer_by_api(repository, found.digest, read.referrers)
         for subject, digest, artifact_type, how in found.rows.get("referrers", ()):
             self._refer(repository, subject, digest, artifact_type, how)
         self._asked.add(found.digest)
         if found.digest not in self._manifests:
             self._manifests[found.digest] = found.rows
-            self._children[found.digest] = [child.digest for child in found.children if self._wants(child)]
+            self._children[found.digest] = [child.digest for child in self._wanted(found.children)]
+        self._note_if_none_fits(read, found)
         for child in self._children[found.digest]:
             self._ask(repository, child)
+
+    def _take_referrers(self, listed: ListedReferrers) -> None:
+        self._take_problems(listed.problems)
+        self._refer_by_api(listed.repository, listed.subject, listed.referrers)
+
+    def _refer_by_api(self, repository: str, subject: str, referrers: Iterable[Descriptor]) -> None:
+        for descriptor in referrers:
+            self._refer(repository, subject, descriptor.digest, descriptor.artifactType, "api")
+            self._ask(repository, descriptor.digest)
 
     def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
         subject = subject_of_tag(read.reference)
@@ -137,8 +160,8 @@ class Collected:
         if subject and found.children:
             for child in found.children:
                 self._refer(read.repository, subject, child.digest, child.artifactType, "fallback tag")
-        elif subject:
-            self._refer(read.repository, subject, found.digest, None, "cosign tag")
+        elif subject and found.kind != "index":  # an empty list is none of cosign's
+            self._refer(read.repository, subject, found.digest, type_of_tag(read.reference), "cosign tag")
 
     def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
         self._referred[repository, subject].add(digest)
@@ -157,11 +180,22 @@ class Collected:
         self._tried.add((repository, digest))
         self._work.add(read_manifest, self._store, repository, digest)
 
-    def _wants(self, child: Descriptor) -> bool:
+    def _wanted(self, children: Sequence[Descriptor]) -> Sequence[Descriptor]:
+        """The children to follow: with `platforms` those that fit one of them best."""
         if not self._platforms:
-            return True
-        platform = child.platform
-        return platform is not None and any(wanted.covers(platform) for wanted in self._platforms)
+            return children
+        best = {child.digest for wanted in self._platforms for child in best_children(children, wanted)}
+        return [child for child in children if child.digest in best]
+
+    def _note_if_none_fits(self, read: ReadManifest, found: ManifestRows) -> None:
+        """An index without an image for `platforms` is said to be one, or it would look like an empty one."""
+        images = [child for child in found.children if is_image(child)]
+        if not self._platforms or not images or self._children[found.digest] or subject_of_tag(read.reference):
+            return
+        there = ", ".join(sorted({str(child.platform or "") or "no platform" for child in images}))
+        wanted = ", ".join(map(str, self._platforms))
+        error = RegscopeError(f"an index without an image for {wanted}: it is there for {there}")
+        self._take_problems([Problem(read.repository, read.reference, "platform", error)])
 
     def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
         """All rows, each once, in an order that does not depend on who answered first.
@@ -188,9 +222,16 @@ class Collected:
             "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
             "placements": sorted((repository, digest, how) for (repository, digest), how in self._placed.items()),
-            "referrers": [(*pair, *_best(about)) for pair, about in sorted(self._referrers.items())],
+            "referrers": [
+                (*pair, *_best(about, self._own_type(pair[1]))) for pair, about in sorted(self._referrers.items())
+            ],
             "problems": sorted(set(self._problems)),
         }
+
+    def _own_type(self, digest: str) -> str | None:
+        """The artifact type that a manifest gives itself."""
+        rows = self._manifests[digest]["manifests"] if digest in self._manifests else ()
+        return next((row[_ARTIFACT_TYPE] for row in rows), None)
 
     @property
     def _is_whole(self) -> bool:
@@ -247,10 +288,10 @@ def matches(name: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
 
 
-def _best(found: set[tuple[int, str]]) -> tuple[str | None, str]:
-    """The artifact type and the way of finding that count, of all that were met."""
+def _best(found: set[tuple[int, str]], own_type: str | None) -> tuple[str | None, str]:
+    """The artifact type and the way of finding that count, of all that were met; else the manifest's own type."""
     types = [artifact_type for _, artifact_type in sorted(found) if artifact_type]
-    return (types[0] if types else None), _HOW_REFERRED[min(found)[0]]
+    return (types[0] if types else own_type), _HOW_REFERRED[min(found)[0]]
 
 
 def _surer(known: tuple[Any, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:

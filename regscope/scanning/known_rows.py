@@ -17,8 +17,9 @@ from regscope.stores.cached_store import CachedStore, or_without_it
 from regscope.stores.content_store import ContentStore
 from regscope.version import __version__
 
+_RULES = 2  # counted up whenever a manifest makes other rows than before
 # Another version may make other rows, and other columns certainly do.
-_MADE_BY = hashlib.sha256(f"{__version__} {TABLES}".encode()).hexdigest()[:16]
+_MADE_BY = hashlib.sha256(f"{__version__} {_RULES} {TABLES}".encode()).hexdigest()[:16]
 _TIMES = {
     table: [position for position, column in enumerate(columns) if column.dtype == TIME]
     for table, columns in TABLES.items()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from regscope.schema import TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import History, ImageJSON, chain_ids, parse_time
@@ -18,9 +19,11 @@ from regscope.spec.manifest import (
     ManifestSchema1,
     OCIIndex,
     OCIManifestSchema1,
+    artifact_type,
 )
-from regscope.spec.media_types import IMAGE_CONFIGS, OCI_EMPTY, is_filesystem_layer, is_foreign_layer
+from regscope.spec.media_types import is_foreign_layer
 
+_KIND = [column.name for column in TABLES["manifests"]].index("kind")
 CREATED = "org.opencontainers.image.created"
 _ATTESTATION_TYPE = "vnd.docker.reference.type"
 _ATTESTATION_SUBJECT = "vnd.docker.reference.digest"
@@ -35,6 +38,11 @@ class ManifestRows:
     digest: Digest
     rows: Rows = field(default_factory=lambda: defaultdict(list))
     children: list[Descriptor] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """As in the table of manifests."""
+        return str(self.rows["manifests"][0][_KIND])
 
     def add(self, table: str, *row: Any) -> None:
         """Append a row, in the order of the table's columns."""
@@ -77,7 +85,7 @@ def _index(found: ManifestRows, index: Index) -> None:
         "manifests", found.digest, index.media_type, "index", size, None, artifact_type, subject,
         None, None, None, created, None, None,
     )  # fmt: skip
-    for child in index.manifests:
+    for child in index.children:
         is_attestation = child.annotations.get(_ATTESTATION_TYPE) == "attestation-manifest"
         platform = child.platform
         found.add(
@@ -87,6 +95,9 @@ def _index(found: ManifestRows, index: Index) -> None:
         if is_attestation and (of := child.annotations.get(_ATTESTATION_SUBJECT)):
             found.add("referrers", of, child.digest, "attestation-manifest", "attestation")
         found.children.append(child)
+    for position, blob in enumerate(index.blobs):
+        found.add("layers", found.digest, position, blob.digest, None, None, blob.mediaType, blob.size, None)
+        found.add("blobs", blob.digest, "layer", blob.size, blob.mediaType, False)
     _subject(found, subject, artifact_type)
     _annotations(found, index.annotations)
 
@@ -139,10 +150,10 @@ def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON
         found.add(
             "layers", found.digest, position, layer.digest,
             diff_ids[position] if known else None, chain[position] if known else None,
-            layer.mediaType, layer.size, made_by.get(position),
+            layer.mediaType or None, layer.size, made_by.get(position),
         )  # fmt: skip
         foreign = bool(layer.urls) and is_foreign_layer(layer.mediaType)
-        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType, foreign)
+        found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType or None, foreign)
 
 
 def _history(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> dict[int, str | None]:
@@ -183,20 +194,11 @@ def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
         found.add("labels", found.digest, "annotation", key, value)
 
 
+def is_image(child: Descriptor) -> bool:
+    """Whether an entry of an index says that it is an image or an index, and no artifact and no attestation."""
+    return not child.artifactType and child.annotations.get(_ATTESTATION_TYPE) != "attestation-manifest"
+
+
 def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:
     if subject:
         found.add("referrers", subject, found.digest, artifact_type, "subject")
-
-
-def artifact_type(manifest: ImageManifest) -> str | None:
-    """What an artifact is; None for an image. BuildKit's attestations have an image's config and no file system."""
-    stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1) else None
-    if stated:
-        return stated
-    if manifest.config.mediaType not in IMAGE_CONFIGS:
-        if manifest.config.mediaType == OCI_EMPTY and manifest.layers:
-            return manifest.layers[0].mediaType
-        return manifest.config.mediaType
-    if manifest.layers and not any(is_filesystem_layer(layer.mediaType) for layer in manifest.layers):
-        return manifest.layers[0].mediaType
-    return None

@@ -40,8 +40,9 @@ def scan(
         store: what `regscope.open` gave.
         repositories: names or globs; all by default. Names alone need no catalog.
         tags: globs of the tags to read; all by default.
-        platforms: such as `linux/arm64`: which children of an index to follow; all by default. An image that is
-            not part of an index is always read.
+        platforms: such as `linux/arm64`: which children of an index to follow; all by default. For each platform those
+            that fit it best (see `Platform.distance`), without their attestations; an index that has none becomes a row
+            of `problems`. An image that is not part of an index is always read.
         known: earlier snapshots of the store. What they had and this scan does not reach is asked for by digest: a
             manifest that lost its tag may still be there, and no registry lists it. Where the store shows the untagged
             itself, nothing is asked.

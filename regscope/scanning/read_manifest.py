@@ -18,6 +18,8 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.text import plain
 
+_FAULTS_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -56,15 +58,48 @@ class ReadManifest:
         """Note a problem."""
         self.problems.append(Problem(self.repository, self.reference, what, error))
 
+    def note_faults(self, what: str, document: Manifest | ImageJSON) -> None:
+        """Note what was left out of a document that was read otherwise."""
+        if faults := document.faults:
+            more = f" … and {len(faults) - _FAULTS_NAMED} more" if len(faults) > _FAULTS_NAMED else ""
+            self.fail(
+                what, RegscopeError(f"read without what has no valid form: {'; '.join(faults[:_FAULTS_NAMED])}{more}")
+            )
+
 
 @dataclass(slots=True)
 class ListedRepository:
-    """A repository's tags and untagged manifests."""
+    """A repository's tags and untagged manifests.
+
+    Attributes:
+        faults: names that can be read, and mean less than they seem to.
+    """
 
     repository: str
     tags: list[str] = field(default_factory=list)
     untagged: list[Digest] = field(default_factory=list)
+    faults: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ListedReferrers:
+    """What refers to a manifest in a repository in which it was not read, since it was read in another one."""
+
+    repository: str
+    subject: str
+    referrers: list[Descriptor] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def list_referrers(store: ContentStore, repository: str, subject: str) -> ListedReferrers:
+    """The referrers of a manifest."""
+    listed = ListedReferrers(repository, subject)
+    try:
+        listed.referrers = store.referrers(repository, subject) or []
+    except RegscopeError as error:
+        listed.problems.append(Problem(repository, subject, "referrers", error))
+    return listed
 
 
 def list_repository(store: ContentStore, repository: str) -> ListedRepository:
@@ -73,6 +108,7 @@ def list_repository(store: ContentStore, repository: str) -> ListedRepository:
     try:
         listed.tags = store.tags(repository)
         listed.untagged = store.untagged(repository)
+        listed.faults = [Problem(repository, *fault) for fault in store.faults(repository)]
     except RegscopeError as error:
         listed.problems.append(Problem(repository, "", "tag list", error))
     return listed
@@ -124,9 +160,12 @@ def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
 
 
 def _rows(store: ContentStore, result: ReadManifest, digest: Digest, manifest: Manifest) -> ManifestRows:
+    result.note_faults("field", manifest)
     if isinstance(manifest, ManifestSchema1):
         try:
-            return manifest_rows(digest, manifest, schema1_config(manifest), _layer_sizes(store, result, manifest))
+            config = schema1_config(manifest)
+            result.note_faults("config", config)
+            return manifest_rows(digest, manifest, config, _layer_sizes(store, result, manifest))
         except RegscopeError as error:
             result.fail("manifest", error)
             return manifest_rows(digest, manifest)
@@ -142,6 +181,7 @@ def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) 
     except RegscopeError as error:
         result.fail("config", error)
         return None
+    result.note_faults("config", config)
     layers, diff_ids = len(manifest.layers), len(config.rootfs.diff_ids)
     if layers != diff_ids:
         result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))

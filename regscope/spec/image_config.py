@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -14,7 +14,9 @@ from pydantic_core import from_json
 from regscope.errors import InvalidConfig
 from regscope.spec.descriptor import NullAsEmptyList, StringMap, Strings
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import RawBacked, first_fault, json_object
+from regscope.spec.manifest import json_object
+from regscope.spec.mending import first_fault
+from regscope.spec.raw_backed import RawBacked
 
 _USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
@@ -91,6 +93,7 @@ class History(BaseModel):
 class ImageJSON(RawBacked):
     """An image config. Unknown fields survive, and `raw` is the document as it was read."""
 
+    _needed: ClassVar[Collection[str]] = ()
     created: Time = None
     author: str | None = None
     architecture: str = ""
@@ -115,7 +118,7 @@ def parse_image_config(raw: bytes) -> ImageJSON:
     """The image config in `raw`.
 
     Raises:
-        InvalidConfig: not JSON, or a field that breaks the specification.
+        InvalidConfig: not a JSON object, or one with more faults than can be left out.
     """
     document = json_object(raw, "an image config", InvalidConfig)
     try:

@@ -6,10 +6,10 @@ built by hand is serialised, once, when its bytes are first asked for.
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from regscope.errors import ContentError, ContentMissing, InvalidManifest, UnSupportMediaType
@@ -27,59 +27,16 @@ from regscope.spec.media_types import (
     DOCKER_MANIFEST_LIST,
     DOCKER_SCHEMA1,
     DOCKER_SCHEMA1_SIGNED,
+    IMAGE_CONFIGS,
+    OCI_EMPTY,
     OCI_INDEX,
     OCI_MANIFEST,
+    is_filesystem_layer,
+    names_manifest,
 )
-from regscope.spec.platform import Platform
-from regscope.text import plain
-
-
-class RawBacked(BaseModel):
-    """A model of a document, and the document's bytes."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    _raw: bytes | None = PrivateAttr(default=None)
-
-    @classmethod
-    def from_document(cls, document: Any, raw: bytes) -> Self:
-        """The model of an already decoded `document`, remembering the bytes it came from."""
-        model = cls.model_validate(document)
-        model._raw = raw
-        return model
-
-    @property
-    def raw(self) -> bytes:
-        """The exact bytes that were read; for a model built by hand its JSON, without fields left at None."""
-        if self._raw is None:
-            document = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=False)
-            self._raw = json.dumps(_without_empty(document), separators=(",", ":")).encode()
-        return self._raw
-
-    @property
-    def digest(self) -> Digest:
-        """The sha256 digest of `raw`."""
-        return Digest.of(self.raw)
-
-    def __eq__(self, other: object) -> bool:
-        """Whether `other` is the same kind of document with the same bytes."""
-        return isinstance(other, RawBacked) and type(self) is type(other) and self.raw == other.raw
-
-    def __hash__(self) -> int:
-        return hash(self.raw)
-
-    def model_copy(self, *, update: Any = None, deep: bool = False) -> Self:
-        """A copy; one with `update` forgets the bytes, since they are no longer its own."""
-        copy = super().model_copy(update=update, deep=deep)
-        if update:
-            copy._raw = None
-        return copy
-
-
-def _without_empty(value: Any) -> Any:
-    # An absent annotations map and an empty one mean the same; the shorter form is the customary one.
-    if isinstance(value, dict):
-        return {k: _without_empty(v) for k, v in value.items() if k not in {"annotations", "urls"} or v not in ({}, [])}
-    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+from regscope.spec.mending import first_fault
+from regscope.spec.platform import LINUX_AMD64, Platform
+from regscope.spec.raw_backed import RawBacked
 
 
 class FileSystemLayer(BaseModel):
@@ -178,6 +135,16 @@ class DockerManifestList(RawBacked):
         """Its media type."""
         return DOCKER_MANIFEST_LIST
 
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
 
 class OCIIndex(RawBacked):
     """OCI image index: manifests for several platforms, or the referrers of one subject."""
@@ -199,6 +166,18 @@ class OCIIndex(RawBacked):
         """Its media type, also where the document leaves it out."""
         return OCI_INDEX
 
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
+
+_ATTESTATION = "vnd.docker.reference.type"
 
 ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1
 Index: TypeAlias = DockerManifestList | OCIIndex
@@ -213,30 +192,74 @@ MODELS: dict[str, type[Manifest]] = {
     OCI_INDEX: OCIIndex,
 }
 
+_PARTS = {"manifests", "config", "layers", "fsLayers"}
+
+
+def artifact_type(manifest: Manifest) -> str | None:
+    """What an artifact is; None for an image, and for an index that does not say.
+
+    BuildKit's attestations have an image's config and no file system.
+    """
+    stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1 | OCIIndex) else None
+    if stated or not isinstance(manifest, ImageManifest):
+        return stated
+    if manifest.config.mediaType not in IMAGE_CONFIGS:
+        if manifest.config.mediaType == OCI_EMPTY and manifest.layers and manifest.layers[0].mediaType:
+            return manifest.layers[0].mediaType
+        return manifest.config.mediaType
+    types = [layer.mediaType for layer in manifest.layers]
+    if all(types) and types and not any(is_filesystem_layer(kind) for kind in types):
+        return types[0]
+    return None
+
 
 def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
-    """The child of an index that is for `platform`.
+    """The child of an index that fits `platform` best; of several for the same one the first.
 
     Raises:
         ContentMissing: there is none; `name` is what the index is called.
     """
-    for child in index.manifests:
-        if child.platform is not None and platform.covers(child.platform):
-            return child
-    there = ", ".join(str(child.platform) for child in index.manifests if child.platform)
-    raise ContentMissing(f"{name} has no image for {platform}", next_step=f"It is there for: {there or 'none'}.")
+    fitting = best_children(index.manifests, platform)
+    if not fitting:
+        raise ContentMissing(
+            f"{name} has no image for {platform}", next_step=f"It is there for: {platforms_of(index)}."
+        )
+    return fitting[0]
+
+
+def best_children(children: Iterable[Descriptor], platform: Platform) -> list[Descriptor]:
+    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one.
+
+    Where none fits, an image that an index names without a platform is for linux/amd64, as crane and skopeo have it.
+    """
+    listed = list(children)
+    distances = [(platform.distance(child.platform) if child.platform else None, child) for child in listed]
+    nearest = min((distance for distance, _ in distances if distance is not None), default=None)
+    if nearest is None and platform.covers(LINUX_AMD64):
+        return [child for child in listed if child.platform is None and _may_be_image(child)]
+    return [child for distance, child in distances if distance is not None and distance == nearest]
+
+
+def _may_be_image(child: Descriptor) -> bool:
+    is_artifact = child.artifactType or _ATTESTATION in child.annotations
+    return child.mediaType in (OCI_MANIFEST, DOCKER_MANIFEST) and not is_artifact
+
+
+def platforms_of(index: Index) -> str:
+    """The platforms that an index names, for a message."""
+    return ", ".join(str(child.platform) for child in index.manifests if child.platform) or "none"
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
-    """The manifest in `raw`, of the kind that its body and the `Content-Type` header together say.
+    """The manifest in `raw`, of the kind that its own `mediaType` says, else its fields and the `Content-Type` header.
 
     Args:
         raw: the document's bytes; they are kept as `.raw`.
         media_type: the header's value, parameters and all; None or a generic type leaves it to the body.
 
     Raises:
-        InvalidManifest: not JSON, not an object, two kinds in one document, a header that contradicts the body,
-            or a field that breaks the specification.
+        InvalidManifest: not JSON, not an object, two kinds in one document, a header that contradicts a body without
+            `mediaType`, or a field that breaks the specification and that the image cannot do without.
         UnSupportMediaType: the body names a media type that is no manifest.
     """
     document = json_object(raw, "a manifest", InvalidManifest)
@@ -248,14 +271,6 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
             f"not a valid {kind}: {first_fault(error)}",
             next_step="Push the image again with a current builder.",
         ) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """The first complaint of pydantic as one line: where, and what."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    where = plain(".".join(str(part) for part in fault["loc"]), 200)  # may hold the document's own keys
-    what = fault["msg"].removeprefix("Value error, ").partition("\n")[0]
-    return f"{where}: {what}" if where else what
 
 
 def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str, Any]:
@@ -272,29 +287,41 @@ def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str,
 def _kind(document: dict[str, Any], header: str) -> str:
     # One document that reads as an index here and as an image there is how content is smuggled (CVE-2021-41190).
     body = document.get("mediaType")
-    is_index = "manifests" in document or (isinstance(body, str) and body in media_types.INDEXES)
-    if is_index and not document.keys().isdisjoint({"layers", "config", "fsLayers"}):
+    parts = _parts(document)
+    is_index = "manifests" in parts or (isinstance(body, str) and body in media_types.INDEXES)
+    if is_index and parts - {"manifests"}:
         raise InvalidManifest("a manifest that is an index and an image at once")
-    if "fsLayers" in document and not document.keys().isdisjoint({"layers", "config"}):
+    if "fsLayers" in parts and parts - {"fsLayers"}:
         raise InvalidManifest("a manifest that is of schema 1 and of schema 2 at once")
-    if body is not None:
+    if body is not None:  # the digest vouches for it, and nothing for the header: some registries have one for all
         if not isinstance(body, str) or body not in MODELS:
             raise UnSupportMediaType(f"{str(body)[:120]!r} is not a manifest that regscope reads")
-        if header in MODELS and header != body and not {header, body} <= media_types.SCHEMA1:
-            raise InvalidManifest(f"the registry calls it {header}, and the manifest itself says {body}")
-        return str(body)
-    shape = _shape(document)
-    if header in MODELS and MODELS[header] is not MODELS[shape]:
-        raise InvalidManifest(f"the registry calls it {header}, and the manifest reads as {shape}")
-    return header if header in MODELS else shape
+        return body
+    shape = _shape(document, parts)
+    if header in MODELS and _family(header) is not _family(shape):
+        raise InvalidManifest(
+            f"the registry calls it {header}, and the manifest reads as {shape}",
+            next_step="It does not say itself what it is, so it is not read as either: push it again with a mediaType.",
+        )
+    return header if header in MODELS and MODELS[header] is MODELS[shape] else shape
 
 
-def _shape(document: dict[str, Any]) -> str:
+def _parts(document: dict[str, Any]) -> set[str]:
+    """What of an image or an index the document has; a null counts only where there is nothing else."""
+    return {name for name in _PARTS if document.get(name) is not None} or _PARTS & document.keys()
+
+
+def _family(media_type: str) -> frozenset[str]:
+    families = (media_types.SCHEMA1, media_types.IMAGE_MANIFESTS, media_types.INDEXES)
+    return next(family for family in families if media_type in family)
+
+
+def _shape(document: dict[str, Any], parts: set[str]) -> str:
     """The kind of a document that does not name it: umoci, for one, leaves `mediaType` out."""
-    if "manifests" in document:
+    if "manifests" in parts:
         return OCI_INDEX
-    if "config" in document or "layers" in document:
+    if "config" in parts or "layers" in parts:
         return OCI_MANIFEST
-    if "fsLayers" in document or document.get("schemaVersion") == 1:
+    if "fsLayers" in parts or document.get("schemaVersion") == 1:
         return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
     raise InvalidManifest("neither an image manifest nor an index: it has no config, layers or manifests")

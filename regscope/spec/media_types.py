@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 DOCKER_SCHEMA1: Final = "application/vnd.docker.distribution.manifest.v1+json"
@@ -31,6 +32,9 @@ IMAGE_CONFIGS = frozenset({DOCKER_CONFIG, OCI_CONFIG})
 # Every type at once: a registry that is not offered the index answers with one of its children instead.
 ACCEPT_MANIFESTS = ", ".join([OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST, *sorted(SCHEMA1)])
 
+_GENERIC = {"", "application/json", "application/octet-stream", "text/plain"}
+_LIKE_A_MANIFEST = re.compile(r"\.(manifest|index)\b")  # such as ORAS' own, which nobody reads any more
+
 _FILESYSTEM_LAYERS = (
     "application/vnd.docker.image.rootfs.",
     "application/vnd.oci.image.layer.",
@@ -40,6 +44,14 @@ _FILESYSTEM_LAYERS = (
 def without_parameters(media_type: str | None) -> str:
     """The bare, lower-case type of a `Content-Type` header; empty where there is none."""
     return (media_type or "").partition(";")[0].strip().lower()
+
+
+def names_manifest(media_type: str) -> bool:
+    """Whether a descriptor of this type, in an index, is of a manifest; a generic type leaves that open, and counts.
+
+    BuildKit's older caches are indexes of layers (`--cache-to type=registry,image-manifest=false`).
+    """
+    return media_type in MANIFESTS or media_type in _GENERIC or _LIKE_A_MANIFEST.search(media_type) is not None
 
 
 def is_filesystem_layer(media_type: str) -> bool:

@@ -10,7 +10,8 @@ from pydantic_core import from_json
 
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
-from regscope.spec.manifest import ManifestSchema1, first_fault
+from regscope.spec.manifest import ManifestSchema1
+from regscope.spec.mending import first_fault
 
 
 def schema1_payload(raw: bytes) -> bytes:
@@ -68,7 +69,7 @@ def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
         "history": [_history(step) for step in steps],
     }
     try:
-        return ImageJSON.model_validate(document)
+        return ImageJSON.from_document(document, None)
     except ValidationError as error:
         raise InvalidManifest(f"a schema 1 history entry that breaks its form: {first_fault(error)}") from None
 
@@ -86,10 +87,10 @@ def _step(text: str | bytes) -> dict[str, Any]:
 def _history(step: dict[str, Any]) -> dict[str, Any]:
     container = step.get("container_config")
     command = container.get("Cmd") if isinstance(container, dict) else None
-    words = command if isinstance(command, list) else [command or ""]  # old builders wrote a plain string
+    words = command if isinstance(command, list) else [command]  # old builders wrote a plain string
     return {
         "created": step.get("created"),
-        "created_by": " ".join(str(word) for word in words),
+        "created_by": " ".join(str(word) for word in words if word is not None),
         "comment": step.get("comment"),
         "author": step.get("author"),
         "empty_layer": bool(step.get("throwaway", False)),

@@ -12,6 +12,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.stores.stored_names import Fault
 
 
 class ContentStore(Protocol):
@@ -51,7 +52,7 @@ class ContentStore(Protocol):
         """Manifests that are kept in a repository by no tag, and belong to no index there."""
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """What a tag points to now, as cheaply as the store can say it."""
+        """What a tag points to now, as cheaply as the store can say it; of a digest whether it is there."""
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
         """The manifest that a tag has now, as cheaply as the store can say it; None where it still is `known`."""
@@ -82,6 +83,9 @@ class ContentStore(Protocol):
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""
+
+    def faults(self, repository: str) -> list[Fault]:
+        """What is wrong with names in a repository, though all that they may mean can be read."""
 
 
 def no_such_repository(store: ContentStore, repository: str) -> ContentMissing:

@@ -14,8 +14,11 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.destination import Taken
+from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.oci_layout import REF_NAME, name_of
+from regscope.stores.layout_store import REF_NAME, image_name
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.stored_names import ImageName
 
 _CHUNK = 2**20
 
@@ -90,17 +93,18 @@ class LayoutDestination:
         refers = isinstance(parsed, OCIManifestSchema1 | OCIIndex) and parsed.subject is not None
         if reference is None and not refers:
             return
-        named = reference is not None and ":" not in reference
+        by_digest = reference is not None and ":" in reference
+        name = ImageName(repository, None, reference) if by_digest else ImageName(repository, reference, None)
         entry = Descriptor(
             mediaType=parsed.media_type,
             digest=manifest.digest,
             size=len(manifest.raw),
-            annotations={REF_NAME: f"{repository}:{reference}"} if named else {},
+            annotations={REF_NAME: str(name)} if reference is not None else {},
             artifactType=getattr(parsed, "artifactType", None),
         )
         with self._index.alone():
-            before = self._index.entries()
-            kept = [other for other in before if name_of(other) != name_of(entry) or _differ(other, entry)]
+            own = self.folder.resolve().name
+            kept = [other for other in self._index.entries() if not _replaces(entry, other, own)]
             self._index.write([*kept, entry])
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
@@ -114,10 +118,21 @@ class LayoutDestination:
                 self._index.write([])
         self._index.tidy()
 
+    def needed(self) -> set[Digest]:
+        """All that `index.json` leads to; what an earlier run has left besides is not."""
+        store = OCILayoutStore(self.folder)
+        return below(store, [entry.digest for entry in self._index.entries()])
+
     def _path(self, digest: Digest) -> Path:
         return self.folder / "blobs" / digest.algorithm / digest.encoded
 
 
-def _differ(unnamed: Descriptor, other: Descriptor) -> bool:
-    """Whether two entries without a name are about different manifests."""
-    return name_of(unnamed) is None and unnamed.digest != other.digest
+def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:
+    """Whether the name of `entry` means what that of `other` means, however both are written; without a tag it is also
+    a matter of what they name.
+    """
+    name, old = (image_name(one, own_name) for one in (entry, other))
+    if name is None or old is None:
+        return name is old and entry.digest == other.digest
+    same = (name.repository, name.tag) == (old.repository, old.tag)
+    return same and (name.tag is not None or entry.digest == other.digest)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX
+from regscope.stores.layout_files import INDEX, MARKER, FolderFiles
+from regscope.stores.layout_store import INDEX_LIMIT, parse_index
 from regscope.stores.layout_writer import encoded, fields_of
-from regscope.stores.oci_layout import read_index
 
 
 class LayoutIndex:
@@ -27,13 +28,15 @@ class LayoutIndex:
 
     def entries(self) -> list[Descriptor]:
         """None where there is no index yet."""
-        path = self.folder / "index.json"
-        return list(read_index(path).manifests) if path.is_file() else []
+        files = FolderFiles(self.folder)
+        if INDEX not in files:
+            return []
+        return list(parse_index(files.read(INDEX, INDEX_LIMIT), str(self.folder / INDEX)).manifests)
 
     def write(self, entries: list[Descriptor]) -> None:
         """To be called while nobody else changes it."""
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
-        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", document)):
+        for name, content in ((MARKER, {"imageLayoutVersion": "1.0.0"}), (INDEX, document)):
             part = self.unfinished / name
             part.write_bytes(encoded(content))
             part.replace(self.folder / name)

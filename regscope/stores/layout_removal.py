@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Container
 
+from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
+from regscope.spec.manifest import OCIIndex
 from regscope.stores.content_store import no_such_tag
+from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.oci_layout import CONTAINERD_NAME, REF_NAME, OCILayoutStore
+from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, image_name
+from regscope.stores.oci_layout import OCILayoutStore
+from regscope.stores.stored_names import ImageName
 
 _NAMES = (CONTAINERD_NAME, REF_NAME)
 
@@ -26,35 +30,42 @@ class LayoutRemoval:
         self._store = store
         self._index = LayoutIndex(store.folder)
 
-    def untag(self, repository: str, tag: str) -> None:
-        """The entry of `index.json` loses its name, and goes where another one names the same manifest."""
-        found = self._store.resolve(repository, tag)
+    def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
+        """The entry of `index.json` loses its name, and goes where another one names the same manifest.
+
+        So does each other one with that name, which else would come in its place.
+        """
         with self._index.alone():
             entries = self._index.entries()
-            named = [entry for entry in entries if self._store.names(entry) == (repository, tag)]
-            if not named:
+            if not any(self._is_named(entry, {(repository, tag)}) for entry in entries):
                 raise no_such_tag(self._store, repository, tag)
-            kept = [entry for entry in entries if entry not in named]
-            if not any(entry.digest == found for entry in kept):
-                kept.append(_unnamed(named[0]))
-            self._index.write(kept)
+            self._index.write(self._without_names(entries, {(repository, tag)}))
         self._index.tidy()
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """It, its entries of `index.json`, and what only it names."""
+        """It, its entries of `index.json`, and what only it names; what another repository names stays there.
+
+        It goes from the index under its subject's fallback tag as well, where regctl lists referrers.
+        """
+        self._take_from_list(repository, digest)
+        self.forget_manifest(repository, digest, ())
+
+    def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
+        """As `delete_manifest`, but for the fallback tag: what the index there names stays."""
         self._store.blob_size(repository, digest)
-        below = self._below(digest)
+        might_go = below(self._store, [digest])
         with self._index.alone():
-            kept = [entry for entry in self._index.entries() if entry.digest != digest]
+            entries = self._index.entries()
+            going = [
+                entry for entry in entries if entry.digest == digest and not self._stays(entry, repository, entries)
+            ]
+            names = {name for entry in going if (name := self._tag_of(entry))}
+            kept = self._without_names([entry for entry in entries if entry not in going], names)
             self._index.write(kept)
-            needed = {found for entry in kept for found in self._below(entry.digest)}
-            for gone in below - needed:
+            needed = below(self._store, [entry.digest for entry in kept])
+            for gone in might_go - needed:
                 self._store.path(gone).unlink(missing_ok=True)
         self._index.tidy()
-
-    def forget_manifest(self, repository: str, digest: Digest) -> None:
-        """As `delete_manifest`: there are no lists of referrers."""
-        self.delete_manifest(repository, digest)
 
     def check_deletes(self, repository: str) -> None:
         """There is."""
@@ -64,28 +75,72 @@ class LayoutRemoval:
         self._store.blob_size(repository, digest)
         self._store.path(digest).unlink()
 
-    def _below(self, digest: Digest) -> set[Digest]:
-        """A manifest and all that it names, through indexes."""
-        seen: set[Digest] = set()
-        waiting = [digest]
-        while waiting:
-            found = waiting.pop()
-            if found not in seen:
-                seen.add(found)
-                waiting.extend(self._children(found, seen))
-        return seen
+    def _take_from_list(self, repository: str, digest: Digest) -> None:
+        """Take a manifest from the index that its subject's fallback tag names."""
+        subject = self._subject_of(digest)
+        with self._index.alone():
+            entries = self._index.entries()
+            if subject is None or self._is_named_elsewhere(subject, repository, entries):
+                return
+            tag = fallback_tag(subject)
+            changed = [
+                self._without(entry, digest) if (name := self._tag_of(entry)) and name[1] == tag else entry
+                for entry in entries
+            ]
+            self._index.write(changed)
+            for old in {entry.digest for entry in entries} - {entry.digest for entry in changed}:
+                self._store.path(old).unlink(missing_ok=True)
 
-    def _children(self, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
-        """The manifests that an index names; what an image names is noted in `seen`."""
-        manifest = self._store.manifest("", digest).parse()
-        if isinstance(manifest, OCIIndex | DockerManifestList):
-            yield from (child.digest for child in manifest.manifests if self._store.path(child.digest).is_file())
-        elif isinstance(manifest, ManifestSchema1):
-            seen.update(layer.blobSum for layer in manifest.fsLayers)
-        else:
-            seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))
+    def _without(self, entry: Descriptor, digest: Digest) -> Descriptor:
+        """An entry for an index, with one child less in that."""
+        listed = self._store.manifest("", entry.digest).parse()
+        if not isinstance(listed, OCIIndex) or all(child.digest != digest for child in listed.manifests):
+            return entry
+        made = OCIIndex(manifests=tuple(child for child in listed.manifests if child.digest != digest))
+        part = self._index.unfinished / made.digest.replace(":", "-")
+        part.write_bytes(made.raw)
+        part.replace(self._store.path(made.digest))
+        return entry.model_copy(update={"digest": made.digest, "size": len(made.raw)})
 
+    def _subject_of(self, digest: Digest) -> Digest | None:
+        subject = getattr(self._store.manifest("", digest).parse(), "subject", None)
+        return subject.digest if subject is not None else None
 
-def _unnamed(entry: Descriptor) -> Descriptor:
-    left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
-    return entry.model_copy(update={"annotations": left})
+    def _is_named_elsewhere(self, digest: Digest, repository: str, entries: list[Descriptor]) -> bool:
+        """Whether another repository has a name for a manifest."""
+        names = [image_name(entry, self._store.own_name) for entry in entries if entry.digest == digest]
+        return any(name is not None and name.repository != repository for name in names)
+
+    def _stays(self, entry: Descriptor, repository: str, entries: list[Descriptor]) -> bool:
+        """Whether an entry is another repository's: by its name, or without one by what it refers to."""
+        name = image_name(entry, self._store.own_name)
+        if name is not None:
+            return name.repository != repository
+        subject = self._subject_of(entry.digest)
+        return subject is not None and self._is_named_elsewhere(subject, repository, entries)
+
+    def _tag_of(self, entry: Descriptor) -> tuple[str, str] | None:
+        """The repository and the tag that an entry gives, if it gives a tag."""
+        name = image_name(entry, self._store.own_name)
+        return (name.repository, name.tag) if name is not None and name.tag is not None else None
+
+    def _is_named(self, entry: Descriptor, names: Container[tuple[str, str]]) -> bool:
+        return (name := self._tag_of(entry)) is not None and name in names
+
+    def _without_names(self, entries: list[Descriptor], names: Container[tuple[str, str]]) -> list[Descriptor]:
+        """All entries, none of them with one of `names`; each manifest is still listed."""
+        kept = [entry for entry in entries if not self._is_named(entry, names)]
+        listed = {entry.digest for entry in kept}
+        for entry in entries:
+            if entry.digest not in listed:
+                listed.add(entry.digest)
+                kept.append(self._untagged(entry))
+        return kept
+
+    def _untagged(self, entry: Descriptor) -> Descriptor:
+        """An entry without its tag: in its repository still."""
+        left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
+        name = image_name(entry, self._store.own_name)
+        if name is not None and name.repository != self._store.own_name:
+            left[REF_NAME] = str(ImageName(name.repository, None, entry.digest))
+        return entry.model_copy(update={"annotations": left})

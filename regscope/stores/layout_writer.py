@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from regscope.spec import media_types
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.stores.oci_layout import REF_NAME
+from regscope.stores.layout_store import REF_NAME
 
 EMPTY_JSON = b"{}"
 

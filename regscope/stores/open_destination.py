@@ -9,6 +9,7 @@ from regscope.stores.archive_destination import ArchiveDestination
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_destination import LayoutDestination
+from regscope.stores.oci_archive_destination import OCIArchiveDestination
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.open_store import open, path_in
 from regscope.stores.registry_destination import RegistryDestination
@@ -24,7 +25,7 @@ def open_destination(place: str | ContentStore, **options: Any) -> Destination:
         options: those of `regscope.open`, for a registry.
 
     Raises:
-        InvalidInput: a docker-archive that is open for reading.
+        InvalidInput: an archive that is open for reading.
         NotAStore: something else is in its place.
         RegscopeError: as `regscope.open`.
     """
@@ -34,6 +35,8 @@ def open_destination(place: str | ContentStore, **options: Any) -> Destination:
             return LayoutDestination(path_in(place))
         if kind == "docker-archive":
             return ArchiveDestination(path_in(place))
+        if kind == "oci-archive":
+            return OCIArchiveDestination(path_in(place))
         place = open(place, cache=False, mirrors=(), **options)
     store = place
     while isinstance(store, WrappedStore):
@@ -42,4 +45,7 @@ def open_destination(place: str | ContentStore, **options: Any) -> Destination:
         return RegistryDestination(store.client)
     if isinstance(store, OCILayoutStore):
         return LayoutDestination(store.folder)
-    raise InvalidInput(f"nothing can be added to {store.location}", next_step="Name a new file: docker-archive:FILE.")
+    raise InvalidInput(
+        f"nothing can be added to {store.location}",
+        next_step="Name a new file: docker-archive:FILE or oci-archive:FILE.",
+    )

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from regscope.errors import InvalidLocation, MirrorWarning, RequestError
+from regscope import text
+from regscope.errors import InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
 from regscope.registry.credentials import Keychain, Login, login_from
 from regscope.registry.docker_config import find_logins
-from regscope.registry.endpoint import APIEndpoint
+from regscope.registry.endpoint import APIEndpoint, is_docker_hub
 from regscope.registry.origin import without_user
 from regscope.registry.tls import ClientCertificate
 from regscope.settings import read_settings
@@ -21,12 +23,17 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.docker_archive import DockerArchiveStore
+from regscope.stores.layout_files import form_of_archive
 from regscope.stores.mirrored_store import Mirror, MirroredStore
+from regscope.stores.oci_archive import OCIArchiveStore
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.registry_storage import RegistryStorageStore
 from regscope.stores.registry_store import RegistryStore
 
-_FORMS = "Write registry.example.com, http://localhost:5000, oci:FOLDER, docker-archive:FILE or storage:FOLDER."
+_FORMS = (
+    "Write registry.example.com, http://localhost:5000, oci:FOLDER, oci-archive:FILE, docker-archive:FILE or "
+    "storage:FOLDER."
+)
 
 
 def open(
@@ -44,14 +51,15 @@ def open(
     concurrency: int | None = None,
     rate: float | None = None,
 ) -> ContentStore:
-    """Open a registry, an OCI image layout, a docker-archive or a registry's storage for reading.
+    """Open a registry, an OCI image layout, a saved archive or a registry's storage for reading.
 
     What is not given for a registry is taken from the environment: see `regscope.settings.VARIABLES`.
 
     Args:
-        location: `registry.example.com[:port]`, `http://localhost:5000`, `oci:FOLDER`, `docker-archive:FILE`, or
-            `storage:FOLDER`, where distribution's registry keeps its files; any URL that fsspec knows will do as well,
-            `storage:s3://bucket/prefix`. It alone shows what no tag keeps.
+        location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` where one is below
+            a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's
+            registry keeps its files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. It alone
+            shows what no tag keeps.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
             `podman login` left behind.
@@ -60,7 +68,8 @@ def open(
         client_certificate: for a registry that wants one: a PEM file, or one with the certificate and one with its key.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
         mirrors: of a registry, to read content from, in order: `mirror.example.com`, or with the path under which it
-            keeps the registry's repositories, `mirror.example.com/hub`. Each is logged in to with what is saved for it
+            keeps the registry's repositories, `mirror.example.com/hub`; one that is itself below a path is told by the
+            end of its API's address, `mirror.example.com/path/v2/`. Each is logged in to with what is saved for it
             alone. By default those that the environment names for this registry.
         timeout: seconds for a request, or a pair for connecting and for each read.
         pool_size: connections kept open to a registry.
@@ -68,7 +77,7 @@ def open(
         rate: requests a second to each host; no limit by default.
 
     Raises:
-        InvalidLocation: it is none of these.
+        InvalidLocation: it is none of these; as where a repository's name follows the registry's.
         InvalidInput: a variable in the environment has a value that it cannot have.
         RegscopeError: saved logins cannot be read.
         NotAStore: the folder or file is not what it was called.
@@ -82,6 +91,8 @@ def open(
         return _with_cache(OCILayoutStore(path_in(location)), cache)
     if colon and kind == "docker-archive":
         return _with_cache(DockerArchiveStore(path_in(location)), cache)
+    if colon and kind == "oci-archive":
+        return _with_cache(OCIArchiveStore(path_in(location)), cache)
     if colon and kind == "storage":
         if not rest.strip():
             raise InvalidLocation(f"{location!r} names no place", next_step=_FORMS)
@@ -96,11 +107,13 @@ def open(
         "concurrency": settings.concurrency if concurrency is None else concurrency,
         "rate": settings.rate if rate is None else rate,
     }
+    certificate = client_certificate or settings.client_certificate
+    _make_sure_of_path(location, for_all["verify_certificate"], certificate)
     client = _client(
         location,
         _login(username, password) or _login_in(location) or _login(settings.username, settings.password),
         insecure=insecure,
-        client_certificate=client_certificate or settings.client_certificate,
+        client_certificate=certificate,
         **for_all,
     )
     store: ContentStore = RegistryStore(client)
@@ -112,16 +125,17 @@ def open(
 
 def _mirrors_of(location: str, named: Iterable[tuple[str, str]]) -> list[str]:
     """Those of the pairs of registry and mirror that are the registry's at `location`."""
-    host = APIEndpoint(url=location).host.lower()
-    return [mirror for registry, mirror in named if APIEndpoint(url=registry).host.lower() == host]
+    place = APIEndpoint(url=location).place
+    return [mirror for registry, mirror in named if APIEndpoint(url=registry).place == place]
 
 
 def _mirror(place: str, options: Mapping[str, Any]) -> Mirror | None:
     """The mirror at `place`; None, with a warning, where its host cannot be asked."""
     scheme, separator, rest = place.strip().rpartition("://")
     host, _, path = rest.partition("/")
-    prefix = f"{check_repository(path.rstrip('/'))}/" if path.strip("/") else ""
-    address = f"{scheme}{separator}{host}"
+    below, api, _ = f"{path.rstrip('/')}/".rpartition("/v2/")
+    prefix = f"{check_repository(path.rstrip('/'))}/" if path.strip("/") and not api else ""
+    address = f"{scheme}{separator}{host}" + (f"/{below}" if api else "")
     try:
         client = _client(address, _login_in(address), insecure=False, **options)
     except RequestError as error:
@@ -138,7 +152,7 @@ def _client(
     host = endpoint.host
     return DockerRegistryV2Client.from_api_endpoint(
         endpoint,
-        keychain=Keychain.of(login) if login else find_logins(host),
+        keychain=Keychain.of(login) if login else find_logins(host, endpoint.path),
         insecure=insecure or host.lower() in insecure_hosts,
         **options,
     )
@@ -176,7 +190,7 @@ def path_in(location: str) -> Path:
 
 
 def _refuse_paths(location: str) -> None:
-    scheme, _, rest = location.rpartition("://")
+    scheme = location.rpartition("://")[0]
     shown = without_user(location)
     if not location.strip() or scheme not in ("", "http", "https"):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
@@ -184,17 +198,46 @@ def _refuse_paths(location: str) -> None:
     if kind == "folder":
         raise InvalidLocation(f"{shown!r} is a folder", next_step=f"Write oci:{shown} for an OCI image layout.")
     if kind == "file":
-        raise InvalidLocation(f"{shown!r} is a file", next_step=f"Write docker-archive:{shown} for a saved image.")
+        raise InvalidLocation(f"{shown!r} is a file", next_step=_form_of(Path(location).expanduser(), shown))
     if any(character.isspace() for character in location):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
     if not scheme and location.startswith(("/", ".", "~")):
         raise InvalidLocation(f"there is no folder or file {shown!r}", next_step=_FORMS)
-    host, slash, repository = without_user(rest).partition("/")
-    if slash and repository.strip("/"):
-        raise InvalidLocation(
-            f"{shown!r} names more than a registry",
-            next_step=f"Open {scheme + '://' if scheme else ''}{host}, and name {repository!r} when scanning it.",
-        )
+
+
+def _make_sure_of_path(location: str, verify: bool | str, certificate: ClientCertificate | None) -> None:
+    """Refuse a path at which there is no registry: it is a repository's name."""
+    scheme, separator, rest = without_user(location).rpartition("://")
+    host, _, path = rest.partition("/")
+    if not path.strip("/"):
+        return
+    try:
+        if _is_registry(location, verify, certificate):
+            return
+        why = "no registry answers at that path"
+    except TLSFailed:
+        raise
+    except RequestError as error:
+        why = error.message
+    raise InvalidLocation(
+        text.plain(f"{without_user(location)!r} names more than a registry: {why}", 500),
+        next_step=f"Open {scheme}{separator}{host}, and name {path!r} when scanning it.",
+    )
+
+
+def _is_registry(location: str, verify: bool | str, certificate: ClientCertificate | None) -> bool:
+    """Whether there is a registry at an address with a path."""
+    endpoint = APIEndpoint(url=location)
+    if is_docker_hub(f"https://{endpoint.host}"):  # below its address there are repositories alone
+        return False
+    return answers_as_registry(endpoint.base_url, verify=verify, certificate=certificate)
+
+
+def _form_of(path: Path, shown: str) -> str:
+    """What to write for a file."""
+    if form := form_of_archive(path):
+        return f"Write {form}:{shown} for a saved image."
+    return f"Write docker-archive:{shown} or oci-archive:{shown} for a saved image; this file seems to be neither."
 
 
 def _kind_of_path(location: str) -> str:

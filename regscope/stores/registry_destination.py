@@ -5,16 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from regscope.errors import ResourceNotFound
-from regscope.registry.blobs import Blob
+from regscope.errors import RequestErrorWithResponse
+from regscope.registry.blob_stat import is_there
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
+from regscope.registry.mounting import mount
 from regscope.registry.open_uploads import OpenUploads
 from regscope.registry.origin import without_secrets
 from regscope.registry.outgoing import Content
 from regscope.registry.responses import discard
-from regscope.registry.sending import SMALL, Sender
-from regscope.registry.uploads import Upload, mount_or_open
+from regscope.registry.sending import Sender
+from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import SCHEMA1
 from regscope.stores.destination import Taken
@@ -43,30 +44,26 @@ class RegistryDestination:
         ManifestRef(repository, reference, self.client)
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """By one HEAD request."""
-        return ManifestRef(repository, digest, self.client).get_metadata() is not None
+        """By one HEAD request; where a registry knows none, the manifest is sent once more."""
+        return ManifestRef(repository, digest, self.client).answers_head()
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
         """Mounted from `nearby`, which costs no more than to ask whether it is there; else sent if it is not."""
         upload: Upload | None = None
         if nearby is not None:
-            upload = mount_or_open(self.client, repository, digest, nearby)
-            if upload is None:
+            mounted = mount(self.client, repository, digest, nearby, content.size)
+            if mounted == "mounted":
                 return "mounted"
-        elif self._has(repository, digest):
+            upload = mounted if isinstance(mounted, Upload) else None
+        # Where nobody may ask whether it is there, it is sent.
+        if upload is None and is_there(self.client, repository, digest):
             return "there"
-        if content.size is not None and content.size <= SMALL:
-            Sender(self.client, repository).send_at_once(content, digest, upload)
+        sender = Sender(self.client, repository)
+        if sender.is_small(content):
+            sender.send_at_once(content, digest, upload)
         else:
             self._send(repository, digest, content, upload)
         return "sent"
-
-    def _has(self, repository: str, digest: Digest) -> bool:
-        try:
-            Blob(repository, digest, client=self.client).stat()
-        except ResourceNotFound:
-            return False
-        return True
 
     def _send(self, repository: str, digest: Digest, content: Content, upload: Upload | None) -> None:
         with self._open_uploads.of(self.client, repository, digest) as noted:
@@ -79,7 +76,13 @@ class RegistryDestination:
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """By one PUT request; a referrer is noted under its fallback tag where the registry keeps no count of them."""
-        ManifestRef(repository, reference or manifest.digest, self.client).put(manifest.parse())
+        target = ManifestRef(repository, reference or manifest.digest, self.client)
+        try:
+            target.put(manifest.parse())
+        except RequestErrorWithResponse:
+            # A tag that must not move is refused also where it stands for this very manifest.
+            if (there := target.get_metadata()) is None or there.digest != manifest.digest:
+                raise
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """By one PUT request."""

@@ -16,6 +16,7 @@ from regscope.spec.digest import Digest, verified
 from regscope.spec.manifest import OCIManifestSchema1
 from regscope.stores.content_store import no_such_repository, no_such_tag
 from regscope.stores.storage_tree import StorageTree
+from regscope.stores.stored_names import Fault
 
 _CHUNK = 2**20
 _EMPTY = b"{}"
@@ -63,7 +64,11 @@ class RegistryStorageStore:
         return sorted(graph.onward.keys() - graph.reached(tagged) - graph.held)
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From the tag's link."""
+        """From the tag's link; a digest by the repository's link to it."""
+        if ":" in tag:
+            if not self._tree.has_revision(repository, Digest(tag)):
+                raise ContentMissing(f"{repository} in {self.location} has no manifest {tag}")
+            return Digest(tag)
         found = self._tree.tagged(repository, tag)
         if found is None:
             raise no_such_tag(self, repository, tag)
@@ -107,6 +112,10 @@ class RegistryStorageStore:
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """The repository's manifests that have this `subject`."""
         return self._graph(repository).referrers.get(digest, [])
+
+    def faults(self, repository: str) -> list[Fault]:
+        """None: each name stands once."""
+        return []
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
         """By the repository's link to it."""

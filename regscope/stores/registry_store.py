@@ -19,6 +19,7 @@ from regscope.registry.tags import Tags
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.stores.stored_names import Fault
 
 
 class RegistryStore:
@@ -76,13 +77,9 @@ class RegistryStore:
         return []
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """By one HEAD request; one that fails does not say why, so then by GET."""
-        asked = ManifestRef(repository, tag, self.client)
-        found = asked.get_metadata()
-        if found is not None:
-            return found.digest
+        """By one HEAD request; by GET where that says nothing: see `ManifestRef.describe`."""
         try:
-            return asked.fetch().digest
+            return ManifestRef(repository, tag, self.client).describe().digest
         except ResourceNotFound as error:
             raise ResourceNotFound(
                 f"{self.location} has no {repository}:{tag}",
@@ -133,6 +130,10 @@ class RegistryStore:
     def pushed(self, repository: str, tag: str) -> datetime | None:
         """None: no registry's API says it."""
         return None
+
+    def faults(self, repository: str) -> list[Fault]:
+        """None: each name stands once."""
+        return []
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """By the referrers API; None where the registry has none."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from regscope.errors import InvalidInput
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.deletion import Deletion
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.responses import discard
-from regscope.registry.tags import Tags
-from regscope.registry.untagging import make_sure_it_deletes
+from regscope.registry.untagging import untag
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_removal import LayoutRemoval
@@ -26,8 +26,11 @@ class Removal(Protocol):
     frees_at_once: bool
     """Whether bytes are free at once; else at the store's next garbage collection."""
 
-    def untag(self, repository: str, tag: str) -> None:
+    def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """Remove a tag; its manifest and the other tags on it stay.
+
+        Args:
+            standing_in: hears of a manifest that is pushed over the tag to be deleted with it, where that is needed.
 
         Raises:
             ResourceNotFound, ContentMissing: no such tag.
@@ -42,8 +45,11 @@ class Removal(Protocol):
             Unsupported: nothing is deleted here; nothing was changed.
         """
 
-    def forget_manifest(self, repository: str, digest: Digest) -> None:
+    def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
         """Delete a manifest and every tag on it, and change nothing else: lists of referrers stay as they are.
+
+        Args:
+            tags: those that are known to be on it.
 
         Raises:
             As `delete_manifest`.
@@ -74,21 +80,21 @@ class RegistryRemoval:
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self.client = client
 
-    def untag(self, repository: str, tag: str) -> None:
+    def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """By the tag's name; where the registry knows no such deletion, by a stand-in."""
-        Tags(repository, self.client).untag(tag)
+        untag(self.client, repository, tag, standing_in=standing_in)
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """By one DELETE request."""
+        """With the tags that are found on it."""
         ManifestRef(repository, digest, self.client).delete()
 
-    def forget_manifest(self, repository: str, digest: Digest) -> None:
-        """By one DELETE request."""
-        discard(self.client.delete(self.client.url(repository, "manifests", digest)))
+    def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
+        """With these tags, which are looked at afterwards."""
+        Deletion(self.client, repository).manifest(digest, tags)
 
     def check_deletes(self, repository: str) -> None:
         """By asking to delete what cannot be there."""
-        make_sure_it_deletes(self.client, repository)
+        Deletion(self.client, repository).make_sure()
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """By one DELETE request."""
@@ -103,7 +109,7 @@ def open_removal(place: str | ContentStore, **options: Any) -> Removal:
         options: those of `regscope.open`, for a registry.
 
     Raises:
-        InvalidInput: a docker-archive, which is read only.
+        InvalidInput: an archive, which is read only.
         RegscopeError: as `regscope.open`.
     """
     store = open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place

@@ -11,6 +11,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
 from regscope.stores.content_store import ContentStore
+from regscope.stores.stored_names import Fault
 
 
 class WrappedStore:
@@ -91,3 +92,7 @@ class WrappedStore:
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """As the store says: they come and go."""
         return self.store.referrers(repository, digest)
+
+    def faults(self, repository: str) -> list[Fault]:
+        """The store's own."""
+        return self.store.faults(repository)

@@ -178,7 +178,18 @@ def test_of_several_platforms_the_one_that_is_asked_for_is_taken() -> None:
     with pytest.raises(InvalidInput, match="no image for linux/s390x"):
         diff(snap, "app:1", "app:2", platform="linux/s390x")
     with pytest.raises(InvalidPlatform):
-        diff(snap, "app:1", "app:2", platform="arm")
+        diff(snap, "app:1", "app:2", platform="linux")
+
+
+def test_a_platform_that_is_asked_for_may_take_an_image_for_an_older_one() -> None:
+    made = Registry()
+    children = [made.image(f"arm {name}", [f"layer {name}"], platform=f"linux/arm/{name}") for name in ("v5", "v6")]
+    for child in children:
+        made.place("app", child)
+    made.index("index", children, "app:1")
+    made.image("alone", ["base"], "app:arm", platform="linux/arm/v7")
+    found = diff(made.snapshot(), "app:1", "app:arm", platform="linux/arm/v7")
+    assert (found.a, found.b) == (digest("arm v6"), digest("alone"))
 
 
 def test_of_several_platforms_the_one_that_both_have_is_taken() -> None:

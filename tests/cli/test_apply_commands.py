@@ -57,10 +57,13 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     assert "would be restored  6" in told.out
     assert tags(registry) == ["v1", "v2"]
     registry.garbage_collect()
+    kept = Path(backup.removeprefix("oci:"))
+    kept.rename(kept.with_name("elsewhere"))
     lost = run("undo", registry.url, journal)
     assert lost.code == OTHER
     assert "impossible" in lost.out
-    restored = run("undo", registry.url, journal, "--yes", "--json", "--backup", backup)
+    kept.with_name("elsewhere").rename(kept)
+    restored = run("undo", registry.url, journal, "--yes", "--json")  # the journal names the backup
     assert json.loads(restored.out)["ok"]
     assert len(tags(registry)) == 5
 

@@ -50,6 +50,33 @@ def test_of_an_index_an_archive_gets_one_image(
         assert done.out.split()[1] != images["team/api:1.0"].digest
 
 
+def test_an_oci_archive_takes_whole_indexes_and_gives_them_back(
+    run: Run, layout: Path, empty: Registry, images: dict[str, Descriptor], tmp_path: Path
+) -> None:
+    digest, loose = images["team/api:1.0"].digest, images["app:1.0"].digest
+    archive = f"oci-archive:{tmp_path / 'saved.tar'}"
+    for command in ("save", "pull", "copy"):
+        done = run("image", command, f"oci:{layout}", "team/api:1.0", f"app@{loose}", archive)
+        assert (done.code, done.out.split()) == (0, ["team/api:1.0", digest, f"app@{loose}", loose])
+        assert run("image", "ls", archive, "team/api").out == "1.0\n"
+    assert run("image", "push", f"oci:{layout}", "base:1", archive).code == 2
+    loaded = run("image", "load", archive, empty.url)
+    assert (loaded.code, loaded.out.split()) == (0, ["team/api:1.0", digest, f"app@{loose}", loose])
+    assert run("image", "digest", empty.url, f"app@{loose}").out.strip() == loose
+    lone = run("image", "copy", archive, "*@*", f"oci:{tmp_path / 'lone'}")
+    assert (lone.code, lone.out.split()) == (0, [f"app@{loose}", loose])
+    report = run("report", archive, "-o", tmp_path / "report.html")
+    assert report.code == 0, report.err
+
+
+def test_a_file_without_its_kind_is_told_what_to_write(run: Run, layout: Path, tmp_path: Path) -> None:
+    for form in ("oci-archive", "docker-archive"):
+        run("image", "copy", f"oci:{layout}", "base:1", f"{form}:{tmp_path / form}")
+        done = run("scan", tmp_path / form)
+        assert done.code == 2
+        assert f"Write {form}:{tmp_path / form} for a saved image." in done.err
+
+
 def test_a_login_is_for_the_registry_whichever_side_it_is_on(run: Run, layout: Path, tmp_path: Path) -> None:
     with Registry(tmp_path / "private", htpasswd={"ann": "secret"}) as server:
         login = ("-u", "ann", "--password-stdin")

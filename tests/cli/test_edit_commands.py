@@ -42,8 +42,9 @@ def test_images_are_changed(run: Run, layout: Path, tmp_path: Path) -> None:
     assert run("image", "recompress", source, "legacy:1", "--to", "x:1", "--target", target).code == 2
 
 
-def test_an_archive_is_not_lost_to_what_is_made_of_it(run: Run, layout: Path, tmp_path: Path) -> None:
-    archive, new = f"docker-archive:{tmp_path / 'saved.tar'}", f"docker-archive:{tmp_path / 'new.tar'}"
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_an_archive_is_not_lost_to_what_is_made_of_it(run: Run, layout: Path, tmp_path: Path, form: str) -> None:
+    archive, new = f"{form}:{tmp_path / 'saved.tar'}", f"{form}:{tmp_path / 'new.tar'}"
     assert run("image", "copy", f"oci:{layout}", "base:1", archive).code == 0
     changing = ("image", "mutate", archive, "base:1", "--to", "base:2", "--env", "A=b")
     for refused in (run(*changing), run("image", "copy", archive, "base:1", archive, "--to", "base:2")):

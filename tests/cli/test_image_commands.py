@@ -170,8 +170,9 @@ def test_tags_that_move_while_the_question_stands_keep_the_image(own: Registry) 
     assert Tags("base", client).list() == ["1", "new", "stable"]
 
 
-def test_an_archive_is_not_changed(run: Run, layout: Path, tmp_path: Path) -> None:
-    archive = f"docker-archive:{tmp_path / 'saved.tar'}"
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
+def test_an_archive_is_not_changed(run: Run, layout: Path, tmp_path: Path, form: str) -> None:
+    archive = f"{form}:{tmp_path / 'saved.tar'}"
     assert run("image", "copy", f"oci:{layout}", "base:1", archive).code == 0
     for arguments in (("tag", archive, "base:1", "x"), ("untag", archive, "base:1", "-y")):
         done = run("image", *arguments)
@@ -190,7 +191,7 @@ def test_a_layout_takes_what_a_registry_takes(run: Run, layout: Path, tmp_path: 
         assert run("image", "untag", own, f"base:{tag}", "--yes").code == 0
         assert run("image", "untag", own, f"base:{tag}", "--yes").code == 3
     assert run("image", "digest", own, f"base@{digest}").code == 0
-    assert digest in OCILayoutStore(tmp_path / "own").untagged("own")
+    assert digest in OCILayoutStore(tmp_path / "own").untagged("base")
     file.write_bytes(b"content")
     assert run("blob", "put", own, "base", file).out.strip() == Digest.of(b"content")
     assert (blobs / Digest.of(b"content").encoded).read_bytes() == b"content"

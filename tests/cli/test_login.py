@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from regscope.registry.credentials import Credentials
 from regscope.stores.open_store import open as open_store
 from tests.cli.conftest import Run
 from tests.servers.credential_helper import write_program
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
+from tests.servers.tokens import TokenService
 
 
 @pytest.fixture
@@ -47,6 +50,74 @@ def test_what_the_registry_refuses_is_not_kept(run: Run, private: Registry, dock
     assert done.code == 4
     assert "wrong" not in done.err
     assert not (docker_config / "config.json").exists()
+
+
+@pytest.mark.parametrize("challenge", ["basic realm=zot", ""])
+def test_a_login_at_a_registry_that_lets_everybody_in_is_looked_at(
+    run: Run, registry: Registry, docker_config: Path, challenge: str
+) -> None:
+    """zot's challenge comes with its answer, and what a login sees is more than what strangers see."""
+
+    def lets_in(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if (shown := request.headers.get("Authorization")) is None:
+            answer = forward()
+            if challenge:
+                answer.set_header("WWW-Authenticate", challenge)
+            return answer
+        return None if shown == Credentials("ann", "hunter2").basic else ProxyResponse(401)
+
+    with FaultProxy(registry.url) as proxy:
+        proxy.rule(lets_in)
+        assert run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="wrong\n").code == 4
+        assert not (docker_config / "config.json").exists()
+        assert run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="hunter2\n").code == 0
+        assert proxy.host in (docker_config / "config.json").read_text()
+
+
+def test_a_login_that_only_opens_the_catalog_is_looked_at(run: Run, registry: Registry, docker_config: Path) -> None:
+    def asks(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        known = request.headers.get("Authorization") == Credentials("ann", "hunter2").basic
+        if known or "_catalog" not in request.path:
+            return None
+        return ProxyResponse(401, [("WWW-Authenticate", 'Basic realm="x"')])
+
+    with FaultProxy(registry.url) as proxy:
+        proxy.rule(asks)
+        assert run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="wrong\n").code == 4
+        assert not (docker_config / "config.json").exists()
+        assert run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="hunter2\n").code == 0
+
+
+def test_a_login_that_nobody_looks_at_is_kept_with_a_warning(run: Run, registry: Registry, docker_config: Path) -> None:
+    done = run("login", registry.url, "-u", "ann", "--password-stdin", stdin="any\n")
+    assert done.code == 0
+    assert "was not found out" in done.err
+    assert registry.host in (docker_config / "config.json").read_text()
+
+
+@pytest.mark.parametrize("token", ["opaque", "signed"])
+def test_a_login_that_a_token_service_takes_for_nobodys_is_not_kept(
+    run: Run, registry: Registry, docker_config: Path, tmp_path: Path, token: str
+) -> None:
+    """A token service that gives the tokens of strangers to wrong passwords."""
+    with FaultProxy(registry.url) as proxy, TokenService(tmp_path / "tokens") as service:
+
+        def serve(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+            if not request.path.startswith("/token"):
+                if "Authorization" in request.headers:
+                    return None
+                return ProxyResponse(401, [("WWW-Authenticate", f'Bearer realm="{proxy.url}/token",service="x"')])
+            name = "ann" if request.headers.get("Authorization") == Credentials("ann", "hunter2").basic else ""
+            given = service.sign(name, []) if token == "signed" else f"token-{name}"
+            return ProxyResponse(200, body=b'{"token": "%s"}' % given.encode())
+
+        proxy.rule(serve)
+        done = run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="wrong\n")
+        assert done.code == 4
+        assert "to nobody" in done.err
+        assert not (docker_config / "config.json").exists()
+        done = run("login", proxy.url, "-u", "ann", "--password-stdin", stdin="hunter2\n")
+        assert (done.code, done.err) == (0, "")
 
 
 def test_a_helper_keeps_it_where_one_is_named(run: Run, private: Registry, docker_config: Path, tmp_path: Path) -> None:

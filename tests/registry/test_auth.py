@@ -307,8 +307,8 @@ def test_the_scope_that_the_registry_names_is_asked_for(guarded: Registry, servi
         wanted = "repository:base:pull,push"
         challenge = f'Bearer realm="{service.realm}",service="{service.service}",scope="{wanted}"'
         proxy.rule(faults.replace_header("", "WWW-Authenticate", challenge))
-        tags(DockerRegistryV2Client(proxy.url, "ann", PASSWORD))
-    assert service.requests[-1].scopes == (wanted,)
+        tags(DockerRegistryV2Client(proxy.url))
+    assert [request.scopes for request in service.requests] == [(wanted,)]
 
 
 # Where credentials go
@@ -349,7 +349,7 @@ def test_credentials_stay_here_where_the_connection_is_not_private(elsewhere: Fa
             tags(client)
     assert "insecure" in caught.value.next_step
     assert_keeps_secrets(caught.value)
-    assert [request.path.partition("/v2")[0] for request in elsewhere.requests] == ["http://registry.example.test"] * 2
+    assert [request.path for request in elsewhere.requests] == ["http://registry.example.test/v2/"]
     assert not any("Authorization" in request.headers for request in elsewhere.requests)
 
 

@@ -1,4 +1,4 @@
-"""Challenges are read as servers send them, also where the parser underneath cannot."""
+"""Challenges are read as servers send them."""
 
 from __future__ import annotations
 
@@ -70,6 +70,33 @@ def test_the_last_of_two_challenges_of_one_scheme_counts_whole() -> None:
     assert bearer('Bearer realm="https://a.test",service="a", Bearer realm="https://b.test"') == {
         "realm": "https://b.test"
     }
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Negotiate YII=, {}",
+        "Negotiate, NTLM, {}",
+        "NTLM TlRMTVNTUAAC==, {}",
+        "Negotiate YII/+a, {}",
+        'Digest realm="a, b", nonce="x=y", qop="auth,auth-int", {}',
+        "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=x, {}",
+        ", {},,",
+        "{}, Negotiate YII=",
+        '{} Digest realm="y"',
+        "Basic, {}",
+    ],
+)
+def test_a_challenge_is_found_beside_others(header: str) -> None:
+    expected = {"realm": "https://auth.test/t?a=1,2", "service": "s"}
+    assert bearer(header.format('Bearer realm="https://auth.test/t?a=1,2",service="s"')) == expected
+    assert bearer(header.format('bearer Realm="https://auth.test/t?a=1,2", SERVICE=s')) == expected
+
+
+@pytest.mark.parametrize("header", ["basic realm=NAME", 'BASIC Realm="NAME"', 'Basic realm="NAME", charset="UTF-8"'])
+def test_basic_is_found_in_every_spelling(header: str) -> None:
+    assert parse_challenges(header)["basic"].parameters["realm"] == "NAME"
+    assert parse_challenges(f"Negotiate YII=, {header}")["basic"].parameters["realm"] == "NAME"
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer realm=", "Bearer abc=="])

@@ -69,6 +69,13 @@ def error_of(*answers: bytes, hangs_up: bool = True) -> str:
             + zlib.compress(b"hello"),
             id="deflate that nobody asked for",
         ),
+        *(
+            pytest.param(
+                OK + b"Content-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello" % label,
+                id=f"labelled {label.decode()} and sent as it is",
+            )
+            for label in (b"gzip", b"x-gzip", b"aws-chunked", b"utf-8", b"identity", b"aws-chunked, identity")
+        ),
     ],
 )  # fmt: skip
 def test_a_body_is_read_to_its_end(answer: bytes) -> None:
@@ -120,7 +127,8 @@ def test_a_body_may_end_with_its_connection(answer: bytes) -> None:
             OK + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello", "not asked for", id="an unknown encoding"
         ),
         pytest.param(
-            OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", "damaged gzip", id="no gzip at all"
+            OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x08lo", "damaged gzip",
+            id="gzip in its first bytes alone",
         ),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ import requests
 from regscope.errors import (
     ConnectionFailed,
     DigestMismatch,
+    DigestWarning,
     InvalidManifest,
     InvalidReference,
+    PermissionDeny,
     RegscopeError,
     ResourceNotFound,
     TooLarge,
@@ -29,6 +32,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import Platform
+from regscope.stores.registry_store import RegistryStore
 from tests.images import put_blob, put_manifest
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -100,20 +104,149 @@ def test_metadata_that_a_head_leaves_out_are_read_from_the_manifest(
     assert ManifestRef("base", "1", proxied).fetch().digest == images["base:1"].digest
 
 
-def test_a_wrong_digest_is_noticed(proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images) -> None:
-    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", "sha256:" + "0" * 64))
-    with pytest.raises(DigestMismatch) as caught:
-        ManifestRef("base", "1", proxied).fetch()
-    assert caught.value.next_step
-    assert ManifestRef("base", images["base:1"].digest, proxied).fetch()  # what was asked for is what counts
+USABLE: dict[str, Callable[[str], str]] = {
+    "quoted": lambda digest: f'"{digest}"',
+    "in capitals": lambda digest: digest.upper(),
+    "with its digits in capitals": lambda digest: "sha256:" + digest[7:].upper(),
+    "twice": lambda digest: f"{digest}, {digest}",
+}
+UNUSABLE: dict[str, Callable[[str], str]] = {
+    "without its algorithm": lambda digest: digest[7:],
+    "nonsense": lambda digest: "nonsense",
+    "of another algorithm": lambda digest: "md5:" + "0" * 32,
+    "too short": lambda digest: digest[:-1],
+    "two of them": lambda digest: f"{digest}, sha256:{'0' * 64}",
+}
 
 
-@pytest.mark.parametrize("stated", ["nonsense", "md5:0", "sha256:xyz"])
-def test_a_digest_that_is_none_is_said(proxy: FaultProxy, proxied: DockerRegistryV2Client, stated: str) -> None:
-    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", stated))
-    for read in (ManifestRef("base", "1", proxied).fetch, ManifestRef("base", "1", proxied).get_metadata):
-        with pytest.raises(DigestMismatch, match="Docker-Content-Digest"):
-            read()
+def state(proxy: FaultProxy, form: Callable[[str], str], methods: tuple[str, ...] = ("GET", "HEAD", "PUT")) -> None:
+    """Let the registry state the digest of each manifest in this form."""
+
+    def rule(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if "/manifests/" not in request.path or request.method not in methods:
+            return None
+        answer = forward()
+        if (digest := answer.header("Docker-Content-Digest")) is not None:
+            answer.set_header("Docker-Content-Digest", form(digest))
+        return answer
+
+    proxy.rule(rule)
+
+
+@pytest.mark.parametrize("form", [*USABLE, *UNUSABLE])
+def test_a_stated_digest_of_another_form_is_a_warning_once_a_client_and_the_manifest_is_read(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images, form: str
+) -> None:
+    state(proxy, {**USABLE, **UNUSABLE}[form])
+    with pytest.warns(DigestWarning, match="Docker-Content-Digest") as caught:
+        found = ManifestRef("base", "1", proxied).fetch()
+    assert len(caught) == 1
+    assert found.digest == images["base:1"].digest
+    assert ManifestRef("base", images["base:1"].digest, proxied).fetch()  # another warning would be an error here
+    assert ManifestRef("app", "1.0", proxied).describe().digest == images["app:1.0"].digest
+    with pytest.warns(DigestWarning):
+        ManifestRef("base", "1", DockerRegistryV2Client(proxy.url)).fetch()
+
+
+@pytest.mark.filterwarnings("ignore::regscope.errors.DigestWarning")
+@pytest.mark.parametrize("form", [*USABLE, *UNUSABLE])
+def test_a_head_is_enough_where_it_states_one_digest_and_else_the_manifest_is_hashed(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images, form: str
+) -> None:
+    state(proxy, {**USABLE, **UNUSABLE}[form])
+    assert ManifestRef("base", "1", proxied).describe().digest == images["base:1"].digest
+    asked = [request.method for request in proxy.requests]
+    assert asked == (["HEAD"] if form in USABLE else ["HEAD", "GET"])
+
+
+def test_a_registry_that_states_another_manifests_digest_is_read_and_its_heads_are_not_believed_any_longer(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    state(proxy, lambda digest: images["app:1.1"].digest)
+    with pytest.warns(DigestWarning, match=images["app:1.1"].digest):
+        found = ManifestRef("base", "1", proxied).fetch()
+    assert found.digest == Digest.of(found.raw) == images["base:1"].digest
+    for name in ("team/api:1.0", "legacy:1"):
+        repository, tag = name.split(":")
+        assert ManifestRef(repository, tag, proxied).describe().digest == images[name].digest
+        assert RegistryStore(proxied).resolve(repository, tag) == images[name].digest
+    assert "HEAD" not in [request.method for request in proxy.requests]
+
+
+def test_a_manifest_by_its_digest_shows_as_well_that_stated_digests_are_wrong(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    state(proxy, lambda digest: "sha256:" + "0" * 64)
+    with pytest.warns(DigestWarning):
+        assert ManifestRef("base", images["base:1"].digest, proxied).fetch()
+    assert ManifestRef("base", "1", proxied).describe().digest == images["base:1"].digest
+    assert [request.method for request in proxy.requests] == ["GET", "GET"]
+
+
+def test_the_digest_that_a_head_states_of_another_one_is_not_taken(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    state(proxy, lambda digest: images["app:1.1"].digest, methods=("HEAD",))
+    assert ManifestRef("base", images["base:1"].digest, proxied).describe().digest == images["base:1"].digest
+
+
+def test_a_manifest_that_the_registry_does_not_have_under_its_own_digest_is_a_damaged_one(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    proxy.rule(faults.replace_body("/manifests/1", b'{"schemaVersion": 2, "manifests": []}'))
+    for _ in range(2):
+        with pytest.raises(DigestMismatch, match=f"was asked for as {images['base:1'].digest}") as caught:
+            ManifestRef("base", "1", proxied).fetch()
+        assert caught.value.next_step
+    with pytest.raises(DigestMismatch):
+        ManifestRef("base", "1", proxied).delete()
+    assert "DELETE" not in [request.method for request in proxy.requests]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 415, 500, 501, 502, 503, 504])
+def test_where_head_is_refused_the_manifest_is_read_at_once(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images, status: int
+) -> None:
+    proxy.rule(faults.refuse("/manifests/", status, "DENIED", "", methods=["HEAD"]))
+    found = ManifestRef("base", "1", proxied).get_metadata()
+    assert found is not None
+    assert (found.digest, found.size) == (images["base:1"].digest, images["base:1"].size)
+    assert RegistryStore(proxied).resolve("base", "1") == images["base:1"].digest
+    assert [request.method for request in proxy.requests] == ["HEAD", "GET"] * 2
+
+
+def test_a_head_of_a_file_and_no_digest_as_artifactorys_is_followed_by_the_manifest(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images
+) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Docker-Content-Digest", None))
+    proxy.rule(faults.replace_header("/manifests/", "Content-Type", "application/octet-stream"))
+    found = ManifestRef("legacy", "1", proxied).describe()
+    assert (found.mediaType, found.digest) == (DOCKER_MANIFEST, images["legacy:1"].digest)
+
+
+def test_where_get_is_refused_as_well_its_reason_is_told(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    proxy.rule(faults.refuse("/manifests/", 403, "DENIED", "not for you"))
+    with pytest.raises(PermissionDeny, match="DENIED: not for you"):
+        ManifestRef("base", "1", proxied).get_metadata()
+
+
+def test_what_neither_head_nor_get_finds_is_not_there(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
+    assert ManifestRef("base", "nothing", proxied).get_metadata() is None
+    with pytest.raises(ResourceNotFound) as caught:
+        RegistryStore(proxied).resolve("base", "nothing")
+    assert caught.value.code == "MANIFEST_UNKNOWN"
+    assert [request.method for request in proxy.requests] == ["HEAD", "GET"] * 2
+
+
+@pytest.mark.parametrize("kind", [DOCKER_MANIFEST, OCI_MANIFEST, OCI_INDEX, "text/plain; charset=utf-8", None])
+def test_a_registry_that_calls_all_manifests_the_same_is_read(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: Images, kind: str | None
+) -> None:
+    proxy.rule(faults.replace_header("/manifests/", "Content-Type", kind))
+    for name in ("base:1", "legacy:1", "team/api:1.0"):
+        repository, tag = name.split(":")
+        found = ManifestRef(repository, tag, proxied).fetch()
+        assert (found.digest, found.parse().media_type) == (images[name].digest, images[name].mediaType)
 
 
 def test_another_manifest_than_asked_for_is_refused(
@@ -208,16 +341,6 @@ def test_a_reference_that_is_none_is_not_asked_for(
     assert proxy.requests == []
 
 
-def test_where_head_is_refused_the_manifest_is_read(
-    proxy: FaultProxy, proxied: DockerRegistryV2Client, images: dict[str, Descriptor]
-) -> None:
-    proxy.rule(faults.refuse("/manifests/", 405, "UNSUPPORTED", "", methods=["HEAD"]))
-    found = ManifestRef("base", "1", proxied).get_metadata()
-    assert found is not None
-    assert (found.digest, found.size) == (images["base:1"].digest, images["base:1"].size)
-    assert [request.method for request in proxy.requests] == ["HEAD", "GET"]
-
-
 def test_a_manifest_without_media_type_is_what_its_header_says(tmp_path: Path) -> None:
     document = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
     with Registry(tmp_path / "r") as registry, requests.Session() as web:
@@ -248,7 +371,11 @@ def test_children_of_an_index_that_name_no_platform_are_no_obstacle(tmp_path: Pa
     assert isinstance(found, OCIManifestSchema1)
 
 
-def test_a_header_that_contradicts_the_manifest_is_an_error(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
-    proxy.rule(faults.replace_header("/manifests/", "Content-Type", OCI_INDEX))
-    with pytest.raises(InvalidManifest):
+def test_a_header_that_contradicts_a_manifest_which_does_not_name_its_type_is_an_error(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client
+) -> None:
+    image = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
+    proxy.rule(lambda request, forward: ProxyResponse(200, [("Content-Type", OCI_INDEX)], json.dumps(image).encode()))
+    with pytest.raises(InvalidManifest, match="the registry calls it") as caught:
         ManifestRef("base", "1", proxied).fetch().parse()
+    assert caught.value.next_step

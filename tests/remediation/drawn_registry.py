@@ -142,6 +142,18 @@ def with_attestation(child: Pushed) -> Pushed:
     return Pushed(raw, INDEX, children=(child, attestation))
 
 
+def build_cache(layers: list[bytes]) -> Pushed:
+    """A cache as BuildKit wrote it before image manifests: an index of layers and of a config, none of them a manifest.
+
+    Distribution 3 refuses it.
+    """
+    config = json.dumps({"layers": [Digest.of(each) for each in layers]}).encode()
+    entries = [_descriptor(f"{LAYER}+gzip", each) for each in layers]
+    entries.append(_descriptor("application/vnd.buildkit.cacheconfig.v0", config))
+    raw = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+    return Pushed(raw, INDEX, (config, *layers))
+
+
 def artifact(kind: str, content: bytes, subject: Pushed | None) -> Pushed:
     """A signature or an SBOM that says what it is about, or (cosign's) leaves that to its tag."""
     config = b"{}"
@@ -175,9 +187,9 @@ def dashed(digest: Digest, suffix: str = "") -> str:
 
 
 @st.composite
-def contents(draw: st.DrawFn) -> Contents:
+def contents(draw: st.DrawFn, build_caches: bool = True) -> Contents:
     """Images that share layers, indexes that share children, attestations, signatures of all manners, tags that moved,
-    manifests that were deleted, uploads that nothing names; some of it in several repositories."""
+    manifests that were deleted, uploads that nothing names, build caches; some of it in several repositories."""
     found = Contents()
     layers = [layer(f"layer {number}", draw(st.integers(0, 3000))) for number in range(draw(st.integers(1, 5)))]
     made: list[Pushed] = []
@@ -202,6 +214,9 @@ def contents(draw: st.DrawFn) -> Contents:
         found.pushes.append((repository, None, draw(st.sampled_from(everything))))
     for repository, pushed in draw(st.lists(st.sampled_from(placed), max_size=2)):
         found.deletions.append((repository, pushed.digest))
+    if build_caches and draw(st.booleans()):
+        cached = [layers[0], layer("cached", 900)]
+        found.pushes.append((draw(st.sampled_from(REPOSITORIES)), "nightly", build_cache(cached)))
     if draw(st.booleans()):
         found.uploads.append((draw(st.sampled_from(REPOSITORIES)), layer("never named", 700)))
     return found

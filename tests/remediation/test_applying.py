@@ -224,7 +224,9 @@ def test_what_was_collected_is_told_before_anything_is_brought_back_and_comes_fr
     done = applied(plan, registry.url, journal=tmp_path / "journal", backup=backup)
     registry.garbage_collect()
     store, empty = rs.open(registry.url, cache=False), state(registry.url, before)
+    (tmp_path / "backup").rename(tmp_path / "elsewhere")
     told = rs.undo(tmp_path / "journal", store, dry_run=True, progress=False)
+    (tmp_path / "elsewhere").rename(tmp_path / "backup")
     assert not told.ok
     assert "is gone" in repr(told)
     assert state(registry.url, before) == empty

@@ -44,7 +44,7 @@ def test_a_duration_may_be_a_timedelta() -> None:
         ({"tags": ["/(/"]}, "tags: '/\\(/' is not a regular expression"),
         ({"repositories": ["/[/"], "untagged": True}, "repositories: .*not a regular expression"),
         ({"labels": {"a": "/(/"}}, "not a regular expression"),
-        ({"platforms": ["amd64"]}, "platforms: 'amd64' is not a platform"),
+        ({"platforms": ["linux"]}, "platforms: 'linux' is not a platform"),
         ({"untagged": True, "protect": ["app@x"]}, "protect: 'app@x' is no digest"),
         ({"untagged": True, "protect": [""]}, "protect: an empty name"),
         ({"untagged": True, "in_use": ["No Image"]}, "in_use: an image in use that is none: 'No Image'"),

@@ -14,15 +14,17 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from regscope.errors import ContentMissing, InvalidPlatform, RegscopeError, ResourceNotFound, Unsupported
 from regscope.scanning.metadata import scan
-from regscope.schema import TABLES
+from regscope.schema import BLOCKING, TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
+from regscope.spec.platform import Platform
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
@@ -31,6 +33,8 @@ from tests.images import TAGS
 from tests.servers.faults import corrupt_body, cut_body, refuse, replace_body
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest
 from tests.servers.registry import Registry
+
+CREATED = "2024-01-01T00:00:00Z"
 
 
 def assert_same(a: Snapshot, b: Snapshot) -> None:
@@ -155,7 +159,76 @@ def test_platforms_choose_children_of_indexes(layout: Path) -> None:
     snap = scan(open_store(f"oci:{layout}"), repositories="team/api", platforms="linux/arm64")
     assert snap.manifests.loc[snap.manifests["kind"] == "image", "architecture"].unique().tolist() == ["arm64"]
     with pytest.raises(InvalidPlatform):
-        scan(open_store(f"oci:{layout}"), platforms="arm64")
+        scan(open_store(f"oci:{layout}"), platforms="linux")
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "taken"),
+    [
+        (["linux/arm/v5", "linux/arm/v7"], "linux/arm", ["v7"]),
+        (["linux/arm/v5", "linux/arm/v6"], "linux/arm/v7", ["v6"]),
+        (["linux/amd64/v2", "linux/amd64"], "linux/x86_64", [None]),
+        (["linux/arm64", "linux/amd64"], ["linux/arm64/v8", "amd64"], [None, None]),
+        (["linux/arm/v5", "linux/arm/v7"], ["linux/arm/v5", "linux/arm/v7"], ["v5", "v7"]),
+    ],
+)
+def test_for_each_platform_the_best_child_is_followed(
+    tmp_path: Path, offered: list[str], wanted: str | list[str], taken: list[str | None]
+) -> None:
+    snap = scan(open_store(index_for(tmp_path, offered)), platforms=wanted)
+    images = snap.manifests[snap.manifests["kind"] == "image"]
+    variants = images["variant"].astype(object).where(images["variant"].notna(), None)
+    assert sorted(variants, key=str) == taken
+    assert snap.problems.empty
+
+
+def test_an_index_without_the_wanted_platform_is_a_problem_and_no_empty_table(tmp_path: Path) -> None:
+    snap = scan(open_store(index_for(tmp_path, ["linux/amd64", "linux/arm64/v8"])), platforms=["linux/s390x", "arm"])
+    [problem] = snap.problems.to_dict("records")
+    assert (problem["repository"], problem["reference"], problem["what"]) == ("app", "1", "platform")
+    assert problem["error"] == (
+        "an index without an image for linux/s390x, linux/arm: it is there for linux/amd64, linux/arm64/v8"
+    )
+    assert problem["what"] not in BLOCKING
+    assert snap.manifests["kind"].tolist() == ["index"]
+
+
+def test_an_index_of_referrers_is_not_missed_for_a_platform(layout: Path) -> None:
+    snap = scan(open_store(f"oci:{layout}"), platforms="linux/amd64")
+    assert snap.problems.empty
+    assert any(tag.startswith("sha256-") for tag in snap.tags["tag"])
+
+
+def index_for(folder: Path, platforms: list[str]) -> str:
+    """The location of a layout with one index, `app:1`, of an image for each of the platforms."""
+    with LayoutWriter(folder / "layout") as writer:
+        parsed = [Platform.parse(text) for text in platforms]
+        children = [
+            writer.image([], created=CREATED, os=one.os, architecture=one.architecture, variant=one.variant)
+            for one in parsed
+        ]
+        writer.tag("app:1", writer.index(children))
+    return f"oci:{folder / 'layout'}"
+
+
+def test_what_was_left_out_of_a_manifest_or_config_is_a_problem_and_the_rest_is_in_the_tables(tmp_path: Path) -> None:
+    labels: dict[str, Any] = {"a": 1, "b": "c", "d": None}
+    with LayoutWriter(tmp_path) as writer:
+        image = writer.image([], created=CREATED, config={"Labels": labels}, annotations=labels)
+        writer.tag("app:1", image)
+    snap = scan(open_store(f"oci:{tmp_path}"))
+    assert snap.problems[["repository", "reference", "what"]].to_numpy().tolist() == [
+        ["app", "1", "config"],
+        ["app", "1", "field"],
+    ]
+    assert "config.Labels.a: " in snap.problems["error"][0]
+    assert "annotations.a: " in snap.problems["error"][1]
+    assert not set(snap.problems["what"]) & set(BLOCKING)
+    assert snap.labels[["source", "key", "value"]].to_numpy().tolist() == [
+        ["config", "b", "c"],
+        ["annotation", "b", "c"],
+    ]
+    assert snap.manifests["os"].tolist() == ["linux"]
 
 
 def test_a_repository_that_was_named_must_be_there(registry: Registry, layout: Path) -> None:

@@ -26,7 +26,7 @@ _ACCESS = re.compile(r'"(\S+) (\S+) HTTP/[\d.]+" (\d{3}) ')
 
 
 class Registry:
-    """`docker-registry serve` over one folder; use it as a context manager."""
+    """`docker-registry serve` over one folder, with its API below `path`; use it as a context manager."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Registry:
         htpasswd: Mapping[str, str] | None = None,
         token: TokenService | None = None,
         schema1: bool = True,
+        path: str = "",
         env: Mapping[str, str] | None = None,
         program: str | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class Registry:
         self._delete, self._tls, self._htpasswd, self._token = delete, tls, htpasswd, token
         self._client_ca = client_ca
         self._schema1 = schema1
+        self._path = path.strip("/")
         # Settings inherited from the caller's environment would silently override the configuration.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
         self._env = {**inherited, "GOGC": "800", "OTEL_TRACES_EXPORTER": "none", **(env or {})}
@@ -66,7 +68,7 @@ class Registry:
     @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
-        return f"{'https' if self._tls else 'http'}://{self.host}"
+        return f"{'https' if self._tls else 'http'}://{self.host}/{self._path}".rstrip("/")
 
     @property
     def blobs(self) -> Path:
@@ -157,6 +159,8 @@ class Registry:
             http_["tls"] = {"certificate": str(self._tls.cert), "key": str(self._tls.key)}
             if self._client_ca:
                 http_["tls"]["clientcas"] = [str(self._client_ca)]
+        if self._path:
+            http_["prefix"] = f"/{self._path}/"
         auth: dict[str, Any] = {}
         if self._htpasswd is not None:
             users = self.folder / "htpasswd"
@@ -199,7 +203,7 @@ class Registry:
             context = ssl._create_unverified_context()
             connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=context)
         try:
-            connection.request("GET", "/v2/")
+            connection.request("GET", f"/{self._path}/v2/".replace("//", "/"))
             return connection.getresponse().status in (200, 401)
         except ssl.SSLError:
             return self._client_ca is not None  # it does answer, if only those who show a certificate

@@ -186,17 +186,75 @@ def test_an_empty_config_and_nulls_read_as_nothing_said() -> None:
         (b'{"config":' * 100_000, "not JSON"),
         (b'{"x": ' + b"1" * 100_000 + b"}", "not JSON"),
         (b"[]", "must be a JSON object, and this is a list"),
-        (b'{"rootfs": {"diff_ids": ["sha256:x"]}}', "rootfs.diff_ids.0: 'sha256:x' is not a digest"),
-        (b'{"config": {"Env": [1]}}', "config.Env.0: "),
-        (b'{"config": {"Labels": {"a": 1}}}', "config.Labels.a: "),
-        (b'{"config": []}', "config: "),
-        (b'{"history": [{}, {"created_by": 5}]}', "history.1.created_by: "),
-        (b'{"history": [null]}', "history.0: "),
-        (b'{"os": 5}', "os: "),
     ],
 )
-def test_a_broken_config_is_refused_with_the_field(raw: bytes, complaint: str) -> None:
+def test_what_is_no_config_is_refused_with_the_reason(raw: bytes, complaint: str) -> None:
     assert complaint in refusal(raw)
+
+
+@pytest.mark.parametrize(
+    ("odd", "fault"),
+    [
+        (
+            {"rootfs": {"type": "layers", "diff_ids": [DIGEST, "sha256:x"]}},
+            "rootfs.diff_ids.1: 'sha256:x' is not a digest",
+        ),
+        ({"rootfs": "layers"}, "rootfs: "),
+        ({"config": {"Env": [1, "A=b"]}}, "config.Env.0: "),
+        ({"config": {"Cmd": "sh"}}, "config.Cmd: "),
+        ({"config": {"User": 1000}}, "config.User: "),
+        ({"config": {"Labels": {"a": 1}}}, "config.Labels.a: "),
+        ({"config": {"ExposedPorts": ["80/tcp"]}}, "config.ExposedPorts: "),
+        ({"config": {"Healthcheck": {"Interval": "30s"}}}, "config.Healthcheck.Interval: "),
+        ({"config": []}, "config: "),
+        ({"history": [{}, {"created_by": ["a", "b"]}]}, "history.1.created_by: "),
+        ({"history": [{}, 5]}, "history.1: "),
+        ({"history": "none"}, "history: "),
+        ({"os": 5}, "os: "),
+        ({"author": {}}, "author: "),
+    ],
+)
+def test_an_odd_value_costs_itself_and_is_said(odd: dict[str, Any], fault: str) -> None:
+    raw = encoded({**EXAMPLE, **odd})
+    config = parse_image_config(raw)
+    assert config.raw == raw
+    assert len(config.faults) == 1
+    assert config.faults[0].startswith(fault)
+    assert config.architecture == "amd64"
+    assert config.created is not None
+
+
+@pytest.mark.parametrize(
+    "nulls",
+    [
+        {"os": None, "architecture": None, "variant": None, "author": None, "created": None},
+        {"rootfs": None},
+        {"rootfs": {"type": None, "diff_ids": None}},
+        {"rootfs": {"type": "layers", "diff_ids": [None]}},
+        {"history": None},
+        {"history": [None]},
+        {"history": [{"created": None, "created_by": None, "comment": None, "author": None, "empty_layer": None}]},
+        {"config": None},
+        {"config": {"Labels": None, "Env": None, "Healthcheck": None, "Cmd": None, "User": None, "Volumes": None}},
+        {"config": {"Labels": {"a": None}, "Env": [None, "A=1"], "Healthcheck": {"Test": None, "Retries": None}}},
+    ],
+)
+def test_every_null_is_absent_by_itself_and_no_fault(nulls: dict[str, Any]) -> None:
+    raw = encoded(nulls)
+    config = parse_image_config(raw)
+    assert config.raw == raw
+    assert config.faults == ()
+    assert (config.os, config.architecture) == ("", "")
+
+
+def test_beside_a_null_all_else_is_read_and_a_step_keeps_its_place() -> None:
+    config = parse_image_config(
+        encoded({**EXAMPLE, "os": None, "config": {"Labels": {"a": None, "b": "c"}, "Env": [None, "A=1"]}})
+    )
+    assert (config.os, config.architecture) == ("", "amd64")
+    assert (config.config.Labels, config.config.Env) == ({"b": "c"}, ("A=1",))
+    steps = parse_image_config(encoded({"history": [{"created_by": "a"}, None, {"created_by": "c"}]})).history
+    assert [(step.created_by, step.empty_layer) for step in steps] == [("a", False), (None, False), ("c", False)]
 
 
 def test_a_garbled_time_does_not_cost_the_whole_config() -> None:

@@ -114,6 +114,17 @@ def test_no_layers_and_no_history_make_an_empty_config() -> None:
         ("[" * 10_000, "not JSON"),
         ("[]", "not a JSON object"),
         ("null", "not a JSON object"),
+    ],
+)
+def test_a_broken_history_entry_is_refused_with_the_reason(step: Any, complaint: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        config_of(step)
+    assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
         ({"comment": 5}, "history.0.comment: "),
         ({"author": []}, "history.0.author: "),
         ({"config": "x"}, "config: "),
@@ -122,10 +133,16 @@ def test_no_layers_and_no_history_make_an_empty_config() -> None:
         ({"architecture": {"x": 1}}, "architecture: "),
     ],
 )
-def test_a_broken_history_entry_is_refused_with_the_reason(step: Any, complaint: str) -> None:
-    with pytest.raises(InvalidManifest) as caught:
-        config_of(step)
-    assert complaint in caught.value.message
+def test_an_odd_value_of_a_history_entry_costs_itself_and_is_said(step: dict[str, Any], fault: str) -> None:
+    config = config_of({"created": "2020-01-01T00:00:00Z", **step})
+    assert [said.startswith(fault) for said in config.faults] == [True]
+    assert config.created is not None
+
+
+def test_nulls_of_a_history_entry_are_absent() -> None:
+    config = config_of({"os": None, "architecture": None, "config": None, "container_config": {"Cmd": [None, "a"]}})
+    assert (config.os, config.architecture, config.faults) == ("linux", "amd64", ())
+    assert config.history[0].created_by == "a"
 
 
 FIELDS = ["created", "author", "comment", "os", "architecture", "config", "container_config", "throwaway"]

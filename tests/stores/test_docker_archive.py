@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import pickle
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +23,17 @@ from regscope.errors import (
 )
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import Manifest, ManifestSchema2
-from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR
+from regscope.spec.media_types import (
+    DOCKER_LAYER,
+    DOCKER_LAYER_TAR,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+)
 from regscope.stores.content_store import ContentStore
 from regscope.stores.docker_archive import DockerArchiveStore
+from regscope.stores.layout_writer import encoded
 from tests.stores.archives import LAYERS, config_of, digest_of, image, link, new_form, old_form, write
 
 Form = Callable[[Path], Path]
@@ -151,18 +162,127 @@ def test_a_blob_above_the_limit_is_not_read(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [old_form, new_form])
-@pytest.mark.parametrize("victim", ["layer", "config"])
-def test_a_flipped_byte_is_noticed(tmp_path: Path, form: Form, victim: str) -> None:
+def test_a_flipped_byte_of_a_layer_is_noticed(tmp_path: Path, form: Form) -> None:
     path = form(tmp_path / "saved.tar")
     content = bytearray(path.read_bytes())
-    position = content.index(b"appapp") if victim == "layer" else content.rindex(b'"amd64"') + 1
-    content[position] ^= 1
+    content[content.index(b"appapp")] ^= 1
     path.write_bytes(content)
     store = DockerArchiveStore(path)
     assert store.tags("app") == ["2"]
     with pytest.raises(DigestMismatch) as caught:
         store.manifest("app", "2")
     assert caught.value.next_step
+
+
+@pytest.mark.parametrize("form", [old_form, new_form])
+def test_a_config_that_is_called_by_another_digest_is_read_and_said(tmp_path: Path, form: Form) -> None:
+    """As docker, skopeo and crane do, which do not look at the name."""
+    path = form(tmp_path / "saved.tar")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b'"amd64"') + 1] ^= 1
+    path.write_bytes(content)
+    store = DockerArchiveStore(path)
+    assert layers_of(store, "app", "2") == list(LAYERS)
+    (fault,) = store.faults("app")
+    assert (fault.reference, fault.what) == ("2", "file name")
+    assert parsed(store, "app", "2").config.digest in fault.error.message
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_layer_that_is_called_by_another_digest_counts_as_what_the_config_says(tmp_path: Path, packed: bool) -> None:
+    content = gzip.compress(LAYERS[0]) if packed else LAYERS[0]
+    name = "blobs/sha256/" + "0" * 64
+    members = {"c.json": config_of(LAYERS[0]), "wrong.json": config_of(LAYERS[1]), name: content}
+    images = [image("c.json", [name], "app:1"), image("wrong.json", [name], "wrong:1")]
+    store = DockerArchiveStore(write(tmp_path / "a.tar", members, images))
+    assert layers_of(store, "app", "1") == [content]
+    assert [fault.what for fault in store.faults("app")] == ["file name"]
+    with pytest.raises(DigestMismatch):
+        store.manifest("wrong", "1")
+
+
+def test_of_two_members_with_one_name_the_first_counts(tmp_path: Path) -> None:
+    """As skopeo and crane have it."""
+    path = tmp_path / "a.tar"
+    listed = json.dumps([image("c.json", ["l.tar"], "app:1")]).encode()
+    members = [("manifest.json", listed), ("c.json", config_of(LAYERS[0])), ("l.tar", LAYERS[0]), ("l.tar", LAYERS[1])]
+    with tarfile.open(path, "w") as archive:
+        for name, content in [*members, ("manifest.json", b"[]")]:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    assert layers_of(DockerArchiveStore(path), "app", "1") == [LAYERS[0]]
+
+
+def test_an_image_from_scratch_has_no_layers(tmp_path: Path) -> None:
+    listed = [{"Config": "c.json", "RepoTags": ["empty:1"], "Layers": None}]
+    store = DockerArchiveStore(write(tmp_path / "a.tar", {"c.json": config_of()}, listed))
+    assert parsed(store, "empty", "1").layers == ()
+
+
+# Names
+
+
+def two_images(path: Path, first: list[str], second: list[str]) -> DockerArchiveStore:
+    members = {"a.json": config_of(LAYERS[0]), "b.json": config_of(*LAYERS), "a.tar": LAYERS[0], "b.tar": LAYERS[1]}
+    return DockerArchiveStore(
+        write(path, members, [image("a.json", ["a.tar"], *first), image("b.json", ["a.tar", "b.tar"], *second)])
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_name_with_a_digest_is_an_image_without_a_tag(tmp_path: Path, swapped: bool) -> None:
+    names = [["reg.io/x:latest"], ["reg.io/x@sha256:" + "0" * 64]]
+    store = two_images(tmp_path / "a.tar", *(reversed(names) if swapped else names))
+    tagged, loose = (digest for digest, _ in (reversed(store.images) if swapped else store.images))
+    assert (store.repositories(), store.tags("reg.io/x")) == (["reg.io/x"], ["latest"])
+    assert (store.resolve("reg.io/x", "latest"), store.untagged("reg.io/x")) == (tagged, [loose])
+    (fault,) = store.faults("reg.io/x")
+    assert (fault.reference, fault.what) == (loose, "name")
+    assert "sha256:" + "0" * 64 in fault.error.message
+
+
+def test_of_a_name_that_stands_twice_the_first_counts_and_the_other_is_untagged(tmp_path: Path) -> None:
+    store = two_images(tmp_path / "a.tar", ["app:1"], ["docker.io/library/app:1", "app:2"])
+    first, other = (digest for digest, _ in store.images)
+    assert (store.resolve("app", "1"), store.resolve("app", "2")) == (first, other)
+    assert store.untagged("app") == []  # it has a tag besides
+    store = two_images(tmp_path / "b.tar", ["app:1"], ["app:1"])
+    assert (store.resolve("app", "1"), store.untagged("app")) == (first, [other])
+    (fault,) = store.faults("app")
+    assert fault.reference == "1"
+    assert first in fault.error.message
+    assert other in fault.error.message
+
+
+def test_an_image_of_docker_29_keeps_its_own_manifest(tmp_path: Path) -> None:
+    """Its index names platforms and an attestation that the archive does not have."""
+    packed = gzip.compress(LAYERS[0])
+    config = config_of(LAYERS[0])
+    own = encoded(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": described(config, OCI_CONFIG),
+            "layers": [described(packed, OCI_LAYER_GZIP)],
+        }
+    )
+    away = [{**described(name.encode(), OCI_MANIFEST), "platform": {"os": name, "architecture": "x"}} for name in "ab"]
+    platforms = encoded(
+        {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [away[0], described(own, OCI_MANIFEST), away[1]]}
+    )
+    nested = encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [described(platforms, OCI_INDEX)]})
+    top = encoded({"schemaVersion": 2, "manifests": [described(nested, OCI_INDEX)]})
+    blobs = {f"blobs/sha256/{digest_of(content)}": content for content in (config, packed, own, platforms, nested)}
+    names = list(blobs)
+    path = write(tmp_path / "a.tar", {**blobs, "index.json": top}, [image(names[0], [names[1]], "app:1")])
+    store = DockerArchiveStore(path)
+    assert store.resolve("app", "1") == f"sha256:{digest_of(own)}"
+    assert store.manifest("app", "1").raw == own
+
+
+def described(content: bytes, media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": f"sha256:{digest_of(content)}", "size": len(content)}
 
 
 def test_one_bad_image_leaves_the_others_readable(tmp_path: Path) -> None:

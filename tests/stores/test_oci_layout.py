@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidDigest, NotAStore, StoreError, TooLarge
+from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec import media_types
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIManifestSchema1
-from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
-from regscope.stores.oci_layout import OCILayoutStore
-from tests.images import TAGS, write_layout
+from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
+from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
+from regscope.stores.removal import open_removal
+from tests.images import TAGS, skopeo, write_layout
 
 Images = dict[str, Descriptor]
 NOBODY = "sha256:" + "0" * 64
@@ -86,6 +89,174 @@ def test_names_are_read_as_their_writers_mean_them(
     assert store.tags(repository) == [tag]
     assert store.resolve(repository, tag) == image.digest
     assert store.untagged("mine") == []
+
+
+def test_platforms_at_the_top_without_an_index_of_their_own_are_all_there(tmp_path: Path) -> None:
+    """As `pack` and ko write a multi-platform image, which skopeo cannot choose from."""
+    with LayoutWriter(tmp_path / "mine") as writer:
+        made = [writer.image([], created="2024-01-01T00:00:00Z", architecture=name) for name in ("amd64", "arm64")]
+        for image in made:
+            writer.keep(image)
+    store = OCILayoutStore(tmp_path / "mine")
+    assert store.untagged("mine") == sorted(image.digest for image in made)
+    done = rs.copy(store, "mine@*", f"oci:{tmp_path / 'new'}")
+    assert sorted(image.digest for image in done.images) == store.untagged("mine")
+
+
+def test_referrers_as_regctl_writes_them_are_seen_and_copied(
+    pair: tuple[Path, Descriptor, Descriptor], tmp_path: Path
+) -> None:
+    if not shutil.which("regctl"):
+        pytest.skip("needs regctl")
+    folder, first, other = pair
+    write_entries(folder, ("1.0", first), ("team/app:1.0", first), ("2.0", other))
+    (tmp_path / "sbom").write_text("an SBOM")
+    for kind in ("application/x.sbom", "application/x.signature"):
+        command = ["artifact", "put", "--subject", f"ocidir://{folder}:1.0", "--artifact-type", kind]
+        subprocess.run(["regctl", *command, "-f", str(tmp_path / "sbom")], check=True, capture_output=True, timeout=60)
+    store = rs.open(f"oci:{folder}")
+    found = store.referrers("mine", first.digest) or []
+    assert [entry.artifactType for entry in found] == ["application/x.sbom", "application/x.signature"]
+    assert store.referrers("mine", other.digest) == []
+    snap = rs.scan(store, progress=False)
+    assert set(zip(snap.referrers["subject"], snap.referrers["digest"], strict=True)) == {
+        (first.digest, entry.digest) for entry in found
+    }
+    for number, name in enumerate(("mine:1.0", "team/app:1.0")):
+        where = f"oci:{tmp_path / str(number)}"
+        rs.copy(store, name, where, referrers=True)
+        copied = rs.open(where)
+        assert [entry.digest for entry in copied.referrers("", first.digest) or []] == [entry.digest for entry in found]
+        assert all(copied.manifest("", entry.digest).raw for entry in found)
+    rs.copy(store, "mine:1.0", f"oci-archive:{tmp_path / 'a.tar'}", referrers=True)
+    assert len(rs.open(f"oci-archive:{tmp_path / 'a.tar'}").referrers("mine", first.digest) or []) == 2
+
+
+def test_a_deleted_referrer_goes_from_the_index_of_its_fallback_tag(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, _ = pair
+    with LayoutWriter(folder) as writer:
+        sboms = [writer.artifact(kind, "text/plain", artifact_type="a/b", subject=first) for kind in (b"x", b"y")]
+        listed = writer.index(sboms)
+        writer.tag("1.0", first)
+        writer.tag(fallback_tag(first.digest), listed)
+    store = OCILayoutStore(folder)
+    removal = open_removal(store)
+    removal.delete_manifest("mine", sboms[0].digest)
+    assert [entry.digest for entry in store.referrers("mine", first.digest) or []] == [sboms[1].digest]
+    for gone in (sboms[0].digest, listed.digest):
+        assert not store.path(gone).exists()
+    assert store.manifest("mine", sboms[1].digest).raw
+    removal.forget_manifest("mine", sboms[1].digest)  # what the index names stays
+    assert store.manifest("mine", sboms[1].digest).raw
+
+
+def test_a_referrer_under_both_an_entry_and_a_fallback_tag_is_one(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, _ = pair
+    with LayoutWriter(folder) as writer:
+        sbom = writer.artifact(b"x", "text/plain", artifact_type="a/b", subject=first)
+        writer.tag("1.0", first)
+        writer.keep(sbom)
+        writer.tag(fallback_tag(first.digest), writer.index([sbom]))
+    store = OCILayoutStore(folder)
+    assert [entry.digest for entry in store.referrers("mine", first.digest) or []] == [sbom.digest]
+    assert store.untagged("mine") == []
+
+
+def write_entries(folder: Path, *entries: tuple[str, Descriptor]) -> OCILayoutStore:
+    """A layout with these names in this order, where two of them may be the same."""
+    index = {
+        "schemaVersion": 2,
+        "manifests": [{**fields_of(entry), "annotations": {REF_NAME: name}} for name, entry in entries],
+    }
+    (folder / "index.json").write_bytes(encoded(index))
+    return OCILayoutStore(folder)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Descriptor, Descriptor]:
+    """A layout of two images without names."""
+    folder = tmp_path / "mine"
+    with LayoutWriter(folder) as writer:
+        first, other = (writer.image([], created=f"202{number}-01-01T00:00:00Z") for number in range(2))
+    return folder, first, other
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_name_with_a_digest_is_untagged_in_its_repository(
+    pair: tuple[Path, Descriptor, Descriptor], swapped: bool
+) -> None:
+    folder, first, other = pair
+    entries = [("reg.io/x:latest", first), (f"reg.io/x@{other.digest}", other)]
+    store = write_entries(folder, *(reversed(entries) if swapped else entries))
+    assert (store.repositories(), store.tags("reg.io/x")) == (["reg.io/x"], ["latest"])
+    assert (store.resolve("reg.io/x", "latest"), store.untagged("reg.io/x")) == (first.digest, [other.digest])
+    assert (store.untagged("mine"), store.faults("reg.io/x")) == ([], [])
+    snap = rs.scan(store, progress=False)
+    placed = snap.placements.astype(str).itertuples(index=False, name=None)
+    assert sorted(placed) == sorted([("reg.io/x", first.digest, "tag"), ("reg.io/x", other.digest, "untagged")])
+    assert snap.problems.empty
+
+
+def test_an_image_that_has_a_tag_is_not_untagged_for_its_digest_in_another_name(
+    pair: tuple[Path, Descriptor, Descriptor],
+) -> None:
+    folder, first, _ = pair
+    store = write_entries(folder, (f"x@{first.digest}", first), ("x:1", first), (f"y@{first.digest}", first))
+    assert (store.untagged("x"), store.untagged("y")) == ([], [first.digest])
+
+
+@pytest.mark.parametrize("stated", [NOBODY, "sha256:short", "no:digest"])
+def test_a_name_with_the_digest_of_something_else_is_said(
+    pair: tuple[Path, Descriptor, Descriptor], stated: str
+) -> None:
+    folder, first, other = pair
+    store = write_entries(folder, (f"x:1@{stated}", first), (f"x@{stated}", other))
+    assert (store.tags("x"), store.resolve("x", "1"), store.untagged("x")) == (["1"], first.digest, [other.digest])
+    snap = rs.scan(store, progress=False)
+    assert sorted(snap.problems["reference"]) == sorted(["1", other.digest])
+    assert set(snap.problems["what"]) == {"name"}
+    assert snap.problems["error"].str.contains(stated).all()
+    assert len(rs.plan(snap, rs.Retention(untagged=True)).steps) == 1  # nothing was unread
+
+
+def test_of_a_name_that_stands_twice_the_first_counts_as_in_skopeo(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, other = pair
+    store = write_entries(folder, ("1.0", first), ("1.0", other), ("mine:1.0", first))
+    assert (store.resolve("mine", "1.0"), store.untagged("mine")) == (first.digest, [other.digest])
+    assert Digest.of(skopeo("inspect", "--raw", f"oci:{folder}:1.0").encode()) == first.digest
+    snap = rs.scan(store, progress=False)
+    (row,) = snap.problems.to_dict("records")
+    assert (row["repository"], row["reference"], row["what"]) == ("mine", "1.0", "name")
+    assert first.digest in row["error"]
+    assert other.digest in row["error"]
+    assert set(snap.placements["digest"]) == {first.digest, other.digest}
+
+
+def test_a_copy_takes_the_place_of_a_name_however_that_is_written(
+    pair: tuple[Path, Descriptor, Descriptor], layout: Path
+) -> None:
+    folder, first, other = pair
+    write_entries(folder, ("1.0", first), ("2.0", other))
+    done = rs.copy(f"oci:{layout}", "app:1.0", f"oci:{folder}", "mine:1.0")
+    store = OCILayoutStore(folder)
+    assert (store.resolve("mine", "1.0"), store.resolve("mine", "2.0")) == (done.images[0].digest, other.digest)
+    assert store.faults("mine") == []
+
+
+def test_untag_of_a_name_that_stands_twice_loses_neither_image(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, other = pair
+    store = write_entries(folder, ("x:1", first), ("x:1", other), ("x:2", first))
+    open_removal(store).untag("x", "1")
+    assert (store.tags("x"), store.untagged("x")) == (["2"], [other.digest])
+
+
+def test_a_deleted_image_gives_its_name_to_no_other(pair: tuple[Path, Descriptor, Descriptor]) -> None:
+    folder, first, other = pair
+    store = write_entries(folder, ("x:1", first), ("x:1", other), ("y:1", first))
+    open_removal(store).delete_manifest("x", first.digest)
+    assert (store.tags("x"), store.untagged("x")) == ([], [other.digest])
+    assert store.resolve("y", "1") == first.digest  # another repository keeps it
+    assert store.manifest("y", "1").digest == first.digest
 
 
 def test_what_umoci_writes_is_read(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
-from tests.registry.writing.pushed import Stream
+from tests.registry.writing.pushed import Stream, put_image
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
@@ -58,7 +58,7 @@ def push(client: DockerRegistryV2Client, content: bytes = CONTENT) -> None:
     assert Blob("app", sent.digest, client=client).read(2**25) == content
 
 
-@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("status", [400, 411, 413, 416])
 def test_where_a_patch_can_be_too_large_the_blob_goes_in_chunks(strict: FaultProxy, status: int) -> None:
     strict.rule(at_most(4 * MIB, status))
     push(DockerRegistryV2Client(strict.url))
@@ -86,12 +86,69 @@ def test_that_chunks_are_wanted_is_found_out_once(strict: FaultProxy) -> None:
     assert Blob("app", fileobj=stream, client=client).upload().digest == Digest.of(CONTENT[2:])
 
 
-def test_where_chunks_are_too_large_as_well_the_blob_goes_in_one_put(strict: FaultProxy) -> None:
-    strict.rule(at_most(MIB))
+@pytest.mark.parametrize("limit", [MIB, 300_000, 65_536])
+def test_chunks_get_smaller_until_they_are_taken_and_their_size_is_kept(strict: FaultProxy, limit: int) -> None:
+    size = max(size for size in (MIB, 2**18, 2**16) if size <= limit)
+    strict.rule(too_large(limit))
+    client = DockerRegistryV2Client(strict.url)
+    push(client, CONTENT[: 3 * MIB])
+    assert {sent for _, sent in chunks(strict)[:-1]} == {size}
+    assert client.uploads.chunk == size
+    strict.requests.clear()
+    push(client, CONTENT[1 : 3 * MIB])
+    push(client, CONTENT[: MIB - 1])  # which otherwise goes in one PUT
+    assert not [request for request in strict.requests if request.status >= 400]
+
+
+@pytest.mark.parametrize("status", [400, 413, 416])
+def test_a_small_blob_that_is_too_large_for_one_request_goes_in_chunks(strict: FaultProxy, status: int) -> None:
+    strict.rule(too_large(100_000, status=413))
+    strict.rule(at_most(70_000, status))
+    push(DockerRegistryV2Client(strict.url), CONTENT[: MIB // 2])
+    assert chunks(strict)[0] == ("0-65535", 65_536)
+
+
+def test_a_limit_that_nothing_is_small_enough_for_is_named(strict: FaultProxy) -> None:
+    strict.rule(too_large(1000))
+    with pytest.raises(RequestError, match="64 KiB were the smallest") as caught:
+        push(DockerRegistryV2Client(strict.url))
+    assert "client_max_body_size" in caught.value.next_step
+    with pytest.raises(RequestError, match="client_max_body_size"):
+        push(DockerRegistryV2Client(strict.url), CONTENT[:2000])
+    assert len(strict.requests) < 30
+
+
+def test_a_minimum_above_the_limit_is_named(strict: FaultProxy) -> None:
+    strict.rule(too_large(MIB))
+    strict.rule(faults.replace_header("/uploads/", "OCI-Chunk-Min-Length", str(5 * MIB)))
+    with pytest.raises(RequestError, match="chunks of at least 5,120 KiB"):
+        push(DockerRegistryV2Client(strict.url))
+    assert [request.body_length for request in strict.requests if request.method == "PATCH"] == [
+        len(CONTENT),
+        5 * MIB,
+    ]
+
+
+def test_a_manifest_that_is_too_large_for_the_proxy_says_so(strict: FaultProxy) -> None:
+    client = DockerRegistryV2Client(strict.url)
+    strict.rule(lambda request, forward: ProxyResponse(413) if "/manifests/" in request.path else None)
+    with pytest.raises(RequestError, match="client_max_body_size"):
+        put_image(client)
+
+
+def test_where_no_chunk_is_small_enough_the_blob_goes_in_one_put(strict: FaultProxy) -> None:
+    strict.rule(at_most(MIB // 32))
     client = DockerRegistryV2Client(strict.url)
     push(client)
-    assert not client.wants_chunks
     assert [request.body_length for request in strict.requests if request.method == "PUT"] == [len(CONTENT)]
+    strict.requests.clear()
+    push(client, CONTENT[1:])
+    assert not [request for request in strict.requests if request.method == "PATCH"]
+
+
+def too_large(limit: int, status: int = 413) -> Rule:
+    """Refuse whatever is longer, as a proxy does that knows nothing of blobs."""
+    return lambda request, forward: ProxyResponse(status) if request.body_length > limit else None
 
 
 @pytest.mark.parametrize("strict", ["distribution 3", "oci-registry"], indirect=True)

@@ -12,6 +12,7 @@ import pytest
 
 from regscope.errors import (
     DigestMismatch,
+    DigestWarning,
     InvalidInput,
     InvalidManifest,
     RequestError,
@@ -156,6 +157,17 @@ def tampered(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
     return answer
 
 
+@pytest.mark.parametrize("stated", ["nonsense", "sha256:", "{0}, {0}", '"{0}"'])
+def test_a_malformed_digest_in_the_answer_to_a_push_is_a_warning(faulty: FaultProxy, stated: str) -> None:
+    client = DockerRegistryV2Client(faulty.url)
+    put_image(client)
+    raw = ManifestRef("app", "1", client).fetch().raw
+    answer = ProxyResponse(201, [("Docker-Content-Digest", stated.format(Digest.of(raw)))])
+    faulty.rule(lambda request, forward: answer if request.method == "PUT" else None)
+    with pytest.warns(DigestWarning):
+        assert ManifestRef("app", "2", client).put(raw).digest == Digest.of(raw)
+
+
 def test_what_a_registry_does_not_offer_is_not_asked_for_again(faulty: FaultProxy) -> None:
     client = DockerRegistryV2Client(faulty.url)
     put_image(client)
@@ -166,7 +178,8 @@ def test_what_a_registry_does_not_offer_is_not_asked_for_again(faulty: FaultProx
     for delete in (ManifestRef("app", "1", client).delete, blob.delete):
         with pytest.raises(Unsupported):
             delete()
-    assert [request.method for request in faulty.requests].count("DELETE") == 2
+    asked = [request.path.rpartition("/")[2] for request in faulty.requests if request.method == "DELETE"]
+    assert len(asked) == len(set(asked)) == 3  # whether a tag is deleted, the manifest, the blob
 
 
 def test_what_was_pushed_is_read_by_skopeo(client: DockerRegistryV2Client, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from regscope.errors import (
+    PermissionDeny,
     RequestError,
     ResourceNotFound,
     Unsupported,
@@ -15,12 +18,15 @@ from regscope.errors import (
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
+from regscope.registry.retrying import Patience
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2
 from tests.registry.writing.pushed import CONFIG, put_image
+from tests.remediation.drawn_registry import Contents, image, index, layer
+from tests.servers import deleting, faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
-from tests.servers.registry import Registry
+from tests.servers.registry import Registry, distribution_3
 
 
 def test_untagging_leaves_the_manifest_and_its_other_tags(client: DockerRegistryV2Client) -> None:
@@ -93,3 +99,100 @@ def test_a_tag_whose_stand_in_cannot_be_deleted_comes_back(tmp_path: Path) -> No
             Tags("app", client).untag("1")
         assert len(deletions) == 3
         assert ManifestRef("app", "1", client).fetch().digest == digest
+
+
+@pytest.fixture
+def tag_deleting(tmp_path: Path) -> Iterator[FaultProxy]:
+    """Before a registry that deletes tags by their names."""
+    with Registry(tmp_path / "deletes-tags", program=distribution_3()) as server, FaultProxy(server.url) as proxy:
+        yield proxy
+
+
+def test_a_manifest_that_is_stored_under_its_tag_alone_stays(tag_deleting: FaultProxy) -> None:
+    tag_deleting.rule(deleting.with_the_last_tag(tag_deleting, unless_put_by_digest=True))
+    client = DockerRegistryV2Client(tag_deleting.url)
+    digest = put_image(client)
+    Tags("app", client).untag("1")
+    assert Tags("app", client).list() == []
+    assert ManifestRef("app", digest, client).fetch().digest == digest
+
+
+def test_a_tag_whose_manifest_goes_with_it_in_any_case_comes_back(tag_deleting: FaultProxy) -> None:
+    tag_deleting.rule(deleting.with_the_last_tag(tag_deleting))
+    client = DockerRegistryV2Client(tag_deleting.url)
+    digest = put_image(client)
+    put_back = [digest]
+
+    def nor_by_digest(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        is_put = request.method == "PUT" and request.path.endswith(digest)
+        return ProxyResponse(201, [("Docker-Content-Digest", digest)]) if is_put else None
+
+    tag_deleting.rule(nor_by_digest)
+    with pytest.raises(RequestError, match=r"deletes sha256:.* with its last tag, so app:1 was set again"):
+        Tags("app", client).untag("1")
+    assert [ManifestRef("app", "1", client).fetch().digest] == put_back
+
+
+def test_a_login_that_may_not_push_is_told_before_a_tag_is_removed(tag_deleting: FaultProxy) -> None:
+    client = DockerRegistryV2Client(tag_deleting.url)
+    digest = put_image(client)
+    tag_deleting.rule(faults.refuse("/manifests/", 403, "DENIED", "pull and delete only", methods=["PUT"]))
+    with pytest.raises(PermissionDeny, match="is not removed"):
+        Tags("app", client).untag("1")
+    assert ManifestRef("app", "1", client).fetch().digest == digest
+
+
+def test_an_index_that_lacks_a_child_can_be_untagged(tmp_path: Path) -> None:
+    """No registry takes it back by its digest; and that is no reason to keep its tag."""
+    with Registry(tmp_path / "registry", program=distribution_3()) as server:
+        child = image([layer("child", 10)], 1)
+        whole = index([child])
+        Contents(pushes=[("app", "1", whole)], deletions=[("app", child.digest)]).push_to(server.url)
+        client = DockerRegistryV2Client(server.url)
+        Tags("app", client).untag("1")
+        assert Tags("app", client).list() == []
+        assert ManifestRef("app", whole.digest, client).fetch().raw == whole.raw
+
+
+def test_removal_that_comes_later_is_waited_for_and_one_that_never_comes_is_an_error(tag_deleting: FaultProxy) -> None:
+    patient = DockerRegistryV2Client(tag_deleting.url)
+    digest = put_image(patient)
+
+    def accepted(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "DELETE" and request.path.endswith("/manifests/1"):
+            if late:
+                threading.Timer(0.6, deleting.ask, (tag_deleting, "DELETE", request.path)).start()
+            return ProxyResponse(202)
+        return None
+
+    late = False
+    tag_deleting.rule(accepted)
+    with pytest.raises(RequestError, match="accepted the deletion of the tag app:1, and still serves it"):
+        Tags("app", DockerRegistryV2Client(tag_deleting.url, patience=Patience(settling=1))).untag("1")
+    late = True
+    Tags("app", patient).untag("1")
+    assert Tags("app", patient).list() == []
+    assert ManifestRef("app", digest, patient).fetch().digest == digest
+
+
+@pytest.mark.parametrize("program", ["docker-registry", "distribution-3"])
+def test_a_stranger_cannot_pass_an_image_off_as_a_stand_in(tmp_path: Path, program: str) -> None:
+    with Registry(tmp_path / "registry", program=None if program == "docker-registry" else distribution_3()) as server:
+        client = DockerRegistryV2Client(server.url)
+        digest = put_image(client, tag="1", annotations={"regscope.stands-in": "0" * 32})
+        put_image(client, tag="protected", annotations={"regscope.stands-in": "0" * 32})
+        Tags("app", client).untag("1")
+        assert Tags("app", client).list() == ["protected"]
+        assert ManifestRef("app", "protected", client).fetch().digest == digest
+
+
+def test_other_tags_that_are_deleted_along_come_back(tag_deleting: FaultProxy) -> None:
+    tag_deleting.rule(deleting.with_any_tag(tag_deleting))
+    client = DockerRegistryV2Client(tag_deleting.url)
+    digest = put_image(client)
+    put_image(client, tag="2")
+    other = put_image(client, tag="other", annotations={"a": "b"})
+    Tags("app", client).untag("1")
+    assert {tag: ManifestRef("app", tag, client).fetch().digest for tag in Tags("app", client).list()} == {
+        "2": digest, "other": other,
+    }  # fmt: skip

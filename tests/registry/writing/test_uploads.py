@@ -15,7 +15,7 @@ from regscope.errors import (
 )
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.scopes import scopes_of
+from regscope.registry.scopes import need_of
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from tests.registry.writing.pushed import LARGE, Stream
@@ -181,7 +181,7 @@ def test_an_upload_that_is_sent_elsewhere_gets_no_credentials(
 
 def test_a_mount_asks_for_both_repositories() -> None:
     url = "http://localhost/v2/to/there/blobs/uploads/?mount=sha256%3Aab&from=from%2Fhere"
-    assert scopes_of("POST", url) == {"repository:to/there:pull,push", "repository:from/here:pull"}
+    assert need_of("POST", url).scopes == {"repository:to/there:pull,push", "repository:from/here:pull"}
 
 
 def test_a_small_blob_takes_a_post_and_a_put(faulty: FaultProxy) -> None:

@@ -1,0 +1,57 @@
+"""Whether there is a registry below a path, such as `https://example.com/artifactory/api/docker/key`.
+
+The distribution API is below `/v2/` at the root of a host. Some registries have that below a path, and all else in its
+place as ever; nothing in the address itself tells such a path from a repository's name.
+"""
+
+from __future__ import annotations
+
+from regscope.errors import RequestError
+from regscope.registry.answer import Answer
+from regscope.registry.connections import Connections
+from regscope.registry.responses import discard, read_json
+from regscope.registry.retrying import Patience
+from regscope.registry.tls import ClientCertificate
+from regscope.registry.transport import Transport
+
+_VERSION = "Docker-Distribution-Api-Version"
+_ONCE = Patience(failures=0, refusals=0)
+_MOST_BYTES = 2**16
+
+
+def answers_as_registry(
+    base_url: str,
+    *,
+    verify: bool | str = True,
+    certificate: ClientCertificate | None = None,
+    timeout: tuple[float | None, float | None] = (10, 10),
+) -> bool:
+    """Whether a registry answers at `base_url` (distribution-spec, Determining Support), asked once, without a login.
+
+    200 or 401 is what a registry says. Web sites say it, too, to whatever is asked: so it must name the API's version,
+    or ask for a login, or be JSON.
+
+    Raises:
+        RequestError: there was no answer.
+    """
+    connections = Connections(base_url, 1, verify=verify, certificate=certificate)
+    transport = Transport(base_url, connections, _ONCE, None, None)
+    try:
+        return _is_of_a_registry(transport.send("GET", f"{base_url}/v2/", {}, timeout))
+    finally:
+        transport.close()
+
+
+def _is_of_a_registry(answer: Answer) -> bool:
+    if answer.status_code not in (200, 401):
+        discard(answer)
+        return False
+    names_version = answer.headers.get(_VERSION, "").startswith("registry/2")
+    if names_version or (answer.status_code == 401 and answer.headers.get("WWW-Authenticate")):
+        discard(answer)
+        return True
+    try:
+        read_json(answer, _MOST_BYTES, "the answer")
+    except RequestError:
+        return False
+    return True

@@ -1,0 +1,22 @@
+"""Looking again at what was changed: a registry may accept a change (202) and make it later (RFC 9110, 15.3.3)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_FIRST_PAUSE = 0.1  # seconds, doubled for each that follows
+_LONGEST_PAUSE = 2.0
+
+
+def settled(is_so: Callable[[], bool], within: float) -> bool:
+    """Whether something is so, now or `within` so many seconds."""
+    end = time.monotonic() + within
+    pause = _FIRST_PAUSE
+    while not is_so():
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    return True

@@ -1,0 +1,64 @@
+"""What a registry says that a manifest's digest is (`Docker-Content-Digest`), and whether it can be believed."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import requests
+
+from regscope.errors import DigestWarning, InvalidDigest
+from regscope.registry.origin import without_secrets
+from regscope.spec.digest import Digest
+from regscope.text import plain
+
+
+class StatedDigests:
+    """The digests that one registry states.
+
+    Attributes:
+        are_believed: until one was not that of the manifest beside it.
+    """
+
+    def __init__(self) -> None:
+        self.are_believed = True
+        self._has_warned = False
+        self._lock = threading.Lock()
+
+    def read(self, response: requests.Response) -> Digest | None:
+        """The digest that an answer states; None where it states none that can be used.
+
+        Quotes, capitals and a second copy, as proxies add them, change nothing of what is meant.
+
+        Warns:
+            DigestWarning: of the first that is not as it should be.
+        """
+        stated = response.headers.get("Docker-Content-Digest")
+        if not stated:
+            return None
+        try:
+            return Digest(stated)
+        except InvalidDigest as error:
+            self._warn(response, error.message)
+        parts = {part.strip().strip('"').lower() for part in stated.split(",")}
+        try:
+            return Digest(parts.pop()) if len(parts) == 1 else None
+        except InvalidDigest:
+            return None
+
+    def doubt(self, response: requests.Response, stated: Digest, found: Digest) -> None:
+        """Believe none any longer: an answer stated another digest than that of the manifest in it.
+
+        Warns:
+            DigestWarning: unless one was shown before.
+        """
+        self.are_believed = False
+        self._warn(response, f"{stated}, of a manifest whose digest is {found}")
+
+    def _warn(self, response: requests.Response, what: str) -> None:
+        with self._lock:
+            if self._has_warned:
+                return
+            self._has_warned = True
+        message = f"the Docker-Content-Digest of {without_secrets(response.url)} is wrong: {plain(what, 300)}"
+        warnings.warn(DigestWarning(f"{message}. The manifests themselves are asked for, and hashed."), stacklevel=2)

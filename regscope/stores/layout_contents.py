@@ -1,0 +1,42 @@
+"""What the manifests of a layout need: the blobs below each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from regscope.errors import ContentMissing
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
+from regscope.stores.layout_store import LayoutStore
+
+
+def below(store: LayoutStore, manifests: Iterable[Digest]) -> set[Digest]:
+    """Manifests and all that they name, through indexes; of an index's children those that are there."""
+    seen: set[Digest] = set()
+    waiting = list(manifests)
+    while waiting:
+        found = waiting.pop()
+        if found not in seen:
+            seen.add(found)
+            waiting.extend(_children(store, found, seen))
+    return seen
+
+
+def _children(store: LayoutStore, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
+    """The manifests that an index names; the blobs that a manifest names are noted in `seen`."""
+    manifest = store.manifest("", digest).parse()
+    if isinstance(manifest, OCIIndex | DockerManifestList):
+        seen.update(blob.digest for blob in manifest.blobs)
+        yield from (child.digest for child in manifest.children if _is_there(store, child.digest))
+    elif isinstance(manifest, ManifestSchema1):
+        seen.update(layer.blobSum for layer in manifest.fsLayers)
+    else:
+        seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))
+
+
+def _is_there(store: LayoutStore, digest: Digest) -> bool:
+    try:
+        store.blob_size("", digest)
+    except ContentMissing:
+        return False
+    return True

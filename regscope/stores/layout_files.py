@@ -1,0 +1,130 @@
+"""Where the files of an OCI image layout are: in a folder, or in a tar (OCI image-spec, image-layout.md)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from regscope.errors import ContentMissing, NotAStore
+from regscope.registry.responses import too_large
+from regscope.stores.tar_members import TarMembers
+
+_CHUNK = 2**20
+MARKER, INDEX = "oci-layout", "index.json"
+
+
+class LayoutFiles(Protocol):
+    """The files of a layout, by their paths in it."""
+
+    @property
+    def location(self) -> str:
+        """How a user names the layout."""
+
+    @property
+    def own_name(self) -> str:
+        """The repository of what the layout names by a tag alone, or not at all."""
+
+    @property
+    def stamp(self) -> Hashable:
+        """What tells `index.json` from what it was: somebody may be copying into the layout."""
+
+    def __contains__(self, path: str) -> bool:
+        """Whether there is such a file."""
+
+    def size(self, path: str) -> int:
+        """Of a file, in bytes; ContentMissing where there is none."""
+
+    def chunks(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """A file from its byte `start` on."""
+
+    def read(self, path: str, limit: int) -> bytes:
+        """A file as a whole; TooLarge above `limit` bytes."""
+
+    def blobs(self) -> Mapping[str, int]:
+        """The sizes of all blobs, by what would be their digests."""
+
+
+class FolderFiles:
+    """The files of a layout in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def location(self) -> str:
+        return f"oci:{self.folder}"
+
+    @property
+    def own_name(self) -> str:
+        return self.folder.resolve().name
+
+    @property
+    def stamp(self) -> Hashable:
+        now = (self.folder / INDEX).stat()
+        return now.st_ino, now.st_mtime_ns, now.st_size
+
+    def __contains__(self, path: str) -> bool:
+        return (self.folder / path).is_file()
+
+    def size(self, path: str) -> int:
+        return self._existing(path).stat().st_size
+
+    def chunks(self, path: str, start: int = 0) -> Iterator[bytes]:
+        with self._existing(path).open("rb") as file:
+            file.seek(start)
+            yield from iter(lambda: file.read(_CHUNK), b"")
+
+    def read(self, path: str, limit: int) -> bytes:
+        found = self._existing(path)
+        if (size := found.stat().st_size) > limit:
+            raise too_large(path, size, limit)
+        return found.read_bytes()
+
+    def blobs(self) -> Mapping[str, int]:
+        found = (path for path in (self.folder / "blobs").glob("*/*") if path.is_file())
+        return {f"{path.parent.name}:{path.name}": path.stat().st_size for path in found}
+
+    def _existing(self, path: str) -> Path:
+        found = self.folder / path
+        if not found.is_file():
+            raise ContentMissing(
+                f"{self.location} lacks the file {path}", next_step="The layout is incomplete: copy the image again."
+            )
+        return found
+
+
+class TarFiles(TarMembers):
+    """The files of a layout in a tar. Of two members with one name the last counts: whoever unpacks it keeps that."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, f"oci-archive:{path}", first_counts=False)
+
+    @property
+    def own_name(self) -> str:
+        return self.path.stem
+
+    def blobs(self) -> Mapping[str, int]:
+        found = [name for name in self.names if posixpath.dirname(posixpath.dirname(name)) == "blobs" and name in self]
+        return {":".join(name.split("/")[1:]): self.size(name) for name in found}
+
+
+def is_layout(files: LayoutFiles) -> bool:
+    """Whether a layout's two files are there.
+
+    Raises:
+        NotAStore: there is nothing that could be read.
+    """
+    return MARKER in files and INDEX in files
+
+
+def form_of_archive(path: Path) -> str | None:
+    """What kind of archive a tar is, `docker-archive` or `oci-archive`; None where it is neither."""
+    members = TarMembers(path, str(path), first_counts=True)
+    try:
+        if "manifest.json" in members:  # as docker writes it, with a layout beside it or without
+            return "docker-archive"
+        return "oci-archive" if MARKER in members and INDEX in members else None
+    except NotAStore:
+        return None

@@ -1,0 +1,100 @@
+"""An oci-archive, to copy images to: a tar of an OCI image layout, as skopeo, podman and `ctr image import` read it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+
+from regscope.errors import NotAStore
+from regscope.registry.manifests import RawManifest
+from regscope.registry.outgoing import Content
+from regscope.spec.digest import Digest
+from regscope.stores.destination import Taken
+from regscope.stores.layout_destination import LayoutDestination
+from regscope.stores.layout_files import INDEX, MARKER
+from regscope.stores.layout_index import LayoutIndex
+from regscope.stores.layout_store import blob_path, name_of
+
+
+class OCIArchiveDestination:
+    """Images go into a folder beside the file first, and into the file when it is closed.
+
+    A file that is there is replaced. What an earlier run has left in the folder is not fetched again. The same images
+    give the same bytes.
+
+    Raises:
+        NotAStore: there is a folder in its place.
+    """
+
+    form = "oci-archive"
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            raise NotAStore(
+                f"{self.path} is a folder", next_step=f"Name a file, or write oci:{self.path} for a layout."
+            )
+        self._folder = self.path.with_name(f"{self.path.name}.unfinished")
+        self._layout = LayoutDestination(self._folder)
+        (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
+
+    @property
+    def location(self) -> str:
+        """`oci-archive:` and the file."""
+        return f"{self.form}:{self.path}"
+
+    def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
+        """Any manifest has, under any name."""
+
+    def has_manifest(self, repository: str, digest: Digest) -> bool:
+        """Never: each is noted anew."""
+        return False
+
+    def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
+        """Written to the folder."""
+        return self._layout.take_blob(repository, digest, content, nearby)
+
+    def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """Written to the folder."""
+        self._layout.take_manifest(repository, reference, manifest)
+
+    def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
+        """As `take_manifest`: there are no lists of referrers."""
+        self.take_manifest(repository, reference, manifest)
+
+    def close(self) -> None:
+        """Write the file."""
+        self._layout.close()
+        self._put_in_order()
+        part = self.path.with_name(f"{self.path.name}.part")
+        try:
+            with tarfile.open(part, "w") as archive:
+                for name in (*self._first_files(), MARKER, INDEX, *self._blobs()):
+                    archive.add(self._folder / name, name, filter=_without_owner)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        shutil.rmtree(self._folder)
+
+    def _put_in_order(self) -> None:
+        """Images are taken in any order, and the same ones are to give the same file."""
+        index = LayoutIndex(self._folder)
+        with index.alone():
+            index.write(sorted(index.entries(), key=lambda entry: (name_of(entry) or "", entry.digest)))
+        index.tidy()
+
+    def _first_files(self) -> list[str]:
+        """What stands before the layout: made now, in the folder."""
+        return []
+
+    def _blobs(self) -> list[str]:
+        """The files that the images need; an earlier run may have left others."""
+        return sorted(map(blob_path, self._layout.needed()))
+
+
+def _without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = entry.mtime = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o644
+    return entry

@@ -1,0 +1,121 @@
+"""After an upload, what is there is what was meant, or it is an error; a blob is looked for as the registry allows."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from regscope.errors import ContentError, PermissionDeny
+from regscope.registry.blobs import Blob
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.local_content import LocalContent
+from regscope.registry.retrying import Patience
+from regscope.spec.digest import Digest
+from regscope.stores.registry_destination import RegistryDestination
+from tests.registry.writing.pushed import LARGE
+from tests.servers import faults
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
+
+QUICK = Patience(backoff=0.001)
+
+
+def accepted(digest: str | None, *, keep: bool = True) -> Rule:
+    """Answer what ends an upload by 201 and this digest; kept by the registry or not."""
+
+    def rule(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method != "PUT":
+            return None
+        answer = forward() if keep else ProxyResponse(201)
+        answer.set_header("Docker-Content-Digest", digest)
+        return answer
+
+    return rule
+
+
+def push(client: DockerRegistryV2Client, content: bytes) -> None:
+    Blob("app", fileobj=io.BytesIO(content), client=client).upload()
+
+
+@pytest.mark.parametrize("content", [b"", b"small", LARGE], ids=["empty", "small", "large"])
+def test_another_digest_in_the_answer_is_an_error(faulty: FaultProxy, content: bytes) -> None:
+    faulty.rule(accepted(Digest.of(b"another")))
+    with pytest.raises(ContentError, match="hash to"):
+        push(DockerRegistryV2Client(faulty.url), content)
+
+
+@pytest.mark.parametrize("stated", [None, "nonsense", "", Digest.of(LARGE, "sha512")])
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_an_answer_that_proves_nothing_is_looked_behind(faulty: FaultProxy, content: bytes, stated: str | None) -> None:
+    faulty.rule(accepted(stated))
+    push(DockerRegistryV2Client(faulty.url), content)
+    assert [request.method for request in faulty.requests][-1] == "HEAD"
+    faulty.clear()
+    faulty.rule(accepted(stated, keep=False))
+    with pytest.raises(ContentError, match="is not there"):
+        push(DockerRegistryV2Client(faulty.url, patience=QUICK), content + b"!")
+
+
+def test_another_size_is_an_error(faulty: FaultProxy) -> None:
+    def cut(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method not in ("HEAD", "GET"):
+            return None
+        return ProxyResponse(200, [("Content-Length", "3")], b"sma")
+
+    faulty.rule(accepted(None))
+    faulty.rule(cut)
+    with pytest.raises(ContentError, match="3 bytes there, and 5 were sent"):
+        push(DockerRegistryV2Client(faulty.url), b"small")
+
+
+def test_a_head_that_states_no_length_of_the_blob_is_not_believed(faulty: FaultProxy) -> None:
+    faulty.rule(accepted(None))
+    faulty.rule(
+        lambda request, forward: ProxyResponse(200, [("Content-Length", "0")]) if request.method == "HEAD" else None
+    )
+    push(DockerRegistryV2Client(faulty.url), b"small")
+
+
+def test_an_answer_that_states_the_digest_costs_no_look(faulty: FaultProxy) -> None:
+    push(DockerRegistryV2Client(faulty.url), LARGE)
+    assert [request.method for request in faulty.requests] == ["POST", "PATCH", "PUT"]
+
+
+def test_what_went_in_chunks_is_looked_at(faulty: FaultProxy) -> None:
+    client = DockerRegistryV2Client(faulty.url)
+    client.uploads.chunk = 2**22
+    push(client, LARGE)
+    assert [request.method for request in faulty.requests] == ["POST", "PATCH", "PATCH", "PUT", "HEAD"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 405])
+def test_who_may_push_and_not_pull_pushes(faulty: FaultProxy, status: int) -> None:
+    faulty.rule(lambda request, forward: ProxyResponse(status) if request.method in ("HEAD", "GET") else None)
+    faulty.rule(accepted(None))
+    client = DockerRegistryV2Client(faulty.url)
+    for content in (b"small", LARGE):
+        push(client, content)
+        Blob("app", Digest.of(content), fileobj=io.BytesIO(content), client=client).upload()
+        assert RegistryDestination(client).take_blob("b", Digest.of(content), LocalContent.of(content), None) == "sent"
+    faulty.clear()
+    assert Blob("app", Digest.of(LARGE), client=client).read(2**23) == LARGE
+
+
+@pytest.mark.parametrize("refusal", [400, 403, 405])
+def test_a_blob_behind_an_address_that_was_signed_for_get_alone_is_there(faulty: FaultProxy, refusal: int) -> None:
+    client = DockerRegistryV2Client(faulty.url)
+    push(client, LARGE)
+    with FaultProxy(faulty.upstream) as storage:
+        storage.rule(lambda request, forward: ProxyResponse(refusal) if request.method == "HEAD" else None)
+        faulty.rule(faults.redirect("/blobs/sha256", lambda request: storage.url + request.path))
+        assert Blob("app", Digest.of(LARGE), client=client).stat().size == len(LARGE)
+        taken = RegistryDestination(client).take_blob("app", Digest.of(LARGE), LocalContent.of(LARGE), None)
+        assert taken == "there"
+        assert max(request.sent for request in storage.requests) < 2**20
+
+
+def test_a_refusal_of_the_registry_itself_is_not_asked_about_twice(faulty: FaultProxy) -> None:
+    faulty.rule(lambda request, forward: ProxyResponse(403) if request.method == "HEAD" else None)
+    with pytest.raises(PermissionDeny):
+        Blob("app", Digest.of(LARGE), client=DockerRegistryV2Client(faulty.url)).stat()
+    assert len(faulty.requests) == 1
