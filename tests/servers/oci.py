@@ -18,7 +18,7 @@ class OCIRegistry:
     """The process on a loopback port; use it as a context manager. Skips the test where the program was not built.
 
     Args:
-        options: `-no-referrers`, `-no-digest`, `-no-links`, `-page=N`.
+        options: `-no-referrers`, `-no-digest`, `-no-links`, `-page=N`, `-immutable-tags`.
     """
 
     def __init__(self, *options: str) -> None:
