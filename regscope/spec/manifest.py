@@ -7,7 +7,7 @@ built by hand is serialised, once, when its bytes are first asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -117,7 +117,24 @@ class OCIManifestSchema1(RawBacked):
         return OCI_MANIFEST
 
 
-class DockerManifestList(RawBacked):
+class _ListsManifests:
+    """What an index names, told apart."""
+
+    if TYPE_CHECKING:  # each index has its own, in the order in which it is written
+        manifests: tuple[Descriptor, ...]
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
+
+class DockerManifestList(_ListsManifests, RawBacked):
     """Docker manifest list: one image for several platforms."""
 
     schemaVersion: Literal[2] = 2
@@ -135,18 +152,8 @@ class DockerManifestList(RawBacked):
         """Its media type."""
         return DOCKER_MANIFEST_LIST
 
-    @property
-    def children(self) -> tuple[Descriptor, ...]:
-        """The manifests that it names."""
-        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
 
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
-        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
-
-
-class OCIIndex(RawBacked):
+class OCIIndex(_ListsManifests, RawBacked):
     """OCI image index: manifests for several platforms, or the referrers of one subject."""
 
     schemaVersion: Literal[2] = 2
@@ -165,16 +172,6 @@ class OCIIndex(RawBacked):
     def media_type(self) -> str:
         """Its media type, also where the document leaves it out."""
         return OCI_INDEX
-
-    @property
-    def children(self) -> tuple[Descriptor, ...]:
-        """The manifests that it names."""
-        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
-        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
 
 
 _ATTESTATION = "vnd.docker.reference.type"
