@@ -14,12 +14,14 @@ _LONGEST_HEADER = 8192  # the package's parser is quadratic
 # What the package cannot read and servers send all the same: an empty value, needless escapes, a missing comma
 # after a value, commas around it all, and a URL without quotes.
 _VALUE = re.compile(
-    r"""(?:(?P<quoted>"(?:[^"\\]|\\.)*+")|(?<==)\s*(?P<bare>[^\s",=][^\s",]*))
+    r"""(?:(?P<quoted>"(?:[^"\\]|\\.)*+")|(?<==)\s*(?P<bare>[^\s",=][^\s",]*)|(?<==)(?=\s*(?:,|$)))
     (?P<gap>\s+(?=[\w-]{1,64}\s{0,8}(?:=|\s[\w-]{1,64}\s{0,8}=)))?""",
     re.DOTALL | re.VERBOSE,
 )
 # A token68, as `Negotiate YII=` has, tells a name and a password nothing; the package takes it for a parameter.
-_TOKEN68 = re.compile(r"(?P<scheme>(?:^|,)\s*[A-Za-z][\w-]*)\s+[\w.~+/-]+=*(?=\s*(?:,|$))")
+_TOKEN68 = re.compile(
+    r"(?P<scheme>(?:^|,)\s*[a-z][\w-]*)\s+(?!(?:realm|service|scope)=)[\w.~+/-]+=*(?=\s*(?:,|$))", re.IGNORECASE
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _EMPTY = "\0"  # stands for an empty value on the way through the package
 
@@ -52,7 +54,7 @@ def _mended(header: str) -> str:
 
 
 def _mended_value(match: re.Match[str]) -> str:
-    value = match["bare"] or _unescaped(match["quoted"][1:-1])
+    value = match["bare"] or _unescaped((match["quoted"] or '""')[1:-1])
     escaped = (value or _EMPTY).replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"' + ("," if match["gap"] else "")
 

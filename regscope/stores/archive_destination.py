@@ -37,7 +37,7 @@ class ArchiveDestination(OCIArchiveDestination):
             what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
                 f"{repository} {reference} is {what}, and a docker-archive holds images alone",
-                next_step="Copy it to oci-archive:FILE or oci:FOLDER" + ("." if kind else ", or choose one platform."),
+                next_step=("" if kind else "Choose one platform, or: ") + "Copy it to oci-archive:FILE or oci:FOLDER.",
             )
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:

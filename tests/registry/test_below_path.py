@@ -13,7 +13,7 @@ import regscope as rs
 from regscope.errors import AuthFailed, InvalidLocation, TLSFailed
 from regscope.registry.credentials import Credentials
 from regscope.registry.docker_config import find_logins
-from regscope.registry.scopes import scopes_of
+from regscope.registry.scopes import need_of
 from regscope.spec.descriptor import Descriptor
 from regscope.stores.mirrored_store import MirroredStore
 from regscope.stores.registry_store import RegistryStore
@@ -103,7 +103,8 @@ def test_a_login_by_token_is_for_the_repository_and_not_for_the_path(tmp_path: P
 def test_scopes_are_those_of_the_repository_whatever_the_path_holds() -> None:
     base = "https://example.com/v2/tags/list/manifests/x"
     for registry in (base, "https://example.com"):
-        assert scopes_of("GET", f"{registry}/v2/team/app/manifests/1", registry) == {"repository:team/app:pull"}
+        need = need_of("GET", f"{registry}/v2/team/app/manifests/1", registry)
+        assert need.scopes == {"repository:team/app:pull"}
 
 
 def test_a_login_is_found_by_the_host_and_by_podman_by_the_path(

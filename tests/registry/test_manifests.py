@@ -352,7 +352,7 @@ def test_a_manifest_without_media_type_is_what_its_header_says(tmp_path: Path) -
     assert (found.config.digest, Digest.of(found.raw)) == (EMPTY, digest)
 
 
-def test_children_of_an_index_that_name_no_platform_are_no_obstacle(tmp_path: Path) -> None:
+def test_a_child_of_an_index_that_names_no_platform_is_for_linux_amd64(tmp_path: Path) -> None:
     image = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
     raw = json.dumps(image).encode()
     with Registry(tmp_path / "r") as registry, requests.Session() as web:
@@ -365,8 +365,9 @@ def test_children_of_an_index_that_name_no_platform_are_no_obstacle(tmp_path: Pa
         put_manifest(web, registry.url, "app", "1", json.dumps(index).encode(), OCI_INDEX)
         client = DockerRegistryV2Client(registry.url)
         assert isinstance(ManifestRef("app", "1", client).get(OCI_INDEX), OCIIndex)
-        with pytest.raises(ResourceNotFound, match="linux/amd64"):
-            ManifestRef("app", "1", client).get()
+        assert ManifestRef("app", "1", client).get().digest == child
+        with pytest.raises(ResourceNotFound, match="linux/arm64"):
+            ManifestRef("app", "1", client).get(platform="linux/arm64")
         found = ManifestRef("app", "1", client).get(platform=Platform(os="linux", architecture="s390x"))
     assert isinstance(found, OCIManifestSchema1)
 

@@ -88,7 +88,7 @@ def test_what_is_written_is_the_rule_that_it_says_and_the_other_way_round(
         ("keep_last", "many", "valid integer"),
         ("older_than", "soon", "is not a duration"),
         ("tags", "/(/", "not a regular expression"),
-        ("platforms", "amd64", "not a platform"),
+        ("platforms", "linux/", "not a platform"),
         ("in_use", "No Image, x", "image in use that is none"),
         ("protect", "app@x", "no digest"),
     ],

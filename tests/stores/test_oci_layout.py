@@ -146,7 +146,7 @@ def test_a_deleted_referrer_goes_from_the_index_of_its_fallback_tag(pair: tuple[
     for gone in (sboms[0].digest, listed.digest):
         assert not store.path(gone).exists()
     assert store.manifest("mine", sboms[1].digest).raw
-    removal.forget_manifest("mine", sboms[1].digest)  # what the index names stays
+    removal.forget_manifest("mine", sboms[1].digest, ())  # what the index names stays
     assert store.manifest("mine", sboms[1].digest).raw
 
 
