@@ -20,8 +20,10 @@ def planned(store: rs.ContentStore, repository: str, **rules: object) -> rs.Plan
     return rs.plan(snapshot, rs.Retention(repositories=[repository], **rules))
 
 
-def applied(store: rs.ContentStore, plan: rs.Plan, journal: Path) -> rs.Applied:
-    return plan.apply(store, dry_run=False, journal=journal, progress=False)
+def applied(store: rs.ContentStore, plan: rs.Plan, folder: Path) -> rs.Applied:
+    """With a backup: where blobs go with their manifests a plan is not carried out without one."""
+    backup = f"oci:{folder / 'backup'}"
+    return plan.apply(store, dry_run=False, journal=folder / "journal", backup=backup, progress=False)
 
 
 def test_what_matches_goes_and_what_is_protected_stays_whole(
@@ -37,7 +39,7 @@ def test_what_matches_goes_and_what_is_protected_stays_whole(
     ):
         wire.push(repository, image, *tags)
     plan = planned(store, repository, tags=["old-*"], protect=["v*"])
-    done = applied(store, plan, tmp_path / "journal")
+    done = applied(store, plan, tmp_path)
     server.settle()
     assert done.ok, done
     assert set(done.table["outcome"]) == {"done"}, done.table
@@ -56,7 +58,7 @@ def test_a_child_that_another_index_needs_stays(
     kept, gone = index([shared, own]), index([shared, other])
     wire.push(repository, kept, "v1")
     wire.push(repository, gone, "old")
-    done = applied(store, planned(store, repository, tags=["old"]), tmp_path / "journal")
+    done = applied(store, planned(store, repository, tags=["old"]), tmp_path)
     server.settle()
     server.collect()
     assert done.ok, done
@@ -73,7 +75,7 @@ def test_a_tag_of_a_child_goes_and_the_index_stays_whole(
         wire.push(repository, child, f"1.0-{machine}", by_digest=False)
     headers = {"Content-Type": index_.media_type}
     assert wire.ask("PUT", repository, "manifests/1.0", data=index_.raw, headers=headers).status_code == 201
-    done = applied(store, planned(store, repository, tags=["1.0-*"]), tmp_path / "journal")
+    done = applied(store, planned(store, repository, tags=["1.0-*"]), tmp_path)
     server.settle()
     assert done.ok, done
     assert wire.state(repository) == {"1.0": index_.digest}
@@ -90,7 +92,7 @@ def test_what_is_attached_goes_with_its_image(
     for tag in ("v1", "old"):
         (tmp_path / tag).write_text(f"{repository} {tag}")
         sboms.append(rs.attach(store, f"{repository}:{tag}", tmp_path / tag, "application/vnd.example.sbom"))
-    done = applied(store, planned(store, repository, tags=["old"]), tmp_path / "journal")
+    done = applied(store, planned(store, repository, tags=["old"]), tmp_path)
     server.settle()
     assert done.ok, done
     left = wire.state(repository)
@@ -106,9 +108,9 @@ def test_applied_again_with_its_journal_it_finds_all_gone(
     wire.push(repository, made(repository, "kept"), "v1")
     wire.push(repository, made(repository, "gone"), "old", "older")
     plan = planned(store, repository, tags=["old*"])
-    assert applied(store, plan, tmp_path / "journal").ok
+    assert applied(store, plan, tmp_path).ok
     server.settle()
-    again = applied(store, plan, tmp_path / "journal")
+    again = applied(store, plan, tmp_path)
     assert again.ok, again
     assert set(again.table["outcome"]) <= {"done", "gone already"}
     assert wire.tags(repository) == ["v1"]
