@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from http import HTTPStatus
+from typing import Literal, TypeAlias
 
 import requests
 
@@ -66,19 +67,45 @@ def _whole_length(response: requests.Response) -> int | None:
     return None if "Content-Encoding" in response.headers else content_length(response)
 
 
-def is_there(
-    client: DockerRegistryV2Client, repository: str, digest: Digest, timeout: AskTimeout = "default"
-) -> bool | None:
-    """Whether the repository has a blob; None where these credentials may not ask, or the registry does not tell."""
+Found: TypeAlias = Literal["there", "damaged", "absent", "not told"]
+"""What a repository has under a blob's digest; not told where these credentials may not ask, or it does not say."""
+
+
+def look_for(
+    client: DockerRegistryV2Client,
+    repository: str,
+    digest: Digest,
+    size: int | None,
+    timeout: AskTimeout = "default",
+) -> Found:
+    """Whether the repository has a blob; one that is not of this `size`, where that is known, is damaged."""
     try:
-        stat_blob(client, repository, digest, timeout)
+        stated, _ = stat_blob(client, repository, digest, timeout)
+        return "damaged" if has_another_size(client, repository, digest, size, stated, timeout) else "there"
     except ResourceNotFound:
-        return False
+        return "absent"
     except TooManyRequests:
         raise
     except RequestErrorWithResponse:
-        return None
-    return True
+        return "not told"
+
+
+def has_another_size(
+    client: DockerRegistryV2Client,
+    repository: str,
+    digest: Digest,
+    size: int | None,
+    stated: int | None,
+    timeout: AskTimeout = "default",
+) -> bool:
+    """Whether what is there is not as large as the blob: Pulp keeps under its digest what came of a PUT that was cut.
+
+    Asked once more where a HEAD has `stated` another size, since it may not be that of the GET that it stands for.
+    """
+    if not size or stated in (None, size):
+        return False
+    found, _ = first_byte(client, client.url(repository, "blobs", digest), timeout)
+    return found not in (None, size)
 
 
 def make_sure(

@@ -11,7 +11,7 @@ from typing import IO
 import requests
 
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooManyRequests
-from regscope.registry.blob_stat import first_byte, stat_blob
+from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.hashing_aside import verified_aside
@@ -166,17 +166,22 @@ class Blob:
     def upload(self) -> Descriptor:
         """Send the content of `local_path`, or of `fileobj` from where it stands, and set `digest` to what it is.
 
-        What the repository has already is not sent. A large blob is streamed and hashed on the way, and goes on where
-        it was after a connection that broke.
+        What the repository has already is not sent, unless it is of another size. A large blob is streamed and hashed
+        on the way, and goes on where it was after a connection that broke.
 
         Raises:
             DigestMismatch: the blob was made with a digest, and this content is not what it names.
+            ContentError: the registry keeps other content under its digest.
             RequestError: it was refused.
         """
         content = LocalContent(self.local_path, self.fileobj)
-        if self.digest is not None and (there := self._there(self.digest)) is not None:
-            return there
-        return self._sent(*self._sender.send(content, self.digest))
+        there = None if self.digest is None else self._there(self.digest)
+        if there is None:
+            return self._sent(*self._sender.send(content, self.digest))
+        if has_another_size(self.client, self.repo, there.digest, content.size, there.size, self.timeout):
+            sender = Sender(self.client, self.repo, self.timeout, looks=True)
+            return self._sent(*sender.send(content, self.digest))
+        return there
 
     def upload_at_one_time(self) -> Descriptor:
         """Send all of the content, of a `fileobj` from its beginning, in one request (a monolithic PUT)."""

@@ -36,6 +36,7 @@ class Sender:
 
     Args:
         opened: hears of each upload that is opened for a blob that is streamed, and of each new address it gets.
+        looks: whether no answer is believed, so that what was sent is looked at in any case.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class Sender:
         repository: str,
         timeout: AskTimeout = "default",
         opened: Callable[[Upload], None] | None = None,
+        *,
+        looks: bool = False,
     ) -> None:
         self._client = client
         self._repository = repository
         self._timeout = timeout
         self._opened = opened
+        self._looks = looks
         self._habits = client.uploads
         self._chunk_minimum = 0  # as the registry named it last
 
@@ -194,7 +198,7 @@ class Sender:
         except BaseException:
             upload.cancel()
             raise
-        make_sure(self._client, self._repository, digest, size, answer, self._timeout, look=look)
+        make_sure(self._client, self._repository, digest, size, answer, self._timeout, look=look or self._looks)
         return None
 
     def _has(self, digest: Digest, size: int) -> bool:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from regscope.errors import RequestErrorWithResponse
-from regscope.registry.blob_stat import is_there
+from regscope.registry.blob_stat import look_for
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.mounting import mount
@@ -56,18 +56,19 @@ class RegistryDestination:
                 return "mounted"
             upload = mounted if isinstance(mounted, Upload) else None
         # Where nobody may ask whether it is there, it is sent.
-        if upload is None and is_there(self.client, repository, digest):
+        found = "absent" if upload is not None else look_for(self.client, repository, digest, content.size)
+        if found == "there":
             return "there"
-        sender = Sender(self.client, repository)
+        sender = Sender(self.client, repository, looks=found == "damaged")
         if sender.is_small(content):
             sender.send_at_once(content, digest, upload)
         else:
-            self._send(repository, digest, content, upload)
+            self._send(repository, digest, content, upload, looks=found == "damaged")
         return "sent"
 
-    def _send(self, repository: str, digest: Digest, content: Content, upload: Upload | None) -> None:
+    def _send(self, repository: str, digest: Digest, content: Content, upload: Upload | None, *, looks: bool) -> None:
         with self._open_uploads.of(self.client, repository, digest) as noted:
-            sender = Sender(self.client, repository, opened=noted.note)
+            sender = Sender(self.client, repository, opened=noted.note, looks=looks)
             if noted.upload is not None and sender.go_on(noted.upload, content, digest):
                 if upload is not None:
                     upload.cancel()

@@ -93,6 +93,8 @@ def client(server: FieldServer) -> Iterator[DockerRegistryV2Client]:
 
 
 @pytest.fixture
-def store(server: FieldServer) -> rs.ContentStore:
+def store(server: FieldServer) -> Iterator[rs.ContentStore]:
     """The server as a store, without a cache."""
-    return rs.open(server.url, cache=False, **server.login())
+    opened = rs.open(server.url, cache=False, **server.login())
+    with opened.client:
+        yield opened

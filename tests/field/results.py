@@ -74,7 +74,7 @@ class Results:
             ["passed, of", *(f"{of[server].count(PASSED)} of {len(of[server])}" for server in servers)],
             *([test, *(self.outcomes.get((test, server), NOT_ASKED) for server in servers)] for test in tests),
         ]
-        lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in table]
+        lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in row) + "|" for row in table]
         lines.insert(1, "|" + "---|" * (len(servers) + 1))
         told = [f"- {server}: {test}: {why}" for (test, server), why in sorted(self.reasons.items(), key=_by_server)]
         return "\n".join([_TITLE, "", _ABOUT, "", *lines, "", _REASONS, "", *(told or ["Nothing."]), ""])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from regscope.stores.registry_destination import RegistryDestination
 from tests.registry.writing.pushed import LARGE
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
+from tests.servers.registry import Registry
 
 QUICK = Patience(backoff=0.001)
 
@@ -119,3 +123,51 @@ def test_a_refusal_of_the_registry_itself_is_not_asked_about_twice(faulty: Fault
     with pytest.raises(PermissionDeny):
         Blob("app", Digest.of(LARGE), client=DockerRegistryV2Client(faulty.url)).stat()
     assert len(faulty.requests) == 1
+
+
+@pytest.fixture
+def cut_off(tmp_path: Path) -> Iterator[tuple[Registry, bytes]]:
+    """A registry that keeps the first 1,000 bytes of a blob, and the blob: what Pulp keeps of a PUT that was cut."""
+    content = LARGE[:20_000]
+    with Registry(tmp_path / "damaged") as registry:
+        push(DockerRegistryV2Client(registry.url), content)
+        digest = Digest.of(content)
+        os.truncate(registry.blobs / "sha256" / digest.encoded[:2] / digest.encoded / "data", 1000)
+        yield registry, content
+
+
+def by_blob(client: DockerRegistryV2Client, content: bytes) -> None:
+    Blob("app", Digest.of(content), fileobj=io.BytesIO(content), client=client).upload()
+
+
+def by_destination(client: DockerRegistryV2Client, content: bytes) -> None:
+    RegistryDestination(client).take_blob("app", Digest.of(content), LocalContent(None, io.BytesIO(content)), None)
+
+
+@pytest.mark.parametrize("push_again", [by_blob, by_destination])
+def test_a_part_of_a_blob_is_not_taken_for_it(
+    cut_off: tuple[Registry, bytes], push_again: Callable[[DockerRegistryV2Client, bytes], None]
+) -> None:
+    """It is sent again, and the registry, which keeps what it has, is not believed when it says that it took it."""
+    registry, content = cut_off
+    with pytest.raises(ContentError, match=r"has 1,000 bytes there, and 20,000 were sent") as caught:
+        push_again(DockerRegistryV2Client(registry.url), content)
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("push_again", [by_blob, by_destination])
+def test_a_part_of_a_blob_is_mended_where_the_registry_takes_the_whole(
+    cut_off: tuple[Registry, bytes], push_again: Callable[[DockerRegistryV2Client, bytes], None]
+) -> None:
+    registry, content = cut_off
+    digest = Digest.of(content)
+
+    def forget_it_first(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "PUT":
+            (registry.blobs / "sha256" / digest.encoded[:2] / digest.encoded / "data").unlink()
+        return None
+
+    with FaultProxy(registry.url) as proxy:
+        proxy.rule(forget_it_first)
+        push_again(DockerRegistryV2Client(proxy.url), content)
+    assert Blob("app", digest, client=DockerRegistryV2Client(registry.url)).read(20_000) == content
