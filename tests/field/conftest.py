@@ -25,8 +25,8 @@ collect_ignore_glob = [] if ASKED_FOR else ["test_*.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With FIELD_RESULTS what comes out is written into RESULTS.md, by the one process that hears of all tests."""
-    if os.environ.get("FIELD_RESULTS") and not hasattr(config, "workerinput"):
+    """With FIELD_RESULTS what comes out is written into RESULTS.md."""
+    if os.environ.get("FIELD_RESULTS"):
         config.pluginmanager.register(Results(Path(__file__).with_name("RESULTS.md")))
 
 
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say in each report which test of which server it is about; all of a server's tests go to one worker."""
+    """Say in each report which test of which server it is about."""
     about = {item: item.callspec for item in items if item.path.parent == _FOLDER and hasattr(item, "callspec")}
     # A module whose servers were not asked for is left with tests of no server.
     items[:] = [item for item in items if item not in about or about[item].params.get("server") in KINDS]
@@ -47,7 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             name = about[item].params["server"]
             item.user_properties.append(("server", KINDS[name].name))
             item.user_properties.append(("test", _statement(item, about[item].id, name)))
-            item.add_marker(pytest.mark.xdist_group(name))
 
 
 def _statement(item: pytest.Item, parameters: str, server: str) -> str:
