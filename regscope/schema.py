@@ -73,7 +73,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("chain_id", "category", "identity of this layer on top of all under it"),
         Column("media_type", "category", "media type of the layer"),
         Column("size", "Int64", "the layer as stored (compressed)", "bytes"),
-        Column("created_by", "category", "build instruction that made it"),
+        Column("created_by", "category", "build instruction that made it, or the builder's comment"),
     ),
     "blobs": (
         Column("digest", "category", "digest of the blob"),
@@ -90,11 +90,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _DIGEST,
         Column("step", "int64", "from 0, oldest first"),
         Column("created", TIME, "when the step was built"),
-        Column("created_by", "category", "build instruction"),
+        Column("created_by", "category", "build instruction, or the comment where there is none"),
         Column("comment", "str", "the builder's comment"),
         Column("empty_layer", "bool", "whether the step made no layer"),
-        Column("blob_digest", "category", "the layer that it made"),
-        Column("size", "Int64", "of that layer, 0 for a step without one", "bytes"),
+        Column("blob_digest", "category", "the layer that it alone made"),
+        Column("size", "Int64", "of that layer, 0 for a step without one; absent if unknown", "bytes"),
     ),
     "labels": (
         _DIGEST,

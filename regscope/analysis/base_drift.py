@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.fingerprints import ASPECTS, CONTENT, fingerprints
-from regscope.analysis.instructions import normalised
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.sizes import image_layers
 from regscope.file_rows import FileRows
 from regscope.schema import TIME
+from regscope.spec.build_history import is_of_many_steps
+from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
 _PLATFORM = ["os", "architecture", "variant"]
@@ -24,8 +25,8 @@ def base_drift(snap: Snapshot) -> pd.DataFrame:
 
     The place is the chain of layers below; of a first layer, its image's platform alone, so that images which begin
     with the same words, such as `ADD file:… in /`, stand together whatever they are made of. Layers of the same content
-    (see `twins`) are one version. Those whose files were not read, without an instruction, or on layers without a
-    DiffID, are left out.
+    (see `twins`) are one version. Those whose files were not read, without an instruction of their own, or on
+    layers without a DiffID, are left out.
 
     Returns:
         One row for each version, the places that take most bytes first, the versions of a place by the creation of the
@@ -85,7 +86,8 @@ def _placed_layers(snap: Snapshot) -> pd.DataFrame:
     used = image_layers(snap)
     chain_id = used["chain_id"].astype("str")
     below = chain_id.groupby(used["digest"]).shift().mask(used["position"] == 0, "")
-    by_line = {line: normalised(line) for line in used["created_by"].dropna().unique()}
+    lines = used["created_by"].dropna().unique()
+    by_line = {line: normalised(line) for line in lines if not is_of_many_steps(line)}
     images = snap.manifests[_PLATFORM].astype("str").fillna("")
     images = images.assign(digest=snap.manifests["digest"].astype("str"), created=snap.manifests["created"])
     sizes = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))["size"]

@@ -15,12 +15,12 @@ from regscope import text
 from regscope.analysis.file_changes import file_changes
 from regscope.analysis.final_tree import final_files
 from regscope.analysis.image_choice import Choice, choose_two
-from regscope.analysis.instructions import normalised
 from regscope.analysis.layer_stacks import check_were_read
 from regscope.analysis.package_changes import package_changes, packages_of
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
 from regscope.schema import make_table
+from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
 _HELD_BY = pd.CategoricalDtype(pd.Index(["both", "a", "b"], dtype="str"))

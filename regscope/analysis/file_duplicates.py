@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from regscope.analysis.columns import as_arrow, in_order, numbered, numbered_parts
 from regscope.analysis.file_contents import FileContents
 from regscope.analysis.history_cost import UNKNOWN
-from regscope.analysis.instructions import normalised
 from regscope.analysis.relation import Bools, Ints, Relation, sums
 from regscope.analysis.sizes import image_layers
+from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
 

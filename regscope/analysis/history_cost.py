@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regscope.analysis.instructions import KEYWORDS, OTHER, keyword, normalised
 from regscope.analysis.sizes import image_layers
+from regscope.spec.instructions import KEYWORDS, OTHER, keyword, normalised
 from regscope.tables import Snapshot
 
 UNKNOWN = "(no history)"
@@ -20,7 +20,8 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
     Returns:
         One row for each instruction, most stored bytes first:
 
-        - `instruction` (str): without what differs from build to build; `(no history)` where none is recorded
+        - `instruction` (str): without what differs from build to build; `(no history)` where none is
+          recorded, or it does not fit the layers; `21 steps in one layer` where a builder made one layer of so many
         - `keyword` (category): RUN, COPY, ADD … or other
         - `images` (int64): images with a layer that it made
         - `layers` (int64): distinct layers that it made
@@ -31,7 +32,7 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
     lines = layers["created_by"].unique()
     by_line = {line: normalised(line) or UNKNOWN for line in lines if isinstance(line, str)}
     layers = layers.assign(
-        instruction=layers["created_by"].map(by_line).fillna(UNKNOWN).astype("str"),
+        instruction=layers["created_by"].map(by_line).astype("str").fillna(UNKNOWN),
         size=layers["size"].fillna(0).mask(layers["foreign"], 0),
     )
     layers = layers.drop_duplicates(["digest", "blob_digest", "instruction"])

@@ -8,10 +8,10 @@ import pandas as pd
 from regscope.analysis.history_cost import UNKNOWN
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.image_choice import no_image
-from regscope.analysis.instructions import normalised
 from regscope.analysis.selection import Selection, select
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
+from regscope.spec.instructions import normalised
 from regscope.spec.media_types import is_filesystem_layer
 from regscope.tables import Snapshot
 

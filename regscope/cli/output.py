@@ -167,7 +167,7 @@ def _cells(row: dict[Any, Any], columns: Sequence[Shown]) -> list[str]:
 def _cell(value: Any, kind: Kind) -> str:
     import pandas as pd
 
-    from regscope.analysis.instructions import normalised
+    from regscope.spec.instructions import normalised
 
     if value is None or pd.isna(value):
         return text.ABSENT

@@ -15,6 +15,7 @@ from regscope.errors import ContentMissing, InvalidInput, NotAStore, RegscopeErr
 from regscope.images.image import HeldLayer
 from regscope.images.image_names import named, split_name
 from regscope.remediation.changed_image import ChangedLayer, ChangedTree, platform_name
+from regscope.spec.build_history import layer_line, steps_of_layers
 from regscope.spec.digest import Digest
 from regscope.spec.reference import check_tag
 from regscope.stores.content_store import ContentStore
@@ -277,8 +278,8 @@ def _layers(tree: ChangedTree, snap: Snapshot | None) -> pd.DataFrame:
 
 def _layer_rows(tree: ChangedTree) -> Iterator[tuple[object, ...]]:
     for image in tree.images:
-        steps = [step for step in image.before.history if not step.get("empty_layer")]
-        made_by = [step.get("created_by") for step in steps] if image.before.tells_all else [None] * len(image.layers)
+        history = image.before.image_json.history
+        made_by = [layer_line(history, steps) for steps in steps_of_layers(history, len(image.layers))]
         platform = platform_name(image.before)
         for position, (layer, step) in enumerate(zip(image.layers, made_by, strict=True)):
             before, after = layer.before.descriptor, _described(layer.after)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regscope.schema import TABLES
+from regscope.spec.build_history import layer_line, step_line, steps_of_layers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import History, ImageJSON, chain_ids, parse_time
@@ -132,7 +133,7 @@ def _schema1(
     )  # fmt: skip
     steps = config.history if config else ()
     for position, digest in enumerate(digests):
-        made_by = steps[position].created_by if position < len(steps) else None
+        made_by = step_line(steps[position]) if position < len(steps) else None
         size = known.get(digest)
         found.add("layers", found.digest, position, digest, None, None, None, size, made_by)
         found.add("blobs", digest, "layer", size, None, False)
@@ -144,36 +145,34 @@ def _schema1(
 def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> None:
     diff_ids = config.rootfs.diff_ids if config else ()
     chain = chain_ids(diff_ids)
-    made_by = _history(found, layers, config)
+    history = config.history if config else ()
+    made_by = steps_of_layers(history, len(layers))
+    _history(found, layers, history, made_by)
     for position, layer in enumerate(layers):
         known = position < len(diff_ids)
         found.add(
             "layers", found.digest, position, layer.digest,
             diff_ids[position] if known else None, chain[position] if known else None,
-            layer.mediaType or None, layer.size, made_by.get(position),
+            layer.mediaType or None, layer.size, layer_line(history, made_by[position]),
         )  # fmt: skip
         foreign = bool(layer.urls) and is_foreign_layer(layer.mediaType)
         found.add("blobs", layer.digest, "layer", layer.size, layer.mediaType or None, foreign)
 
 
-def _history(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON | None) -> dict[int, str | None]:
-    """Add the history, its steps that made a layer paired with the layers in order; who made which layer."""
-    made_by: dict[int, str | None] = {}
-    position = 0
-    for number, step in enumerate(config.history if config else ()):
-        if step.empty_layer:
-            _step(found, number, step, None, 0)
-            continue
-        layer = layers[position] if position < len(layers) else None
-        _step(found, number, step, layer.digest if layer else None, layer.size if layer else None)
-        made_by[position] = step.created_by
-        position += 1
-    return made_by
+def _history(
+    found: ManifestRows, layers: Sequence[Descriptor], history: Sequence[History], made_by: Sequence[range]
+) -> None:
+    """Add the history; a step has a layer and its size where it made it alone."""
+    made: dict[int, tuple[Digest | None, int | None]] = {}
+    for layer, steps in zip(layers, made_by, strict=True):
+        made |= {steps[0]: (layer.digest, layer.size)} if len(steps) == 1 else dict.fromkeys(steps, (None, None))
+    for number, step in enumerate(history):
+        _step(found, number, step, *made.get(number, (None, 0 if step.empty_layer else None)))
 
 
 def _step(found: ManifestRows, number: int, step: History, digest: Digest | None, size: int | None) -> None:
     found.add(
-        "history", found.digest, number, step.created, step.created_by, step.comment,
+        "history", found.digest, number, step.created, step_line(step), step.comment,
         bool(step.empty_layer), digest, size,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
+from regscope.spec.build_history import history_fault
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import ImageJSON, parse_image_config
@@ -185,6 +186,8 @@ def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) 
     layers, diff_ids = len(manifest.layers), len(config.rootfs.diff_ids)
     if layers != diff_ids:
         result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))
+    if fault := history_fault(config.history, layers):
+        result.fail("history", RegscopeError(fault))
     if len(config.raw) != manifest.config.size:
         said, real = manifest.config.size, len(config.raw)
         result.fail("config", RegscopeError(f"the manifest says that its config has {said} bytes, and it has {real}"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from regscope import text
-from regscope.analysis.instructions import normalised
+from regscope.spec.instructions import normalised
 
 TOP = 50
 NAMED = 1000  # rows of a table that is searched by name; the page shows 50 of them at first

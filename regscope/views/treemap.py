@@ -10,7 +10,7 @@ import pandas as pd
 import squarify
 
 from regscope import text
-from regscope.analysis.instructions import normalised
+from regscope.spec.instructions import normalised
 from regscope.views.fit import fitted
 
 HEADER = 18.0

@@ -62,6 +62,19 @@ def test_layers_without_history_are_named_so() -> None:
     assert history_cost(made.snapshot()).iloc[0].tolist() == [UNKNOWN, "other", 1, 2, 11, 11]
 
 
+def test_a_layer_of_many_steps_is_an_instruction_of_its_own() -> None:
+    made = Registry(many=7, copied=2)
+    made.image("image", ["many=21 steps in one layer", "copied=COPY a b"], "r:1")
+    made.image("other", ["many=21 steps in one layer"], "r:2")
+    assert history_cost(made.snapshot()).iloc[0].tolist() == ["21 steps in one layer", "other", 2, 1, 7, 14]
+
+
+def test_a_registry_without_any_history_has_one_row() -> None:
+    made = Registry(a=5, b=6)
+    made.image("image", ["a", "b"], "r:1")
+    assert history_cost(made.snapshot()).iloc[0].tolist() == [UNKNOWN, "other", 1, 2, 11, 11]
+
+
 def test_unknown_sizes_and_layers_that_live_elsewhere_cost_nothing() -> None:
     made = Registry(unknown=None, windows=1000, own=5)
     made.foreign.add("windows")

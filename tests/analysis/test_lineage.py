@@ -237,14 +237,37 @@ def test_a_base_in_two_repositories_is_old_if_either_has_a_newer_one() -> None:
     assert newer(made.snapshot(), "app:1") == "mirror:2"
 
 
-def test_a_base_that_no_tag_leads_to_is_not_known_to_be_old() -> None:
+def test_a_base_whose_tag_moved_on_is_old() -> None:
     made = Registry()
-    made.place("base", made.image("before", ["os 1"], created=OLD), "untagged")
-    made.image("rebuilt", ["os 2"], "base:1", created=NEW)
-    made.image("app", ["os 1", "app"], "app:1")
+    made.place("base", made.image("before", ["os 1=ADD file:1 in /"], created=OLD), "untagged")
+    made.image("rebuilt", ["os 2=ADD file:1 in /"], "base:1", created=NEW)
+    made.image("app", ["os 1=ADD file:1 in /", "app=COPY a b"], "app:1")
     row = lineage(made.snapshot()).iloc[0]
     assert pd.isna(row["base_name"])
-    assert not row["base_is_old"]
+    assert (row["base_is_old"], row["newer_base"]) == (True, "base:1")
+
+
+def test_a_tag_that_moved_is_known_by_the_instructions_of_its_images() -> None:
+    made = Registry()
+    old = ["os 1=ADD rootfs", "python 1=RUN install 3.11.4"]
+    made.place("python", made.image("before", old, created=OLD), "untagged")
+    made.image("slim", ["os 2=ADD rootfs", "s=RUN install --slim 3.12.1"], "python:3.12-slim", created=NOW)
+    made.image("full", ["os 2=ADD rootfs", "f=RUN install 3.12.1"], "python:3.12", created=NEW)
+    made.image("app", [*old, "app=COPY a b"], "app:1")
+    snap = made.snapshot()
+    assert newer(snap, "app:1") == "python:3.12"
+    made.image("rebuilt", ["os 2=ADD rootfs", "r=RUN install 3.11.4"], "python:3.11", created=NEW - timedelta(days=1))
+    assert newer(made.snapshot(), "app:1") == "python:3.11"
+
+
+@pytest.mark.parametrize("tags", [["base:1", "base:1-slim"], ["elsewhere:1"]])
+def test_a_tag_that_may_be_another_one_s_did_not_move(tags: list[str]) -> None:
+    made = Registry()
+    made.place("base", made.image("before", ["os 1"], created=OLD), "untagged")
+    for tag in tags:
+        made.image(f"image {tag}", [f"layer of {tag}"], tag, created=NEW)
+    made.image("app", ["os 1", "app"], "app:1")
+    assert not lineage(made.snapshot())["base_is_old"].any()
 
 
 def test_two_rebuilt_bases_are_told_apart() -> None:

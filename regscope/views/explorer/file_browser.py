@@ -9,9 +9,9 @@ import pandas as pd
 import traitlets
 
 from regscope import text
-from regscope.analysis.instructions import normalised
 from regscope.errors import InvalidInput
 from regscope.schema import make_table
+from regscope.spec.instructions import normalised
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.views.explorer.answers import Answers

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regscope.analysis.instructions import KEYWORDS, OTHER, keyword, normalised
+from regscope.spec.instructions import KEYWORDS, OTHER, keyword, normalised
 
 HASH = "0123456789abcdef" * 4
 
