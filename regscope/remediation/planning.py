@@ -108,15 +108,15 @@ def _rows(held: Holdings) -> _Rows:
     tagged[node[node >= 0]] = True
     alone = np.flatnonzero(~tagged)
     nodes = np.concatenate([node, alone])
-    manifest = held.node_manifest[nodes]
+    manifest = np.append(held.node_manifest, -1)[nodes]
     about = pd.DataFrame(
         {
             "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
             "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
             "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
-            "kind": taken(held.snap.manifests["kind"], np.where(nodes >= 0, manifest, -1)),
-            "created": held.snap.manifests["created"].array[manifest],
-            "size": held.snap.manifests["image_size"].array[manifest],
+            "kind": taken(held.snap.manifests["kind"], manifest),
+            "created": held.snap.manifests["created"].array.take(manifest, allow_fill=True),
+            "size": held.snap.manifests["image_size"].array.take(manifest, allow_fill=True),
         }
     ).sort_values(["repository", "tag", "digest"], kind="stable")
     return _Rows(nodes, about.index.to_numpy(), settled(TABLE, about))
