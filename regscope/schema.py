@@ -152,8 +152,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+FIRST_SEEN = (_DIGEST, Column("at", TIME, "when the earliest known snapshot with it was taken"))
+"""Of a snapshot that was scanned with earlier ones: which manifests they had. Built they were no later than that."""
+
 BLOCKING = ("tag list", "manifest", "referrers")
 """What of `problems` hides things that may hold others: their children, subjects and blobs. Names hide nothing."""
+
+SUBJECT = "subject"
+"""What of `problems` hides only whether what is attached to something is attached to nothing."""
 
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
@@ -193,8 +199,12 @@ def _storable(cell: Any) -> Any:
 
 def conformed(name: str, table: pd.DataFrame, columns: Collection[str] | None = None) -> pd.DataFrame:
     """`table` with just the dtypes of its schema, all its columns or some: other writers of Parquet have their own."""
-    wanted = [column for column in TABLES[name] if columns is None or column.name in columns]
-    return pd.DataFrame({column.name: _recast(table[column.name], column.dtype) for column in wanted})
+    return recast([column for column in TABLES[name] if columns is None or column.name in columns], table)
+
+
+def recast(columns: Iterable[Column], table: pd.DataFrame) -> pd.DataFrame:
+    """These columns of `table`, with just their dtypes."""
+    return pd.DataFrame({column.name: _recast(table[column.name], column.dtype) for column in columns})
 
 
 def _recast(cells: pd.Series[Any], dtype: DType) -> Any:

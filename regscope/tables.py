@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow as pa
 from regscope import text
 from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk
-from regscope.schema import BLOCKING, TABLES, conformed, make_table
+from regscope.schema import BLOCKING, FIRST_SEEN, TABLES, conformed, make_table, recast, table_of
 from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
 
@@ -34,6 +34,8 @@ class Snapshot:
         filtered: by what only a part of the store was scanned: repositories, tags, platforms; empty for all of it.
         remembers_since: since when manifests that have lost their tag are known, from earlier snapshots; None without.
         rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
+        first_seen: when the earliest known snapshot had a manifest: `digest` (category), `at` (UTC). They are at least
+            that old; those that no earlier snapshot had are not in it.
     """
 
     tags: pd.DataFrame
@@ -56,6 +58,7 @@ class Snapshot:
     filtered: tuple[str, ...]
     rate_limit: RateLimit | None = None
     remembers_since: datetime | None = None
+    first_seen: pd.DataFrame = field(default_factory=lambda: table_of(FIRST_SEEN, ()))
 
     @classmethod
     def from_rows(
@@ -121,6 +124,9 @@ class Snapshot:
             shutil.rmtree(folder / "files")
         for name, table in self.tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+        (folder / _FIRST_SEEN).unlink(missing_ok=True)
+        if len(self.first_seen):
+            self.first_seen.to_parquet(folder / _FIRST_SEEN, index=False, compression="zstd")
         about = {
             "regscope": __version__,
             "location": self.location,
@@ -158,6 +164,7 @@ class Snapshot:
                 filtered=tuple(map(str, about["filtered"])),
                 rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
                 remembers_since=datetime.fromisoformat(since) if (since := about.get("remembers_since")) else None,
+                **_loaded_first_seen(folder),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
             raise StoreError(
@@ -217,7 +224,8 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since"}
+_FIRST_SEEN = "first_seen.parquet"
+_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "first_seen"}
 assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
 
 
@@ -230,3 +238,9 @@ def _loaded(folder: Path, name: str) -> Any:
     if name == "files" and (folder / name).is_dir():
         return FilesOnDisk(folder / name)
     return conformed(name, pd.read_parquet(folder / f"{name}.parquet"))
+
+
+def _loaded_first_seen(folder: Path) -> dict[str, pd.DataFrame]:
+    """Nothing where no earlier snapshot was known."""
+    path = folder / _FIRST_SEEN
+    return {"first_seen": recast(FIRST_SEEN, pd.read_parquet(path))} if path.is_file() else {}

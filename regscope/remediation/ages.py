@@ -1,61 +1,153 @@
-"""How old things are, and what is the newest: an unknown age is never old."""
+"""How old things are, by what says so, and what is the newest: an unknown age is never old."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.columns import numbered
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Ints
+from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.stale import FIRST_IMAGES
+from regscope.remediation.stated_times import inherited, stated
 from regscope.schema import TIME
 
 UNKNOWN = np.iinfo(np.int64).min
 """Stands for a time that is not known, and for what is no version."""
 
+FIRST_SEEN = "first seen"
+BY = ("unknown", "created", "label", "annotation", FIRST_SEEN, "pushed")
+"""What an age can be judged by."""
+
+_UNKNOWN, _CREATED, _LABEL, _ANNOTATION, _FIRST_SEEN, _PUSHED = range(len(BY))
 _FIRST_IMAGES = FIRST_IMAGES.value // 1000
 _VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?")
 
 
-class Ages:
-    """When everything in a snapshot was built and pushed, in microseconds: found once, whatever is asked of it.
+class Age(NamedTuple):
+    """When things are from.
 
-    Times before there were container images are no times.
+    Attributes:
+        at: in microseconds; `UNKNOWN` where it is not known.
+        by: what says so: positions in `BY`.
+    """
+
+    at: Ints
+    by: Ints
+
+    def of(self, rows: Ints) -> Age:
+        """These rows."""
+        return Age(self.at[rows], self.by[rows])
+
+    def where(self, condition: Bools, other: Age) -> Age:
+        """These where the condition holds, else those of `other`."""
+        return Age(np.where(condition, self.at, other.at), np.where(condition, self.by, other.by))
+
+
+class Ages:
+    """When everything in a snapshot was built and pushed: found once, whatever is asked of it.
+
+    Times before there were container images are no times: reproducible builders write 1970 or 1980 for none. Then what
+    counts is the image's label or annotation `org.opencontainers.image.created` (OCI image spec, annotations), the
+    later of them; then when an earlier snapshot saw the digest first: it is at least that old.
     """
 
     def __init__(self, held: Holdings) -> None:
         self._held = held
 
     @cached_property
-    def built(self) -> Ints:
+    def built(self) -> Age:
         """When the newest image of each placement was built; an index's images are its children.
 
-        Unknown where one of the images does not say: that one may be the newest.
+        Where one of the images does not say, that one may be the newest: then the index's own annotation counts, and
+        then when the index, or each of them, was seen first.
         """
         held, total = self._held, self._held.n_nodes
         images = held.snap.is_image.to_numpy()
-        created = _microseconds(held.snap.manifests["created"])
         root, node = held.children.closure(np.arange(total, dtype=np.int64))
         manifest = held.node_manifest[node]
         counts = images[manifest] | ~_any(images[manifest], root, total)[root]
         root, manifest = root[counts], manifest[counts]
-        newest = np.full(total, UNKNOWN)
-        np.maximum.at(newest, root, created[manifest])
-        unknown = _any(created[manifest] == UNKNOWN, root, total)
-        return np.where(unknown, UNKNOWN, newest)
+        newest, complete = _newest(self._said, root, manifest, total)
+        own = self._said.of(held.node_manifest)
+        own = own.where(own.at >= newest.at, newest)
+        seen = self._first_seen.of(held.node_manifest)
+        at_least, all_seen = _newest(self._said.where(self._said.at > UNKNOWN, self._first_seen), root, manifest, total)
+        found = seen.where(seen.at > UNKNOWN, at_least.where(all_seen, _nothing(total)))
+        found = Age(np.maximum(found.at, np.where(found.at > UNKNOWN, newest.at, UNKNOWN)), found.by)
+        found = own.where(self._said.at[held.node_manifest] > UNKNOWN, found)
+        return newest.where(complete, found)
 
     @cached_property
-    def pushed(self) -> Ints:
+    def pushed(self) -> Age:
         """When each row of `tags` was pushed."""
-        return _microseconds(self._held.snap.tags["pushed"])
+        at = _microseconds(self._held.snap.tags["pushed"])
+        return Age(at, np.where(at > UNKNOWN, _PUSHED, _UNKNOWN))
 
-    def last_active(self, tags: Ints) -> Ints:
+    @cached_property
+    def is_at_least(self) -> Bools:
+        """Which placements may be older than `built_or_pushed` says: nothing tells when they were built."""
+        found: Bools = np.isin(self.built.by, [_FIRST_SEEN, _UNKNOWN])
+        return found
+
+    def last_active(self, tags: Ints) -> Age:
         """When each of these rows of `tags` was built or, where that is known, pushed, whichever was later."""
-        return np.maximum(self.built[self._held.tag_node[tags]], self.pushed[tags])
+        built, pushed = self._built_under(tags), self.pushed.of(tags)
+        return pushed.where((pushed.at > UNKNOWN) & ((pushed.at >= built.at) | (built.by == _FIRST_SEEN)), built)
+
+    def built_or_pushed(self, tags: Ints) -> Age:
+        """When each of these rows of `tags` was built; where nothing tells, when it was pushed, if that is known."""
+        built, pushed = self._built_under(tags), self.pushed.of(tags)
+        return pushed.where((pushed.at > UNKNOWN) & np.isin(built.by, [_FIRST_SEEN, _UNKNOWN]), built)
+
+    def _built_under(self, tags: Ints) -> Age:
+        """When the manifests that these rows of `tags` point to were built; unknown where they could not be read."""
+        at, by = np.append(self.built.at, UNKNOWN), np.append(self.built.by, _UNKNOWN)
+        return Age(at, by).of(self._held.tag_node[tags])
+
+    @cached_property
+    def _said(self) -> Age:
+        """When each manifest says that it was built."""
+        snap = self._held.snap
+        created = _microseconds(snap.manifests["created"])
+        # Of what has no config the scan has read the annotation.
+        found = Age(created, np.where(snap.is_image.to_numpy(), _CREATED, _ANNOTATION))
+        label, annotation = (self._stated(source) for source in ("config", "annotation"))
+        other = annotation.where(annotation.at >= label.at, label)
+        return found.where(created > UNKNOWN, other)
+
+    def _stated(self, source: str) -> Age:
+        """What the manifests' labels or annotations say."""
+        table = stated(self._held.snap, source)
+        at = np.full(len(self._held.manifests), UNKNOWN)
+        numbers, times = numbered(self._held.manifests, table["digest"])[0], _microseconds(table["at"])
+        if source == "config":
+            times = np.where(inherited(self._held.snap, table), UNKNOWN, times)
+        np.maximum.at(at, numbers[numbers >= 0], times[numbers >= 0])
+        return Age(at, np.where(at > UNKNOWN, _LABEL if source == "config" else _ANNOTATION, _UNKNOWN))
+
+    @cached_property
+    def _first_seen(self) -> Age:
+        table = self._held.snap.first_seen
+        at = np.full(len(self._held.manifests), UNKNOWN)
+        numbers = numbered(self._held.manifests, table["digest"])[0]
+        at[numbers[numbers >= 0]] = _microseconds(table["at"])[numbers >= 0]
+        return Age(at, np.where(at > UNKNOWN, _FIRST_SEEN, _UNKNOWN))
+
+
+def _newest(times: Age, root: Ints, manifest: Ints, total: int) -> tuple[Age, Bools]:
+    """The newest of each root's manifests, and whether all of them are known; each root has one."""
+    order = np.lexsort([times.at[manifest], root])
+    newest = manifest[order][np.flatnonzero(np.diff(root[order], append=-1) != 0)]
+    return times.of(newest), ~_any(times.at[manifest] == UNKNOWN, root, total)
+
+
+def _nothing(total: int) -> Age:
+    return Age(np.full(total, UNKNOWN), np.full(total, _UNKNOWN))
 
 
 def versions(tags: pd.Index[str]) -> Ints:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from regscope.remediation.applied import Applied
     from regscope.stores.content_store import ContentStore
 
-_FORMAT = 1
+_FORMAT = 2
 _TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS}
 _SHOWN = 10  # rows
 
@@ -39,7 +39,9 @@ class Plan:
         policy: the policy.
         table: one row for each tag, and for each manifest without one: `repository`, `tag`, `digest` (str), `kind`
             (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: by
-            which it goes, or was to go), `reason` (str: why it stays), `created` (UTC), `size` (Int64, bytes).
+            which it goes, or was to go), `reason` (str: why it stays), `created` (UTC), `age_from` (UTC: when the
+            policy takes it to be from) and `age_by` (category: pushed, created, label, annotation, first seen or
+            unknown; see `Retention`), `size` (Int64, bytes).
         steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
             `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
             and all before it are done).
@@ -177,10 +179,31 @@ class Plan:
             found.append(when_bytes_come_back(self.location))
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        found += self._judged_otherwise()
         if self.unknown:
             some = ", ".join(self.unknown[:5]) + (" …" if len(self.unknown) > 5 else "")
             found.append(f"To be kept, and not in this snapshot: {some}")
         return found
+
+    def _judged_otherwise(self) -> list[str]:
+        """Where the registry's own files would tell the policy another time: no registry's API says when a tag came."""
+        if not self.location.startswith(("http://", "https://")):
+            return []
+        by = self.table.loc[self.table["tag"].notna(), "age_by"]
+        if self.policy.older_than is not None or self.policy.keep_last_by == "pushed":
+            rule = "older_than" if self.policy.older_than is not None else "keep_last_by=pushed"
+            judged = by[by != "pushed"]
+        elif self.policy.keep_last is not None and self.policy.keep_last_by == "created":
+            rule, judged = "keep_last", by[by.isin(["first seen", "unknown"])]
+        else:
+            return []
+        if not len(judged):
+            return []
+        ways = ", ".join(f"{many:,} {way}" for way, many in judged.astype("str").value_counts().sort_index().items())
+        later = ", if that was later" if self.policy.older_than is not None else ""
+        tags = text.count(len(judged), "tag")
+        where = "On the registry's own files (storage:)"
+        return [f"{where} {rule} would judge {tags} by when they were pushed{later}; here: {ways}."]
 
     @property
     def title(self) -> str:

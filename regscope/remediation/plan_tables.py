@@ -21,6 +21,13 @@ TABLE = (
     Column("rule", "str", "the rule by which it goes, or was to go"),
     Column("reason", "str", "why it, or its manifest, stays"),
     Column("created", TIME, "when it was built; absent if unknown"),
+    Column("age_from", TIME, "when the policy takes it to be from; absent if unknown"),
+    Column(
+        "age_by",
+        "category",
+        "what that is: pushed, created, label or annotation (org.opencontainers.image.created), first seen (by an "
+        "earlier snapshot: it is at least that old), unknown",
+    ),
     Column("size", "Int64", "the image by itself, as stored; absent for what is no image", "bytes"),
 )
 """One row for each tag, and for each manifest without one."""

@@ -15,14 +15,15 @@ from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.staying import held_by, why_they_stay
 from regscope.errors import InvalidInput
-from regscope.remediation.ages import UNKNOWN, Ages
+from regscope.remediation.ages import BY, UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
 from regscope.remediation.retention import Retention
 from regscope.remediation.steps import deletion_order, freed_by_each
-from regscope.remediation.tag_rules import judge_tags
+from regscope.remediation.tag_rules import judge_tags, judged_ages
+from regscope.schema import TIME
 from regscope.tables import Snapshot
 
 
@@ -68,7 +69,7 @@ class Planner:
             fingerprint=snap.fingerprint,
             taken_at=snap.taken_at,
             policy=policy,
-            table=_table(held, fate, self._rows),
+            table=_table(held, self._ages, policy, fate, self._rows),
             steps=_steps(held, self._ages, fate, freed),
             tags=_tags(held, fate),
             blobs=settled(BLOBS, blob_table(held, self._blobs[np.isin(self._blobs, freed)])),
@@ -107,15 +108,15 @@ def _rows(held: Holdings) -> _Rows:
     tagged[node[node >= 0]] = True
     alone = np.flatnonzero(~tagged)
     nodes = np.concatenate([node, alone])
-    manifest = held.node_manifest[nodes]
+    manifest = np.append(held.node_manifest, -1)[nodes]
     about = pd.DataFrame(
         {
             "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
             "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
             "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
-            "kind": taken(held.snap.manifests["kind"], np.where(nodes >= 0, manifest, -1)),
-            "created": held.snap.manifests["created"].array[manifest],
-            "size": held.snap.manifests["image_size"].array[manifest],
+            "kind": taken(held.snap.manifests["kind"], manifest),
+            "created": held.snap.manifests["created"].array.take(manifest, allow_fill=True),
+            "size": held.snap.manifests["image_size"].array.take(manifest, allow_fill=True),
         }
     ).sort_values(["repository", "tag", "digest"], kind="stable")
     return _Rows(nodes, about.index.to_numpy(), settled(TABLE, about))
@@ -123,10 +124,11 @@ def _rows(held: Holdings) -> _Rows:
 
 _ACTIONS = pd.Index(["delete", "keep", "untag"], dtype="str")
 _DELETE, _KEEP, _UNTAG = 0, 1, 2
+_BY = pd.Index(list(BY), dtype="str")
 
 
-def _actions(codes: Ints) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, _ACTIONS).remove_unused_categories()
+def _categories(codes: Ints, names: pd.Index[str]) -> pd.Categorical[str]:
+    return pd.Categorical.from_codes(codes, names).remove_unused_categories()
 
 
 class _Fate(NamedTuple):
@@ -157,24 +159,41 @@ def _decide(held: Holdings, ages: Ages, policy: Retention) -> _Fate:
     reason = np.where(is_kept, kept.tags, np.where(is_leftover, "", judged.reason))
     leaves = (judged.matched | is_leftover) & ~is_kept
     named = (leftover_nodes != "") & ~must_stay
-    standing = must_stay.copy()
-    standing[held.tag_node[held.tag_is_root & ~leaves]] = True
-    stays = held.onward.reached(np.flatnonzero(standing | (held.is_untagged & ~named)))
-    roots = np.concatenate([held.tag_node[leaves & held.tag_is_root], np.flatnonzero(named)])
-    gone = held.onward.reached(roots) & ~stays
+    gone, stays = _gone_and_staying(held, leaves, named, must_stay)
+    # Parts were taken to leave: those of what stays do not.
+    parts, held_back = judged.parts, judged.parts.held_back(gone)
+    rule[parts.row] = [f"it is part of {name}, which goes" for name in parts.name]
+    rule[parts.row[held_back]] = ""
+    reason[parts.row[held_back]] = [f"it is part of {name}, which stays" for name in parts.name[held_back]]
+    reason = np.where(is_kept, kept.tags, reason)
+    leaves[parts.row[held_back]] = False
+    gone, stays = _gone_and_staying(held, leaves, named, must_stay)
     # What an attachment's tag names goes with its subject, by that tag or another.
     leaves |= np.append(gone, False)[held.tag_node]
     return _Fate(kept, rule, reason, leftover_nodes, leaves, gone, stays)
 
 
-def _table(held: Holdings, fate: _Fate, rows: _Rows) -> pd.DataFrame:
+def _gone_and_staying(held: Holdings, leaves: Bools, named: Bools, must_stay: Bools) -> tuple[Bools, Bools]:
+    """Which placements go with the tags that leave and those that are `named`, and which are held by what stays."""
+    standing = must_stay.copy()
+    standing[held.tag_node[held.tag_is_root & ~leaves]] = True
+    stays = held.onward.reached(np.flatnonzero(standing | (held.is_untagged & ~named)))
+    roots = np.concatenate([held.tag_node[leaves & held.tag_is_root], np.flatnonzero(named)])
+    return held.onward.reached(roots) & ~stays, stays
+
+
+def _table(held: Holdings, ages: Ages, policy: Retention, fate: _Fate, rows: _Rows) -> pd.DataFrame:
     nodes, order = rows.nodes, rows.order
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
+    tagged, alone = judged_ages(ages, policy), ages.built.of(nodes[len(fate.leaves) :])
+    at = np.append(tagged.at, alone.at)[order]
     decided = pd.DataFrame(
         {
-            "action": _actions(actions[order]),
+            "age_from": pd.Series(at.view("datetime64[us]")).dt.tz_localize("UTC").astype(TIME),
+            "age_by": _categories(np.append(tagged.by, alone.by)[order], _BY),
+            "action": _categories(actions[order], _ACTIONS),
             "rule": pd.array(_rules(held, fate, nodes, goes)[order], dtype="str"),
             "reason": pd.array(_reasons(held, fate, nodes, actions)[order], dtype="str"),
         }
@@ -206,14 +225,14 @@ def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
 def _steps(held: Holdings, ages: Ages, fate: _Fate, freed: Ints) -> pd.DataFrame:
     untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[held.tag_node] & (held.tag_node >= 0))
     first = distinct(held.tag_node[fate.leaves & (held.tag_node >= 0)])
-    age = ages.built[first]
+    age = ages.built.at[first]
     first = first[np.argsort(np.where(age == UNKNOWN, np.iinfo(np.int64).max, age), kind="stable")]
     order = deletion_order(held, fate.gone, first)
     tags, nodes = held.snap.tags, np.concatenate([held.tag_node[untagged], order])
     found = pd.DataFrame(
         {
             "repository": held.repositories[held.node_repository[nodes]],
-            "action": _actions(np.repeat([_UNTAG, _DELETE], [len(untagged), len(order)])),
+            "action": _categories(np.repeat([_UNTAG, _DELETE], [len(untagged), len(order)]), _ACTIONS),
             "tag": tags["tag"].array.take(np.append(untagged, np.full(len(order), -1)), allow_fill=True),
             "digest": held.manifests[held.node_manifest[nodes]],
             "kind": taken(held.snap.manifests["kind"], held.node_manifest[nodes]),

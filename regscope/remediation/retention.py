@@ -68,6 +68,14 @@ class Retention(BaseModel):
     5. What is not known counts for keeping: an unknown age is never old, and in a repository in which something could
        not be read nothing is deleted.
 
+    When an image is from, the first of these that is known: `created` of its config; the later of its label and its
+    annotation `org.opencontainers.image.created`; when an earlier snapshot saw it first (`scan(known=)`), for it is at
+    least that old. A time before there were container images, such as the 1970 and 1980 of reproducible builds, is
+    none, and a label that an image has from its base is not its own. An index is from when the newest of its images
+    is; where one of them does not say, its own annotation counts. Where the store knows when a tag was pushed,
+    `older_than` takes that if it is later, or if nothing or only an earlier snapshot tells the age; `keep_last` by
+    `created` takes it in that last case alone. `Plan.table` has the time and what it is, `age_from` and `age_by`.
+
     Patterns are globs (`v1.*`), or regular expressions between slashes (`/v[0-9]+/`); both must match the whole name.
 
     Attributes:
@@ -77,7 +85,10 @@ class Retention(BaseModel):
         exclude_tags: patterns of tags that this policy is not about; unlike those of `protect` they can be lost with
             nothing, and count for nothing. `exclude_tags=["latest"]`
         keep_last: how many images to keep in each repository, newest first among the candidates, protected ones counted
-            too. Tags on one manifest are one image. Images as old as the last one that is kept are kept. `keep_last=5`
+            too. Tags on one manifest are one image. Images as old as the last one that is kept are kept. A candidate on
+            a part of what another candidate names (`1.0-amd64` on a child of the index `1.0`, a tagged SBOM) is not
+            counted: it goes when all that it is part of goes, whatever the other rules say. An image of which is only
+            known that it is at least so old comes after newer ones, and is not counted before others. `keep_last=5`
         keep_last_by: what is newest: `created`, when it was built; `pushed`, when the tag was pushed, where the store
             knows it; `version`, by semantic version. Those that do not have it are kept, and not counted.
             `keep_last_by="version"`
@@ -87,9 +98,10 @@ class Retention(BaseModel):
         labels: only what has these labels or annotations, in every one of its images: key to pattern.
             `labels={"stage": "test*"}`
         untagged: manifests that no tag, index or subject keeps, where the store shows them: all, or those built longer
-            ago than a duration. `untagged="7d"`
-        orphans: referrers, signatures and SBOMs whose subject is gone, and indexes of which not one child is left.
-            `orphans=True`
+            ago than a duration. A subject in another repository keeps them, too. `untagged="7d"`
+        orphans: referrers, signatures and SBOMs whose subject is gone, and indexes of which not one child is left. A
+            subject is gone where no repository of the snapshot has it; in a repository of nothing but attachments
+            (`COSIGN_REPOSITORY`) only if nothing of the registry was left out or could not be read. `orphans=True`
         protect: tags (`v*`), repositories (`team/base`), tags of some (`team/app:1.*`) and digests that stay, whatever
             else is said. `protect=["v*", "latest"]`
         in_use: what runs somewhere, and stays: a list of references and digests, or the path of a file of them or of

@@ -12,7 +12,8 @@ from regscope.analysis.columns import Words, numbered
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
-from regscope.remediation.ages import UNKNOWN, Ages, versions
+from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages, versions
+from regscope.remediation.parts import NO_PARTS, Parts, parts_among
 from regscope.remediation.patterns import compiled, matching
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
@@ -27,11 +28,13 @@ class Judged(NamedTuple):
         matched: whether every rule lets each of them go.
         rule: the rules that do, in words; empty where one does not.
         reason: why it stays where one does not; else empty.
+        parts: the tags that are matched because they stay and go with another one.
     """
 
     matched: Bools
     rule: Words
     reason: Words
+    parts: Parts = NO_PARTS
 
 
 class _Rule(NamedTuple):
@@ -48,6 +51,9 @@ def judge_tags(held: Holdings, ages: Ages, policy: Retention) -> Judged:
     reason = np.full(total, "the policy is not about it", dtype=object)
     reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
     rows = _candidates(held, policy)
+    parts = NO_PARTS if policy.keep_last is None else parts_among(held, rows)
+    matched[parts.row], reason[parts.row] = True, ""
+    rows = rows[~matched[rows]]
     rules = list(_rules(held, ages, policy, rows))
     if not rules:
         reason[rows] = "no rule is about tags"
@@ -59,7 +65,15 @@ def judge_tags(held: Holdings, ages: Ages, policy: Retention) -> Judged:
     rule[rows[fit]] = [" and ".join(said) for said in zip(*words[:, fit], strict=True)]
     reason[rows] = words[fits.argmin(axis=0), np.arange(len(rows))]
     reason[rows[fit]] = ""
-    return Judged(matched, rule, reason)
+    return Judged(matched, rule, reason, parts)
+
+
+def judged_ages(ages: Ages, policy: Retention) -> Age:
+    """When each row of `tags` is from, as the policy's rules take it."""
+    rows = np.arange(len(ages.pushed.at), dtype=np.int64)
+    if policy.keep_last is None or policy.older_than is not None or policy.keep_last_by == "version":
+        return ages.last_active(rows)
+    return ages.pushed if policy.keep_last_by == "pushed" else ages.built_or_pushed(rows)
 
 
 def _candidates(held: Holdings, policy: Retention) -> Ints:
@@ -92,15 +106,21 @@ def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterato
 def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """Images as new as the last that is kept are kept: which of them is the newer is not known."""
     nodes = held.tag_node[rows]
+    at_least = np.zeros(held.n_nodes, dtype=np.bool_)
     if policy.keep_last_by == "version":
         value = versions(pd.Index(held.snap.tags["tag"].array[rows]))
+    elif policy.keep_last_by == "pushed":
+        value = ages.pushed.at[rows]
     else:
-        value = ages.built[nodes] if policy.keep_last_by == "created" else ages.pushed[rows]
+        value = ages.built_or_pushed(rows).at
+        at_least = ages.is_at_least
     newest = np.full(held.n_nodes, UNKNOWN)
     np.maximum.at(newest, nodes, value)
-    known = np.flatnonzero(newest > UNKNOWN)
     places = np.zeros(held.n_nodes, dtype=np.int64)  # 0: not known
-    places[known] = _places(held.node_repository[known], newest[known])
+    # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
+    for counted in (newest > UNKNOWN, (newest > UNKNOWN) & ~at_least):
+        known = np.flatnonzero(counted)
+        places[known] = _places(held.node_repository[known], newest[known])
     place = places[nodes]
     what = {"created": "age", "pushed": "time of push", "version": "semantic version"}[policy.keep_last_by]
     unknown = "it has no semantic version" if policy.keep_last_by == "version" else f"its {what} is unknown"
@@ -126,14 +146,16 @@ def _last(at: Ints, marked: Bools) -> Ints:
     return np.maximum.accumulate(np.where(marked, at, 0))
 
 
-def older_than(held: Holdings, active: Ints, limit: str, name: str) -> _Rule:
+def older_than(held: Holdings, active: Age, limit: str, name: str) -> _Rule:
     """What was `active` longer ago than `limit` before the snapshot was taken."""
     taken = pd.Timestamp(held.snap.taken_at).value // 1000
-    age = np.where(active == UNKNOWN, 0, taken - active)
-    days, at = np.unique(np.maximum(age, 0) // _DAY, return_inverse=True)
-    words = np.array([f"{name}: {many} {'day' if many == 1 else 'days'} old" for many in days.tolist()], dtype=object)
-    words = np.where(active == UNKNOWN, f"{name}: its age is unknown", words[at])
-    return _Rule((active > UNKNOWN) & (age > duration(limit).value // 1000), words)
+    known = active.at > UNKNOWN
+    age = np.maximum(np.where(known, taken - active.at, 0), 0)
+    days, at = np.unique(age // _DAY, return_inverse=True)
+    old = [f"{many} {'day' if many == 1 else 'days'} old" for many in days.tolist()]
+    words = np.array([[f"{name}: {said}", f"{name}: at least {said}"] for said in old], dtype=object).reshape(-1, 2)
+    said = words[at, (active.by == BY.index(FIRST_SEEN)).astype(np.int64)]
+    return _Rule(known & (age > duration(limit).value // 1000), np.where(known, said, f"{name}: its age is unknown"))
 
 
 def _for_platforms(held: Holdings, policy: Retention, rows: Ints) -> _Rule:

@@ -25,7 +25,7 @@ from regscope.scanning.read_manifest import (
     read_manifest,
 )
 from regscope.scanning.worklist import Worklist
-from regscope.schema import BLOCKING, TABLES
+from regscope.schema import BLOCKING, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.manifest import best_children
 from regscope.spec.platform import Platform
@@ -33,6 +33,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 
 _ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
+_ASKED_ELSEWHERE = 10_000  # requests for subjects that may be in any repository
 _HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 
 
@@ -75,6 +76,8 @@ class Collected:
             if self._tag_globs is None and not self._store.sees_untagged:
                 self._look_again(earlier)
                 self._read_all(bar)
+                self._look_elsewhere()
+                self._read_all(bar)
 
     def _read_all(self, bar: tqdm[Any]) -> None:
         more = True
@@ -108,6 +111,29 @@ class Collected:
         for repository, digest in sorted(wanted - self._placed.keys()):
             if repository in self._listed:
                 self._work.add(find_again, self._store, repository, digest)
+
+    def _look_elsewhere(self) -> None:
+        """Ask every repository for what is signed in a repository of nothing but signatures, and was not found.
+
+        cosign keeps them apart where `COSIGN_REPOSITORY` says so, and an image that is run by digest may have no tag.
+        """
+        attached = {digest for digests in self._referred.values() for digest in digests}
+        others = {name for name, _, digest, subject, _ in self._tags if subject is None and digest not in attached}
+        found = {digest for _, digest in self._placed}
+        lost = {name: set[str]() for name in sorted({name for name, _ in self._referred} - others)}
+        for name, subject in self._referred:
+            if name in lost and subject not in found:
+                lost[name].add(subject)
+        left = _ASKED_ELSEWHERE
+        for name, subjects in lost.items():
+            wanted = {(other, subject) for subject in subjects for other in self._listed - {name}}
+            if len(wanted) > left:
+                error = RegscopeError(f"{len(subjects):,} subjects were not looked for in other repositories: too many")
+                self._take_problems([Problem(name, "", SUBJECT, error)])
+                continue
+            left -= len(wanted)
+            for other, subject in sorted(wanted):
+                self._work.add(find_again, self._store, other, subject)
 
     def _take_listing(self, listed: ListedRepository) -> None:
         if not listed.problems:

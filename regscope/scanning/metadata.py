@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from regscope.errors import RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
 from regscope.scanning.collecting import Collected, matches
+from regscope.scanning.sightings import first_seen
 from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -43,7 +45,8 @@ def scan(
         platforms: such as `linux/arm64`: which children of an index to follow; all by default. For each platform those
             that fit it best (see `Platform.distance`), without their attestations; an index that has none becomes a row
             of `problems`. An image that is not part of an index is always read.
-        known: earlier snapshots of the store. What they had and this scan does not reach is asked for by digest: a
+        known: earlier snapshots of the store. What they had is at least as old as they are (`Snapshot.first_seen`).
+            What they had and this scan does not reach is asked for by digest: a
             manifest that lost its tag may still be there, and no registry lists it. Where the store shows the untagged
             itself, nothing is asked.
         executor: where to run; by default 4 threads, and up to 64 where answers are long on their way.
@@ -79,7 +82,7 @@ def scan(
             remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
         )
         del collected  # or the garbage collector looks through all rows once more, in vain
-        return snap
+        return replace(snap, first_seen=first_seen(earlier, snap)) if earlier else snap
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:
