@@ -13,7 +13,8 @@ from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
 from regscope.remediation.ages import UNKNOWN, Ages, versions
-from regscope.remediation.patterns import compiled, matching
+from regscope.remediation.patterns import compiled, grouping, matching
+from regscope.remediation.policy import Policy, named_rules
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
 
@@ -41,25 +42,33 @@ class _Rule(NamedTuple):
     words: Words
 
 
-def judge_tags(held: Holdings, ages: Ages, policy: Retention) -> Judged:
-    """Every row of `tags`."""
+def judge_tags(held: Holdings, ages: Ages, policy: Policy) -> Judged:
+    """Every row of `tags`; of several rules the first decides that is about it."""
     total = len(held.snap.tags)
-    matched, rule = np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object)
-    reason = np.full(total, "the policy is not about it", dtype=object)
-    reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
-    rows = _candidates(held, policy)
-    rules = list(_rules(held, ages, policy, rows))
-    if not rules:
-        reason[rows] = "no rule is about tags"
-        return Judged(matched, rule, reason)
+    judged = Judged(np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object), np.full(total, "", dtype=object))
+    judged.reason[:] = "the policy is not about it"
+    judged.reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
+    is_left = np.ones(total, dtype=np.bool_)
+    for name, rule in named_rules(policy):
+        rows = _candidates(held, rule)
+        rows = rows[is_left[rows]]
+        if rule.is_about_tags:
+            _judge(judged, rows, list(_rules(held, ages, rule, rows)), name)
+            is_left[rows] = False
+        else:
+            judged.reason[rows] = "no rule is about tags"
+    return judged
+
+
+def _judge(judged: Judged, rows: Ints, rules: list[_Rule], name: str) -> None:
+    """Write down what rules say about some rows of `tags`."""
     fits = np.stack([each.matched for each in rules])
     words = np.stack([each.words for each in rules])
     fit = fits.all(axis=0)
-    matched[rows] = fit
-    rule[rows[fit]] = [" and ".join(said) for said in zip(*words[:, fit], strict=True)]
-    reason[rows] = words[fits.argmin(axis=0), np.arange(len(rows))]
-    reason[rows[fit]] = ""
-    return Judged(matched, rule, reason)
+    judged.matched[rows] = fit
+    judged.rule[rows[fit]] = [name + " and ".join(said) for said in zip(*words[:, fit], strict=True)]
+    judged.reason[rows] = name + words[fits.argmin(axis=0), np.arange(len(rows))]
+    judged.reason[rows[fit]] = ""
 
 
 def _candidates(held: Holdings, policy: Retention) -> Ints:
@@ -92,21 +101,52 @@ def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterato
 def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """Images as new as the last that is kept are kept: which of them is the newer is not known."""
     nodes = held.tag_node[rows]
+    tags = pd.Index(held.snap.tags["tag"].array[rows])
     if policy.keep_last_by == "version":
-        value = versions(pd.Index(held.snap.tags["tag"].array[rows]))
+        value = versions(tags)
     else:
         value = ages.built[nodes] if policy.keep_last_by == "created" else ages.pushed[rows]
-    newest = np.full(held.n_nodes, UNKNOWN)
-    np.maximum.at(newest, nodes, value)
+    group, names = _groups(tags, policy.keep_last_per)
+    place = np.zeros(len(rows), dtype=np.int64)  # 0: not known
+    counted = np.flatnonzero(group >= 0)
+    # What is counted is an image in a group; `images` has each once.
+    images, image = np.unique(nodes[counted] * len(names) + group[counted], return_inverse=True)
+    newest = np.full(len(images), UNKNOWN)
+    np.maximum.at(newest, image, value[counted])
     known = np.flatnonzero(newest > UNKNOWN)
-    places = np.zeros(held.n_nodes, dtype=np.int64)  # 0: not known
-    places[known] = _places(held.node_repository[known], newest[known])
-    place = places[nodes]
+    places = np.zeros(len(images), dtype=np.int64)
+    node, of_group = np.divmod(images[known], len(names))
+    places[known] = _places(held.node_repository[node] * len(names) + of_group, newest[known])
+    place[counted] = places[image]
+    return _Rule(place > keep, _words_on_places(policy, keep, place, group, names))
+
+
+def _groups(tags: pd.Index[str], pattern: str | None) -> tuple[Ints, list[str]]:
+    """For each tag the number of its group, -1 where the pattern does not match, and the groups' names."""
+    if pattern is None:
+        return np.zeros(len(tags), dtype=np.int64), [""]
+    numbers, distinct = pd.factorize(tags)
+    match = grouping(pattern).match
+    found = [match(tag) for tag in distinct.tolist()]
+    keys: dict[tuple[str, ...], int] = {}
+    of = [-1 if one is None else keys.setdefault(one.groups(""), len(keys)) for one in found]
+    return np.array([*of, -1], dtype=np.int64)[numbers], [", ".join(key) for key in keys] or [""]
+
+
+def _words_on_places(policy: Retention, keep: int, place: Ints, group: Ints, names: list[str]) -> Words:
     what = {"created": "age", "pushed": "time of push", "version": "semantic version"}[policy.keep_last_by]
     unknown = "it has no semantic version" if policy.keep_last_by == "version" else f"its {what} is unknown"
-    known_words = [f"number {at} of its repository by {what}" for at in range(1, places.max(initial=0) + 1)]
-    words = np.array([f"keep_last={keep}: {said}" for said in (unknown, *known_words)], dtype=object)
-    return _Rule(place > keep, words[place])
+    pairs, at = np.unique(np.stack([place, group]), axis=1, return_inverse=True)
+    said = []
+    for number, one in pairs.T.tolist():
+        if one < 0:
+            said.append(f"keep_last={keep}: keep_last_per={policy.keep_last_per} does not match it")
+        elif number == 0:
+            said.append(f"keep_last={keep}: {unknown}")
+        else:
+            of = f"{names[one]!r} in its repository" if policy.keep_last_per else "its repository"
+            said.append(f"keep_last={keep}: number {number} of {of} by {what}")
+    return np.array(said, dtype=object)[at.reshape(-1)]
 
 
 def _places(groups: Ints, values: Ints) -> Ints:
