@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import regscope as rs
 from regscope.errors import InvalidInput
@@ -221,6 +224,62 @@ def test_a_plan_with_rules_is_the_same_after_it_was_saved(tmp_path: Path) -> Non
     assert (repr(again), again._repr_html_()) == (repr(plan), plan._repr_html_())
     pd.testing.assert_frame_equal(again.table, plan.table)
     assert f"[{rules[0]!r}, {rules[1]!r}]" in repr(plan)
+
+
+Image = tuple[str, str, int]  # repository, tag, and how many days old
+PATTERNS: dict[str | None, Callable[[str], str | None]] = {
+    None: lambda tag: "",
+    "(main|dev)": lambda tag: tag[:3] if tag[0] in "md" else None,
+}
+
+
+def plainly(images: list[Image], rules: list[rs.Retention]) -> set[str]:
+    """Which tags go, said in loops: each on an image of its own."""
+    goes, left = set(), list(images)
+    for rule in rules:
+        mine = [
+            (repository, tag, days)
+            for repository, tag, days in left
+            if fnmatch(repository, rule.repositories[0]) and (not rule.tags or fnmatch(tag, rule.tags[0]))
+        ]
+        left = [image for image in left if image not in mine]
+        for repository, tag, days in mine:
+            group = PATTERNS[rule.keep_last_per](tag)
+            newer = [
+                1
+                for other_repository, other, age in mine
+                if (other_repository, PATTERNS[rule.keep_last_per](other)) == (repository, group) and age < days
+            ]
+            beyond = rule.keep_last is None or (group is not None and len(newer) >= rule.keep_last)
+            old = rule.older_than is None or days > int(rule.older_than[:-1])
+            if beyond and old:
+                goes.add(f"{repository}:{tag}")
+    return goes
+
+
+@st.composite
+def rules_on_tags(draw: st.DrawFn) -> rs.Retention:
+    keep_last = draw(st.sampled_from([None, 0, 1, 2]))
+    return rs.Retention(
+        repositories=draw(st.sampled_from(["*", "team/*"])),
+        tags=draw(st.sampled_from(["*", "v*", "main-*", "*-1"])),
+        keep_last=keep_last,
+        keep_last_per=None if keep_last is None else draw(st.sampled_from(list(PATTERNS))),
+        older_than=draw(st.sampled_from([None, "5d"])),
+    )
+
+
+NAMES = st.tuples(st.sampled_from(["team/app", "base"]), st.sampled_from(["main", "dev", "v"]), st.integers(0, 3))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(NAMES, st.integers(1, 9), min_size=1), st.lists(rules_on_tags(), min_size=1, max_size=3))
+def test_rules_decide_as_plain_loops_say(drawn: dict[tuple[str, str, int], int], rules: list[rs.Retention]) -> None:
+    images = [(repository, f"{branch}-{number}", days) for (repository, branch, number), days in drawn.items()]
+    found = Registry()
+    for repository, tag, days in images:
+        found.image(f"{repository}:{tag}", [tag], f"{repository}:{tag}", created=NOW - timedelta(days=days))
+    assert set(gone(rs.plan(found.snapshot(), rules))) == plainly(images, rules)
 
 
 def test_a_list_of_one_rule_is_that_rule() -> None:
