@@ -22,11 +22,12 @@ _LARGEST = 256 * 2**20  # bytes: what kubectl prints about some 20,000 pods
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # scalars stay text: 1.10 is no number
 _BEGINS_YAML = re.compile(r"---|%YAML|-(?: |$)|[\w\"'./-]+\s*:(?:\s|$)")
 _BLANKS = re.compile(r"\s*")
+_LEAVES = (str, int, float, type(None))
 _NULLS = ("", "null", "~")
 
 
 class NameInUse(str):
-    """A name that `images_in_use` gave before, read back from a plan: no host is looked for, and no file is opened."""
+    """A name that `images_in_use` gave before, such as one of a saved plan: no host is looked for in it."""
 
     __slots__ = ()
 
@@ -66,7 +67,7 @@ def images_in_use(source: Any) -> tuple[str, ...]:
             f"{where} names no image in use: {_what_is_there(documents)}",
             next_step="`kubectl get pods -A -o json` prints what is wanted; leave in_use out if nothing runs.",
         )
-    names = tuple(dict.fromkeys(_without_host(text) or text for text in written))
+    names = tuple(dict.fromkeys(_name(text) for text in written))
     if not any(map(is_image, names)):
         raise InvalidInput(
             f"an image in use that is none: {plain(names[0], 200)!r}",
@@ -78,6 +79,10 @@ def images_in_use(source: Any) -> tuple[str, ...]:
 def is_image(name: str) -> bool:
     """Whether a name of `images_in_use` is one, and not text that could not be understood."""
     return bool(_DIGEST.fullmatch(name)) or _parsed(f"registry.invalid/{name}") is not None
+
+
+def _name(written: str) -> str:
+    return str(written) if isinstance(written, NameInUse) else _without_host(written) or written
 
 
 def _without_host(written: str) -> str | None:
@@ -149,7 +154,7 @@ def _named(documents: Iterable[Any]) -> Iterator[str]:
             if isinstance(one, Mapping):
                 yield from _of_object(one)
             elif isinstance(one, str | Reference):
-                yield str(one)
+                yield one if isinstance(one, str) else str(one)
             else:
                 raise InvalidInput(no_name(one), next_step="Write one flat list of references, each of them in quotes.")
 
@@ -160,13 +165,14 @@ def _of_object(found: Mapping[Any, Any]) -> Iterator[str]:
     ahead: list[Any] = [found]
     while ahead:
         value = ahead.pop()
-        if id(value) in seen:
+        if id(value) in seen or not isinstance(value, dict | list | tuple | Mapping):
             continue
         seen.add(id(value))
-        if isinstance(value, Mapping):
+        inside = value
+        if not isinstance(value, list | tuple):
             yield from _images_of(value)
-        inside = list(value.values()) if isinstance(value, Mapping) else value
-        ahead.extend(each for each in reversed(inside) if isinstance(each, Mapping | list | tuple))
+            inside = list(value.values())
+        ahead.extend(each for each in reversed(inside) if not isinstance(each, _LEAVES))
 
 
 def _images_of(found: Mapping[Any, Any]) -> Iterator[str]:

@@ -56,8 +56,6 @@ def _group(value: Any) -> str | None:
 
 
 def _in_use(value: Any) -> tuple[str, ...]:
-    if isinstance(value, tuple) and value and all(isinstance(name, NameInUse) for name in value):
-        return tuple(map(str, value))
     return () if value is None else images_in_use(value)
 
 

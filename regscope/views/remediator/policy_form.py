@@ -9,6 +9,7 @@ import traitlets
 import yaml
 
 from regscope.errors import InvalidInput, RegscopeError
+from regscope.remediation.in_use import NameInUse
 from regscope.remediation.retention import Retention
 from regscope.views.explorer.pane import Pane, in_words
 
@@ -138,7 +139,9 @@ class PolicyForm(Pane):
         if "orphans" in rules:
             rules["orphans"] = True
         if "in_use" in rules and ("," in rules["in_use"] or ":" in rules["in_use"]):
-            rules["in_use"] = _names(rules["in_use"])
+            known = self.policy.in_use if self.policy else ()
+            names = _names(rules["in_use"])
+            rules["in_use"] = [NameInUse(name) if name in known else name for name in names]
         return rules
 
 
