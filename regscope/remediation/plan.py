@@ -16,7 +16,7 @@ from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.in_use import is_image
 from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
-from regscope.remediation.policy import Policy, in_words, names_in_use, policy_as_json, policy_from_json
+from regscope.remediation.policy import Policy, in_words, names_in_use, overruled, policy_as_json, policy_from_json
 from regscope.schema import Column, table_of
 from regscope.version import __version__
 
@@ -193,6 +193,10 @@ class Plan:
             found.append(when_bytes_come_back(self.location))
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        for number, earlier in overruled(self.policy):
+            found.append(
+                f"Rule {number} decides for no tag: rule {earlier} is about all of them, and stands before it."
+            )
         if self.in_use and set(self.in_use) <= set(self.unknown):
             found.append("None of the images in use is in this registry: is in_use of another one?")
         if self.not_understood:

@@ -75,6 +75,23 @@ def named_rules(policy: Policy) -> Iterator[tuple[str, Retention]]:
         yield f"rule {number}: " if len(rules) > 1 else "", rule
 
 
+def overruled(policy: Policy) -> Iterator[tuple[int, int]]:
+    """Numbers of rules that decide for no tag, each with that of an earlier one which is about all of its tags."""
+    rules = each_rule(policy)
+    for number, rule in enumerate(rules, 1):
+        before = [at for at, earlier in enumerate(rules[: number - 1], 1) if _is_about_all_of(earlier, rule)]
+        if rule.is_about_tags and before:
+            yield number, before[0]
+
+
+def _is_about_all_of(earlier: Retention, rule: Retention) -> bool:
+    """As far as the same patterns and `*` show it."""
+    everywhere = "*" in earlier.repositories or set(rule.repositories) <= set(earlier.repositories)
+    every_tag = not earlier.tags or "*" in earlier.tags or (bool(rule.tags) and set(rule.tags) <= set(earlier.tags))
+    excepts = earlier.exclude_tags or earlier.exclude_repositories
+    return earlier.is_about_tags and everywhere and every_tag and not excepts
+
+
 def names_protected(policy: Policy) -> tuple[str, ...]:
     """What any of the rules protects."""
     return tuple(dict.fromkeys(name for rule in each_rule(policy) for name in rule.protect))

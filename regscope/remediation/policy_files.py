@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,9 @@ def _values_in(node: yaml.Node, sizes: dict[int, int]) -> int:
 def _refuse_repeated(node: yaml.Node) -> None:
     """YAML's loaders let the last of two equal keys win: what the first of them protects would be lost."""
     if isinstance(node, yaml.MappingNode):
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for name, times in names.items():
+            if times > 1:
                 raise InvalidInput(f"{plain(name, 60)}: it is said twice", next_step="Write one list of all.")
     for each in node.value if isinstance(node, yaml.CollectionNode) else ():
         _refuse_repeated(each[1] if isinstance(each, tuple) else each)

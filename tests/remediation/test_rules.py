@@ -76,6 +76,25 @@ def test_a_rule_that_is_not_about_tags_decides_for_none() -> None:
     assert gone(rs.plan(snap, [rs.Retention(untagged=True), rs.Retention(keep_last=1)])) == ["app:1"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([TEN_RELEASES, THREE_OF_EACH], []),
+        ([THREE_OF_EACH, TEN_RELEASES], ["Rule 2 decides for no tag: rule 1"]),
+        ([THREE_OF_EACH.changed(repositories="a*"), TEN_RELEASES], []),
+        ([THREE_OF_EACH.changed(exclude_tags="v*"), TEN_RELEASES], []),
+        ([rs.Retention(untagged=True), TEN_RELEASES, TEN_RELEASES], ["Rule 3 decides for no tag: rule 2"]),
+        ([rs.Retention(tags="*", repositories="a"), TEN_RELEASES.changed(repositories="a")], ["Rule 2 decides"]),
+        ([THREE_OF_EACH, rs.Retention(untagged=True)], []),
+        (TEN_RELEASES, []),
+    ],
+)
+def test_a_rule_for_which_nothing_is_left_is_told(rules: list[rs.Retention], expected: list[str]) -> None:
+    found = [note for note in rs.plan(registry("v1").snapshot(), rules).notes() if note.startswith("Rule ")]
+    assert len(found) == len(expected)
+    assert all(note.startswith(words) for note, words in zip(found, expected, strict=True))
+
+
 def test_what_any_rule_keeps_is_kept_from_all() -> None:
     snap = registry("v1", "v2", "pr-1", "pr-2").snapshot()
     rules = [
