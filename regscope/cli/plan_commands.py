@@ -16,33 +16,36 @@ from regscope.errors import RegscopeError
 
 if TYPE_CHECKING:
     from regscope.remediation.plan import Plan
-    from regscope.remediation.retention import Retention
+    from regscope.remediation.policy import Policy
 
 _GOES = columns(repository="text", tag="text", digest="digest", action="text", rule="text")
 _SPARED = columns(repository="text", tag="text", digest="digest", rule="text", reason="text")
 _DIFFERS = columns(repository="text", tag="text", digest="digest", action="text", other_action="text")
 _RULES = (
-    "tags", "exclude_tags", "exclude_repositories", "keep_last", "keep_last_by", "older_than", "platforms", "labels",
-    "untagged", "orphans", "protect", "in_use",
+    "tags", "exclude_tags", "exclude_repositories", "keep_last", "keep_last_by", "keep_last_per", "older_than",
+    "platforms", "labels", "untagged", "orphans", "protect", "in_use",
 )  # fmt: skip
 
 
 @click.command()
 @prints_table
 @reads_source
-@click.option("--policy", type=click.Path(dir_okay=False), help="A YAML or TOML file of rules; options add to it.")
+@click.option("--policy", type=click.Path(dir_okay=False), help="A YAML or TOML file, of one rule or a list.")
 @click.option("--tags", multiple=True, metavar="PATTERN", help="Tags that may go: a glob or /regex/; repeatable.")
 @click.option("--exclude-tags", multiple=True, metavar="PATTERN", help="Tags that it is not about; repeatable.")
 @click.option("--exclude-repositories", multiple=True, metavar="PATTERN", help="Repositories likewise; repeatable.")
 @click.option("--keep-last", type=click.IntRange(min=0), help="Keep so many images of each repository.")
 @click.option("--keep-last-by", type=click.Choice(["created", "pushed", "version"]), help="What is newest.")
+@click.option("--keep-last-per", metavar="REGEX", help="Keep so many for each value of its groups: '(.+)-[0-9]+'.")
 @click.option("--older-than", metavar="AGE", help="Only what is older: 30d, 12h, 90m.")
 @click.option("--only-platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only for this; repeatable.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=PATTERN", help="Only with this label; repeatable.")
 @click.option("--untagged", is_flag=False, flag_value="0s", metavar="[AGE]", help="Manifests that nothing keeps.")
 @click.option("--orphans", is_flag=True, help="Attachments of what is gone, indexes without children.")
 @click.option("--protect", multiple=True, metavar="NAME", help="Tag, repository:tag or digest that stays; repeatable.")
-@click.option("--in-use", type=click.Path(dir_okay=False), help="A list of what runs, or `kubectl get pods -o json`.")
+@click.option(
+    "--in-use", type=click.Path(dir_okay=False), help="A list of what runs, or `kubectl get pods -A -o json`."
+)
 @click.option(
     "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
 )
@@ -76,8 +79,9 @@ def plan(
     finish(snap)
 
 
-def _policy(path: str | None, options: dict[str, Any]) -> Retention:
-    """The rules of a file, and over them those that were given as options."""
+def _policy(path: str | None, options: dict[str, Any]) -> Policy:
+    """The policy of a file; options stand over its rule, and what they keep is kept besides what the file keeps."""
+    from regscope.remediation.policy import keeping_more, policy_from_file
     from regscope.remediation.retention import Retention
 
     given = {name: options[name] for name in _RULES if options[name] not in (None, (), False)}
@@ -85,8 +89,15 @@ def _policy(path: str | None, options: dict[str, Any]) -> Retention:
         given["labels"] = dict(_label(text) for text in given["labels"])
     if given.get("untagged") == "0s":
         given["untagged"] = True
-    said = Retention.from_file(path).rules() if path else {}
-    return Retention(**{**said, **given})
+    if path is None:
+        return Retention(**given)
+    said = policy_from_file(path)
+    kept = Retention(untagged=True, **{name: given.pop(name) for name in ("protect", "in_use") if name in given})
+    if given and not isinstance(said, Retention):
+        raise click.UsageError(f"{path} has a list of rules: only --protect and --in-use can be added to it")
+    if isinstance(said, Retention):
+        said = said.changed(**given)
+    return keeping_more(said, kept.protect, kept.in_use)
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -115,14 +126,18 @@ def _show(made: Plan, output: Output) -> None:
 
 
 def _summary(made: Plan) -> dict[str, Any]:
+    from regscope.remediation.policy import policy_as_json
+
     return {
         "location": made.location,
         "taken_at": made.taken_at.isoformat(),
-        "policy": made.policy.rules(),
+        "policy": policy_as_json(made.policy),
         "freed_bytes": made.freed_bytes,
         "at_most": made.at_most,
         "orphaned_bytes": made.orphaned_bytes,
         "unknown": list(made.unknown),
+        "in_use": list(made.in_use),
+        "not_understood": list(made.not_understood),
         "goes": records(made.goes),
         "spared": records(made.spared),
     }

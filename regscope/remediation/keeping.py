@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ import pandas as pd
 from regscope.analysis.columns import Words, strings
 from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints
+from regscope.remediation.in_use import is_image
 from regscope.remediation.patterns import Named, matching, named
-from regscope.remediation.retention import Retention
+from regscope.remediation.policy import Policy, names_in_use, names_protected
 from regscope.schema import BLOCKING
 from regscope.text import short_digest
 
@@ -25,38 +27,47 @@ class Kept:
         unknown: names that the policy keeps, and that the snapshot does not have.
     """
 
-    def __init__(self, held: Holdings, policy: Retention) -> None:
+    def __init__(self, held: Holdings, policy: Policy) -> None:
         self.tags: Words = np.full(len(held.snap.tags), "", dtype=object)
         self.nodes: Words = np.full(held.n_nodes, "", dtype=object)
         self.unknown: list[str] = []
         self._held = held
         self._tag_names = pd.Index(held.snap.tags["tag"])
-        self._protect(policy)
-        self._in_use(policy)
+        self._protect(names_protected(policy))
+        self._in_use([name for name in names_in_use(policy) if is_image(name)])
         self._unreadable()
         self._what_holds_them()
 
-    def _protect(self, policy: Retention) -> None:
-        for text in policy.protect:
+    def _protect(self, names: Iterable[str]) -> None:
+        for text in names:
             tags, nodes = self._named(named(text))
             self._note(tags, nodes, f"protect={text}")
             if not (len(tags) or len(nodes)):
                 self.unknown.append(text)
 
-    def _in_use(self, policy: Retention) -> None:
-        """Many names, none of them a pattern: looked up, not matched one by one."""
-        if not policy.in_use:
+    def _in_use(self, names: Sequence[str]) -> None:
+        """Many names, none of them a pattern: looked up, not matched one by one.
+
+        A digest is kept wherever it is. Of a name the host is not known here, and mirrors and pull-through proxies put
+        a prefix before a path, or take one away. So a tag is kept where it is the same and one of the two paths ends
+        with the other, by whole components: `library/redis:7` keeps `hub/library/redis:7`, `redis:7` and no
+        `redis-exporter:7`. That `library/` comes before a bare name only on Docker Hub: there `redis` is enough.
+        """
+        if not names:
             return
-        tags, nodes = self._tags_by_name(), self._nodes_by_digest()
-        for text in policy.in_use:
+        tags, nodes = self._tags_by_end(), self._nodes_by_digest()
+        for text in names:
             repository, tag, digest = named(text)
-            if digest is not None:  # wherever it is: the cluster may have another name for the place
+            if digest is not None:
                 found_tags, found_nodes = [], nodes[digest]
             else:
-                names = {repository, repository.removeprefix("library/")}
-                found_tags, found_nodes = [row for name in sorted(names) for row in tags[f"{name}:{tag}"]], []
+                path = repository.removeprefix("library/")
+                ours = tags[f"{path.rpartition('/')[2]}:{tag}"]
+                found_tags, found_nodes = [row for row, name in ours if _ends_alike(name, path)], []
             self._note(found_tags, found_nodes, f"in use: {text}")
-            if not (found_tags or found_nodes):
+            if found_tags or found_nodes:
+                self.unknown = [name for name in self.unknown if name != text]
+            elif text not in self.unknown:
                 self.unknown.append(text)
 
     def _unreadable(self) -> None:
@@ -101,11 +112,11 @@ class Kept:
         ours = ((manifests["digest"] == digest) | (manifests["config_digest"] == digest)).to_numpy()
         return ours[self._held.node_manifest]
 
-    def _tags_by_name(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = defaultdict(list)
-        names = strings(self._held.snap.tags["repository"]) + ":" + self._tag_names
-        for row, name in enumerate(names.tolist()):
-            found[name].append(row)
+    def _tags_by_end(self) -> dict[str, list[tuple[int, str]]]:
+        """Rows of `tags` with their repository, by its last component and the tag."""
+        found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for row, (repository, tag) in enumerate(zip(self._held.snap.tags["repository"], self._tag_names, strict=True)):
+            found[f"{repository.rpartition('/')[2]}:{tag}"].append((row, repository))
         return found
 
     def _nodes_by_digest(self) -> dict[str, list[int]]:
@@ -123,3 +134,8 @@ class Kept:
         for reasons, found in ((self.tags, tags), (self.nodes, nodes)):
             at = np.asarray(found, dtype=np.int64)
             reasons[at[reasons[at] == ""]] = why
+
+
+def _ends_alike(one: str, other: str) -> bool:
+    """Whether one of two paths is the end of the other, by whole components."""
+    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")

@@ -9,25 +9,38 @@ from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints
 from regscope.remediation.ages import Ages
 from regscope.remediation.patterns import matching
+from regscope.remediation.policy import Policy, named_rules
 from regscope.remediation.retention import Retention
 from regscope.remediation.tag_rules import older_than
 from regscope.schema import BLOCKING, SUBJECT
 from regscope.tables import Snapshot
 
 
-def matched_leftovers(held: Holdings, ages: Ages, policy: Retention) -> tuple[Words, Words]:
+def matched_leftovers(held: Holdings, ages: Ages, policy: Policy) -> tuple[Words, Words]:
     """By row of `tags` and by placement, which of `untagged` and `orphans` matches it; empty where none does."""
+    nodes, judged = np.full(held.n_nodes, "", dtype=object), np.zeros(held.n_nodes, dtype=np.bool_)
+    for name, rule in named_rules(policy):
+        found, within = _of_rule(held, ages, rule, ~judged)
+        if rule.untagged:
+            judged |= within
+        is_new = (nodes == "") & (found != "")
+        nodes[is_new] = name + found[is_new]
+    return np.append(nodes, "")[held.tag_node], nodes
+
+
+def _of_rule(held: Holdings, ages: Ages, policy: Retention, left: Bools) -> tuple[Words, Bools]:
+    """What one rule matches by placement, and which it looks at; of `untagged` only what is left by those before."""
     repositories = matching(held.repositories, policy.repositories)
     repositories &= ~matching(held.repositories, policy.exclude_repositories)
     within = repositories[held.node_repository]
     attached = _Attached(held)
-    nodes = _untagged(held, ages, policy, within & ~attached.may_be_kept)
+    nodes = _untagged(held, ages, policy, within & left & ~attached.may_be_kept)
     if policy.orphans and not held.snap.filtered:  # else what is not there may only not have been looked for
         gone = attached.is_lost & held.is_root & within
         empty = _without_children(held) & within
         nodes[gone] = "orphans: what it is attached to is gone"
         nodes[empty] = "orphans: not one of its children is left"
-    return np.append(nodes, "")[held.tag_node], nodes
+    return nodes, within
 
 
 def _untagged(held: Holdings, ages: Ages, policy: Retention, within: Bools) -> Words:

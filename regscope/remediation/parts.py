@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,11 @@ class Parts(NamedTuple):
 
 
 NO_PARTS = Parts(np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([], dtype=object))
+
+
+def joined(each: Sequence[Parts]) -> Parts:
+    """All pairs of several rules."""
+    return Parts(*map(np.concatenate, zip(NO_PARTS, *each, strict=True)))
 
 
 def parts_among(held: Holdings, rows: Ints) -> Parts:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import date
 from fnmatch import translate
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
 
 _DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]+")
+_QUOTE = 'Write names in quotes, and one flat list of them: ["1.10", "v*"].'
 
 
 def is_regex(pattern: str) -> bool:
@@ -82,6 +84,51 @@ def named(text: str) -> Named:
     return Named("*", text, None)
 
 
-def listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    """One name, several, or none."""
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+def listed(value: Any) -> tuple[str, ...]:
+    """One name, several, or none.
+
+    Raises:
+        InvalidInput: something is no text, such as a number that YAML made of a version.
+    """
+    names = () if value is None else (value,) if isinstance(value, str | Mapping) else value
+    if not isinstance(names, Iterable) or isinstance(names, bytes):
+        names = (names,)
+    found = []
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidInput(no_name(name), next_step=_QUOTE)
+        found.append(name)
+    return tuple(found)
+
+
+def no_name(value: object) -> str:
+    """What a value that should be a name is instead; never its contents, which YAML aliases can make endless."""
+    if isinstance(value, bool):
+        return f"{str(value).lower()} is no name: YAML makes that of yes, no, on and off"
+    if isinstance(value, int | float | date):
+        return f"{value} is no name: YAML makes numbers and dates of versions (1.1 of 1.10), so quote it"
+    if isinstance(value, Mapping):
+        return "a mapping is no name: YAML makes that of `name: tag` with a space, so quote it"
+    if value is None:
+        return "an empty entry is no name"
+    if isinstance(value, Iterable) and not isinstance(value, bytes | str):
+        return "a list within a list is no name: write one flat list"
+    return f"a {type(value).__name__} is no name"
+
+
+@lru_cache(maxsize=1024)
+def grouping(pattern: str) -> re.Pattern[str]:
+    """A regular expression, with or without slashes around it, whose groups say what belongs together.
+
+    Raises:
+        InvalidInput: it is none, or it has no group.
+    """
+    try:
+        found = re.compile(pattern[1:-1] if is_regex(pattern) else pattern)
+    except re.error as error:
+        raise InvalidInput(f"{pattern!r} is not a regular expression: {error}") from None
+    if not found.groups:
+        raise InvalidInput(
+            f"{pattern!r} has no group", next_step="Put parentheses around what tags have in common: (.+)-[0-9]+"
+        )
+    return found

@@ -14,8 +14,17 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
+from regscope.remediation.in_use import is_image
 from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
-from regscope.remediation.retention import Retention
+from regscope.remediation.policy import (
+    Policy,
+    each_rule,
+    in_words,
+    names_in_use,
+    overruled,
+    policy_as_json,
+    policy_from_json,
+)
 from regscope.schema import Column, table_of
 from regscope.version import __version__
 
@@ -36,12 +45,12 @@ class Plan:
         location: the store.
         fingerprint: of the snapshot, see `Snapshot.fingerprint`.
         taken_at: when the snapshot was taken, UTC.
-        policy: the policy.
+        policy: the policy: one `Retention`, or a tuple of them.
         table: one row for each tag, and for each manifest without one: `repository`, `tag`, `digest` (str), `kind`
             (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: by
-            which it goes, or was to go), `reason` (str: why it stays), `created` (UTC), `age_from` (UTC: when the
-            policy takes it to be from) and `age_by` (category: pushed, created, label, annotation, first seen or
-            unknown; see `Retention`), `size` (Int64, bytes).
+            which it goes, or was to go; of a list of rules with the number of that rule), `reason` (str: why it stays),
+            `created` (UTC), `age_from` (UTC: when the policy takes it to be from) and `age_by` (category: pushed,
+            created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes).
         steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
             `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
             and all before it are done).
@@ -56,7 +65,7 @@ class Plan:
     location: str
     fingerprint: str
     taken_at: datetime
-    policy: Retention
+    policy: Policy
     table: pd.DataFrame
     steps: pd.DataFrame
     tags: pd.DataFrame
@@ -82,6 +91,16 @@ class Plan:
         """The rows of `table` that a rule matched, and that stay all the same."""
         rows = (self.table["action"] == "keep") & self.table["rule"].notna()
         return self.table[rows].reset_index(drop=True)
+
+    @property
+    def in_use(self) -> tuple[str, ...]:
+        """The images that the policy says are in use; those in `unknown` are not in this registry."""
+        return tuple(filter(is_image, names_in_use(self.policy)))
+
+    @property
+    def not_understood(self) -> tuple[str, ...]:
+        """What the policy says is in use, and that is no image reference: nothing is kept for it."""
+        return tuple(name for name in names_in_use(self.policy) if not is_image(name))
 
     def apply(self, store: ContentStore, *, dry_run: bool = True, **options: Any) -> Applied:
         """Do what is planned; see `regscope.remediation.applying.apply_plan` for all that can be said."""
@@ -113,7 +132,7 @@ class Plan:
             "location": self.location,
             "fingerprint": self.fingerprint,
             "taken_at": self.taken_at.isoformat(),
-            "policy": self.policy.rules(),
+            "policy": policy_as_json(self.policy),
             "freed_bytes": self.freed_bytes,
             "at_most": self.at_most,
             "orphaned_bytes": self.orphaned_bytes,
@@ -145,7 +164,7 @@ class Plan:
                 location=str(found["location"]),
                 fingerprint=str(found["fingerprint"]),
                 taken_at=datetime.fromisoformat(found["taken_at"]),
-                policy=Retention(**found["policy"]),
+                policy=policy_from_json(found["policy"]),
                 freed_bytes=int(found["freed_bytes"]),
                 at_most=bool(found["at_most"]),
                 orphaned_bytes=int(found["orphaned_bytes"]),
@@ -166,8 +185,12 @@ class Plan:
             "tags that go": f"{int(deleted.sum() + actions.get('untag', 0)):,} of {int(tagged.sum()):,}",
             "manifests deleted": f"{int((self.steps['action'] == 'delete').sum()):,}",
             "matched, and stay": f"{len(self.spared):,}",
-            "policy": str(self.policy),
+            "policy": in_words(self.policy),
         }
+        if self.in_use:
+            here = len(set(self.in_use) - set(self.unknown))
+            many = text.count(len(self.in_use), "image")
+            found["in use"] = f"{many} by name or digest, {here:,} of them in this registry"
         if self.orphaned_bytes:
             found["comes back anyway"] = f"{text.size(self.orphaned_bytes)}: no manifest needs it"
         return found
@@ -180,6 +203,15 @@ class Plan:
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
         found += self._judged_otherwise()
+        for number, earlier in overruled(self.policy):
+            found.append(
+                f"Rule {number} decides for no tag: rule {earlier} is about all of them, and stands before it."
+            )
+        if self.in_use and set(self.in_use) <= set(self.unknown):
+            found.append("None of the images in use is in this registry: is in_use of another one?")
+        if self.not_understood:
+            some = ", ".join(map(repr, self.not_understood[:5])) + (" …" if len(self.not_understood) > 5 else "")
+            found.append(f"In use, and no image references, so nothing is kept for them: {some}")
         if self.unknown:
             some = ", ".join(self.unknown[:5]) + (" …" if len(self.unknown) > 5 else "")
             found.append(f"To be kept, and not in this snapshot: {some}")
@@ -190,17 +222,18 @@ class Plan:
         if not self.location.startswith(("http://", "https://")):
             return []
         by = self.table.loc[self.table["tag"].notna(), "age_by"]
-        if self.policy.older_than is not None or self.policy.keep_last_by == "pushed":
-            rule = "older_than" if self.policy.older_than is not None else "keep_last_by=pushed"
-            judged = by[by != "pushed"]
-        elif self.policy.keep_last is not None and self.policy.keep_last_by == "created":
+        rules = each_rule(self.policy)
+        by_age = any(rule.older_than is not None for rule in rules)
+        if by_age or any(rule.keep_last_by == "pushed" for rule in rules):
+            rule, judged = "older_than" if by_age else "keep_last_by=pushed", by[by != "pushed"]
+        elif any(rule.keep_last is not None and rule.keep_last_by == "created" for rule in rules):
             rule, judged = "keep_last", by[by.isin(["first seen", "unknown"])]
         else:
             return []
         if not len(judged):
             return []
         ways = ", ".join(f"{many:,} {way}" for way, many in judged.astype("str").value_counts().sort_index().items())
-        later = ", if that was later" if self.policy.older_than is not None else ""
+        later = ", if that was later" if by_age else ""
         tags = text.count(len(judged), "tag")
         where = "On the registry's own files (storage:)"
         return [f"{where} {rule} would judge {tags} by when they were pushed{later}; here: {ways}."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
+from regscope.remediation.policy import Policy, as_policy
 from regscope.remediation.retention import Retention
 from regscope.remediation.steps import deletion_order, freed_by_each
 from regscope.remediation.tag_rules import judge_tags, judged_ages
@@ -27,12 +29,13 @@ from regscope.schema import TIME
 from regscope.tables import Snapshot
 
 
-def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
+def plan(snap: Snapshot, policy: Retention | Sequence[Retention] | Path | str) -> Plan:
     """What a policy would do to the registry that `snap` was taken of: nothing is changed.
 
     Args:
         snap: of the whole registry, or of whole repositories.
-        policy: see `Retention`; or the path of a YAML or TOML file with one.
+        policy: see `Retention`; several, of which for each tag the first decides that is about it; or the path of a
+            YAML or TOML file with one or several.
 
     Returns:
         The plan, with what happens to every tag, manifest and referrer, and why; see `Plan`.
@@ -41,9 +44,7 @@ def plan(snap: Snapshot, policy: Retention | Path | str) -> Plan:
         InvalidInput: the policy can't be read, or only some tags or platforms were scanned: the others might need what
             goes, or be left behind.
     """
-    if not isinstance(policy, Retention):
-        policy = Retention.from_file(policy)
-    return Planner(snap).plan(policy)
+    return Planner(snap).plan(as_policy(policy))
 
 
 class Planner:
@@ -53,7 +54,7 @@ class Planner:
         self._held = Holdings(snap)
         self._ages = Ages(self._held)
 
-    def plan(self, policy: Retention) -> Plan:
+    def plan(self, policy: Policy) -> Plan:
         """See `regscope.plan`."""
         held, snap = self._held, self._held.snap
         for what in ("tags", "platforms"):
@@ -151,7 +152,7 @@ class _Fate(NamedTuple):
     stays: Bools
 
 
-def _decide(held: Holdings, ages: Ages, policy: Retention) -> _Fate:
+def _decide(held: Holdings, ages: Ages, policy: Policy) -> _Fate:
     kept, judged = Kept(held, policy), judge_tags(held, ages, policy)
     leftover_tags, leftover_nodes = matched_leftovers(held, ages, policy)
     is_leftover, is_kept, must_stay = leftover_tags != "", kept.tags != "", kept.nodes != ""
@@ -182,12 +183,12 @@ def _gone_and_staying(held: Holdings, leaves: Bools, named: Bools, must_stay: Bo
     return held.onward.reached(roots) & ~stays, stays
 
 
-def _table(held: Holdings, ages: Ages, policy: Retention, fate: _Fate, rows: _Rows) -> pd.DataFrame:
+def _table(held: Holdings, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows) -> pd.DataFrame:
     nodes, order = rows.nodes, rows.order
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
-    tagged, alone = judged_ages(ages, policy), ages.built.of(nodes[len(fate.leaves) :])
+    tagged, alone = judged_ages(held, ages, policy), ages.built.of(nodes[len(fate.leaves) :])
     at = np.append(tagged.at, alone.at)[order]
     decided = pd.DataFrame(
         {

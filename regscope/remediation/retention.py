@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from regscope.analysis.stale import duration
 from regscope.errors import InvalidInput, RegscopeError
-from regscope.remediation.in_use import images_in_use
-from regscope.remediation.patterns import compiled, listed, named
+from regscope.remediation.in_use import NameInUse, images_in_use
+from regscope.remediation.patterns import compiled, grouping, listed, named
+from regscope.remediation.policy_files import read_policy
 from regscope.spec.platform import Platform
-from regscope.text import plain
 
 
 def _patterns(value: Any) -> tuple[str, ...]:
@@ -41,6 +40,19 @@ def _duration(value: Any) -> str | bool | None:
 
 def _platforms(value: Any) -> tuple[str, ...]:
     return tuple(str(Platform.parse(text)) for text in listed(value))
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput("no mapping of labels", next_step='Give each label a pattern: {"stage": "test*"}')
+    listed(list(value))
+    return dict(zip(value, _patterns(list(value.values())), strict=True))
+
+
+def _group(value: Any) -> str | None:
+    for pattern in listed(value):
+        grouping(pattern)
+    return None if value is None else str(value)
 
 
 def _in_use(value: Any) -> tuple[str, ...]:
@@ -92,6 +104,10 @@ class Retention(BaseModel):
         keep_last_by: what is newest: `created`, when it was built; `pushed`, when the tag was pushed, where the store
             knows it; `version`, by semantic version. Those that do not have it are kept, and not counted.
             `keep_last_by="version"`
+        keep_last_per: a regular expression that is matched from the beginning of a tag: `keep_last` images are kept for
+            each value of its groups in each repository, not for the repository. Tags that it does not match are kept,
+            and not counted. An image with tags of several values counts for each. `keep_last_per="(.+)-[0-9]+"` counts
+            `main-41` and `main-42` as `main`; `keep_last_per="v([0-9]+)"` counts per major version.
         older_than: only what was built, or where that is known pushed, longer ago than this before the snapshot was
             taken. `older_than="30d"`
         platforms: only what is for these platforms and no others. `platforms=["linux/arm/v7"]`
@@ -105,7 +121,28 @@ class Retention(BaseModel):
         protect: tags (`v*`), repositories (`team/base`), tags of some (`team/app:1.*`) and digests that stay, whatever
             else is said. `protect=["v*", "latest"]`
         in_use: what runs somewhere, and stays: a list of references and digests, or the path of a file of them or of
-            what `kubectl get pods -A -o json` printed. `in_use="pods.json"`
+            what `kubectl get pods -A -o json` printed, see `regscope.remediation.in_use.images_in_use`. The host of a
+            reference counts for nothing, and of its path the end is enough, or the end of the repository's: a mirror or
+            proxy has other prefixes. `in_use="pods.json"`
+
+    A policy may be a list of such rules: for each tag the first decides that is about tags, and whose `repositories`
+    and `tags` include it and whose `exclude_…` do not. Of `untagged` and `orphans` the first counts that gives it for
+    the repository. What any of the rules names in `protect` or `in_use` stays, whichever rule decides. To keep 10
+    releases in each repository, and 3 images of each branch:
+
+        rs.plan(snap, [
+            rs.Retention(tags="v*", keep_last=10, keep_last_by="version", protect="latest"),
+            rs.Retention(keep_last=3, keep_last_per="(.+)-[0-9]+", untagged="7d"),
+        ])
+
+    The same as a YAML file, for `rs.plan(snap, "policy.yaml")` and `regscope plan --policy policy.yaml`; names that
+    look like numbers must be quoted there:
+
+        protect: [latest, "1.10"]
+        in_use: pods.json
+        rules:
+          - {tags: v*, keep_last: 10, keep_last_by: version}
+          - {keep_last: 3, keep_last_per: "(.+)-[0-9]+", untagged: 7d}
 
     Raises:
         InvalidInput: a rule can't be understood, or nothing is said that anything may go by.
@@ -119,15 +156,16 @@ class Retention(BaseModel):
     exclude_tags: Patterns = ()
     keep_last: Annotated[int, Field(ge=0, strict=True)] | None = None
     keep_last_by: Literal["created", "pushed", "version"] = "created"
+    keep_last_per: Annotated[str | None, BeforeValidator(_group)] = None
     older_than: Duration = None
     platforms: Annotated[tuple[str, ...], BeforeValidator(_platforms)] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], BeforeValidator(_labels)] = Field(default_factory=dict)
     untagged: Annotated[bool | str, BeforeValidator(_duration)] = False
     orphans: bool = False
     protect: Names = ()
     in_use: Annotated[tuple[str, ...], BeforeValidator(_in_use)] = ()
 
-    def __init__(self, **rules: Any) -> None:
+    def __init__(self, /, **rules: Any) -> None:
         try:
             super().__init__(**rules)
         except ValidationError as error:
@@ -136,9 +174,12 @@ class Retention(BaseModel):
     @model_validator(mode="after")
     def _says_what_may_go(self) -> Retention:
         if not (self.is_about_tags or self.untagged or self.orphans):
-            raise ValueError("the policy says nothing that may go")
-        for pattern in self.labels.values():
-            compiled(pattern)
+            raise InvalidInput(
+                "the policy says nothing that may go",
+                next_step="Give one of tags, keep_last, older_than, platforms, labels, untagged and orphans.",
+            )
+        if self.keep_last_per is not None and self.keep_last is None:
+            raise InvalidInput("keep_last_per without keep_last", next_step="Say how many of each: keep_last=3")
         return self
 
     @property
@@ -156,20 +197,23 @@ class Retention(BaseModel):
             InvalidInput: the file can't be read, or says what a policy can't.
         """
         path = Path(path).expanduser()
-        try:
-            text = path.read_text(encoding="utf-8")
-            rules = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise InvalidInput(f"the policy {path} can't be read: {plain(error, 300)}") from None
-        if not isinstance(rules, dict) or not all(isinstance(key, str) for key in rules):
-            raise InvalidInput(f"the policy {path} has no rules", next_step="Write lines like `keep_last: 5`.")
-        if isinstance(rules.get("in_use"), str):
-            rules["in_use"] = path.parent / rules["in_use"]
-        return cls(**rules)
+        found = read_policy(path)
+        if isinstance(found, list):
+            raise InvalidInput(
+                f"the policy {path} is a list of rules", next_step="rs.plan(snap, PATH) takes it as it is."
+            )
+        return cls(**found)
 
     def rules(self) -> dict[str, Any]:
         """What is said, without what is left at its default."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    def changed(self, **rules: Any) -> Retention:
+        """The same with other rules over its own."""
+        own = self.rules()
+        if self.in_use:
+            own["in_use"] = tuple(map(NameInUse, self.in_use))
+        return Retention(**{**own, **rules})
 
     def __repr__(self) -> str:
         return f"Retention({', '.join(f'{key}={value!r}' for key, value in self.rules().items())})"
@@ -186,7 +230,5 @@ def _refused(error: ValidationError) -> RegscopeError:
     next_step = {
         "extra_forbidden": f"A policy has: {known}.",
     }.get(first["type"], cause.next_step if isinstance(cause, RegscopeError) else "")
-    if not where:
-        next_step = "Give one of tags, keep_last, older_than, platforms, labels, untagged and orphans."
     said = "there is no such rule" if first["type"] == "extra_forbidden" else said
     return InvalidInput(f"{where}: {said}" if where else said, next_step=next_step)

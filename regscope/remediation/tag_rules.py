@@ -13,8 +13,9 @@ from regscope.analysis.holdings import Holdings
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
 from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages, versions
-from regscope.remediation.parts import NO_PARTS, Parts, parts_among
-from regscope.remediation.patterns import compiled, matching
+from regscope.remediation.parts import NO_PARTS, Parts, joined, parts_among
+from regscope.remediation.patterns import compiled, grouping, matching
+from regscope.remediation.policy import Policy, each_rule, named_rules
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
 
@@ -44,36 +45,64 @@ class _Rule(NamedTuple):
     words: Words
 
 
-def judge_tags(held: Holdings, ages: Ages, policy: Retention) -> Judged:
-    """Every row of `tags`."""
+def judge_tags(held: Holdings, ages: Ages, policy: Policy) -> Judged:
+    """Every row of `tags`; of several rules the first decides that is about it."""
     total = len(held.snap.tags)
-    matched, rule = np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object)
-    reason = np.full(total, "the policy is not about it", dtype=object)
-    reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
-    rows = _candidates(held, policy)
-    parts = NO_PARTS if policy.keep_last is None else parts_among(held, rows)
-    matched[parts.row], reason[parts.row] = True, ""
-    rows = rows[~matched[rows]]
-    rules = list(_rules(held, ages, policy, rows))
-    if not rules:
-        reason[rows] = "no rule is about tags"
-        return Judged(matched, rule, reason)
+    judged = Judged(np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object), np.full(total, "", dtype=object))
+    judged.reason[:] = "the policy is not about it"
+    judged.reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
+    parts: list[Parts] = []
+    for name, rule, rows in _decided(held, policy):
+        if not rule.is_about_tags:
+            judged.reason[rows] = "no rule is about tags"
+            continue
+        found = NO_PARTS if rule.keep_last is None else parts_among(held, rows)
+        judged.matched[found.row], judged.reason[found.row] = True, ""
+        whole = rows[~judged.matched[rows]]
+        _judge(judged, whole, list(_rules(held, ages, rule, whole)), name)
+        parts.append(found)
+    return judged._replace(parts=joined(parts))
+
+
+def _decided(held: Holdings, policy: Policy) -> Iterator[tuple[str, Retention, Ints]]:
+    """Each rule, what it is called, and the rows of `tags` on which it decides: those that none before was about."""
+    is_left = np.ones(len(held.snap.tags), dtype=np.bool_)
+    for name, rule in named_rules(policy):
+        rows = _candidates(held, rule)
+        rows = rows[is_left[rows]]
+        is_left[rows] &= not rule.is_about_tags
+        yield name, rule, rows
+
+
+def _judge(judged: Judged, rows: Ints, rules: list[_Rule], name: str) -> None:
+    """Write down what rules say about some rows of `tags`."""
     fits = np.stack([each.matched for each in rules])
     words = np.stack([each.words for each in rules])
     fit = fits.all(axis=0)
-    matched[rows] = fit
-    rule[rows[fit]] = [" and ".join(said) for said in zip(*words[:, fit], strict=True)]
-    reason[rows] = words[fits.argmin(axis=0), np.arange(len(rows))]
-    reason[rows[fit]] = ""
-    return Judged(matched, rule, reason, parts)
+    judged.matched[rows] = fit
+    judged.rule[rows[fit]] = [name + " and ".join(said) for said in zip(*words[:, fit], strict=True)]
+    judged.reason[rows] = name + words[fits.argmin(axis=0), np.arange(len(rows))]
+    judged.reason[rows[fit]] = ""
 
 
-def judged_ages(ages: Ages, policy: Retention) -> Age:
-    """When each row of `tags` is from, as the policy's rules take it."""
+def judged_ages(held: Holdings, ages: Ages, policy: Policy) -> Age:
+    """When each row of `tags` is from, as the rule that decides on it takes it."""
+    first, *others = each_rule(policy)
+    if not others:
+        return _taken(ages, first)
+    found = ages.last_active(np.arange(len(ages.pushed.at), dtype=np.int64))
+    at, by = found.at.copy(), found.by.copy()
+    for _, rule, rows in _decided(held, policy):
+        taken = _taken(ages, rule)
+        at[rows], by[rows] = taken.at[rows], taken.by[rows]
+    return Age(at, by)
+
+
+def _taken(ages: Ages, rule: Retention) -> Age:
     rows = np.arange(len(ages.pushed.at), dtype=np.int64)
-    if policy.keep_last is None or policy.older_than is not None or policy.keep_last_by == "version":
+    if rule.keep_last is None or rule.older_than is not None or rule.keep_last_by == "version":
         return ages.last_active(rows)
-    return ages.pushed if policy.keep_last_by == "pushed" else ages.built_or_pushed(rows)
+    return ages.pushed if rule.keep_last_by == "pushed" else ages.built_or_pushed(rows)
 
 
 def _candidates(held: Holdings, policy: Retention) -> Ints:
@@ -106,27 +135,58 @@ def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterato
 def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """Images as new as the last that is kept are kept: which of them is the newer is not known."""
     nodes = held.tag_node[rows]
+    tags = pd.Index(held.snap.tags["tag"].array[rows])
     at_least = np.zeros(held.n_nodes, dtype=np.bool_)
     if policy.keep_last_by == "version":
-        value = versions(pd.Index(held.snap.tags["tag"].array[rows]))
+        value = versions(tags)
     elif policy.keep_last_by == "pushed":
         value = ages.pushed.at[rows]
     else:
         value = ages.built_or_pushed(rows).at
         at_least = ages.is_at_least
-    newest = np.full(held.n_nodes, UNKNOWN)
-    np.maximum.at(newest, nodes, value)
-    places = np.zeros(held.n_nodes, dtype=np.int64)  # 0: not known
+    group, names = _groups(tags, policy.keep_last_per)
+    place = np.zeros(len(rows), dtype=np.int64)  # 0: not known
+    counted = np.flatnonzero(group >= 0)
+    # What is counted is an image in a group; `images` has each once.
+    images, image = np.unique(nodes[counted] * len(names) + group[counted], return_inverse=True)
+    newest = np.full(len(images), UNKNOWN)
+    np.maximum.at(newest, image, value[counted])
+    node, of_group = np.divmod(images, len(names))
+    places = np.zeros(len(images), dtype=np.int64)
     # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
-    for counted in (newest > UNKNOWN, (newest > UNKNOWN) & ~at_least):
-        known = np.flatnonzero(counted)
-        places[known] = _places(held.node_repository[known], newest[known])
-    place = places[nodes]
+    for ranked in (newest > UNKNOWN, (newest > UNKNOWN) & ~at_least[node]):
+        known = np.flatnonzero(ranked)
+        places[known] = _places(held.node_repository[node[known]] * len(names) + of_group[known], newest[known])
+    place[counted] = places[image]
+    return _Rule(place > keep, _words_on_places(policy, keep, place, group, names))
+
+
+def _groups(tags: pd.Index[str], pattern: str | None) -> tuple[Ints, list[str]]:
+    """For each tag the number of its group, -1 where the pattern does not match, and the groups' names."""
+    if pattern is None:
+        return np.zeros(len(tags), dtype=np.int64), [""]
+    numbers, distinct = pd.factorize(tags)
+    match = grouping(pattern).match
+    found = [match(tag) for tag in distinct.tolist()]
+    keys: dict[tuple[str, ...], int] = {}
+    of = [-1 if one is None else keys.setdefault(one.groups(""), len(keys)) for one in found]
+    return np.array([*of, -1], dtype=np.int64)[numbers], [", ".join(key) for key in keys] or [""]
+
+
+def _words_on_places(policy: Retention, keep: int, place: Ints, group: Ints, names: list[str]) -> Words:
     what = {"created": "age", "pushed": "time of push", "version": "semantic version"}[policy.keep_last_by]
     unknown = "it has no semantic version" if policy.keep_last_by == "version" else f"its {what} is unknown"
-    known_words = [f"number {at} of its repository by {what}" for at in range(1, places.max(initial=0) + 1)]
-    words = np.array([f"keep_last={keep}: {said}" for said in (unknown, *known_words)], dtype=object)
-    return _Rule(place > keep, words[place])
+    pairs, at = np.unique(np.stack([place, group]), axis=1, return_inverse=True)
+    said = []
+    for number, one in pairs.T.tolist():
+        if one < 0:
+            said.append(f"keep_last={keep}: keep_last_per={policy.keep_last_per} does not match it")
+        elif number == 0:
+            said.append(f"keep_last={keep}: {unknown}")
+        else:
+            of = f"{names[one]!r} in its repository" if policy.keep_last_per else "its repository"
+            said.append(f"keep_last={keep}: number {number} of {of} by {what}")
+    return np.array(said, dtype=object)[at.reshape(-1)]
 
 
 def _places(groups: Ints, values: Ints) -> Ints:

@@ -54,6 +54,39 @@ def test_options_add_to_the_rules_of_a_file(run: Run, layout: Path, tmp_path: Pa
     assert actions(found.out) == {"old": "untag"}
 
 
+def test_what_options_keep_is_kept_besides_what_the_file_keeps(run: Run, layout: Path, tmp_path: Path) -> None:
+    (tmp_path / "pods.txt").write_text("x.io/app:old\n")
+    (tmp_path / "policy.yaml").write_text("older_than: 5d\nprotect: [v1]\n")
+    options = ("--protect", "mid", "--in-use", tmp_path / "pods.txt")
+    found = run("plan", f"oci:{layout}", "--policy", tmp_path / "policy.yaml", *options, "--json")
+    assert json.loads(found.out)["policy"] == {"older_than": "5d", "protect": ["v1", "mid"], "in_use": ["app:old"]}
+    assert json.loads(found.out)["in_use"] == ["app:old"]
+    assert actions(found.out) == {}
+
+
+def test_a_file_may_have_a_list_of_rules_to_which_options_add_what_is_kept(
+    run: Run, layout: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text("- {tags: v*, keep_last: 1}\n- {older_than: 5d}\n")
+    policy = ("plan", f"oci:{layout}", "--policy", tmp_path / "policy.yaml")
+    found = run(*policy, "--save", tmp_path / "plan.json", "--json")
+    assert json.loads(found.out)["policy"] == [{"tags": ["v*"], "keep_last": 1}, {"older_than": "5d"}]
+    assert actions(found.out) == {"mid": "delete", "old": "untag"}
+    assert "rule 2: older_than=5d" in run(*policy).out
+    assert "decide alike" in run(*policy, "--compare", tmp_path / "plan.json").err
+    assert actions(run(*policy, "--protect", "mid", "--json").out) == {"old": "untag"}
+    refused = run(*policy, "--keep-last", 3)
+    assert (refused.code, "has a list of rules" in refused.err) == (2, True)
+
+
+def test_images_can_be_counted_by_what_their_tags_have_in_common(run: Run, layout: Path) -> None:
+    options = ("--keep-last", 1, "--keep-last-per", "(m|n|o)")
+    assert actions(run("plan", f"oci:{layout}", *options, "--json").out) == {}
+    assert actions(run("plan", f"oci:{layout}", "--keep-last", 1, "--keep-last-per", "()", "--json").out) == {
+        "mid": "delete", "old": "delete", "v1": "delete",
+    }  # fmt: skip
+
+
 def test_people_see_what_goes_why_and_how_much_comes_back(run: Run, layout: Path) -> None:
     found = run("plan", f"oci:{layout}", "--older-than", "30d", "--protect", "v1")
     assert "comes back" in found.out
@@ -87,6 +120,9 @@ def test_a_saved_plan_can_be_compared_and_is_the_same_again(run: Run, layout: Pa
         (("--orphans", "--tag", "new"), 2, "only some tags were scanned"),
         (("--orphans", "--policy", "absent.yaml"), 2, "can't be read"),
         (("--orphans", "--in-use", "absent.json"), 2, "can't be read"),
+        (("--orphans", "--in-use", "/dev/null"), 2, "names no image in use: it is empty"),
+        (("--keep-last", "1", "--keep-last-per", "main"), 2, "has no group"),
+        (("--orphans", "--keep-last-per", "(.)"), 2, "keep_last_per without keep_last"),
         (("--orphans", "--compare", "absent.json"), 3, "no plan can be read"),
         (("--orphans", "--json", "--csv"), 2, "exclude each other"),
     ],

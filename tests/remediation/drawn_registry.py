@@ -234,10 +234,15 @@ def _attach(draw: st.DrawFn, found: Contents, repository: str, subject: Pushed, 
         found.pushes.append((repository, dashed(subject.digest), fallback_list([sbom])))
 
 
+def policies() -> st.SearchStrategy[rs.Retention | list[rs.Retention]]:
+    """One rule, or several of which the first decides."""
+    return st.one_of(rules(), st.lists(rules(), min_size=2, max_size=3))
+
+
 @st.composite
-def policies(draw: st.DrawFn) -> rs.Retention:
+def rules(draw: st.DrawFn) -> rs.Retention:
     """Rules of every kind that can match something."""
-    rules: dict[str, Any] = {
+    said: dict[str, Any] = {
         "tags": draw(st.sampled_from([(), ("*",), ("pr-*", "nightly"), ("/v[0-9.]+/",)])),
         "keep_last": draw(st.sampled_from([None, None, 0, 1, 2])),
         "older_than": draw(st.sampled_from([None, None, "1d", "30d"])),
@@ -246,9 +251,11 @@ def policies(draw: st.DrawFn) -> rs.Retention:
         "protect": draw(st.sampled_from([(), ("latest",), ("v1.*", "team/app:nightly")])),
         "repositories": draw(st.sampled_from([("*",), ("team/*",)])),
     }
-    if not any((rules["tags"], rules["keep_last"] is not None, rules["older_than"], rules["untagged"])):
-        rules["orphans"] = True
-    return rs.Retention(**rules)
+    if said["keep_last"] is not None:
+        said["keep_last_per"] = draw(st.sampled_from([None, "(pr|v)", "v([0-9]+)"]))
+    if not any((said["tags"], said["keep_last"] is not None, said["older_than"], said["untagged"])):
+        said["orphans"] = True
+    return rs.Retention(**said)
 
 
 def state(url: str, snap: rs.Snapshot) -> dict[tuple[str, str], str | None]:

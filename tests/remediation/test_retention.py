@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
-from regscope.remediation.in_use import images_in_use
 from regscope.remediation.patterns import named
 
 DIGEST = "sha256:" + "a" * 64
@@ -47,6 +45,30 @@ def test_a_duration_may_be_a_timedelta() -> None:
         ({"platforms": ["linux"]}, "platforms: 'linux' is not a platform"),
         ({"untagged": True, "protect": ["app@x"]}, "protect: 'app@x' is no digest"),
         ({"untagged": True, "protect": [""]}, "protect: an empty name"),
+        ({"keep_last_per": "(a)", "untagged": True}, "keep_last_per without keep_last"),
+        ({"keep_last": 3, "keep_last_per": "main-.*"}, "keep_last_per: 'main-.*' has no group"),
+        ({"keep_last": 3, "keep_last_per": "(main"}, "keep_last_per: '\\(main' is not a regular expression"),
+        ({"keep_last": 3, "keep_last_per": 3}, "keep_last_per: 3 is no name"),
+        ({"tags": 1.10}, "tags: 1.1 is no name: .*quote it"),
+        ({"tags": ["v*", 2024]}, "tags: 2024 is no name: .*quote it"),
+        ({"exclude_tags": [date(2024, 1, 31)], "untagged": True}, "exclude_tags: 2024-01-31 is no name: .*quote it"),
+        ({"untagged": True, "protect": [2.0]}, "protect: 2.0 is no name: .*quote it"),
+        ({"untagged": True, "protect": ["v1", ["v2"]]}, "protect: a list within a list is no name"),
+        ({"untagged": True, "protect": [{"app": "v1"}]}, "protect: a mapping is no name: .*quote it"),
+        ({"untagged": True, "protect": {"app": "v1"}}, "protect: a mapping is no name: .*quote it"),
+        ({"untagged": True, "protect": [None]}, "protect: an empty entry is no name"),
+        ({"untagged": True, "protect": False}, "protect: false is no name: .*yes, no, on and off"),
+        ({"untagged": True, "repositories": 2024}, "repositories: 2024 is no name: .*quote it"),
+        ({"untagged": True, "exclude_repositories": [b"app"]}, "exclude_repositories: a bytes is no name"),
+        ({"platforms": [386]}, "platforms: 386 is no name"),
+        ({"labels": {"stage": 1.10}}, "labels: 1.1 is no name: .*quote it"),
+        ({"labels": {1.10: "stage"}}, "labels: 1.1 is no name: .*quote it"),
+        ({"labels": ["stage"]}, "labels: no mapping of labels"),
+        ({"self": 1}, "self: there is no such rule"),
+        ({"untagged": True, "in_use": ["app:1", 1.10]}, "in_use: 1.1 is no name: .*quote it"),
+        ({"untagged": True, "in_use": ["app:1", ["app:2"]]}, "in_use: a list within a list"),
+        ({"untagged": True, "in_use": []}, "in_use: the list names no image in use: it is empty"),
+        ({"untagged": True, "in_use": 3}, "in_use: 3 is no name"),
         ({"untagged": True, "in_use": ["No Image"]}, "in_use: an image in use that is none: 'No Image'"),
         ({"untagged": True, "in_use": "/nowhere/at/all"}, "in_use: .*can't be read"),
     ],
@@ -95,6 +117,17 @@ def test_a_policy_comes_from_a_file_and_what_is_in_use_from_one_beside_it(tmp_pa
         ("policy.yaml", b"- keep_last", "has no rules"),
         ("policy.yaml", b"", "has no rules"),
         ("policy.yaml", b"1: 2", "has no rules"),
+        ("policy.yaml", b"keep_last: 3\nprotect:\n", "protect: nothing is said"),
+        ("policy.yaml", b"keep_last: 3\nprotect: [latest, 1.10]\n", "protect: 1.1 is no name: .*quote it"),
+        ("policy.yaml", b"tags: 2.0\n", "tags: 2.0 is no name: .*quote it"),
+        ("policy.yaml", b"keep_last: 3\nprotect: 12:30:00\n", "protect: 45000 is no name: .*quote it"),
+        ("policy.yaml", b"keep_last: 3\nprotect: [v1]\nprotect: [v2]\n", "protect: it is said twice"),
+        ("policy.yaml", b"keep_last: 3\nprotect: &a [v1, *a]\n", "protect: its aliases stand for more"),
+        ("policy.yaml", b"keep_last: 3\nlabels: &a {x: *a}\n", "labels: its aliases stand for more"),
+        ("policy.yaml", b"keep_last: 3\nprotect: " + b"[" * 100_000, "can't be read"),
+        ("policy.yaml", b"#" * 2**20 + b"\nkeep_last: 3", "larger than 1,048,576 bytes"),
+        ("policy.yaml", b"- keep_last: 3", "is a list of rules"),
+        ("policy.toml", b"keep_last = 3\nprotect = [1.10]", "protect: 1.1 is no name: .*quote it"),
         ("policy.yaml", b"\xff\xfe\x00", "can't be read"),
         ("policy.yaml", b"!!python/object/apply:os.system ['true']", "can't be read"),
         ("policy.toml", b"keep_last = = 3", "can't be read"),
@@ -109,45 +142,30 @@ def test_a_file_that_is_no_policy_is_refused_in_words(tmp_path: Path, name: str,
         rs.Retention.from_file(tmp_path / "absent.yaml")
 
 
-PODS = {
-    "apiVersion": "v1",
-    "kind": "List",
-    "items": [
-        {
-            "kind": "Pod",
-            "spec": {
-                "containers": [{"name": "a", "image": "registry.example.com:5000/team/app:1.0"}, {"name": "b"}],
-                "initContainers": [{"name": "i", "image": "busybox"}],
-                "ephemeralContainers": [{"name": "e", "image": f"team/debug@{DIGEST}"}],
-            },
-            "status": {
-                "containerStatuses": [
-                    {"name": "a", "imageID": f"docker-pullable://registry.example.com:5000/team/app@{DIGEST}"},
-                    {"name": "b", "imageID": ""},
-                    {"name": "c", "imageID": f"docker://{DIGEST}"},
-                ],
-                "initContainerStatuses": [{"name": "i", "imageID": f"docker.io/library/busybox@{DIGEST}"}],
-            },
-        },
-        {"kind": "Pod", "spec": {"containers": []}, "status": None},
-        {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"image": "team/worker:2"}]}}}},
+def bomb(lines: int) -> str:
+    """Lists of ten aliases each, of which every line stands for ten times the one before."""
+    found = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    found += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, lines)]
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        bomb(40) + "\nkeep_last: 3\nprotect: *a39\n",
+        "a0: &a0 {x: 1, y: 2}\n"
+        + "\n".join(f"a{at}: &a{at} {{<<: [{', '.join([f'*a{at - 1}'] * 10)}]}}" for at in range(1, 30)),
     ],
-}
-IN_PODS = (
-    "team/app:1.0", "library/busybox:latest", f"team/debug@{DIGEST}", f"team/app@{DIGEST}", DIGEST,
-    f"library/busybox@{DIGEST}", "team/worker:2",
-)  # fmt: skip
+    ids=["lists", "merged mappings"],
+)
+def test_aliases_that_multiply_without_end_are_refused_at_once(tmp_path: Path, content: str) -> None:
+    (tmp_path / "policy.yaml").write_text(content)
+    with pytest.raises(InvalidInput, match=r"a[0-9]+: its aliases stand for more than 100,000 values"):
+        rs.Retention.from_file(tmp_path / "policy.yaml")
 
 
-def test_what_kubectl_prints_names_the_images_that_pods_ask_for_and_the_digests_that_they_run(tmp_path: Path) -> None:
-    assert images_in_use(PODS) == IN_PODS
-    (tmp_path / "pods.json").write_text(json.dumps(PODS))
-    assert images_in_use(str(tmp_path / "pods.json")) == IN_PODS
-    assert images_in_use(PODS["items"][2]) == ("team/worker:2",)  # type: ignore[index]
-
-
-@pytest.mark.parametrize("wrong", ["{", "[1, 2", '{"kind": "Nothing"}', "not an image!\n", '["A B"]'])
-def test_what_cannot_be_understood_might_be_in_use_and_is_refused(tmp_path: Path, wrong: str) -> None:
-    (tmp_path / "in-use").write_text(wrong)
-    with pytest.raises(InvalidInput):
-        images_in_use(tmp_path / "in-use")
+def test_a_few_aliases_are_what_they_stand_for(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text('tags: &old ["1.10", "2.0"]\nprotect: *old\n')
+    assert rs.Retention.from_file(tmp_path / "policy.yaml") == rs.Retention(
+        tags=["1.10", "2.0"], protect=["1.10", "2.0"]
+    )

@@ -83,7 +83,9 @@ def rows(table: pd.DataFrame) -> set[tuple[str, ...]]:
     return set(table.filter(["repository", "tag", "digest"]).itertuples(index=False, name=None))
 
 
-def carry_out(drawn: Contents, policy: rs.Retention, undo_at_once: bool, program: str | None = None) -> None:
+def carry_out(
+    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool, program: str | None = None
+) -> None:
     """Plan over a drawn registry, apply it with a journal and a backup, collect the garbage, and undo it."""
     with (
         tempfile.TemporaryDirectory(dir=_IN_MEMORY) as place,
@@ -145,13 +147,15 @@ def many(cases: int, build_caches: bool = True) -> Any:
 
 @many(CASES)
 def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
-    drawn: Contents, policy: rs.Retention, undo_at_once: bool
+    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool
 ) -> None:
     carry_out(drawn, policy, undo_at_once)
 
 
 @many(15, build_caches=False)
-def test_so_it_is_with_the_registry_that_came_after(drawn: Contents, policy: rs.Retention, undo_at_once: bool) -> None:
+def test_so_it_is_with_the_registry_that_came_after(
+    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool
+) -> None:
     carry_out(drawn, policy, undo_at_once, distribution_3())
 
 
@@ -160,7 +164,7 @@ def test_the_cases_are_worth_it() -> None:
     seen = {"index": 0, "shared child": 0, "deleted before": 0, "attached": 0, "moved tag": 0, "cache": 0}
 
     @many(5 * CASES)  # rare ones come in clusters
-    def look(drawn: Contents, policy: rs.Retention, undo_at_once: bool) -> None:
+    def look(drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool) -> None:
         indexes = [pushed for _, _, pushed in drawn.pushes if pushed.children]
         children = [child.digest for pushed in {i.digest: i for i in indexes}.values() for child in pushed.children]
         tags = [(repository, tag) for repository, tag, _ in drawn.pushes if tag]

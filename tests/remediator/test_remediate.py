@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import regscope as rs
+from regscope.errors import InvalidInput
 from regscope.remediation.journal import JournalWriter
 from regscope.views.remediator.policy_form import FIELDS
 from regscope.views.remediator.remediate import Remediator
@@ -89,7 +90,7 @@ def test_what_is_written_is_the_rule_that_it_says_and_the_other_way_round(
         ("older_than", "soon", "is not a duration"),
         ("tags", "/(/", "not a regular expression"),
         ("platforms", "linux/", "not a platform"),
-        ("in_use", "No Image, x", "image in use that is none"),
+        ("in_use", "No Image, None", "image in use that is none"),
         ("protect", "app@x", "no digest"),
     ],
 )
@@ -103,6 +104,23 @@ def test_what_cannot_be_is_told_at_its_field_and_the_last_plan_stays(
     assert words in ui.form.html
     assert 'aria-invalid="true"' in ui.form.html
     assert ui.plan is plan
+
+
+def test_a_list_of_rules_is_refused_in_words(layout: rs.ContentStore) -> None:
+    with pytest.raises(InvalidInput, match="the fields are those of one rule"):
+        rs.remediate(rs.scan(layout, progress=False), policy=(rs.Retention(keep_last=1),))  # type: ignore[arg-type]
+
+
+def test_what_a_plan_counts_per_group_and_passes_over_is_shown(layout: rs.ContentStore) -> None:
+    policy = rs.Retention(keep_last=1, keep_last_per="(old-.)", in_use=["x.io/app:old-17", "No Image"])
+    ui = rs.remediate(rs.scan(layout, progress=False), policy=policy)
+    assert len(ui.goes) == 40 - 10 - 1  # one for each first digit stays, and what is in use
+    assert "1 image by name or digest, 1 of them in this registry" in ui.facts.html
+    assert "No Image" in ui.facts.html
+    said = eval(ui.code, {"rs": rs, "snap": rs.scan(layout, progress=False)})
+    assert said.steps.equals(ui.plan.steps)  # type: ignore[union-attr]
+    ui.form.do("keep_last", "2")
+    assert ui.policy == policy.changed(keep_last=2)
 
 
 def test_every_field_is_there_for_every_rule() -> None:

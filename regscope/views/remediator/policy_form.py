@@ -9,6 +9,7 @@ import traitlets
 import yaml
 
 from regscope.errors import InvalidInput, RegscopeError
+from regscope.remediation.in_use import NameInUse
 from regscope.remediation.retention import Retention
 from regscope.views.explorer.pane import Pane, in_words
 
@@ -41,6 +42,7 @@ def _untagged(written: str) -> Any:
 FIELDS = {
     "keep_last": Field("Keep the newest images of each repository", _number, "5"),
     "keep_last_by": Field("Newest by", str, "", ("created", "pushed", "version")),
+    "keep_last_per": Field("Newest of each, by the groups of a regular expression", str, "(.+)-[0-9]+"),
     "older_than": Field("Only what is older than", str, "30d"),
     "tags": Field("Tags that may go", _names, "pr-*, /sha-[0-9a-f]{7}/"),
     "exclude_tags": Field("Tags to leave alone", _names, "latest"),
@@ -74,6 +76,11 @@ class PolicyForm(Pane):
     template = "policy_form.html.j2"
 
     def __init__(self, policy: Retention | None = None) -> None:
+        if not isinstance(policy, Retention | None):
+            raise InvalidInput(
+                "the fields are those of one rule, and this policy is a list",
+                next_step="rs.plan(snap, rules) takes it.",
+            )
         super().__init__(written=_written(policy) if policy else dict(_FIRST), policy=policy)
         self.observe(lambda _: self.show(), "locked")
         self.show()
@@ -132,7 +139,9 @@ class PolicyForm(Pane):
         if "orphans" in rules:
             rules["orphans"] = True
         if "in_use" in rules and ("," in rules["in_use"] or ":" in rules["in_use"]):
-            rules["in_use"] = _names(rules["in_use"])
+            known = self.policy.in_use if self.policy else ()
+            names = _names(rules["in_use"])
+            rules["in_use"] = [NameInUse(name) if name in known else name for name in names]
         return rules
 
 
