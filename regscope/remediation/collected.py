@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class Collected:
         location: the store that was asked.
         table: one row for each blob, largest first: `digest` (str), `size` (int64, bytes), `repository` (str: one in
             which it was needed), `state` (category: gone, still there, not seen). A registry's API shows no manifest
-            that was deleted, though its bytes are there still: a manifest counts as gone once the blobs are that it
-            names and that were to go with it, and where it has none of its own, once all others are.
+            that was deleted, though its bytes are there still: a manifest counts as gone once a blob is that was to go
+            with it, since the same collection took both; where it has none of its own, once all others are.
         advice: how this store gives the bytes back, where some are not gone.
     """
 
@@ -144,7 +145,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Colle
     expected = [blob for blob in record.predicted if len(needed_in.get(blob.digest, ())) == blob.needed_by]
     states = _asked(store, expected, needed_in, {entry.digest for entry in deleted})
     if isinstance(store, RegistryStore):
-        _infer_manifests(states, deleted)
+        _infer_manifests(states, deleted, partial(_serves, store))
     table = pd.DataFrame(
         {
             "digest": pd.array([str(blob.digest) for blob in expected], dtype="str"),
@@ -193,13 +194,26 @@ def _has(store: ContentStore, repository: str, digest: Digest) -> bool:
     return True
 
 
-def _infer_manifests(states: dict[Digest, str], deleted: Iterable[Entry]) -> None:
-    """What a registry shows no more: its manifests are judged by the blobs that were to go with them."""
-    asked = [state for state in states.values() if state != UNSEEN]
-    by_all = GONE if asked and set(asked) == {GONE} else THERE if set(asked) == {THERE} else UNSEEN
-    blobs = {entry.digest: links_of(entry.manifest).blobs for entry in deleted}
-    judged: dict[Digest, str] = {}
-    for digest in [digest for digest, state in states.items() if state == UNSEEN]:
-        own = {states[blob] for blob in blobs.get(digest, ()) if blob in states and blob not in blobs}
-        judged[digest] = by_all if not own else GONE if own == {GONE} else THERE
-    states.update(judged)
+def _serves(store: ContentStore, entry: Entry) -> bool:
+    """Whether a registry has a manifest again, after it was deleted."""
+    try:
+        store.resolve(entry.repository, entry.digest)
+    except (ContentMissing, ResourceNotFound):
+        return False
+    return True
+
+
+def _infer_manifests(states: dict[Digest, str], deleted: Sequence[Entry], serves: Callable[[Entry], bool]) -> None:
+    """What a registry shows no more: its manifests are judged by what was to go with them, children first."""
+    asked = {state for state in states.values() if state != UNSEEN}
+    by_all = next(iter(asked)) if len(asked) == 1 else UNSEEN
+    unseen = [entry for entry in reversed(deleted) if states.get(entry.digest) == UNSEEN]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
+        served = {entry.digest for entry, is_served in zip(unseen, pool.map(serves, unseen), strict=True) if is_served}
+    for entry in unseen:
+        links = links_of(entry.manifest)
+        own = {states[digest] for digest in (*links.blobs, *links.children) if digest in states} - {UNSEEN}
+        if entry.digest in served:
+            states[entry.digest] = THERE
+        else:
+            states[entry.digest] = GONE if GONE in own else THERE if own else by_all

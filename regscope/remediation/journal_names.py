@@ -46,7 +46,7 @@ def find_journal(name: Path | str, location: str | None = None) -> Path:
         return path
     if str(name) == LATEST:
         return _latest(location)
-    found = [one for one in journals() if one.stem.startswith(str(name))]
+    found = [one for one in journals() if one.name.startswith(str(name))]
     exact = [one for one in found if str(name) in (one.stem, one.name)]
     if len(exact or found) > 1:
         some = ", ".join(one.stem for one in found[:5]) + (" …" if len(found) > 5 else "")

@@ -254,10 +254,13 @@ class _Undoing:
     def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
         """Manifests, then tags."""
         below = {child for one in found for child in links_of(one.entry.manifest).children}
+        sent: set[tuple[str, Digest]] = set()
         for one in found:
             entry = one.entry
             for blob in one.missing if not one.impossible else ():
-                self._restore_blob(entry.repository, blob)
+                if (entry.repository, blob) not in sent:
+                    self._restore_blob(entry.repository, blob)
+                    sent.add((entry.repository, blob))
             if not one.is_there and not one.impossible:
                 reference = None if entry.digest in below else entry.digest
                 self._place.take_back(entry.repository, reference, entry.manifest)
