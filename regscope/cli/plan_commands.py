@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from regscope.remediation.plan import Plan
     from regscope.remediation.policy import Policy
 
-_GOES = columns(repository="text", tag="text", digest="digest", action="text", rule="text")
+_GOES = columns(repository="text", tag="text", digest="digest", action="text", size="size", frees="size", rule="text")
 _SPARED = columns(repository="text", tag="text", digest="digest", rule="text", reason="text")
 _DIFFERS = columns(repository="text", tag="text", digest="digest", action="text", other_action="text")
 _RULES = (
@@ -152,7 +152,8 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
 @click.option("--max-deletes", type=click.IntRange(min=0), help="Stop after so many deletions; run it again to go on.")
 @click.option("--max-bytes", callback=_bytes, metavar="SIZE", help="Stop before more than this would come back.")
-@click.option("--backup", metavar="oci:FOLDER", help="First copy all that goes into this OCI image layout.")
+@click.option("--backup", metavar="oci:FOLDER", help="First copy what goes into this OCI image layout.")
+@click.option("--backup-all", is_flag=True, help="Copy layers, too, that stay in the registry.")
 @click.option(
     "--journal",
     type=click.Path(dir_okay=False),
@@ -166,6 +167,7 @@ def apply(
     max_deletes: int | None,
     max_bytes: int | None,
     backup: str | None,
+    backup_all: bool,
     journal: str | None,
     as_json: bool,
     yes: bool,
@@ -183,6 +185,7 @@ def apply(
         max_deletes=max_deletes,
         max_bytes=max_bytes,
         backup=backup,
+        backup_all=backup_all,
         journal=Path(journal) if journal else None,
     )
     click.echo(json.dumps(done.summary(), indent=2) if as_json else repr(done))

@@ -172,6 +172,11 @@ def reads_source(command: Command) -> Command:
     return _with_source(command, (_SOURCE, *_WHICH, *_HOW), set(Source.__dataclass_fields__))
 
 
+def reaches_source(command: Command) -> Command:
+    """Give a command how to reach a registry, as one `source: Source` argument; which one is for the command to say."""
+    return _with_source(command, _HOW, set(Source.__dataclass_fields__) - {"source", "repository", "tag", "platform"})
+
+
 def opens_source(command: Command) -> Command:
     """Give a command SOURCE and how to reach it, as one `source: Source` argument."""
     return _with_source(command, (_SOURCE, *_HOW), set(Source.__dataclass_fields__) - {"repository", "tag", "platform"})
@@ -180,7 +185,7 @@ def opens_source(command: Command) -> Command:
 def _with_source(command: Command, options: Sequence[Callable[[Any], Any]], names: Collection[str]) -> Command:
     @functools.wraps(command)
     def with_source(**arguments: Any) -> Any:
-        fields = {name: arguments.pop(name) for name in names}
+        fields = {"source": "", **{name: arguments.pop(name) for name in names}}
         return command(source=Source(**fields), **arguments)
 
     wrapped: Any = with_source

@@ -3,36 +3,51 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from regscope.cli.exit_codes import OTHER
 from regscope.cli.output import Output, columns, prints_table, records
-from regscope.cli.source import Source, opens_source
+from regscope.cli.source import Source, reaches_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from regscope.remediation.journal import JournalRecord
+
 _STEPS = columns(repository="text", action="text", tags="text", digest="digest", frees="size", done="yes")
-_JOURNALS = columns(started="time", location="text", steps="number", done="number", path="path")
+_JOURNALS = columns(name="text", started="time", location="text", steps="number", done="number")
+_ITS_OWN = ""
 
 
 @click.command()
-@opens_source
-@click.argument("journal", type=click.Path(dir_okay=False))
+@reaches_source
+@click.argument("names", metavar="[REGISTRY] JOURNAL", nargs=-1, required=True)
 @click.option("--backup", metavar="oci:FOLDER", help="The layout that `regscope apply --backup` filled.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @click.option("-y", "--yes", is_flag=True, help="Do it. Without this, only say what would be brought back.")
-def undo(source: Source, journal: str, backup: str | None, as_json: bool, yes: bool) -> None:
+def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bool, yes: bool) -> None:
     """Bring back what a JOURNAL says was deleted, byte for byte.
+
+    JOURNAL is a file, or one of those that `regscope journal` lists: `latest`, its name, or the beginning of that. The
+    registry is the one that it is of, unless another is named.
 
     It goes until the registry has collected its garbage, and after that from a backup. Tags that point elsewhere by now
     are left alone.
     """
+    from regscope.remediation.journal import read_journal
+    from regscope.remediation.journal_names import find_journal
     from regscope.remediation.undoing import undo as bring_back
 
-    done = bring_back(journal, source.fresh_store(), backup=backup, dry_run=not yes)
+    if len(names) > 2:
+        raise click.UsageError("one registry and one journal are named")
+    journal: str | JournalRecord = names[-1]
+    if len(names) == 1:
+        journal = read_journal(find_journal(names[0]))
+    registry = names[0] if isinstance(journal, str) else journal.location
+    done = bring_back(journal, replace(source, source=registry).fresh_store(), backup=backup, dry_run=not yes)
     click.echo(json.dumps(done.summary(), indent=2) if as_json else repr(done))
     if not yes:
         click.echo("nothing was changed; --yes does it", err=True)
@@ -42,15 +57,32 @@ def undo(source: Source, journal: str, backup: str | None, as_json: bool, yes: b
 
 @click.command()
 @prints_table
+@reaches_source
 @click.argument("journal_file", metavar="[JOURNAL]", required=False, type=click.Path(dir_okay=False))
-def journal(output: Output, journal_file: str | None) -> None:
-    """Show the steps of a JOURNAL, or list those that `regscope apply` has written where nobody gave it a place."""
+@click.option(
+    "--check",
+    is_flag=False,
+    flag_value=_ITS_OWN,
+    metavar="[REGISTRY]",
+    help="Ask for each blob that was to come back whether it is gone: the registry, or its storage:FOLDER.",
+)
+def journal(source: Source, output: Output, journal_file: str | None, check: str | None) -> None:
+    """Show the steps of a JOURNAL, or list those that `regscope apply` has written where nobody gave it a place.
+
+    JOURNAL is a file, or one of those that are listed: `latest`, its name, or the beginning of that.
+    """
     from regscope.remediation.journal import read_journal
+    from regscope.remediation.journal_names import find_journal
 
     if journal_file is None:
+        if check is not None:
+            raise click.UsageError("name the journal before --check: regscope journal latest --check")
         output.show(_journals(), _JOURNALS, "There is no journal.")
         return
-    record = read_journal(journal_file)
+    record = read_journal(find_journal(journal_file))
+    if check is not None:
+        _check(record, replace(source, source=check or record.location), output)
+        return
     if output.as_json:
         about = {"location": record.location, "plan": record.plan, "started": record.started.isoformat()}
         click.echo(json.dumps({**about, "steps": records(record.table)}, indent=2))
@@ -60,18 +92,32 @@ def journal(output: Output, journal_file: str | None) -> None:
     output.show(record.table, _STEPS, "Nothing was done.")
 
 
+def _check(record: JournalRecord, source: Source, output: Output) -> None:
+    """Say how many of the bytes are gone that were to come back."""
+    from regscope.remediation.collected import collected
+
+    found = collected(record, source.fresh_store())
+    if output.as_csv:
+        output.show(found.table, [])
+    else:
+        click.echo(json.dumps(found.summary(), indent=2) if output.as_json else repr(found))
+    if not found.ok:
+        raise click.exceptions.Exit(OTHER)
+
+
 def _journals() -> pd.DataFrame:
     """All that are in the usual place, the newest first."""
     import pandas as pd
 
     from regscope.errors import StoreError
-    from regscope.remediation.journal import journal_folder, read_journal
+    from regscope.remediation.journal import read_journal
+    from regscope.remediation.journal_names import journals
 
     rows = []
-    for path in sorted(journal_folder().glob("*.jsonl"), reverse=True):
+    for path in journals():
         try:
             found = read_journal(path)
         except StoreError:  # damaged, or none: it is said when it is named
             continue
-        rows.append((found.started, found.location, len(found.entries), len(found.done), str(path)))
-    return pd.DataFrame(rows, columns=["started", "location", "steps", "done", "path"])
+        rows.append((path.stem, found.started, found.location, len(found.entries), len(found.done), str(path)))
+    return pd.DataFrame(rows, columns=["name", "started", "location", "steps", "done", "path"])

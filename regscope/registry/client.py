@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from regscope.errors import AuthFailed, RequestError
+from regscope.errors import AuthFailed, RequestError, TooLarge
 from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
@@ -23,7 +23,7 @@ from regscope.registry.deletion_habits import DeletionHabits
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.origin import is_loopback, origin, same_origin, without_secrets
 from regscope.registry.outgoing import Payload, is_repeatable
-from regscope.registry.responses import discard, error_from
+from regscope.registry.responses import discard, error_from, read_bounded
 from regscope.registry.retrying import TOO_MANY, Patience
 from regscope.registry.scopes import Asked, need_of
 from regscope.registry.server_warnings import ServerWarnings
@@ -42,6 +42,7 @@ AskTimeout: TypeAlias = Timeout | Literal["default"]
 
 DEFAULT_POOL_SIZE = 64
 _PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
+_LONGEST_HELLO = 4096  # bytes
 _MOST_ANSWERS = 4  # of a registry to one request, before it is refused
 
 
@@ -204,6 +205,22 @@ class DockerRegistryV2Client:
         except RequestError:
             return False
         return True
+
+    def hello(self) -> tuple[Mapping[str, str], bytes]:
+        """How `/v2/` answers somebody who does not say who asks: the header fields, and a small body or nothing.
+
+        Raises:
+            RequestError: there is no answer.
+        """
+        url = self.url()
+        response = self._transport.send("GET", url, {}, _pair(self.default_timeout))
+        if not same_origin(response.url, self.api_base_url):
+            discard(response)
+            return {}, b""
+        try:
+            return response.headers, read_bounded(response, _LONGEST_HELLO, f"the answer of {url}")
+        except TooLarge:
+            return response.headers, b""
 
     def check_login(self) -> bool:
         """Have the login looked at; whether anybody did: a registry that is open to all need not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from regscope.images.image_names import named
 from regscope.remediation.plan import when_bytes_come_back
 
 if TYPE_CHECKING:
+    from regscope.remediation.backup import Backup
+    from regscope.remediation.collected import Collected
     from regscope.remediation.undoing import Undone
     from regscope.stores.content_store import ContentStore
 
@@ -36,6 +38,8 @@ class Applied:
         at_most: whether `freed_bytes` is an upper bound.
         blobs_stay: whether a deleted manifest's blobs were seen to stay, so that undo finds them until they are
             collected.
+        backup: what was copied before, and what was not; None where nothing was.
+        comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
     """
 
     location: str
@@ -45,6 +49,8 @@ class Applied:
     stopped_by: BaseException | None
     at_most: bool
     blobs_stay: bool = False
+    backup: Backup | None = None
+    comes_back: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -64,6 +70,14 @@ class Applied:
             raise RegscopeError("there is nothing to undo: nothing was changed")
         return undo(self.journal, store, **options)
 
+    def collected(self, store: ContentStore) -> Collected:
+        """Look which of the blobs that were to come back are gone; see `regscope.remediation.collected.collected`."""
+        from regscope.remediation.collected import collected
+
+        if self.journal is None:
+            raise RegscopeError("nothing comes back: nothing was changed")
+        return collected(self.journal, store)
+
     def counts(self) -> dict[str, int]:
         """How many steps had each outcome; only those that there are."""
         found = self.table["outcome"].value_counts()
@@ -79,7 +93,9 @@ class Applied:
             "stopped_by": None if self.stopped_by is None else text.plain(self.stopped_by, 1000),
             "freed_bytes": self.freed_bytes,
             "at_most": self.at_most,
+            "comes_back": list(self.comes_back),
             "journal": None if self.journal is None else str(self.journal),
+            "backup": None if self.backup is None else asdict(self.backup),
             "counts": self.counts(),
             "steps": rows.to_dict("records"),
         }
@@ -87,8 +103,10 @@ class Applied:
     def facts(self) -> dict[str, str]:
         """The result in words."""
         bound = "at most " if self.at_most else ""
-        found = {outcome: f"{number:,}" for outcome, number in self.counts().items()}
+        found = {outcome: text.count(number, "step") for outcome, number in self.counts().items()}
         found["comes back"] = f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)"
+        if self.backup is not None:
+            found["backup"] = str(self.backup)
         if self.journal is not None:
             found["journal"] = str(self.journal)
         if self.stopped_by is not None:
@@ -99,9 +117,11 @@ class Applied:
         """What a reader must know."""
         if self.dry_run:
             return ["Nothing has been changed: dry_run=False does it."]
-        found = [when_bytes_come_back(self.location)]
+        found = list(self.comes_back) or [when_bytes_come_back(self.location)]
         if self.blobs_stay:
-            found.append("Until then undo needs no backup: the blobs of what was deleted are still there.")
+            found.append(
+                "Until the bytes come back undo needs no backup: the blobs of what was deleted are still there."
+            )
         if self.journal is not None and (LEFT in self.counts() or not self.ok):
             found.append("Applied again with the same journal, it goes on from here.")
         return found

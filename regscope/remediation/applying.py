@@ -12,8 +12,10 @@ from tqdm.auto import tqdm
 from regscope.errors import InvalidInput
 from regscope.progress import is_interactive
 from regscope.remediation.applied import Applied
-from regscope.remediation.backup import absolute, back_up, check_backup
-from regscope.remediation.journal import JournalWriter, new_journal
+from regscope.remediation.backup import absolute, back_up, check_backup, staying
+from regscope.remediation.giving_back import how_bytes_come_back
+from regscope.remediation.journal import JournalWriter, Predicted, Shared
+from regscope.remediation.journal_names import new_journal
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
@@ -34,6 +36,7 @@ def apply_plan(
     max_bytes: int | None = None,
     rate: float | None = None,
     backup: str | None = None,
+    backup_all: bool = False,
     journal: Path | str | None = None,
     progress: bool | None = None,
     watch: Callable[[int, int], None] | None = None,
@@ -53,17 +56,19 @@ def apply_plan(
         max_deletes: steps to do at most; the others are left for the next time.
         max_bytes: stop before more bytes than this would come back.
         rate: steps a second at most.
-        backup: `oci:FOLDER`: a layout into which all that goes is copied, and verified, before the first deletion; the
+        backup: `oci:FOLDER`: a layout into which what goes is copied, and verified, before the first deletion; the
             journal remembers it. Without one the run stops after the first manifest whose blobs the registry forgets
-            with it (Gitea, Pulp): no undo could bring them back.
+            with it (Gitea, Pulp): no undo could bring them back. Layers that stay in the registry, since something that
+            stays needs them (`Plan.shared`), are not copied: undo takes them from there.
+        backup_all: copy these, too, so that the backup is whole by itself.
         journal: the file; by default a new one beside the cache.
         progress: show a progress bar; by default where somebody is watching.
         watch: told after each step how many are settled, and of how many; from any thread.
         stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
 
     Raises:
-        InvalidInput: the plan is another store's, the store is read only, or the backup's place is no layout; nothing
-            was changed.
+        InvalidInput: the plan is another store's, the store is read only, the backup's place is no layout, or there is
+            none to copy all to; nothing was changed.
         Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
         StoreError: the journal is another plan's, or cannot be written; nothing was changed.
         RegscopeError: the backup failed; nothing was deleted.
@@ -79,6 +84,10 @@ def apply_plan(
         raise InvalidInput(f"a rate is more than 0 steps a second, and this is {rate}")
     if backup is not None:
         check_backup(backup)
+    elif backup_all:
+        raise InvalidInput(
+            "all is to be copied, and no place was named", next_step="Name a folder: backup='oci:FOLDER'."
+        )
     run = Run(plan, store, open_removal(store), concurrency, rate, dry_run)
     run.bound(max_deletes, max_bytes)
     run.watch = watch
@@ -89,10 +98,21 @@ def apply_plan(
         if not dry_run:
             for repository in run.repositories():
                 run.removal.check_deletes(repository)
+            if len(plan.steps):
+                run.comes_back = how_bytes_come_back(store, from_inside)
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
+            run.journal.predict(*_expected(plan))
             if backup is not None:
-                back_up(store, backup, run.everything(), progress)
+                leave_out = set() if backup_all else staying(store, plan.shared)
+                run.backup = back_up(store, backup, run.everything(), leave_out, progress)
                 run.journal.backed_up(absolute(backup))
         run.carry_out()
     return run.result()
+
+
+def _expected(plan: Plan) -> tuple[list[Predicted], list[Shared]]:
+    """What is to come back, and what is to stay, for the journal."""
+    goes = plan.blobs[["digest", "size", "needed_by"]].astype(object).itertuples(index=False, name=None)
+    stays = plan.shared[["digest", "size", "repository"]].astype(object).itertuples(index=False, name=None)
+    return [Predicted(*row) for row in goes], [Shared(*row) for row in stays]

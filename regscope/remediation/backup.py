@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
+import pandas as pd
 from tqdm.auto import tqdm
 
+from regscope import text
 from regscope.errors import InvalidInput, RegscopeError
 from regscope.images.copying import AT_ONCE, Copying
 from regscope.images.image_names import Wanted
 from regscope.images.image_tree import ImageTree, read_node
 from regscope.progress import is_interactive
 from regscope.scanning.read_manifest import is_gone
+from regscope.spec.digest import Digest
+from regscope.spec.manifest import ManifestSchema2, OCIManifestSchema1
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import path_in
 
 
+@dataclass(frozen=True)
+class Backup:
+    """What a backup holds, and what not.
+
+    Attributes:
+        place: `oci:` and the folder.
+        sent_bytes: blobs that were copied; not what was there already.
+        left_bytes: layers that stay in the registry, and were not copied.
+    """
+
+    place: str
+    sent_bytes: int
+    left_bytes: int
+
+    def __str__(self) -> str:
+        left = f"; {text.size(self.left_bytes)} of layers stay, and were not copied" if self.left_bytes else ""
+        return f"{self.place}: {text.size(self.sent_bytes)} copied{left}"
+
+
 def back_up(
-    store: ContentStore, place: str, manifests: Iterable[tuple[str, str, list[str]]], progress: bool | None = None
-) -> None:
-    """Copy manifests, byte for byte, with all their blobs, verified.
+    store: ContentStore,
+    place: str,
+    manifests: Iterable[tuple[str, str, list[str]]],
+    leave_out: Collection[str] = (),
+    progress: bool | None = None,
+) -> Backup:
+    """Copy manifests, byte for byte, with their blobs, verified.
 
     What is there already does not travel; a backup that was cut off is gone on with.
 
     Args:
         place: `oci:FOLDER`, which is made.
         manifests: repository, digest and tags of each; one without is kept by its digest. What is gone is left out.
+        leave_out: digests of layers that are not copied; configs always are.
 
     Raises:
         RegscopeError: something cannot be read or written.
     """
     wanted: list[tuple[Wanted, ImageTree]] = []
+    left: dict[Digest, int] = {}
     for repository, digest, tags in manifests:
         try:
             node = read_node(store, repository, digest)
@@ -39,12 +70,41 @@ def back_up(
             if is_gone(error):
                 continue
             raise
+        config = _config_of(node)
+        stays = [blob for blob in node.blobs if blob.digest in leave_out and blob.digest != config]
+        left |= {blob.digest: blob.size for blob in stays}
+        node = replace(node, blobs=[blob for blob in node.blobs if blob not in stays])
         names: list[str | None] = [*tags] or [None]
         wanted += [(Wanted(repository, digest, repository, name), node) for name in names]
     with tqdm(unit="B", unit_scale=True, desc="backup", disable=not _shown(progress)) as bar:
         destination = open_destination(place)
-        Copying(store, destination, AT_ONCE, bar).write(wanted)
+        done = Copying(store, destination, AT_ONCE, bar).write(wanted)
         destination.close()
+    return Backup(absolute(place), done.sent_bytes, sum(left.values()))
+
+
+def staying(store: ContentStore, shared: pd.DataFrame) -> set[str]:
+    """The blobs of `Plan.shared` whose manifest that was to stay is still there: each manifest is asked for once.
+
+    What is not seen to stay is not among them.
+    """
+
+    def is_there(holder: tuple[str, str]) -> bool:
+        try:
+            return store.resolve(*holder) == holder[1]
+        except RegscopeError:
+            return False
+
+    holders = list(shared[["repository", "needed_by"]].drop_duplicates().itertuples(index=False, name=None))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        there = {holder for holder, found in zip(holders, pool.map(is_there, holders), strict=True) if found}
+    rows = shared[["repository", "needed_by", "digest"]].itertuples(index=False, name=None)
+    return {digest for repository, holder, digest in rows if (repository, holder) in there}
+
+
+def _config_of(node: ImageTree) -> str:
+    manifest = node.manifest.parse()
+    return manifest.config.digest if isinstance(manifest, OCIManifestSchema1 | ManifestSchema2) else ""
 
 
 def check_backup(place: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import pandas as pd
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -22,11 +22,11 @@ from regscope import text
 from regscope.errors import DigestMismatch, NotAStore, StoreError
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
-from regscope.stores.digest_cache import default_folder
 from regscope.version import __version__
 
 _FORMAT = 2
 _READABLE = {1, _FORMAT}
+_LONGEST_HEAD = 2**16
 _BEGINNING = b'{"regscope_journal":'
 
 
@@ -62,6 +62,22 @@ class Entry:
         return self.manifest.digest
 
 
+class Predicted(NamedTuple):
+    """A blob that the plan said comes back, once all the manifests are deleted that need it."""
+
+    digest: Digest
+    size: int
+    needed_by: int
+
+
+class Shared(NamedTuple):
+    """A blob that stays, as was planned: something in `repository` needs it."""
+
+    digest: Digest
+    size: int
+    repository: str
+
+
 @dataclass
 class JournalRecord:
     """What a journal says.
@@ -72,7 +88,9 @@ class JournalRecord:
         plan: which plan was carried out, see `Plan.identity`.
         started: when, UTC.
         entries: every step that was begun, in order.
-        backup: where everything was copied to before, see `Plan.apply`; None where nothing was.
+        backup: where it was copied to before, see `Plan.apply`; None where nothing was.
+        predicted: the blobs that the plan said come back; None where regscope did not write that down yet.
+        shared: the blobs that the plan said stay, by digest.
     """
 
     path: Path
@@ -81,6 +99,8 @@ class JournalRecord:
     started: datetime
     entries: list[Entry] = field(default_factory=list)
     backup: str | None = None
+    predicted: list[Predicted] | None = None
+    shared: dict[Digest, Shared] = field(default_factory=dict)
 
     @property
     def done(self) -> set[str]:
@@ -130,8 +150,22 @@ def read_journal(path: Path | str) -> JournalRecord:
     try:
         lines = path.read_bytes().splitlines(keepends=True)
     except OSError as error:
-        raise NotAStore(f"no journal can be read from {path}: {text.plain(error, 200)}") from None
+        raise _unreadable(path, error) from None
     return _parsed(path, [line for line in lines if line.endswith(b"\n")])
+
+
+def read_beginning(path: Path) -> JournalRecord:
+    """Whose journal it is, and when it was begun; not what was done.
+
+    Raises:
+        NotAStore: the file is no journal.
+        StoreError: it is another version's.
+    """
+    try:
+        with path.open("rb") as file:
+            return _parsed(path, [line for line in [file.readline(_LONGEST_HEAD)] if line.endswith(b"\n")])
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
@@ -151,6 +185,12 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
                 continue
             if line.startswith(b'{"backup":'):
                 record.backup = _Backup.model_validate_json(line).backup
+                continue
+            if line.startswith(b'{"predicted":'):
+                expected = _Expected.model_validate_json(line)
+                record.predicted = [Predicted(Digest(digest), size, n) for digest, size, n in expected.predicted]
+                shared = [Shared(Digest(digest), size, place) for digest, size, place in expected.shared]
+                record.shared = {blob.digest: blob for blob in shared}
                 continue
             if line.startswith(b'{"stand_in":'):
                 stand_in = _StandIn.model_validate_json(line)
@@ -197,6 +237,14 @@ class _Done(_Line):
 
 class _Backup(_Line):
     backup: str
+
+
+_Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Expected(_Line):
+    predicted: list[tuple[str, _Bytes, _Bytes]]
+    shared: list[tuple[str, _Bytes, str]]
 
 
 class _StandIn(_Line):
@@ -284,6 +332,12 @@ class JournalWriter:
         self._write({"backup": place})
         self.known.backup = place
 
+    def predict(self, predicted: Sequence[Predicted], shared: Sequence[Shared]) -> None:
+        """Note, once, which blobs are to come back, and which stay."""
+        if self.known.predicted is None:
+            self._write({"predicted": predicted, "shared": shared})
+            self.known.predicted, self.known.shared = [*predicted], {blob.digest: blob for blob in shared}
+
     def stand_in(self, key: str, digest: Digest) -> None:
         """Note the manifest that a step is about to push over its tag."""
         self._write({"stand_in": digest, "step": key})
@@ -313,6 +367,13 @@ class JournalWriter:
         os.close(self._file)
 
 
+def _unreadable(path: Path, error: OSError) -> NotAStore:
+    return NotAStore(
+        f"no journal can be read from {path}: {text.plain(error, 200)}",
+        next_step="`regscope journal` lists those there are.",
+    )
+
+
 def _no_journal(path: Path) -> NotAStore:
     return NotAStore(f"{path} is no journal", next_step="`regscope journal` lists those there are.")
 
@@ -322,14 +383,3 @@ def _not_written(path: Path, error: OSError) -> StoreError:
         f"the journal {path} cannot be written: {text.plain(error.strerror or error, 200)}",
         next_step="Make room for it, or name another place.",
     )
-
-
-def journal_folder() -> Path:
-    """Where journals go that nobody gave a place."""
-    cache = default_folder()  # which the cache wants for itself
-    return cache.with_name(f"{cache.name}-journals")
-
-
-def new_journal(plan: str) -> Path:
-    """A place for the journal of a plan."""
-    return journal_folder() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan[:12]}.jsonl"

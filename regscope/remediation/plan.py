@@ -15,7 +15,7 @@ import pandas as pd
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.in_use import is_image
-from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
+from regscope.remediation.plan_tables import BLOBS, SHARED, STEPS, TABLE, TAGS, settled
 from regscope.remediation.policy import (
     Policy,
     each_rule,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from regscope.stores.content_store import ContentStore
 
 _FORMAT = 2
-_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS}
+_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED}
 _SHOWN = 10  # rows
 
 
@@ -50,12 +50,17 @@ class Plan:
             (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: by
             which it goes, or was to go; of a list of rules with the number of that rule), `reason` (str: why it stays),
             `created` (UTC), `age_from` (UTC: when the policy takes it to be from) and `age_by` (category: pushed,
-            created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes).
+            created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes: what it weighs),
+            `frees` (int64, bytes: what comes back by it; each blob is counted once, with the last manifest that needs
+            it, and at the first of its tags, so that this adds up to `freed_bytes`).
         steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
             `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
             and all before it are done).
         tags: what the tags of the repositories concerned were: `repository`, `tag`, `digest` (str), `goes` (bool).
-        blobs: what comes back, largest first: `digest` (str), `kind` (category), `size` (int64, bytes).
+        blobs: what comes back, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
+            (int64: how many of the manifests that are deleted need it).
+        shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
+            `needed_by` (str: a manifest that stays there and needs it).
         freed_bytes: how much that is.
         at_most: whether it is an upper bound: something that was not seen may still need some of it.
         orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
@@ -70,6 +75,7 @@ class Plan:
     steps: pd.DataFrame
     tags: pd.DataFrame
     blobs: pd.DataFrame
+    shared: pd.DataFrame
     freed_bytes: int
     at_most: bool
     orphaned_bytes: int
@@ -245,11 +251,12 @@ class Plan:
 
     def _sample(self) -> tuple[Sequence[str], list[tuple[object, ...]]]:
         """The first rows that change anything, or that were spared."""
-        columns = ["repository", "tag", "digest", "action", "why"]
+        columns = ["repository", "tag", "digest", "action", "frees", "why"]
         rows = pd.concat([self.goes, self.spared]).head(_SHOWN)
         shown = rows.assign(
             digest=[text.short_digest(digest) for digest in rows["digest"]],
             tag=rows["tag"].fillna(text.ABSENT),
+            frees=[text.size(size) for size in rows["frees"]],
             why=rows["rule"].where(rows["action"] != "keep", rows["reason"]),
         )
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
+from regscope.remediation.backup import Backup
 from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter
 from regscope.remediation.plan import Plan
@@ -60,6 +61,8 @@ class Run:
         self.bar: tqdm[Any] | None = None
         self.watch: Callable[[int, int], None] | None = None
         self.stop = threading.Event()
+        self.backup: Backup | None = None
+        self.comes_back: tuple[str, ...] = ()
         self._blobs_stay = False  # as far as was seen
         self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
@@ -312,6 +315,8 @@ class Run:
             stopped_by=self._surprise,
             at_most=self._plan.at_most or SKIPPED in outcomes,
             blobs_stay=self._blobs_stay,
+            backup=self.backup,
+            comes_back=self.comes_back,
         )
 
 

@@ -29,6 +29,7 @@ TABLE = (
         "earlier snapshot: it is at least that old), unknown",
     ),
     Column("size", "Int64", "the image by itself, as stored; absent for what is no image", "bytes"),
+    Column("frees", "int64", "what comes back by it: each blob with the last manifest that needs it", "bytes"),
 )
 """One row for each tag, and for each manifest without one."""
 
@@ -54,8 +55,17 @@ BLOBS = (
     Column("digest", "str", "digest of the blob"),
     Column("kind", "category", "layer, config or manifest"),
     Column("size", "int64", "as stored", "bytes"),
+    Column("needed_by", "int64", "how many of the manifests that are deleted need it: all of them must go"),
 )
 """The blobs that come back, largest first."""
+
+SHARED = (
+    Column("digest", "str", "digest of the blob"),
+    Column("size", "int64", "as stored", "bytes"),
+    Column("repository", "str", "a repository in which it is needed"),
+    Column("needed_by", "str", "digest of a manifest there that stays and needs it"),
+)
+"""The layers and configs of what is deleted that stay, since something that stays needs them; largest first."""
 
 
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:

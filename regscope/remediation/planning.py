@@ -13,17 +13,17 @@ import pandas as pd
 from regscope.analysis.columns import Words, strings, taken
 from regscope.analysis.freed import blob_table, freed_blobs, largest_first
 from regscope.analysis.holdings import Holdings
-from regscope.analysis.relation import Bools, Ints, distinct
+from regscope.analysis.relation import Bools, Ints, distinct, sums
 from regscope.analysis.staying import held_by, why_they_stay
 from regscope.errors import InvalidInput
 from regscope.remediation.ages import BY, UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
-from regscope.remediation.plan_tables import BLOBS, STEPS, TABLE, TAGS, settled
+from regscope.remediation.plan_tables import BLOBS, SHARED, STEPS, TABLE, TAGS, settled
 from regscope.remediation.policy import Policy, as_policy
 from regscope.remediation.retention import Retention
-from regscope.remediation.steps import deletion_order, freed_by_each
+from regscope.remediation.steps import deletion_order, freed_by_each, users_of_each
 from regscope.remediation.tag_rules import judge_tags, judged_ages
 from regscope.schema import TIME
 from regscope.tables import Snapshot
@@ -65,15 +65,18 @@ class Planner:
                 )
         fate = _decide(held, self._ages, policy)
         freed = freed_blobs(held, fate.gone)
+        order = _order(held, self._ages, fate)
+        frees = freed_by_each(held, order, freed)
         return Plan(
             location=snap.location,
             fingerprint=snap.fingerprint,
             taken_at=snap.taken_at,
             policy=policy,
-            table=_table(held, self._ages, policy, fate, self._rows),
-            steps=_steps(held, self._ages, fate, freed),
+            table=_table(held, self._ages, policy, fate, self._rows, sums(order, frees, held.n_nodes)),
+            steps=_steps(held, fate, order, frees),
             tags=_tags(held, fate),
-            blobs=settled(BLOBS, blob_table(held, self._blobs[np.isin(self._blobs, freed)])),
+            blobs=_blobs(held, order, self._blobs[np.isin(self._blobs, freed)]),
+            shared=_shared(held, fate, self._blobs),
             freed_bytes=int(held.blob_size[freed].sum()),
             at_most=not snap.sees_everything,
             orphaned_bytes=int(snap.orphans["size"].sum()),
@@ -183,7 +186,7 @@ def _gone_and_staying(held: Holdings, leaves: Bools, named: Bools, must_stay: Bo
     return held.onward.reached(roots) & ~stays, stays
 
 
-def _table(held: Holdings, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows) -> pd.DataFrame:
+def _table(held: Holdings, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows, frees: Ints) -> pd.DataFrame:
     nodes, order = rows.nodes, rows.order
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
@@ -197,9 +200,15 @@ def _table(held: Holdings, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows)
             "action": _categories(actions[order], _ACTIONS),
             "rule": pd.array(_rules(held, fate, nodes, goes)[order], dtype="str"),
             "reason": pd.array(_reasons(held, fate, nodes, actions)[order], dtype="str"),
+            "frees": np.where(_is_first(nodes[order]), np.append(frees, 0)[nodes[order]], 0),
         }
     )
     return pd.concat([rows.about, settled(TABLE, decided)], axis="columns")[[column.name for column in TABLE]]
+
+
+def _is_first(nodes: Ints) -> Bools:
+    """Whether each stands there for the first time: of several tags on one manifest the first counts its bytes."""
+    return ~pd.Series(nodes).duplicated().to_numpy()
 
 
 def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> Words:
@@ -223,12 +232,16 @@ def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
     return reasons
 
 
-def _steps(held: Holdings, ages: Ages, fate: _Fate, freed: Ints) -> pd.DataFrame:
-    untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[held.tag_node] & (held.tag_node >= 0))
+def _order(held: Holdings, ages: Ages, fate: _Fate) -> Ints:
+    """The placements that go, in the order in which they are deleted: the oldest first."""
     first = distinct(held.tag_node[fate.leaves & (held.tag_node >= 0)])
     age = ages.built.at[first]
     first = first[np.argsort(np.where(age == UNKNOWN, np.iinfo(np.int64).max, age), kind="stable")]
-    order = deletion_order(held, fate.gone, first)
+    return deletion_order(held, fate.gone, first)
+
+
+def _steps(held: Holdings, fate: _Fate, order: Ints, frees: Ints) -> pd.DataFrame:
+    untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[held.tag_node] & (held.tag_node >= 0))
     tags, nodes = held.snap.tags, np.concatenate([held.tag_node[untagged], order])
     found = pd.DataFrame(
         {
@@ -237,10 +250,33 @@ def _steps(held: Holdings, ages: Ages, fate: _Fate, freed: Ints) -> pd.DataFrame
             "tag": tags["tag"].array.take(np.append(untagged, np.full(len(order), -1)), allow_fill=True),
             "digest": held.manifests[held.node_manifest[nodes]],
             "kind": taken(held.snap.manifests["kind"], held.node_manifest[nodes]),
-            "frees": np.concatenate([np.zeros(len(untagged), dtype=np.int64), freed_by_each(held, order, freed)]),
+            "frees": np.concatenate([np.zeros(len(untagged), dtype=np.int64), frees]),
         }
     )
     return settled(STEPS, found)
+
+
+def _blobs(held: Holdings, order: Ints, freed: Ints) -> pd.DataFrame:
+    found = blob_table(held, freed)
+    return settled(BLOBS, found.assign(needed_by=users_of_each(held, order)[freed]))
+
+
+def _shared(held: Holdings, fate: _Fate, blobs: Ints) -> pd.DataFrame:
+    """Of each blob that is needed by what goes, and by what stays: one that stays."""
+    _, gone = held.contents.of(held.node_manifest[fate.gone])
+    staying = np.flatnonzero(~fate.gone)
+    position, blob = held.contents.of(held.node_manifest[staying])
+    user = np.full(len(held.blobs), -1, dtype=np.int64)
+    user[blob[::-1]] = staying[position[::-1]]
+    is_manifest = (held.snap.blobs["kind"] == "manifest").to_numpy()
+    found = blobs[np.isin(blobs, gone) & (user[blobs] >= 0) & ~is_manifest[blobs]]
+    rows = {
+        "digest": held.blobs[found],
+        "size": held.blob_size[found],
+        "repository": held.repositories[held.node_repository[user[found]]],
+        "needed_by": held.manifests[held.node_manifest[user[found]]],
+    }
+    return settled(SHARED, pd.DataFrame(rows))
 
 
 def _tags(held: Holdings, fate: _Fate) -> pd.DataFrame:

@@ -41,3 +41,9 @@ def freed_by_each(held: Holdings, order: Ints, freed: Ints) -> Ints:
     last = np.full(len(held.blobs), -1, dtype=np.int64)
     np.maximum.at(last, blob, position)
     return sums(last[freed], held.blob_size[freed], len(order))
+
+
+def users_of_each(held: Holdings, order: Ints) -> Ints:
+    """For each blob, how many of the nodes of `order` need it."""
+    _, blob = held.spared.of(held.node_manifest[order])
+    return np.bincount(blob, minlength=len(held.blobs)).astype(np.int64)

@@ -18,6 +18,7 @@ from regscope.registry.settling import settled
 from regscope.remediation.applied import told_lines
 from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
+from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
 from regscope.scanning.read_manifest import is_gone
 from regscope.spec.descriptor import Descriptor
@@ -47,11 +48,14 @@ class Undone:
         dry_run: whether nothing was written, and this is only what would be.
         table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
             `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str).
+        lacking: the blobs that are neither in the registry nor in the backup, and are needed: `repository`, `digest`
+            (str), `size` (Int64, bytes; absent where the journal does not say it).
     """
 
     location: str
     dry_run: bool
     table: pd.DataFrame
+    lacking: pd.DataFrame
 
     @property
     def ok(self) -> bool:
@@ -61,12 +65,36 @@ class Undone:
     def summary(self) -> dict[str, Any]:
         """All of it as JSON has it."""
         rows = self.table.astype(object).where(self.table.notna(), None)
-        return {"location": self.location, "dry_run": self.dry_run, "ok": self.ok, "rows": rows.to_dict("records")}
+        lacking = self.lacking.astype(object).where(self.lacking.notna(), None)
+        return {
+            "location": self.location,
+            "dry_run": self.dry_run,
+            "ok": self.ok,
+            "counts": self.counts(),
+            "lacking": lacking.to_dict("records"),
+            "rows": rows.to_dict("records"),
+        }
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many manifests, and how many tags, had each outcome; only those that there are."""
+        is_tag = self.table["tag"].notna()
+        found: dict[str, dict[str, int]] = {}
+        for outcome in self.table["outcome"].cat.categories:
+            rows = self.table["outcome"] == outcome
+            if rows.any():
+                found[outcome] = {"manifests": int((rows & ~is_tag).sum()), "tags": int((rows & is_tag).sum())}
+        return found
 
     def facts(self) -> dict[str, str]:
         """The result in words."""
-        found = self.table["outcome"].value_counts()
-        return {str(outcome): f"{number:,}" for outcome, number in found.items() if number}
+        found = {
+            outcome: f"{text.count(number['manifests'], 'manifest')}, {text.count(number['tags'], 'tag')}"
+            for outcome, number in self.counts().items()
+        }
+        if len(self.lacking):
+            blobs, size = text.count(self.lacking["digest"].nunique(), "blob"), self.lacking.drop_duplicates("digest")
+            found["lacking"] = f"{blobs}, {text.size(size['size'].sum())}: neither in the registry nor in a backup"
+        return found
 
     def _notes(self) -> list[str]:
         told = self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN)
@@ -99,10 +127,11 @@ def undo(
     was brought back is looked at afterwards.
 
     Args:
-        journal: as `Applied.journal` names it.
+        journal: as `Applied.journal` names it, or of those beside the cache `latest`, or the beginning of one's name.
         store: the one that was changed.
         backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since. By default the one
-            that the journal names, if it is still there.
+            that the journal names, if it is still there. What it was not given, since it was to stay, is taken from the
+            repository in which it stayed.
         dry_run: look, and change nothing.
 
     Raises:
@@ -110,22 +139,22 @@ def undo(
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
-    record = journal if isinstance(journal, JournalRecord) else read_journal(journal)
     while isinstance(store, WrappedStore):
         store = store.store
+    record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
     if backup is not None:
         check_backup(backup)
     elif record.backup is not None and path_in(record.backup).is_dir():
         backup = record.backup
-    run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False))
+    run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False), record)
     show = is_interactive() if progress is None else progress
     with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
         found = run.look(record.entries)
         if not dry_run:
             run.bring_back(found, bar)
-    return Undone(store.location, dry_run, run.table(found, dry_run))
+    return Undone(store.location, dry_run, run.table(found, dry_run), run.lacking())
 
 
 @dataclass
@@ -134,7 +163,7 @@ class _Found:
 
     Attributes:
         is_there: whether the manifest is.
-        missing: blobs that must come from the backup.
+        missing: blobs that must come from the backup, or from another repository.
         impossible: why it, or a tag of it, can't be brought back; empty where it can.
         tags: those to set.
         others: tags that point elsewhere, and where.
@@ -151,8 +180,13 @@ class _Found:
 
 
 class _Undoing:
-    def __init__(self, store: ContentStore, place: Destination, backup: ContentStore | None) -> None:
+    def __init__(
+        self, store: ContentStore, place: Destination, backup: ContentStore | None, record: JournalRecord
+    ) -> None:
         self._store, self._place, self._backup = store, place, backup
+        self._shared = record.shared
+        self._sizes = {blob.digest: blob.size for blob in (*(record.predicted or ()), *record.shared.values())}
+        self._lacking: dict[tuple[str, Digest], None] = {}
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
         self._not_there: set[tuple[str, str]] = set()  # what was brought back, and did not come
 
@@ -173,18 +207,36 @@ class _Undoing:
         return found
 
     def _needs(self, entry: Entry, coming: dict[tuple[str, str], bool]) -> tuple[list[Digest], str]:
-        """The blobs that only the backup has; and why it can't be brought back, where something is nowhere."""
+        """The blobs that are not there; and why it can't be brought back, where something is nowhere."""
         links = links_of(entry.manifest)
         missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
-        lost = [blob for blob in missing if self._backup is None or not self._has_blob(self._backup, "", blob)]
+        lost = [blob for blob in missing if not self._is_in_backup(blob) and self._stayed_in(blob) is None]
+        self._lacking |= dict.fromkeys((entry.repository, blob) for blob in lost)
         if lost:
             where = "" if self._backup is None else ", and not in the backup"
-            return missing, f"its blob {lost[0]} is gone{where}"
+            more = f", and so are {len(lost) - 1} more" if len(lost) > 1 else ""
+            return missing, f"its blob {lost[0]} is gone{where}{more}"
         for child in links.children:
             there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
             if not there:
                 return missing, f"its child {child} is gone"
         return missing, ""
+
+    def _is_in_backup(self, blob: Digest) -> bool:
+        return self._backup is not None and self._has_blob(self._backup, "", blob)
+
+    def _stayed_in(self, blob: Digest) -> str | None:
+        """The repository in which a blob was to stay, if it is there still: a registry may have it there alone."""
+        shared = self._shared.get(blob)
+        if shared is None or not self._has_blob(self._store, shared.repository, blob):
+            return None
+        return shared.repository
+
+    def lacking(self) -> pd.DataFrame:
+        """What is needed, and nowhere to be found."""
+        rows = [(repository, str(blob), self._sizes.get(blob)) for repository, blob in self._lacking]
+        table = pd.DataFrame(rows, columns=["repository", "digest", "size"])
+        return table.astype({"repository": "str", "digest": "str", "size": "Int64"})
 
     def _look_at_tag(self, found: _Found, tag: str) -> None:
         entry = found.entry
@@ -202,10 +254,13 @@ class _Undoing:
     def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
         """Manifests, then tags."""
         below = {child for one in found for child in links_of(one.entry.manifest).children}
+        sent: set[tuple[str, Digest]] = set()
         for one in found:
             entry = one.entry
             for blob in one.missing if not one.impossible else ():
-                self._restore_blob(entry.repository, blob)
+                if (entry.repository, blob) not in sent:
+                    self._restore_blob(entry.repository, blob)
+                    sent.add((entry.repository, blob))
             if not one.is_there and not one.impossible:
                 reference = None if entry.digest in below else entry.digest
                 self._place.take_back(entry.repository, reference, entry.manifest)
@@ -233,10 +288,12 @@ class _Undoing:
             open_removal(self._store).forget_manifest(repository, stand_in, ())
 
     def _restore_blob(self, repository: str, digest: Digest) -> None:
-        assert self._backup is not None
-        size = self._backup.blob_size("", digest)
+        nearby = self._stayed_in(digest)
+        source, place = (self._store, nearby) if nearby is not None else (self._backup, "")
+        assert source is not None
+        size = source.blob_size(place, digest)
         blob = Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
-        self._place.take_blob(repository, digest, StoredContent(self._backup, "", blob), None)
+        self._place.take_blob(repository, digest, StoredContent(source, place, blob), nearby)
 
     def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
         """What became of each manifest and tag, in the order of the journal."""

@@ -54,7 +54,7 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     assert [step["done"] for step in steps["steps"]] == [True] * 3
     assert "steps done" in run("journal", journal).out
     told = run("undo", registry.url, journal)
-    assert "would be restored  6" in told.out
+    assert "would be restored  3 manifests, 3 tags" in told.out
     assert tags(registry) == ["v1", "v2"]
     registry.garbage_collect()
     kept = Path(backup.removeprefix("oci:"))
@@ -73,6 +73,51 @@ def test_journals_without_a_place_of_their_own_are_listed(run: Run, registry: Re
     assert run("apply", registry.url, plan, "--yes").code == 0
     (listed,) = json.loads(run("journal", "--json").out)
     assert (listed["location"], listed["steps"], listed["done"]) == (registry.url, 3, 3)
+
+
+def test_the_last_run_is_checked_and_undone_by_its_short_name(run: Run, registry: Registry, plan: Path) -> None:
+    done = run("apply", registry.url, plan, "--yes")
+    assert "registry garbage-collect" in done.out
+    (listed,) = json.loads(run("journal", "--json").out)
+    assert listed["name"] in run("journal").out
+    for name in ("latest", listed["name"], listed["name"][:8]):
+        assert len(json.loads(run("journal", name, "--json").out)["steps"]) == 3
+    early = run("journal", "latest", "--check")
+    assert early.code == OTHER
+    freed = rs.Plan.load(plan).freed_bytes
+    assert f"({freed:,} bytes)" in early.out
+    registry.garbage_collect()
+    for place in ((), (registry.url,), (f"storage:{registry.storage}",)):
+        found = run("journal", "latest", "--check", *place, "--json")
+        assert found.code == 0, found
+        assert json.loads(found.out)["gone_bytes"] == json.loads(found.out)["predicted_bytes"] == freed
+    assert "gone," in run("journal", "latest", "--check", "--csv").out.replace("\n", ",")
+    assert run("undo", "latest").code == OTHER, "there is no backup"
+    assert run("journal", "--check").code == USAGE
+    assert run("journal", "20").code == 0
+    assert run("undo", registry.url, "latest", "more").code == USAGE
+    assert run("undo").code == USAGE
+
+
+def test_undo_finds_the_registry_in_the_journal(run: Run, registry: Registry, plan: Path) -> None:
+    assert run("apply", registry.url, plan, "--yes").code == 0
+    assert "would be restored  3 manifests, 3 tags" in run("undo", "latest").out
+    assert "restored  3 manifests, 3 tags" in run("undo", registry.url, "latest", "--yes").out
+    assert len(tags(registry)) == 5
+
+
+def test_a_backup_is_thin_unless_all_is_asked_for(run: Run, registry: Registry, plan: Path, tmp_path: Path) -> None:
+    thin, whole = tmp_path / "thin", tmp_path / "whole"
+    done = run(
+        "apply", registry.url, plan, "--yes", "--max-deletes", 1, "--journal", tmp_path / "j", "--backup", f"oci:{thin}"
+    )
+    assert "300 bytes of layers stay, and were not copied" in done.out
+    options = ("--journal", tmp_path / "j", "--backup", f"oci:{whole}", "--backup-all")
+    assert run("apply", registry.url, plan, "--yes", *options).code == 0
+    assert run("apply", registry.url, plan, "--backup-all").code == USAGE
+    base = rs.Digest.of(layer("base", 300)).replace(":", "/")
+    assert not (thin / "blobs" / base).exists()
+    assert (whole / "blobs" / base).exists()
 
 
 def test_a_bound_of_bytes_is_a_size(run: Run, registry: Registry, plan: Path) -> None:

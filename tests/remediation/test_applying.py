@@ -325,7 +325,7 @@ def test_a_journal_is_its_owners_is_one_plans_and_is_written_by_one_at_a_time(
         (lambda lines: [b'{"regscope_journal": 99}\n'], StoreError),
         (lambda lines: [lines[0], b"nonsense\n"], StoreError),
         (lambda lines: [lines[0], b'{"done": "never begun"}\n'], StoreError),
-        (lambda lines: [lines[0], lines[1].replace(b'"raw":"', b'"raw":"AAAA'), *lines[2:]], RegscopeError),
+        (lambda lines: [line.replace(b'"raw":"', b'"raw":"AAAA') for line in lines], RegscopeError),
         (lambda lines: [lines[0], b'{"repository": 7}\n'], StoreError),
     ],
 )

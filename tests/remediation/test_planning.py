@@ -281,8 +281,10 @@ def test_a_plan_is_the_same_after_it_was_saved(
     policy = rs.Retention(tags=[tag for _, tag in named], untagged=True, protect=[tag for _, tag in protected])
     plan = rs.plan(drawn.snapshot(), policy)
     again = rs.Plan.load(plan.save(tmp_path_factory.mktemp("plans") / "plan.json"))
-    for name in ("table", "steps", "tags", "blobs"):
+    for name in ("table", "steps", "tags", "blobs", "shared"):
         pd.testing.assert_frame_equal(getattr(plan, name), getattr(again, name))
+    assert plan.table["frees"].sum() == plan.steps["frees"].sum() == plan.freed_bytes
+    assert set(plan.shared["digest"]).isdisjoint(plan.blobs["digest"])
     assert (again.policy, again.fingerprint, again.freed_bytes) == (policy, plan.fingerprint, plan.freed_bytes)
     assert again.compare(plan).empty
     assert repr(again) == repr(plan)

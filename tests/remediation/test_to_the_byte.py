@@ -83,8 +83,21 @@ def rows(table: pd.DataFrame) -> set[tuple[str, ...]]:
     return set(table.filter(["repository", "tag", "digest"]).itertuples(index=False, name=None))
 
 
+def assert_all_is_collected(done: rs.Applied, registry: Registry, freed_bytes: int) -> None:
+    """What was to come back is gone, as the registry says it and as its files do."""
+    for store in (rs.open(registry.url, cache=False), storage_of(registry)):
+        found = done.collected(store)
+        assert found.predicted_bytes == freed_bytes
+        assert set(found.table["state"]) <= ({"gone", "not seen"} if store.location == registry.url else {"gone"})
+        assert found.ok or set(found.still_there["digest"]) <= set(done.table["digest"]), repr(found)
+
+
 def carry_out(
-    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool, program: str | None = None
+    drawn: Contents,
+    policy: rs.Retention | list[rs.Retention],
+    undo_at_once: bool,
+    backup_all: bool,
+    program: str | None = None,
 ) -> None:
     """Plan over a drawn registry, apply it with a journal and a backup, collect the garbage, and undo it."""
     with (
@@ -97,10 +110,11 @@ def carry_out(
         snap = rs.scan(storage_of(registry), progress=False)
         made = rs.plan(snap, policy)
         assert not made.at_most
+        assert made.table["frees"].sum() == made.freed_bytes
         before, blobs = state(registry.url, snap), registry.blob_digests()
         journal, backup = folder / "journal", f"oci:{folder}/backup"
 
-        done = made.apply(store, dry_run=False, journal=journal, backup=backup, progress=False)
+        done = made.apply(store, dry_run=False, journal=journal, backup=backup, backup_all=backup_all, progress=False)
         assert done.ok, repr(done)
         after = state(registry.url, snap)
         goes = set(zip(made.steps["repository"], made.steps["tag"].fillna(made.steps["digest"]), strict=True))
@@ -118,6 +132,7 @@ def carry_out(
         freed = {digest: size for digest, size in blobs.items() if digest not in left}
         assert set(freed) == {*made.blobs["digest"], *snap.orphans["digest"]}
         assert sum(freed.values()) == made.freed_bytes + made.orphaned_bytes
+        assert_all_is_collected(done, registry, made.freed_bytes)
         assert_skopeo_pulls(registry, [name for name in whole(snap) if after.get(name)], folder)
         undone = rs.undo(journal, store, backup=backup, progress=False)
         expected = without_the_impossible(undone, before, snap)
@@ -139,7 +154,7 @@ def many(cases: int, build_caches: bool = True) -> Any:
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate],
         )
-        drawn = given(contents(build_caches), policies(), st.booleans())
+        drawn = given(contents(build_caches), policies(), st.booleans(), st.booleans())
         return pytest.mark.filterwarnings("ignore:Generating overly large repr")(chosen(drawn(test)))
 
     return decorate
@@ -147,16 +162,16 @@ def many(cases: int, build_caches: bool = True) -> Any:
 
 @many(CASES)
 def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(
-    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool
+    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool, backup_all: bool
 ) -> None:
-    carry_out(drawn, policy, undo_at_once)
+    carry_out(drawn, policy, undo_at_once, backup_all)
 
 
 @many(15, build_caches=False)
 def test_so_it_is_with_the_registry_that_came_after(
-    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool
+    drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool, backup_all: bool
 ) -> None:
-    carry_out(drawn, policy, undo_at_once, distribution_3())
+    carry_out(drawn, policy, undo_at_once, backup_all, distribution_3())
 
 
 def test_the_cases_are_worth_it() -> None:
@@ -164,7 +179,7 @@ def test_the_cases_are_worth_it() -> None:
     seen = {"index": 0, "shared child": 0, "deleted before": 0, "attached": 0, "moved tag": 0, "cache": 0}
 
     @many(5 * CASES)  # rare ones come in clusters
-    def look(drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool) -> None:
+    def look(drawn: Contents, policy: rs.Retention | list[rs.Retention], undo_at_once: bool, backup_all: bool) -> None:
         indexes = [pushed for _, _, pushed in drawn.pushes if pushed.children]
         children = [child.digest for pushed in {i.digest: i for i in indexes}.values() for child in pushed.children]
         tags = [(repository, tag) for repository, tag, _ in drawn.pushes if tag]

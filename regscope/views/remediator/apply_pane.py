@@ -14,7 +14,8 @@ import traitlets
 from regscope import text
 from regscope.errors import InvalidInput, NotAStore, RegscopeError
 from regscope.remediation.applied import FAILED, SKIPPED, Applied, told_lines
-from regscope.remediation.journal import new_journal, read_journal
+from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_names import new_journal
 from regscope.remediation.plan import Plan
 from regscope.remediation.undoing import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore

@@ -1,0 +1,219 @@
+"""Which of the bytes that were to come back are gone by now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from regscope import text
+from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound, StoreError
+from regscope.remediation.giving_back import how_bytes_come_back
+from regscope.remediation.journal import Entry, JournalRecord, Predicted, read_journal
+from regscope.remediation.journal_names import find_journal
+from regscope.remediation.links import links_of
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+from regscope.stores.registry_store import RegistryStore
+from regscope.stores.wrapped_store import WrappedStore
+
+GONE, THERE, UNSEEN = "gone", "still there", "not seen"
+_AT_ONCE = 16
+_SHOWN = 10
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Collected:
+    """What became of the blobs that were to come back by what a journal says was done.
+
+    Attributes:
+        location: the store that was asked.
+        table: one row for each blob, largest first: `digest` (str), `size` (int64, bytes), `repository` (str: one in
+            which it was needed), `state` (category: gone, still there, not seen). A registry's API shows no manifest
+            that was deleted, though its bytes are there still: a manifest counts as gone once a blob is that was to go
+            with it, since the same collection took both; where it has none of its own, once all others are.
+        advice: how this store gives the bytes back, where some are not gone.
+    """
+
+    location: str
+    table: pd.DataFrame
+    advice: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was to come back is gone."""
+        return bool((self.table["state"] == GONE).all())
+
+    @property
+    def predicted_bytes(self) -> int:
+        """What was to come back by what was done."""
+        return int(self.table["size"].sum())
+
+    @property
+    def gone_bytes(self) -> int:
+        """What came back."""
+        return self._bytes(GONE)
+
+    @property
+    def still_there(self) -> pd.DataFrame:
+        """The rows of `table` that are not gone, as far as can be seen."""
+        return self.table[self.table["state"] != GONE].reset_index(drop=True)
+
+    def _bytes(self, state: str) -> int:
+        return int(self.table.loc[self.table["state"] == state, "size"].sum())
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        states = self.table["state"].value_counts()
+        return {
+            "location": self.location,
+            "ok": self.ok,
+            "predicted_bytes": self.predicted_bytes,
+            "gone_bytes": self.gone_bytes,
+            "predicted_blobs": len(self.table),
+            "gone_blobs": int(states.get(GONE, 0)),
+            "advice": list(self.advice),
+            "still_there": self.still_there.astype(object).to_dict("records"),
+        }
+
+    def facts(self) -> dict[str, str]:
+        """The figures, for people."""
+        found = {"was to come back": self._worded(self.table)}
+        for state in (GONE, THERE, UNSEEN):
+            rows = self.table[self.table["state"] == state]
+            if len(rows) or state == GONE:
+                found[state] = self._worded(rows)
+        return found
+
+    def _worded(self, rows: pd.DataFrame) -> str:
+        size = int(rows["size"].sum())
+        return f"{text.count(len(rows), 'blob')}, {text.size(size)} ({size:,} bytes)"
+
+    def notes(self) -> list[str]:
+        """What is still there, and what is to be done about it."""
+        rows = self.still_there
+        lines = [
+            f"{row['state']}: {row['digest']}, {text.size(row['size'])}, of {text.plain(row['repository'], 200)}"
+            for row in rows.head(_SHOWN).to_dict("records")
+        ]
+        more = [f"{len(rows) - _SHOWN:,} more in .still_there"] if len(rows) > _SHOWN else []
+        return [*lines, *more, *self.advice]
+
+    @property
+    def _title(self) -> str:
+        return f"Bytes that came back, on {self.location}"
+
+    def __repr__(self) -> str:
+        return text.facts(self._title, self.facts(), self.notes())
+
+    def _repr_html_(self) -> str:
+        return text.card(self._title, self.facts(), self.notes())
+
+
+def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Collected:
+    """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
+
+    A registry is asked by one HEAD request for each; `storage:` is looked into, which shows manifests as well.
+
+    Args:
+        journal: the file, or its short name; see `regscope.remediation.journal_names.find_journal`.
+        store: the one that was changed, or for a registry its `storage:`.
+
+    Raises:
+        InvalidInput: the journal is another store's.
+        NotAStore: it is no journal.
+        StoreError: it does not say what was to come back: an older regscope wrote it.
+        RegscopeError: the store cannot be asked.
+    """
+    while isinstance(store, WrappedStore):  # a cache has what the registry has not
+        store = store.store
+    record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
+    if store.location != record.location and not store.location.startswith("storage:"):
+        raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
+    if record.predicted is None:
+        raise StoreError(
+            f"{record.path} does not say which blobs were to come back: an older version of regscope wrote it",
+            next_step="Compare two scans of `storage:` instead.",
+        )
+    deleted = [entry for entry in record.entries if entry.is_done and entry.action == "delete"]
+    needed_in = _needed_in(deleted)
+    expected = [blob for blob in record.predicted if len(needed_in.get(blob.digest, ())) == blob.needed_by]
+    states = _asked(store, expected, needed_in, {entry.digest for entry in deleted})
+    if isinstance(store, RegistryStore):
+        _infer_manifests(states, deleted, partial(_serves, store))
+    table = pd.DataFrame(
+        {
+            "digest": pd.array([str(blob.digest) for blob in expected], dtype="str"),
+            "size": pd.array([blob.size for blob in expected], dtype="int64"),
+            "repository": pd.array([needed_in[blob.digest][0] for blob in expected], dtype="str"),
+            "state": pd.Categorical([states[blob.digest] for blob in expected], categories=[GONE, THERE, UNSEEN]),
+        }
+    )
+    found = Collected(store.location, table)
+    return found if found.ok else Collected(store.location, table, how_bytes_come_back(store))
+
+
+def _needed_in(deleted: Iterable[Entry]) -> dict[Digest, list[str]]:
+    """For each blob, the repository of each manifest that was deleted and needed it; an index needs its children."""
+    found: dict[Digest, list[str]] = {}
+    for entry in deleted:
+        links = links_of(entry.manifest)
+        for digest in {entry.digest, *links.blobs, *links.children}:
+            found.setdefault(digest, []).append(entry.repository)
+    return found
+
+
+def _asked(
+    store: ContentStore, expected: list[Predicted], needed_in: dict[Digest, list[str]], manifests: set[Digest]
+) -> dict[Digest, str]:
+    """Whether each blob is there, in any of the repositories that needed it."""
+    by_api = isinstance(store, RegistryStore)
+
+    def state(blob: Predicted) -> str:
+        if by_api and blob.digest in manifests:
+            return UNSEEN
+        return THERE if any(_has(store, repository, blob.digest) for repository in places(blob)) else GONE
+
+    def places(blob: Predicted) -> list[str]:
+        return list(dict.fromkeys(needed_in[blob.digest])) if by_api else [""]
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
+        return dict(zip((blob.digest for blob in expected), pool.map(state, expected), strict=True))
+
+
+def _has(store: ContentStore, repository: str, digest: Digest) -> bool:
+    try:
+        store.blob_size(repository, digest)
+    except (ContentMissing, ResourceNotFound):
+        return False
+    return True
+
+
+def _serves(store: ContentStore, entry: Entry) -> bool:
+    """Whether a registry has a manifest again, after it was deleted."""
+    try:
+        store.resolve(entry.repository, entry.digest)
+    except (ContentMissing, ResourceNotFound):
+        return False
+    return True
+
+
+def _infer_manifests(states: dict[Digest, str], deleted: Sequence[Entry], serves: Callable[[Entry], bool]) -> None:
+    """What a registry shows no more: its manifests are judged by what was to go with them, children first."""
+    asked = {state for state in states.values() if state != UNSEEN}
+    by_all = next(iter(asked)) if len(asked) == 1 else UNSEEN
+    unseen = [entry for entry in reversed(deleted) if states.get(entry.digest) == UNSEEN]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
+        served = {entry.digest for entry, is_served in zip(unseen, pool.map(serves, unseen), strict=True) if is_served}
+    for entry in unseen:
+        links = links_of(entry.manifest)
+        own = {states[digest] for digest in (*links.blobs, *links.children) if digest in states} - {UNSEEN}
+        if entry.digest in served:
+            states[entry.digest] = THERE
+        else:
+            states[entry.digest] = GONE if GONE in own else THERE if own else by_all
