@@ -43,7 +43,7 @@ def test_of_an_index_one_platform_is_named(snap: Snapshot) -> None:
 
 
 def test_what_is_no_image_is_said_to_be_none(snap: Snapshot, images: dict[str, Descriptor]) -> None:
-    with pytest.raises(InvalidInput, match="names no image"):
+    with pytest.raises(InvalidInput, match=r"is an artifact, application/spdx\+json, and no image"):
         choose_one(snap, str(images["sbom"].digest))
     with pytest.raises(InvalidInput, match="names nothing"):
         choose_one(snap, "app:9")
