@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from regscope.analysis.selection import select
 from regscope.errors import InvalidInput
 from regscope.spec.platform import Platform
 from regscope.tables import Snapshot
+from regscope.text import plain
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,20 @@ def _choices(held: Holdings, name: str) -> list[Choice]:
         for digest, os, architecture, variant in parts
     ]
     if not choices:
-        raise InvalidInput(
-            f"{name!r} names no image that could be read", next_step="Name an image, or an index of some."
-        )
+        raise no_image(held.snap, held.manifests[manifests], name)
     return sorted(choices, key=lambda choice: (str(choice.platform), choice.digest))
+
+
+def no_image(snap: Snapshot, digests: Collection[str], name: str) -> InvalidInput:
+    """The error for a name that leads to no image, but perhaps to an artifact, such as a Helm chart."""
+    about = snap.manifests[snap.manifests["digest"].isin(digests) & (snap.manifests["kind"] == "artifact")]
+    if len(about):
+        kind = plain(about["artifact_type"].iloc[0], 100)
+        return InvalidInput(f"{name!r} is an artifact, {kind}, and no image", next_step="Name an image.")
+    return InvalidInput(
+        f"{name!r} names no image that could be read",
+        next_step="Name an image, or an index of some, as repository:tag or by its digest.",
+    )
 
 
 def _known(text: object) -> str:

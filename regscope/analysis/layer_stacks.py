@@ -7,6 +7,7 @@ import pandas as pd
 
 from regscope.analysis.history_cost import UNKNOWN
 from regscope.analysis.holdings import Holdings
+from regscope.analysis.image_choice import no_image
 from regscope.analysis.instructions import normalised
 from regscope.analysis.selection import Selection, select
 from regscope.analysis.sizes import image_layers
@@ -75,10 +76,9 @@ def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
     digests = held.manifests[np.unique(held.node_manifest[found])]
     images = digests[digests.isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
     if images.empty:
-        raise InvalidInput(
-            f"{wanted!r} names no image that could be read" if isinstance(wanted, str) else "no image is named",
-            next_step="Name an image, or an index of some, as repository:tag or by its digest.",
-        )
+        if isinstance(wanted, str):
+            raise no_image(snap, digests, wanted)
+        raise InvalidInput("no image is named", next_step="Name an image, as repository:tag or by its digest.")
     return images
 
 

@@ -45,12 +45,15 @@ def stat_blob(
             raise
         if not was_redirected and error.status_code not in _NO_HEAD:
             raise
-        return _first_byte(client, url, timeout)
+        return first_byte(client, url, timeout)
     discard(response)
-    return _whole_length(response), response
+    size = _whole_length(response)
+    if size == 0 and not digest.matches(b""):  # as some say of a HEAD's own body
+        size = None
+    return size, response
 
 
-def _first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) -> tuple[int | None, requests.Response]:
+def first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) -> tuple[int | None, requests.Response]:
     """The size that an answer to a GET of one byte states; of the body no more is read."""
     response = client.get(url, headers={"Range": "bytes=0-0"}, timeout=timeout)
     response.close()
@@ -101,7 +104,7 @@ def has_another_size(
     """
     if not size or stated in (None, size):
         return False
-    found, _ = _first_byte(client, client.url(repository, "blobs", digest), timeout)
+    found, _ = first_byte(client, client.url(repository, "blobs", digest), timeout)
     return found not in (None, size)
 
 
@@ -146,7 +149,7 @@ def _look(
         try:
             found, _ = stat_blob(client, repository, digest, timeout)
             if size and found != size:  # a HEAD may state another length than the GET that it stands for
-                found, _ = _first_byte(client, client.url(repository, "blobs", digest), timeout)
+                found, _ = first_byte(client, client.url(repository, "blobs", digest), timeout)
             break
         except ResourceNotFound:
             if attempt == _LOOKS:

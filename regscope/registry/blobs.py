@@ -11,7 +11,7 @@ from typing import IO
 import requests
 
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooManyRequests
-from regscope.registry.blob_stat import has_another_size, stat_blob
+from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.hashing_aside import verified_aside
@@ -69,6 +69,8 @@ class Blob:
         """
         wanted = self._wanted(digest)
         size, response = stat_blob(self.client, self.repo, wanted, self.timeout)
+        if size is None:
+            size, response = first_byte(self.client, self._url(wanted), self.timeout)
         if size is None:
             raise RequestErrorWithResponse(
                 f"the registry does not say how large {wanted} is",

@@ -13,6 +13,7 @@ from regscope.errors import (
     ContentError,
     ContentMissing,
     InvalidInput,
+    InvalidManifest,
     RequestErrorWithResponse,
     ResourceNotFound,
     TooManyRequests,
@@ -41,6 +42,7 @@ from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_paramet
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import check_repository, check_tag
 from regscope.spec.schema1 import schema1_payload
+from regscope.text import plain
 
 _LISTED_WITHIN = 1.0  # seconds after a push
 
@@ -133,6 +135,8 @@ class ManifestRef:
             digest = self.reference
             digest.verify(raw, self._what)
         else:
+            if not raw.lstrip().startswith(b"{"):
+                raise _no_manifest(self._what, media_type)
             digest = stated if stated is not None and stated.matches(raw) else Digest.of(raw)
         if stated is not None and stated != digest and not stated.matches(raw):
             if digest != self.reference and not self._is_there(digest):
@@ -219,9 +223,10 @@ class ManifestRef:
         if response is None:
             return None
         digest, size = stated.read(response), content_length(response)
-        if digest is None or size is None or (isinstance(self.reference, Digest) and digest != self.reference):
+        kind = without_parameters(response.headers.get("Content-Type"))
+        if digest is None or not size or not kind or (isinstance(self.reference, Digest) and digest != self.reference):
             return None
-        return Descriptor(mediaType=without_parameters(response.headers.get("Content-Type")), digest=digest, size=size)
+        return Descriptor(mediaType=kind, digest=digest, size=size)
 
     def _measured(self, accept: str) -> Descriptor:
         manifest = self.fetch(accept)
@@ -331,6 +336,14 @@ class ManifestRef:
         except ContentMissing as error:
             raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
         return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
+
+
+def _no_manifest(what: str, media_type: str) -> InvalidManifest:
+    """The error for an answer of something before the registry, such as a portal's page."""
+    return InvalidManifest(
+        f"{what} is no JSON object, but {plain(media_type, 100) or 'something without a media type'}",
+        next_step="Check that the address is a registry's: a portal or a proxy may answer in its place.",
+    )
 
 
 def _known(media_type: str) -> str:

@@ -146,7 +146,7 @@ def _by_stand_in(
             over_the_tag.put(original.raw, original.media_type)
             raise
         else:
-            if settled(is_gone, client.patience.settling):
+            if settled(is_gone, client.patience.settling) and _is_forgotten(client, repository, tag, timeout):
                 return
             break
     over_the_tag.put(original.raw, original.media_type)
@@ -154,6 +154,13 @@ def _by_stand_in(
         f"the tag {repository}:{tag} is not removed: the registry deletes what it points to, and leaves the tag",
         next_step="Try again later; the registry's log may say more.",
     )
+
+
+def _is_forgotten(client: DockerRegistryV2Client, repository: str, tag: str, timeout: AskTimeout) -> bool:
+    """Whether a tag whose manifest was deleted is not listed any more: some registries go on listing it."""
+    if not client.deletions.forgets_tags:
+        client.deletions.forgets_tags = tag not in Deletion(client, repository, timeout).tags()
+    return client.deletions.forgets_tags
 
 
 def _stand_in(like: str | None) -> tuple[bytes, str]:

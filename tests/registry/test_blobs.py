@@ -22,7 +22,7 @@ from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.spec.digest import Digest
 from tests.servers import faults
-from tests.servers.proxy import FaultProxy, ProxyResponse
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 
 Layer = tuple[Digest, bytes]
 MISSING = "sha256:" + "0" * 64
@@ -162,9 +162,23 @@ def test_a_size_that_is_not_said_is_an_error(proxy: FaultProxy, proxied: DockerR
         faults.redirect("/blobs/", f"{proxy.url}/v2/base/blobs/{layer[0]}?secret"),
     )
     proxy.rule(faults.replace_header("/blobs/", "Content-Length", None))
+    proxy.rule(faults.replace_header("/blobs/", "Content-Range", None))
     with pytest.raises(RequestErrorWithResponse, match="does not say how large") as caught:
         Blob("base", layer[0], client=proxied).stat()
     assert "secret" not in str(caught.value.url)
+
+
+@pytest.mark.parametrize("length", [None, "0"])
+def test_a_size_that_head_does_not_say_is_asked_for_with_one_byte(
+    proxy: FaultProxy, proxied: DockerRegistryV2Client, layer: Layer, length: str | None
+) -> None:
+    def of_a_head(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        rule = faults.replace_header("/blobs/", "Content-Length", length)
+        return rule(request, forward) if request.method == "HEAD" else None
+
+    proxy.rule(of_a_head)
+    assert Blob("base", layer[0], client=proxied).stat().size == len(layer[1])
+    assert proxy.requests[-1].headers["Range"] == "bytes=0-0"
 
 
 def test_a_reader_who_stops_early_spoils_nothing(client: DockerRegistryV2Client, layer: Layer) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from regscope.errors import RegscopeError
+import regscope as rs
+from regscope.errors import InvalidManifest, RegscopeError
 from regscope.registry.blobs import Blob
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
@@ -17,7 +18,8 @@ from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.registry_store import RegistryStore
-from tests.servers.proxy import FaultProxy, ProxyResponse
+from tests.servers import faults
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 
 NOTHING = Digest.of(b"nothing")
 ODD = {
@@ -100,3 +102,25 @@ def test_of_a_digest_that_is_asked_for_only_its_own_bytes_are_taken(
     proxy.rule(lambda request, forward: ProxyResponse(200, body=other))
     with pytest.raises(RegscopeError):
         ManifestRef("base", images["base:1"].digest, proxied).fetch()
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "application/octet-stream", None])
+def test_a_portals_page_is_no_manifest_and_has_no_digest(proxy: FaultProxy, media_type: str | None) -> None:
+    """A login page that answers in the registry's place, with 200."""
+    page = ProxyResponse(200, [("Content-Type", media_type)] if media_type else [], b"<html>Log in</html>")
+    proxy.rule(lambda request: "/manifests/" in request.path, lambda request, forward: page)
+    with pytest.raises(InvalidManifest, match="is no JSON object"):
+        rs.open(proxy.url, cache=False).resolve("base", "1")
+
+
+@pytest.mark.parametrize(("header", "value"), [("Content-Type", None), ("Content-Length", "0")])
+def test_what_a_head_leaves_out_of_a_manifest_is_read(proxy: FaultProxy, header: str, value: str | None) -> None:
+    client = DockerRegistryV2Client(proxy.url)
+    expected = Tags("base", client).get("1")
+
+    def of_a_head(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        rule = faults.replace_header("/manifests/", header, value)
+        return rule(request, forward) if request.method == "HEAD" else None
+
+    proxy.rule(of_a_head)
+    assert Tags("base", client).get("1") == expected
