@@ -61,7 +61,9 @@ def test_the_probe_says_what_the_server_does(
     before = wire.state(repository)
     said = probe_capabilities(client, repository)
     assert wire.state(repository) == before
-    if getattr(said, name) is None:
+    found = getattr(said, name)
+    if found is None:
         assert said.reasons[name]  # it could not be found out without changing anything, and why is told
     else:
-        assert getattr(said, name) is FACTS[name](wire, filling, repository), said.reasons.get(name)
+        does = FACTS[name](wire, filling, repository)
+        assert found is does, f"{name} is said to be {found}, and is {does}"
