@@ -51,7 +51,7 @@ def apply_plan(
 
     Args:
         store: the one that was planned for; for a plan of a registry's `storage:` that registry.
-        dry_run: look everything up again, and change nothing.
+        dry_run: look everything up again, ask to delete what cannot be there, and change nothing.
         concurrency: deletions at once.
         max_deletes: steps to do at most; the others are left for the next time.
         max_bytes: stop before more bytes than this would come back.
@@ -95,9 +95,9 @@ def apply_plan(
     with ExitStack() as stack:
         show = not (is_interactive() if progress is None else progress)
         run.bar = stack.enter_context(tqdm(total=len(plan.steps), desc="apply", disable=show, leave=False))
+        for repository in run.repositories():
+            run.removal.check_deletes(repository)
         if not dry_run:
-            for repository in run.repositories():
-                run.removal.check_deletes(repository)
             if len(plan.steps):
                 run.comes_back = how_bytes_come_back(store, from_inside)
             path = new_journal(plan.identity) if journal is None else Path(journal)

@@ -86,6 +86,8 @@ def test_a_registry_with_deletes_disabled_is_told_and_nothing_is_changed(tmp_pat
         plan, before = planned(registry), seen(registry).fingerprint
         with pytest.raises(Unsupported, match="unsupported"):
             applied(plan, registry.url, journal=tmp_path / "journal", backup=f"oci:{tmp_path / 'backup'}")
+        with pytest.raises(Unsupported, match="unsupported"):
+            plan.apply(rs.open(registry.url, cache=False), progress=False)  # a dry run finds it out as well
         assert seen(registry).fingerprint == before
         assert not (tmp_path / "journal").exists()
         assert not (tmp_path / "backup").exists()
