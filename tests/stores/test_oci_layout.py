@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +107,15 @@ def test_platforms_at_the_top_without_an_index_of_their_own_are_all_there(tmp_pa
 def test_referrers_as_regctl_writes_them_are_seen_and_copied(
     pair: tuple[Path, Descriptor, Descriptor], tmp_path: Path
 ) -> None:
-    if not shutil.which("regctl"):
-        pytest.skip("needs regctl")
+    regctl = shutil.which("regctl") or shutil.which("regctl", path=Path(sys.executable).parent)
+    if regctl is None:
+        pytest.skip("needs regctl, which is built where there is Go")
     folder, first, other = pair
     write_entries(folder, ("1.0", first), ("team/app:1.0", first), ("2.0", other))
     (tmp_path / "sbom").write_text("an SBOM")
     for kind in ("application/x.sbom", "application/x.signature"):
         command = ["artifact", "put", "--subject", f"ocidir://{folder}:1.0", "--artifact-type", kind]
-        subprocess.run(["regctl", *command, "-f", str(tmp_path / "sbom")], check=True, capture_output=True, timeout=60)
+        subprocess.run([regctl, *command, "-f", str(tmp_path / "sbom")], check=True, capture_output=True, timeout=60)
     store = rs.open(f"oci:{folder}")
     found = store.referrers("mine", first.digest) or []
     assert [entry.artifactType for entry in found] == ["application/x.sbom", "application/x.signature"]

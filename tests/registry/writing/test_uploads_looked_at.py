@@ -78,6 +78,7 @@ def test_a_head_that_states_no_length_of_the_blob_is_not_believed(faulty: FaultP
         lambda request, forward: ProxyResponse(200, [("Content-Length", "0")]) if request.method == "HEAD" else None
     )
     push(DockerRegistryV2Client(faulty.url), b"small")
+    assert [request.headers.get("Range") for request in faulty.requests if request.method == "GET"] == ["bytes=0-0"]
 
 
 def test_an_answer_that_states_the_digest_costs_no_look(faulty: FaultProxy) -> None:
