@@ -171,3 +171,9 @@ def test_every_keyword_is_found(word: str) -> None:
 )
 def test_what_is_no_keyword_is_other(line: str) -> None:
     assert keyword(line) == OTHER
+
+
+def test_who_groups_frames_finds_them_beside_the_analysis() -> None:
+    from regscope.analysis import instructions
+
+    assert instructions.normalised("/bin/sh -c make") == "RUN make"
