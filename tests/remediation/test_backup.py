@@ -11,9 +11,10 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
+from tests.remediation.distributions import VERSIONS, filled
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
-from tests.servers.registry import Registry, distribution_3
+from tests.servers.registry import Registry
 
 BASE, OLD_LAYER = layer("base", 200_000), layer("old", 800)
 KEPT = image([BASE], 1)
@@ -28,11 +29,9 @@ PUSHES: list[tuple[str, str | None, Pushed]] = [
 ]
 
 
-@pytest.fixture(params=["2.8", "3"])
+@pytest.fixture(params=VERSIONS)
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    program = distribution_3() if request.param == "3" else None
-    with Registry(tmp_path / "registry", program=program) as running:
-        Contents(pushes=PUSHES).push_to(running.url)
+    with filled(request.param, tmp_path / "registry", PUSHES) as running:
         yield running
 
 

@@ -11,11 +11,12 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput, PermissionDeny, StoreError
 from regscope.remediation.collected import collected
+from tests.remediation.distributions import VERSIONS, filled
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
 from tests.remediation.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
-from tests.servers.registry import Registry, distribution_3
+from tests.servers.registry import Registry
 
 BASE = layer("base", 5000)
 KEPT = image([BASE], 1)
@@ -32,11 +33,9 @@ PUSHES: list[tuple[str, str | None, Pushed]] = [
 ]
 
 
-@pytest.fixture(params=["2.8", "3"])
+@pytest.fixture(params=VERSIONS)
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    program = distribution_3() if request.param == "3" else None
-    with Registry(tmp_path / "registry", program=program) as running:
-        Contents(pushes=PUSHES).push_to(running.url)
+    with filled(request.param, tmp_path / "registry", PUSHES) as running:
         yield running
 
 

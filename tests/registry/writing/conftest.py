@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from regscope.registry.client import DockerRegistryV2Client
+from tests.registry.writing.empty import empty_registry
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -16,7 +17,7 @@ from tests.servers.registry import Registry
 @pytest.fixture(params=["docker-registry", "oci-registry"])
 def writable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry | OCIRegistry]:
     """An empty registry of each kind."""
-    with Registry(tmp_path / "registry") if request.param == "docker-registry" else OCIRegistry() as server:
+    with empty_registry(request.param, tmp_path / "registry") as server:
         yield server
 
 

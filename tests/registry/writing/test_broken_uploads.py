@@ -17,10 +17,10 @@ from regscope.registry.retrying import Patience
 from regscope.registry.sending import Sender
 from regscope.registry.uploads import open_upload
 from regscope.spec.digest import Digest
+from tests.registry.writing.empty import KINDS, empty_registry
 from tests.registry.writing.pushed import LARGE
 from tests.servers import faults
 from tests.servers.loopback import LoopbackHandler, LoopbackServer
-from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry, distribution_3
 
@@ -29,15 +29,10 @@ SEEDS = range(40)
 QUICK = Patience(failures=1, refusals=1, backoff=0.001)
 
 
-@pytest.fixture(params=["docker-registry", "distribution 3", "oci-registry"])
+@pytest.fixture(params=KINDS)
 def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultProxy]:
     """An empty registry of each kind, behind a proxy."""
-    if request.param == "oci-registry":
-        server: Registry | OCIRegistry = OCIRegistry()
-    else:
-        program = distribution_3() if request.param == "distribution 3" else None
-        server = Registry(tmp_path / "registry", program=program)
-    with server, FaultProxy(server.url) as proxy:
+    with empty_registry(request.param, tmp_path / "registry") as server, FaultProxy(server.url) as proxy:
         yield proxy
 
 

@@ -16,25 +16,19 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
+from tests.registry.writing.empty import KINDS, empty_registry
 from tests.registry.writing.pushed import Stream, put_image
 from tests.servers import faults
-from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
-from tests.servers.registry import Registry, distribution_3
 
 MIB = 2**20
 CONTENT = bytes(range(256)) * 40_000 + b"the end"  # 10 MB: two chunks, and less than a third
 
 
-@pytest.fixture(params=["docker-registry", "distribution 3", "oci-registry"])
+@pytest.fixture(params=KINDS)
 def strict(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultProxy]:
     """An empty registry of each kind, behind a proxy."""
-    if request.param == "oci-registry":
-        server: Registry | OCIRegistry = OCIRegistry()
-    else:
-        program = distribution_3() if request.param == "distribution 3" else None
-        server = Registry(tmp_path / "registry", program=program)
-    with server, FaultProxy(server.url) as proxy:
+    with empty_registry(request.param, tmp_path / "registry") as server, FaultProxy(server.url) as proxy:
         yield proxy
 
 

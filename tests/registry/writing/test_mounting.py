@@ -13,10 +13,11 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
+from tests.registry.writing.empty import empty_registry
 from tests.registry.writing.pushed import LARGE
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
-from tests.servers.registry import Registry, distribution_3
+from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService
 
 SMALL = b"a small one"
@@ -25,8 +26,7 @@ SMALL = b"a small one"
 @pytest.fixture(params=["docker-registry", "distribution 3"])
 def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultProxy]:
     """An empty registry behind a proxy."""
-    program = distribution_3() if request.param == "distribution 3" else None
-    with Registry(tmp_path / "registry", program=program) as server, FaultProxy(server.url) as proxy:
+    with empty_registry(request.param, tmp_path / "registry") as server, FaultProxy(server.url) as proxy:
         yield proxy
 
 
