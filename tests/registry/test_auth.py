@@ -20,6 +20,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
 from regscope.stores.open_store import open as open_store
 from tests.images import push
+from tests.registry.guarded import guarded_by
 from tests.servers import faults
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -44,9 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenService]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, layout: Path, service: TokenService) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("guarded"), token=service) as server:
-        for name in ("base", "tool"):
-            push(layout, server, credentials=f"ann:{PASSWORD}", only=name)
+    with guarded_by(service, tmp_path_factory.mktemp("guarded"), layout, f"ann:{PASSWORD}") as server:
         yield server
 
 

@@ -19,7 +19,7 @@ from regscope.registry.credentials import Credentials, IdentityToken, Keychain, 
 from regscope.registry.docker_config import find_logins
 from regscope.registry.tags import Tags
 from regscope.stores.open_store import open as open_store
-from tests.images import push
+from tests.registry.guarded import guarded_by
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
@@ -50,9 +50,7 @@ def service(_service: TokenService) -> Iterator[TokenService]:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, layout: Path, _service: TokenService) -> Iterator[Registry]:
     """A registry that the service guards."""
-    with Registry(tmp_path_factory.mktemp("guarded"), token=_service) as server:
-        for name in ("base", "tool"):
-            push(layout, server, credentials="ann:hunter2", only=name)
+    with guarded_by(_service, tmp_path_factory.mktemp("guarded"), layout, "ann:hunter2") as server:
         yield server
 
 

@@ -13,7 +13,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.scopes import need_of
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
-from tests.images import push
+from tests.registry.guarded import guarded_by
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
@@ -36,9 +36,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenService]
 
 @pytest.fixture(scope="module")
 def _guarded(tmp_path_factory: pytest.TempPathFactory, layout: Path, _service: TokenService) -> Iterator[Registry]:
-    with Registry(tmp_path_factory.mktemp("guarded"), token=_service) as server:
-        for name in ("base", "tool"):
-            push(layout, server, credentials="ann:hunter2", only=name)
+    with guarded_by(_service, tmp_path_factory.mktemp("guarded"), layout, "ann:hunter2") as server:
         yield server
 
 
