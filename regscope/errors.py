@@ -233,7 +233,7 @@ class MirrorWarning(RegscopeWarning):
 
 
 class DigestWarning(RegscopeWarning):
-    """A registry states a digest (`Docker-Content-Digest`) that is none, or another manifest's; shown once a client."""
+    """`Docker-Content-Digest` is no digest, or the digest of another manifest; a client warns once."""
 
 
 class RegistryWarning(RegscopeWarning):

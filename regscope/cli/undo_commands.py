@@ -93,7 +93,7 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
 
 
 def _check(record: JournalRecord, source: Source, output: Output) -> None:
-    """Say how many of the bytes are gone that were to come back."""
+    """Print how many of the freed bytes have been collected."""
     from regscope.remediation.collected import collected
 
     found = collected(record, source.fresh_store())

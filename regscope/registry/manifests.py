@@ -106,7 +106,7 @@ class ManifestRef:
             DigestMismatch, TooLarge: and the RequestErrors.
 
         Warns:
-            DigestWarning: the registry states a digest (`Docker-Content-Digest`) that is none or another's.
+            DigestWarning: `Docker-Content-Digest` is no digest, or the digest of another manifest.
         """
         return self._verified(*read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what))
 

@@ -71,11 +71,11 @@ class Applied:
         return undo(self.journal, store, **options)
 
     def collected(self, store: ContentStore) -> Collected:
-        """Look which of the blobs that were to come back are gone; see `regscope.remediation.collected.collected`."""
+        """Ask for each blob that the run freed whether it is gone; see `regscope.remediation.collected.collected`."""
         from regscope.remediation.collected import collected
 
         if self.journal is None:
-            raise RegscopeError("nothing comes back: nothing was changed")
+            raise RegscopeError("there is nothing to look for: nothing was changed")
         return collected(self.journal, store)
 
     def counts(self) -> dict[str, int]:

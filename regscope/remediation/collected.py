@@ -1,4 +1,4 @@
-"""Which of the bytes that were to come back are gone by now."""
+"""Which of the blobs that a run freed have been collected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Collected:
-    """What became of the blobs that were to come back by what a journal says was done.
+    """What became of the blobs that a run freed, by its journal.
 
     Attributes:
         location: the store that was asked.
