@@ -15,6 +15,7 @@ import pandas as pd
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.in_use import is_image
+from regscope.remediation.plan_surprises import surprises
 from regscope.remediation.plan_tables import BLOBS, SHARED, STEPS, TABLE, TAGS, settled
 from regscope.remediation.policy import (
     Policy,
@@ -208,6 +209,7 @@ class Plan:
             found.append(when_bytes_come_back(self.location))
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        found += surprises(self.table, self.policy)
         found += self._judged_otherwise()
         for number, earlier in overruled(self.policy):
             found.append(

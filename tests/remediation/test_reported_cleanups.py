@@ -289,3 +289,21 @@ def test_platforms_with_tags_of_their_own_are_marked_with_their_index(registry: 
     plan = clean(registry, rs.Retention(older_than="1d", protect="prod*"), tmp_path, by_api(registry))
     assert pulls(registry, "app:prod-2021", tmp_path / "pulled")
     assert set(plan.steps["action"]) <= {"untag"}
+
+
+def test_a_plan_says_which_repositories_it_empties(registry: Registry) -> None:
+    """GoogleCloudPlatform/gcr-cleaner#11, andrey-pohilko/registry-cli#39: all images were old, so all of them went."""
+    push(registry, ("idle", "1", built("a", 90)), ("idle", "2", built("b", 80)), ("busy", "1", built("c", 1)))
+    plan = rs.plan(by_api(registry), rs.Retention(older_than="30d"))
+    assert any(note.startswith("1 repository loses all its tags: idle.") for note in plan.notes())
+    kept = rs.plan(by_api(registry), rs.Retention(older_than="30d", keep_last=1))
+    assert stays(kept) == ["1", "2"]
+    assert not any("loses all" in note for note in kept.notes())
+
+
+def test_a_plan_says_which_rule_is_about_no_tag(registry: Registry) -> None:
+    """ustaxcourt/ef-cms#10265: a rule for a prefix that nobody used any more, and images without end."""
+    push(registry, ("app", "build-1", built("a")), ("app", "v1", built("b")))
+    found = rs.plan(by_api(registry), [rs.Retention(tags="SNAPSHOT-*"), rs.Retention(tags="build-*")])
+    assert "Rule 1 is about no tag: none in this snapshot matches 'SNAPSHOT-*'." in found.notes()
+    assert not any(note.startswith("Rule 2") for note in found.notes())
