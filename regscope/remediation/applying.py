@@ -21,7 +21,7 @@ from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import open_removal
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 _STORAGE = "storage:"  # a registry seen from inside: it is changed through its API
 
@@ -73,8 +73,7 @@ def apply_plan(
         StoreError: the journal is another plan's, or cannot be written; nothing was changed.
         RegscopeError: the backup failed; nothing was deleted.
     """
-    while isinstance(store, WrappedStore):  # what is read must be so now
-        store = store.store
+    store = unwrapped(store)
     from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
     if store.location != plan.location and not from_inside:
         raise InvalidInput(

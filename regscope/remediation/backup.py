@@ -15,12 +15,12 @@ from regscope.images.copying import AT_ONCE, Copying
 from regscope.images.image_names import Wanted
 from regscope.images.image_tree import ImageTree, read_node
 from regscope.progress import is_interactive
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2, OCIManifestSchema1
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import path_in
+from regscope.stores.presence import is_gone
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
+from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
 from regscope.remediation.backup import Backup
 from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter
 from regscope.remediation.plan import Plan
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import has_blob, is_gone, resolved
 from regscope.stores.removal import Removal
 
 
@@ -186,7 +186,7 @@ class Run:
         if step.action == "untag":
             return self._untagged(step, current)
         for tag in self._tags_on(step):
-            now = self._asked(partial(self._store.resolve, step.repository, tag))
+            now = resolved(self._store, step.repository, tag)
             if now not in (None, step.digest):
                 why = f"its tag {tag} has moved just now"
                 current.keep(step.digest, why)
@@ -196,13 +196,6 @@ class Run:
         tags = tuple(self._tags_on(step))
         self.journal.begin(self._entry(step, tags, current.manifests[step.digest]))
         return self._written(step, lambda: self.removal.forget_manifest(step.repository, Digest(step.digest), tags))
-
-    def _has_blob(self, repository: str, blob: Digest) -> bool:
-        try:
-            self._store.blob_size(repository, blob)
-        except (ResourceNotFound, ContentMissing):
-            return False
-        return True
 
     @property
     def _must_look_at_blobs(self) -> bool:
@@ -221,7 +214,7 @@ class Run:
             return
         blobs = current.blobs_below(step.digest)
         for blob in blobs:
-            if not self._has_blob(step.repository, blob):
+            if not has_blob(self._store, step.repository, blob):
                 raise RegscopeError(
                     f"{self._store.location} forgets blobs at once with their manifest: {blob} is gone with "
                     f"{step.repository}@{step.digest}, and there is no backup to undo that from",
@@ -232,7 +225,7 @@ class Run:
     def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
         assert step.tag is not None
         tag = step.tag
-        now = self._asked(partial(self._store.resolve, step.repository, tag))
+        now = resolved(self._store, step.repository, tag)
         if now is None:
             return GONE, None
         if now != step.digest and tag not in current.stand_ins:
@@ -262,15 +255,6 @@ class Run:
 
     def _entry(self, step: _Step, tags: tuple[str, ...], manifest: RawManifest) -> Entry:
         return Entry(step.repository, step.action, tags, manifest, step.frees)
-
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        """An answer; None for what is gone."""
-        try:
-            return ask()
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
 
     def _tags_on(self, step: _Step) -> list[str]:
         """The tags that go with a manifest."""

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from regscope import text
-from regscope.errors import ContentMissing, InvalidInput, RegscopeError, ResourceNotFound
+from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.settling import settled
 from regscope.remediation.applied import told_lines
@@ -20,16 +20,16 @@ from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import open, path_in
+from regscope.stores.presence import has_blob, resolved
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
@@ -139,8 +139,7 @@ def undo(
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
-    while isinstance(store, WrappedStore):
-        store = store.store
+    store = unwrapped(store)
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
@@ -318,20 +317,11 @@ class _Undoing:
         return table.astype({"repository": "str", "tag": "str", "digest": "str", "reason": "str"})
 
     def _resolved(self, repository: str, reference: str) -> Digest | None:
-        try:
-            return self._store.resolve(repository, reference)
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
+        return resolved(self._store, repository, reference)
 
     def _has_blob(self, store: ContentStore, repository: str, digest: Digest) -> bool:
         """Asked once of each, before anything is written: images share blobs, and tags share images."""
         key = (store.location, repository, digest)
         if key not in self._blobs:
-            try:
-                store.blob_size(repository, digest)
-                self._blobs[key] = True
-            except (ContentMissing, ResourceNotFound):
-                self._blobs[key] = False
+            self._blobs[key] = has_blob(store, repository, digest)
         return self._blobs[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
+from regscope.errors import RegscopeError
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
@@ -17,6 +17,7 @@ from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
 from regscope.spec.schema1 import schema1_config
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import is_gone
 from regscope.text import plain
 
 _FAULTS_NAMED = 3
@@ -139,11 +140,6 @@ def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifes
     found = read_manifest(store, repository, digest)
     found.was_lost = True
     return found
-
-
-def is_gone(error: RegscopeError) -> bool:
-    """Whether a store said that something is not there; what was no registry's answer says nothing."""
-    return isinstance(error, ContentMissing) or (isinstance(error, ResourceNotFound) and bool(error.code))
 
 
 def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
