@@ -102,10 +102,11 @@ def apply_plan(
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
             run.journal.predict(*_expected(plan))
-            if backup is not None:
-                leave_out = set() if backup_all else staying(store, plan.shared)
-                run.backup = back_up(store, backup, run.everything(), leave_out, progress)
-                run.journal.backed_up(absolute(backup))
+        run.look_for_what_is_lacking(not show)
+        if run.journal is not None and backup is not None:
+            leave_out = set() if backup_all else staying(store, plan.shared)
+            run.backup = back_up(store, backup, run.everything(), leave_out, progress, lost=run.lacking.missing)
+            run.journal.backed_up(absolute(backup))
         run.carry_out()
     return run.result()
 

@@ -18,6 +18,7 @@ from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOUL
 from regscope.remediation.backup import Backup
 from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter
+from regscope.remediation.lacking import Lacking, lacking_before
 from regscope.remediation.plan import Plan
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -63,6 +64,7 @@ class Run:
         self.stop = threading.Event()
         self.backup: Backup | None = None
         self.comes_back: tuple[str, ...] = ()
+        self.lacking = Lacking.of(0, ())
         self._blobs_stay = False  # as far as was seen
         self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
@@ -89,6 +91,16 @@ class Run:
                 return
             if step.action == "delete" and step.key not in known:
                 yield step.repository, step.digest, self._tags_on(step)
+
+    def look_for_what_is_lacking(self, show: bool) -> None:
+        """Ask for what this is about, before anything is changed; a run that goes on knows it from its journal."""
+        if self.journal is not None and self.journal.known.asked is not None:
+            self.lacking = Lacking.of(self.journal.known.asked, self.journal.known.lacked)
+            return
+        going = self.everything()
+        self.lacking = lacking_before(self._plan, self._store, going, self._concurrency, self.stop, show)
+        if self.journal is not None and not self.stop.is_set():
+            self.journal.looked(self.lacking.asked, self.lacking.rows)
 
     def carry_out(self) -> None:
         """All steps, repository by repository; a surprise ends it."""
@@ -212,15 +224,15 @@ class Run:
         """
         if not self._must_look_at_blobs or step.action != "delete" or self._outcomes[step.number][0] != DONE:
             return
-        blobs = current.blobs_below(step.digest)
-        for blob in blobs:
-            if not has_blob(self._store, step.repository, blob):
+        missing = {digest for repository, digest in self.lacking.missing if repository == step.repository}
+        for blob in current.blobs_below(step.digest):
+            if blob not in missing and not has_blob(self._store, step.repository, blob):
                 raise RegscopeError(
                     f"{self._store.location} forgets blobs at once with their manifest: {blob} is gone with "
                     f"{step.repository}@{step.digest}, and there is no backup to undo that from",
                     next_step="Go on with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
                 )
-        self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest))
+        self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest) - missing)
 
     def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
         assert step.tag is not None
@@ -301,6 +313,7 @@ class Run:
             blobs_stay=self._blobs_stay,
             backup=self.backup,
             comes_back=self.comes_back,
+            lacking=self.lacking,
         )
 
 

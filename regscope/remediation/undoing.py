@@ -20,6 +20,7 @@ from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
+from regscope.schema import LOST
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -184,6 +185,7 @@ class _Undoing:
     ) -> None:
         self._store, self._place, self._backup = store, place, backup
         self._shared = record.shared
+        self._lacked = {(lacked.repository, lacked.digest) for lacked in record.lacked if lacked.what in LOST}
         self._sizes = {blob.digest: blob.size for blob in (*(record.predicted or ()), *record.shared.values())}
         self._lacking: dict[tuple[str, Digest], None] = {}
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
@@ -214,12 +216,16 @@ class _Undoing:
         if lost:
             where = "" if self._backup is None else ", and not in the backup"
             more = f", and so are {len(lost) - 1} more" if len(lost) > 1 else ""
-            return missing, f"its blob {lost[0]} is gone{where}{more}"
+            return missing, f"its blob {lost[0]} {self._gone(entry, lost[0])}{where}{more}"
         for child in links.children:
             there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
             if not there:
-                return missing, f"its child {child} is gone"
+                return missing, f"its child {child} {self._gone(entry, child)}"
         return missing, ""
+
+    def _gone(self, entry: Entry, digest: Digest) -> str:
+        """Since when something is, as far as the journal says."""
+        return "was gone before the run" if (entry.repository, digest) in self._lacked else "is gone"
 
     def _is_in_backup(self, blob: Digest) -> bool:
         return self._backup is not None and self._has_blob(self._backup, "", blob)

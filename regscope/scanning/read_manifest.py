@@ -9,6 +9,7 @@ from regscope.errors import RegscopeError
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
+from regscope.schema import MISSING_MANIFEST
 from regscope.spec.build_history import history_fault
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -124,7 +125,7 @@ def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadM
         result.pushed = store.pushed(repository, reference) if ":" not in reference else None
         result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
-        result.fail("referrers" if result.found else "missing manifest" if is_gone(error) else "manifest", error)
+        result.fail("referrers" if result.found else MISSING_MANIFEST if is_gone(error) else "manifest", error)
     return result
 
 

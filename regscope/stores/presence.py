@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from regscope.errors import ContentMissing, RegscopeError, RequestErrorWithResponse, ResourceNotFound
+from regscope.registry.blob_stat import has_another_size
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.registry_store import RegistryStore
 
 
 class FoundBlob(NamedTuple):
@@ -45,6 +47,15 @@ def find_blob(store: ContentStore, repository: str, digest: Digest) -> FoundBlob
         if error.status_code is not None and error.status_code < 400:  # it was found, and its size is not stated
             return FoundBlob(True, None)
         raise
+
+
+def is_of_size(store: ContentStore, repository: str, digest: Digest, size: int, stated: int | None) -> bool:
+    """Whether a blob has a size, of which the store has `stated` one: that of a HEAD may not be that of its GET."""
+    if stated in (None, size):
+        return True
+    if not isinstance(store, RegistryStore):
+        return False
+    return not has_another_size(store.client, repository, digest, size, stated)
 
 
 def has_blob(store: ContentStore, repository: str, digest: Digest) -> bool:
