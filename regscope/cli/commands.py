@@ -49,6 +49,8 @@ def scan(source: Source, output: Output, files: bool, save: str | None, known: t
     """Read the metadata of every image and say what is there."""
     from regscope.schema import TABLES
 
+    if files and check:
+        raise click.UsageError("--files reads the layers themselves: leave out --check, or scan twice")
     snap = inside(source)[0] if files else source.snapshot(known=known, check=check)
     rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}

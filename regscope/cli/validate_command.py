@@ -18,7 +18,7 @@ _PROBLEMS = columns(repository="text", what="text", reference="text", error="tex
 @prints_table
 @reads_source
 def validate(source: Source, output: Output) -> None:
-    """Ask for every manifest, config and layer that images name; list what is missing, damaged or could not be read.
+    """List manifests, configs and layers that images name and that are not there, or damaged.
 
     A registry is asked by HEAD, in each repository, and no cache is believed. No layer is downloaded: its size is
     compared, and its digest is not. What the registry does not tell is listed as unchecked, not as missing.

@@ -142,13 +142,13 @@ class _Wanted:
     def _add_staying(self, plan: Plan, concerned: set[str]) -> None:
         kept = plan.table[(plan.table["action"] != "delete") & plan.table["repository"].isin(concerned)]
         names: dict[tuple[str, str], str] = {}
-        references = kept["tag"].fillna(kept["digest"])
-        about = kept["tag"].where(kept["tag"].isna(), "which stays").fillna(kept["reason"]).fillna("which stays")
-        rows = zip(kept["repository"], kept["digest"], references, about, strict=True)
-        for repository, digest, reference, why in rows:
-            name = image_name(repository, reference)
-            names.setdefault((repository, digest), name)
-            self._want(repository, digest, f"{name} ({why})", is_manifest=True, stays=True)
+        rows = kept[["repository", "digest", "tag", "reason"]].astype(object).itertuples(index=False, name=None)
+        for repository, digest, tag, reason in rows:
+            owner = f"what stays ({reason})"
+            if isinstance(tag, str):
+                name = names.setdefault((repository, digest), image_name(repository, tag))
+                owner = f"{name} (which stays)"
+            self._want(repository, digest, owner, is_manifest=True, stays=True)
         for digest, _, repository, holder in plan.shared.itertuples(index=False, name=None):
             name = names.get((repository, holder), image_name(repository, holder))
             self._want(repository, digest, f"{name} (which stays)", is_manifest=False, stays=True)
