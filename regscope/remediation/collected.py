@@ -119,7 +119,8 @@ class Collected:
 def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Collected:
     """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
 
-    A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is looked into, which shows manifests as well.
+    A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
+    looked into, which shows manifests as well.
 
     Args:
         journal: the file, or its short name; see `regscope.remediation.journal_names.find_journal`.
