@@ -161,6 +161,13 @@ BLOCKING = ("tag list", "manifest", "referrers")
 SUBJECT = "subject"
 """What of `problems` hides only whether what is attached to something is attached to nothing."""
 
+MISSING_MANIFEST, MISSING_BLOB, DAMAGED = "missing manifest", "missing blob", "damaged"
+LOST = (MISSING_MANIFEST, MISSING_BLOB, DAMAGED)
+"""What of `problems` says that the registry has lost something, or has it damaged: it hides nothing."""
+
+UNCHECKED = "unchecked"
+"""What of `problems` says that the registry does not tell whether it has something."""
+
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """The table `name` from rows in the order of its columns."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 from regscope import text
 from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk
-from regscope.schema import BLOCKING, FIRST_SEEN, TABLES, conformed, make_table, recast, table_of
+from regscope.schema import BLOCKING, FIRST_SEEN, LOST, TABLES, conformed, make_table, recast, table_of
 from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
 
@@ -36,6 +36,8 @@ class Snapshot:
         rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
         first_seen: when the earliest known snapshot had a manifest: `digest` (category), `at` (UTC). They are at least
             that old; those that no earlier snapshot had are not in it.
+        checked: how many manifests and blobs were asked for, where they are placed, whether they are there; None where
+            none was (see `regscope.scan`).
     """
 
     tags: pd.DataFrame
@@ -59,6 +61,7 @@ class Snapshot:
     rate_limit: RateLimit | None = None
     remembers_since: datetime | None = None
     first_seen: pd.DataFrame = field(default_factory=lambda: table_of(FIRST_SEEN, ()))
+    checked: int | None = None
 
     @classmethod
     def from_rows(
@@ -71,6 +74,7 @@ class Snapshot:
         filtered: tuple[str, ...] = (),
         rate_limit: RateLimit | None = None,
         remembers_since: datetime | None = None,
+        checked: int | None = None,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
         tables = {name: make_table(name, rows.get(name, ())) for name in TABLES}
@@ -82,6 +86,7 @@ class Snapshot:
             filtered=filtered,
             rate_limit=rate_limit,
             remembers_since=remembers_since,
+            checked=checked,
         )
 
     @property
@@ -135,6 +140,7 @@ class Snapshot:
             "filtered": self.filtered,
             "rate_limit": self.rate_limit,
             "remembers_since": self.remembers_since.isoformat() if self.remembers_since else None,
+            "checked": self.checked,
         }
         # Last: a folder without it is a save that was cut short.
         (folder / "snapshot.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -164,6 +170,7 @@ class Snapshot:
                 filtered=tuple(map(str, about["filtered"])),
                 rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
                 remembers_since=datetime.fromisoformat(since) if (since := about.get("remembers_since")) else None,
+                checked=None if about.get("checked") is None else int(about["checked"]),
                 **_loaded_first_seen(folder),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
@@ -199,6 +206,10 @@ class Snapshot:
         found = []
         if len(self.problems):
             found.append(f"{text.count(len(self.problems), 'thing')} could not be read: see the problems table.")
+        if self.checked is not None:
+            lost = int(self.problems["what"].isin(LOST).sum())
+            told = f"{lost:,} are missing or damaged" if lost else "none is missing"
+            found.append(f"{text.count(self.checked, 'manifest and blob', 'manifests and blobs')} asked for: {told}.")
         if self.remembers_since is not None and not self.sees_untagged:
             since = f"{self.remembers_since:%Y-%m-%d %H:%M} UTC"
             found.append(f"Manifests that have lost their tag since {since} are counted; others cannot be seen here.")
@@ -225,7 +236,7 @@ class Snapshot:
 
 
 _FIRST_SEEN = "first_seen.parquet"
-_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "first_seen"}
+_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "first_seen", "checked"}
 assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
 
 

@@ -9,7 +9,7 @@ import click
 
 from regscope.cli.inside import inside, no_such_image
 from regscope.cli.output import Output, columns, finish, prints_table
-from regscope.cli.source import Source, reads_source
+from regscope.cli.source import CHECK, Source, reads_source
 from regscope.errors import CapabilityWarning, InvalidInput
 from regscope.spec.reference import split_image
 from regscope.text import plain
@@ -44,11 +44,14 @@ _NAMES = {
 @click.option(
     "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
 )
-def scan(source: Source, output: Output, files: bool, save: str | None, known: tuple[str, ...]) -> None:
+@CHECK
+def scan(source: Source, output: Output, files: bool, save: str | None, known: tuple[str, ...], check: bool) -> None:
     """Read the metadata of every image and say what is there."""
     from regscope.schema import TABLES
 
-    snap = inside(source)[0] if files else source.snapshot(known=known)
+    if files and check:
+        raise click.UsageError("--files reads the layers themselves: leave out --check, or scan twice")
+    snap = inside(source)[0] if files else source.snapshot(known=known, check=check)
     rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
     output.show_facts(f"{plain(snap.location)}", snap.facts(), snap.notes(), about)

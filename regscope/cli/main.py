@@ -31,6 +31,7 @@ from regscope.cli.login_commands import login, logout
 from regscope.cli.plan_commands import apply, plan
 from regscope.cli.slim_command import slim
 from regscope.cli.undo_commands import journal, undo
+from regscope.cli.validate_command import validate
 from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
 from regscope.text import plain
@@ -70,6 +71,7 @@ for command in (
     secrets,
     setuid,
     published,
+    validate,
     plan,
     apply,
     undo,

@@ -11,7 +11,7 @@ import click
 from regscope.cli.exit_codes import OTHER, exit_code
 from regscope.cli.output import Output, columns, finish, prints_table, records
 from regscope.cli.sizes import size_in_bytes
-from regscope.cli.source import Source, opens_source, reads_source
+from regscope.cli.source import CHECK, Source, opens_source, reads_source
 from regscope.errors import RegscopeError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _RULES = (
 @click.option(
     "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
 )
+@CHECK
 @click.option("--save", type=click.Path(dir_okay=False), help="Write the plan to this file, for `regscope apply`.")
 @click.option("--compare", type=click.Path(dir_okay=False), help="List what that saved plan decides otherwise.")
 def plan(
@@ -56,6 +57,7 @@ def plan(
     output: Output,
     policy: str | None,
     known: tuple[str, ...],
+    check: bool,
     save: str | None,
     compare: str | None,
     **rules: Any,
@@ -68,7 +70,7 @@ def plan(
     from regscope.remediation.planning import plan as make_plan
 
     asked = _policy(policy, rules)
-    snap = source.snapshot(known=known)
+    snap = source.snapshot(known=known, check=check)
     made = make_plan(snap, asked)
     if save:
         click.echo(f"saved in {made.save(save)}", err=True)

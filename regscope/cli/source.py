@@ -49,6 +49,9 @@ _HOW = (
 )
 
 
+CHECK = click.option("--check", is_flag=True, help="Ask for every manifest and blob whether it is there.")
+
+
 @dataclass(frozen=True)
 class Source:
     """What the user asked to look at."""
@@ -105,15 +108,32 @@ class Source:
             raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
         return store.client
 
-    def snapshot(self, repository: str | None = None, tag: str | None = None, known: Sequence[str] = ()) -> Snapshot:
+    def snapshot(
+        self,
+        repository: str | None = None,
+        tag: str | None = None,
+        known: Sequence[str] = (),
+        *,
+        check: bool = False,
+    ) -> Snapshot:
         """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag.
 
         Args:
             known: folders of earlier snapshots, see `regscope.scan`.
+            check: whether all is there that it names, see `regscope.scan`.
+
+        Raises:
+            InvalidInput: a saved snapshot is to be checked.
         """
-        if self.is_saved:
-            return self.saved()
-        return self.scan(self.store(), [repository] if repository else None, [tag] if tag else None, known)
+        if not self.is_saved:
+            names, tags = [repository] if repository else None, [tag] if tag else None
+            return self.scan(self.store(), names, tags, known, check=check)
+        if check:
+            raise InvalidInput(
+                f"{self.source} is a saved snapshot, which says what was there",
+                next_step="Name the registry, or the layout, itself.",
+            )
+        return self.saved()
 
     @property
     def is_saved(self) -> bool:
@@ -136,6 +156,8 @@ class Source:
         repositories: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
         known: Sequence[str] = (),
+        *,
+        check: bool = False,
     ) -> Snapshot:
         """Scan what was opened: these repositories and tags, else those that the user's options name."""
         from regscope.scanning.metadata import scan
@@ -147,6 +169,7 @@ class Source:
             tags=tags or list(self.tag) or None,
             platforms=list(self.platform) or None,
             known=[Snapshot.load(folder) for folder in known],
+            check=check,
         )
 
     def _client_certificate(self) -> str | tuple[str, str] | None:

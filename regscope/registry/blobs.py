@@ -69,8 +69,14 @@ class Blob:
         """
         wanted = self._wanted(digest)
         size, response = stat_blob(self.client, self.repo, wanted, self.timeout)
-        if size is None:
-            size, response = first_byte(self.client, self._url(wanted), self.timeout)
+        return self._described(wanted, size, response) if size is not None else self.stat_by_get(wanted)
+
+    def stat_by_get(self, digest: str | None = None) -> Descriptor:
+        """As `stat`, by a GET of one byte alone: a HEAD that finds nothing is no proof, as at pull-through caches."""
+        wanted = self._wanted(digest)
+        return self._described(wanted, *first_byte(self.client, self._url(wanted), self.timeout))
+
+    def _described(self, wanted: Digest, size: int | None, response: requests.Response) -> Descriptor:
         if size is None:
             raise RequestErrorWithResponse(
                 f"the registry does not say how large {wanted} is",

@@ -16,6 +16,7 @@ from regscope.remediation.plan import when_bytes_come_back
 if TYPE_CHECKING:
     from regscope.remediation.backup import Backup
     from regscope.remediation.collected import Collected
+    from regscope.remediation.lacking import Lacking
     from regscope.remediation.undoing import Undone
     from regscope.stores.content_store import ContentStore
 
@@ -40,6 +41,8 @@ class Applied:
             collected.
         backup: what was copied before, and what was not; None where nothing was.
         comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
+        lacking: what the registry had lost before anything was changed: `lacking.table` has `repository`, `digest`,
+            `what`, `error` (str) and `stays` (bool: whether something that stays needs it, or only what goes).
     """
 
     location: str
@@ -51,6 +54,7 @@ class Applied:
     blobs_stay: bool = False
     backup: Backup | None = None
     comes_back: tuple[str, ...] = ()
+    lacking: Lacking | None = None
 
     @property
     def ok(self) -> bool:
@@ -95,6 +99,7 @@ class Applied:
             "at_most": self.at_most,
             "comes_back": list(self.comes_back),
             "journal": None if self.journal is None else str(self.journal),
+            "lacking": None if self.lacking is None else self.lacking.summary(),
             "backup": None if self.backup is None else asdict(self.backup),
             "counts": self.counts(),
             "steps": rows.to_dict("records"),
@@ -105,6 +110,9 @@ class Applied:
         bound = "at most " if self.at_most else ""
         found = {outcome: text.count(number, "step") for outcome, number in self.counts().items()}
         found["comes back"] = f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)"
+        if self.lacking is not None and len(self.lacking.lost):
+            lost = text.count(len(self.lacking.lost), "manifest or blob", "manifests and blobs")
+            found["missing before"] = f"{lost} of {self.lacking.asked:,} that were asked for"
         if self.backup is not None:
             found["backup"] = str(self.backup)
         if self.journal is not None:
@@ -115,9 +123,10 @@ class Applied:
 
     def notes(self) -> list[str]:
         """What a reader must know."""
+        lacking = [] if self.lacking is None else self.lacking.notes()
         if self.dry_run:
-            return ["Nothing has been changed: dry_run=False does it."]
-        found = list(self.comes_back) or [when_bytes_come_back(self.location)]
+            return ["Nothing has been changed: dry_run=False does it.", *lacking]
+        found = [*lacking, *(self.comes_back or [when_bytes_come_back(self.location)])]
         if self.blobs_stay:
             found.append(
                 "Until the bytes come back undo needs no backup: the blobs of what was deleted are still there."

@@ -21,7 +21,7 @@ from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import open_removal
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 _STORAGE = "storage:"  # a registry seen from inside: it is changed through its API
 
@@ -73,8 +73,7 @@ def apply_plan(
         StoreError: the journal is another plan's, or cannot be written; nothing was changed.
         RegscopeError: the backup failed; nothing was deleted.
     """
-    while isinstance(store, WrappedStore):  # what is read must be so now
-        store = store.store
+    store = unwrapped(store)
     from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
     if store.location != plan.location and not from_inside:
         raise InvalidInput(
@@ -103,10 +102,11 @@ def apply_plan(
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
             run.journal.predict(*_expected(plan))
-            if backup is not None:
-                leave_out = set() if backup_all else staying(store, plan.shared)
-                run.backup = back_up(store, backup, run.everything(), leave_out, progress)
-                run.journal.backed_up(absolute(backup))
+        run.look_for_what_is_lacking(not show)
+        if run.journal is not None and backup is not None:
+            leave_out = set() if backup_all else staying(store, plan.shared)
+            run.backup = back_up(store, backup, run.everything(), leave_out, progress, lost=run.lacking.missing)
+            run.journal.backed_up(absolute(backup))
         run.carry_out()
     return run.result()
 

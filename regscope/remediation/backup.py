@@ -15,12 +15,12 @@ from regscope.images.copying import AT_ONCE, Copying
 from regscope.images.image_names import Wanted
 from regscope.images.image_tree import ImageTree, read_node
 from regscope.progress import is_interactive
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2, OCIManifestSchema1
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import path_in
+from regscope.stores.presence import is_gone
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def back_up(
     manifests: Iterable[tuple[str, str, list[str]]],
     leave_out: Collection[str] = (),
     progress: bool | None = None,
+    lost: Collection[tuple[str, str]] = (),
 ) -> Backup:
     """Copy manifests, byte for byte, with their blobs, verified.
 
@@ -57,6 +58,7 @@ def back_up(
         place: `oci:FOLDER`, which is made.
         manifests: repository, digest and tags of each; one without is kept by its digest. What is gone is left out.
         leave_out: digests of layers that are not copied; configs always are.
+        lost: repository and digest of blobs that are missing there, or damaged: they cannot be copied.
 
     Raises:
         RegscopeError: something cannot be read or written.
@@ -73,7 +75,8 @@ def back_up(
         config = _config_of(node)
         stays = [blob for blob in node.blobs if blob.digest in leave_out and blob.digest != config]
         left |= {blob.digest: blob.size for blob in stays}
-        node = replace(node, blobs=[blob for blob in node.blobs if blob not in stays])
+        there = [blob for blob in node.blobs if blob not in stays and (repository, blob.digest) not in lost]
+        node = replace(node, blobs=there)
         names: list[str | None] = [*tags] or [None]
         wanted += [(Wanted(repository, digest, repository, name), node) for name in names]
     with tqdm(unit="B", unit_scale=True, desc="backup", disable=not _shown(progress)) as bar:

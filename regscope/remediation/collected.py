@@ -12,15 +12,16 @@ from typing import Any
 import pandas as pd
 
 from regscope import text
-from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound, StoreError
+from regscope.errors import InvalidInput, StoreError
 from regscope.remediation.giving_back import how_bytes_come_back
 from regscope.remediation.journal import Entry, JournalRecord, Predicted, read_journal
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import has_blob, resolved
 from regscope.stores.registry_store import RegistryStore
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 GONE, THERE, UNSEEN = "gone", "still there", "not seen"
 _AT_ONCE = 16
@@ -118,7 +119,8 @@ class Collected:
 def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Collected:
     """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
 
-    A registry is asked by one HEAD request for each; `storage:` is looked into, which shows manifests as well.
+    A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
+    looked into, which shows manifests as well.
 
     Args:
         journal: the file, or its short name; see `regscope.remediation.journal_names.find_journal`.
@@ -130,8 +132,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Colle
         StoreError: it does not say what was to come back: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
-    while isinstance(store, WrappedStore):  # a cache has what the registry has not
-        store = store.store
+    store = unwrapped(store)
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location and not store.location.startswith("storage:"):
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
@@ -177,7 +178,7 @@ def _asked(
     def state(blob: Predicted) -> str:
         if by_api and blob.digest in manifests:
             return UNSEEN
-        return THERE if any(_has(store, repository, blob.digest) for repository in places(blob)) else GONE
+        return THERE if any(has_blob(store, repository, blob.digest) for repository in places(blob)) else GONE
 
     def places(blob: Predicted) -> list[str]:
         return list(dict.fromkeys(needed_in[blob.digest])) if by_api else [""]
@@ -186,21 +187,9 @@ def _asked(
         return dict(zip((blob.digest for blob in expected), pool.map(state, expected), strict=True))
 
 
-def _has(store: ContentStore, repository: str, digest: Digest) -> bool:
-    try:
-        store.blob_size(repository, digest)
-    except (ContentMissing, ResourceNotFound):
-        return False
-    return True
-
-
 def _serves(store: ContentStore, entry: Entry) -> bool:
     """Whether a registry has a manifest again, after it was deleted."""
-    try:
-        store.resolve(entry.repository, entry.digest)
-    except (ContentMissing, ResourceNotFound):
-        return False
-    return True
+    return resolved(store, entry.repository, entry.digest) is not None
 
 
 def _infer_manifests(states: dict[Digest, str], deleted: Sequence[Entry], serves: Callable[[Entry], bool]) -> None:

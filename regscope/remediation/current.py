@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.links import Links, links_of
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import is_gone, resolved
 
 _AT_ONCE = 8
 
@@ -94,12 +94,7 @@ class Current:
                     yield name, digest
 
     def _resolved(self, tag: str) -> Digest | None:
-        try:
-            return self._store.resolve(self._repository, tag)
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
+        return resolved(self._store, self._repository, tag)
 
     def _manifest(self, digest: str) -> RawManifest | None:
         try:

@@ -78,6 +78,21 @@ class Shared(NamedTuple):
     repository: str
 
 
+class Lacked(NamedTuple):
+    """A manifest or blob that was missing or damaged, or not told of, before the first change.
+
+    Attributes:
+        what: as in the `problems` of a snapshot.
+        stays: whether something that stays needs it; else only what goes does.
+    """
+
+    repository: str
+    digest: str
+    what: str
+    error: str
+    stays: bool
+
+
 @dataclass
 class JournalRecord:
     """What a journal says.
@@ -91,6 +106,8 @@ class JournalRecord:
         backup: where it was copied to before, see `Plan.apply`; None where nothing was.
         predicted: the blobs that the plan said come back; None where regscope did not write that down yet.
         shared: the blobs that the plan said stay, by digest.
+        asked: how many manifests and blobs were asked for before the first change; None where none was.
+        lacked: those of them that were not there, not whole, or not told of.
     """
 
     path: Path
@@ -101,6 +118,8 @@ class JournalRecord:
     backup: str | None = None
     predicted: list[Predicted] | None = None
     shared: dict[Digest, Shared] = field(default_factory=dict)
+    asked: int | None = None
+    lacked: list[Lacked] = field(default_factory=list)
 
     @property
     def done(self) -> set[str]:
@@ -192,6 +211,10 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
                 shared = [Shared(Digest(digest), size, place) for digest, size, place in expected.shared]
                 record.shared = {blob.digest: blob for blob in shared}
                 continue
+            if line.startswith(b'{"asked":'):
+                looked = _Looked.model_validate_json(line)
+                record.asked, record.lacked = looked.asked, [Lacked(*row) for row in looked.lacked]
+                continue
             if line.startswith(b'{"stand_in":'):
                 stand_in = _StandIn.model_validate_json(line)
                 place = places[stand_in.step]
@@ -245,6 +268,11 @@ _Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 class _Expected(_Line):
     predicted: list[tuple[str, _Bytes, _Bytes]]
     shared: list[tuple[str, _Bytes, str]]
+
+
+class _Looked(_Line):
+    asked: _Bytes
+    lacked: list[tuple[str, str, str, str, bool]]
 
 
 class _StandIn(_Line):
@@ -337,6 +365,11 @@ class JournalWriter:
         if self.known.predicted is None:
             self._write({"predicted": predicted, "shared": shared})
             self.known.predicted, self.known.shared = [*predicted], {blob.digest: blob for blob in shared}
+
+    def looked(self, asked: int, lacked: Sequence[Lacked]) -> None:
+        """Note what was asked for before the first change, and what of it was lacking."""
+        self._write({"asked": asked, "lacked": lacked})
+        self.known.asked, self.known.lacked = asked, [*lacked]
 
     def stand_in(self, key: str, digest: Digest) -> None:
         """Note the manifest that a step is about to push over its tag."""

@@ -16,7 +16,7 @@ from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.in_use import is_image
 from regscope.remediation.plan_surprises import surprises
-from regscope.remediation.plan_tables import BLOBS, SHARED, STEPS, TABLE, TAGS, settled
+from regscope.remediation.plan_tables import BLOBS, LACKING, SHARED, STEPS, TABLE, TAGS, settled
 from regscope.remediation.policy import (
     Policy,
     each_rule,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from regscope.stores.content_store import ContentStore
 
 _FORMAT = 2
-_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED}
+_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED, "lacking": LACKING}
 _SHOWN = 10  # rows
 
 
@@ -62,6 +62,8 @@ class Plan:
             (int64: how many of the manifests that are deleted need it).
         shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
             `needed_by` (str: a manifest that stays there and needs it).
+        lacking: what was missing or damaged at the scan, as far as that says (`scan(check=True)` asks for everything):
+            `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether what stays needs it).
         freed_bytes: how much that is.
         at_most: whether it is an upper bound: something that was not seen may still need some of it.
         orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
@@ -77,6 +79,7 @@ class Plan:
     tags: pd.DataFrame
     blobs: pd.DataFrame
     shared: pd.DataFrame
+    lacking: pd.DataFrame
     freed_bytes: int
     at_most: bool
     orphaned_bytes: int
@@ -209,6 +212,9 @@ class Plan:
             found.append(when_bytes_come_back(self.location))
         if self.at_most:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        if len(self.lacking):
+            lost = text.count(len(self.lacking), "manifest or blob is", "manifests and blobs are")
+            found.append(f"{lost} missing or damaged already, before anything is changed: see plan.lacking.")
         found += surprises(self.table, self.policy)
         found += self._judged_otherwise()
         for number, earlier in overruled(self.policy):

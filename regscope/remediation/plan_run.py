@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
+from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
 from regscope.remediation.backup import Backup
 from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter
+from regscope.remediation.lacking import Lacking, lacking_before
 from regscope.remediation.plan import Plan
-from regscope.scanning.read_manifest import is_gone
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import has_blob, is_gone, resolved
 from regscope.stores.removal import Removal
 
 
@@ -63,6 +64,7 @@ class Run:
         self.stop = threading.Event()
         self.backup: Backup | None = None
         self.comes_back: tuple[str, ...] = ()
+        self.lacking = Lacking.of(0, ())
         self._blobs_stay = False  # as far as was seen
         self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
@@ -89,6 +91,16 @@ class Run:
                 return
             if step.action == "delete" and step.key not in known:
                 yield step.repository, step.digest, self._tags_on(step)
+
+    def look_for_what_is_lacking(self, show: bool) -> None:
+        """Ask for what this is about, before anything is changed; a run that goes on knows it from its journal."""
+        if self.journal is not None and self.journal.known.asked is not None:
+            self.lacking = Lacking.of(self.journal.known.asked, self.journal.known.lacked)
+            return
+        going = self.everything()
+        self.lacking = lacking_before(self._plan, self._store, going, self._concurrency, self.stop, show)
+        if self.journal is not None and not self.stop.is_set():
+            self.journal.looked(self.lacking.asked, self.lacking.rows)
 
     def carry_out(self) -> None:
         """All steps, repository by repository; a surprise ends it."""
@@ -186,7 +198,7 @@ class Run:
         if step.action == "untag":
             return self._untagged(step, current)
         for tag in self._tags_on(step):
-            now = self._asked(partial(self._store.resolve, step.repository, tag))
+            now = resolved(self._store, step.repository, tag)
             if now not in (None, step.digest):
                 why = f"its tag {tag} has moved just now"
                 current.keep(step.digest, why)
@@ -196,13 +208,6 @@ class Run:
         tags = tuple(self._tags_on(step))
         self.journal.begin(self._entry(step, tags, current.manifests[step.digest]))
         return self._written(step, lambda: self.removal.forget_manifest(step.repository, Digest(step.digest), tags))
-
-    def _has_blob(self, repository: str, blob: Digest) -> bool:
-        try:
-            self._store.blob_size(repository, blob)
-        except (ResourceNotFound, ContentMissing):
-            return False
-        return True
 
     @property
     def _must_look_at_blobs(self) -> bool:
@@ -219,20 +224,20 @@ class Run:
         """
         if not self._must_look_at_blobs or step.action != "delete" or self._outcomes[step.number][0] != DONE:
             return
-        blobs = current.blobs_below(step.digest)
-        for blob in blobs:
-            if not self._has_blob(step.repository, blob):
+        missing = {digest for repository, digest in self.lacking.missing if repository == step.repository}
+        for blob in current.blobs_below(step.digest):
+            if blob not in missing and not has_blob(self._store, step.repository, blob):
                 raise RegscopeError(
                     f"{self._store.location} forgets blobs at once with their manifest: {blob} is gone with "
                     f"{step.repository}@{step.digest}, and there is no backup to undo that from",
                     next_step="Go on with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
                 )
-        self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest))
+        self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest) - missing)
 
     def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
         assert step.tag is not None
         tag = step.tag
-        now = self._asked(partial(self._store.resolve, step.repository, tag))
+        now = resolved(self._store, step.repository, tag)
         if now is None:
             return GONE, None
         if now != step.digest and tag not in current.stand_ins:
@@ -262,15 +267,6 @@ class Run:
 
     def _entry(self, step: _Step, tags: tuple[str, ...], manifest: RawManifest) -> Entry:
         return Entry(step.repository, step.action, tags, manifest, step.frees)
-
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        """An answer; None for what is gone."""
-        try:
-            return ask()
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
 
     def _tags_on(self, step: _Step) -> list[str]:
         """The tags that go with a manifest."""
@@ -317,6 +313,7 @@ class Run:
             blobs_stay=self._blobs_stay,
             backup=self.backup,
             comes_back=self.comes_back,
+            lacking=self.lacking,
         )
 
 

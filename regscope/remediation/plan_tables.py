@@ -68,6 +68,16 @@ SHARED = (
 """The layers and configs of what is deleted that stay, since something that stays needs them; largest first."""
 
 
+LACKING = (
+    _REPOSITORY,
+    Column("digest", "str", "digest of a manifest or blob that the registry lacked, or had damaged, at the scan"),
+    Column("what", "category", "missing manifest, missing blob or damaged"),
+    Column("error", "str", "what names it"),
+    Column("stays", "bool", "whether something that stays needs it; else only what goes does"),
+)
+"""What was lost already when it was planned, as far as the snapshot says: see `regscope.scan(check=True)`."""
+
+
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
     """`table` with the dtypes that `columns` say, and categories in the order of their names, whatever made it."""
     there = [column for column in columns if column.name in table]

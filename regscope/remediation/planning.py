@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +21,13 @@ from regscope.remediation.ages import BY, UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
 from regscope.remediation.leftovers import matched_leftovers
 from regscope.remediation.plan import Plan
-from regscope.remediation.plan_tables import BLOBS, SHARED, STEPS, TABLE, TAGS, settled
+from regscope.remediation.plan_tables import BLOBS, LACKING, SHARED, STEPS, TABLE, TAGS, settled
 from regscope.remediation.policy import Policy, as_policy
 from regscope.remediation.retention import Retention
 from regscope.remediation.steps import deletion_order, freed_by_each, users_of_each
 from regscope.remediation.tag_rules import judge_tags, judged_ages
-from regscope.schema import TIME
+from regscope.scanning.named_content import named_blobs, named_manifests
+from regscope.schema import LOST, TIME
 from regscope.tables import Snapshot
 
 
@@ -77,6 +79,7 @@ class Planner:
             tags=_tags(held, fate),
             blobs=_blobs(held, order, self._blobs[np.isin(self._blobs, freed)]),
             shared=_shared(held, fate, self._blobs),
+            lacking=_lacking(held, fate),
             freed_bytes=int(held.blob_size[freed].sum()),
             at_most=not snap.sees_everything,
             orphaned_bytes=int(snap.orphans["size"].sum()),
@@ -277,6 +280,29 @@ def _shared(held: Holdings, fate: _Fate, blobs: Ints) -> pd.DataFrame:
         "needed_by": held.manifests[held.node_manifest[user[found]]],
     }
     return settled(SHARED, pd.DataFrame(rows))
+
+
+def _lacking(held: Holdings, fate: _Fate) -> pd.DataFrame:
+    """What the scan found to be missing or damaged: it blocks nothing, since nothing is hidden by it."""
+    problems = held.snap.problems
+    rows = problems[problems["what"].isin(LOST) & problems["reference"].str.contains(":")]
+    found = {"repository": strings(rows["repository"]), "digest": rows["reference"].array, "what": rows["what"].array}
+    table = pd.DataFrame({**found, "error": rows["error"].array})
+    stays = np.ones(len(table), dtype=np.bool_)
+    if len(table):
+        goes, kept = _named_by(held, fate.gone), _named_by(held, ~fate.gone)
+        places = zip(table["repository"], table["digest"], strict=True)
+        stays[:] = [place in kept or place not in goes for place in places]
+    return settled(LACKING, table.assign(stays=stays))
+
+
+def _named_by(held: Holdings, nodes: Bools) -> set[tuple[str, str]]:
+    """Repository and digest of all that some placements name."""
+    columns = {"repository": held.node_repository[nodes], "digest": held.node_manifest[nodes]}
+    names = {"repository": held.repositories, "digest": held.manifests}
+    placements = pd.DataFrame({name: names[name][codes] for name, codes in columns.items()})
+    part = replace(held.snap, placements=placements)
+    return {(named.repository, named.digest) for named in (*named_manifests(part), *named_blobs(part))}
 
 
 def _tags(held: Holdings, fate: _Fate) -> pd.DataFrame:

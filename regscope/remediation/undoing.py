@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from regscope import text
-from regscope.errors import ContentMissing, InvalidInput, RegscopeError, ResourceNotFound
+from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.settling import settled
 from regscope.remediation.applied import told_lines
@@ -20,16 +20,17 @@ from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
-from regscope.scanning.read_manifest import is_gone
+from regscope.schema import LOST
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import open, path_in
+from regscope.stores.presence import has_blob, resolved
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
@@ -139,8 +140,7 @@ def undo(
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
-    while isinstance(store, WrappedStore):
-        store = store.store
+    store = unwrapped(store)
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
@@ -185,6 +185,7 @@ class _Undoing:
     ) -> None:
         self._store, self._place, self._backup = store, place, backup
         self._shared = record.shared
+        self._lacked = {(lacked.repository, lacked.digest) for lacked in record.lacked if lacked.what in LOST}
         self._sizes = {blob.digest: blob.size for blob in (*(record.predicted or ()), *record.shared.values())}
         self._lacking: dict[tuple[str, Digest], None] = {}
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
@@ -215,12 +216,16 @@ class _Undoing:
         if lost:
             where = "" if self._backup is None else ", and not in the backup"
             more = f", and so are {len(lost) - 1} more" if len(lost) > 1 else ""
-            return missing, f"its blob {lost[0]} is gone{where}{more}"
+            return missing, f"its blob {lost[0]} {self._gone(entry, lost[0])}{where}{more}"
         for child in links.children:
             there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
             if not there:
-                return missing, f"its child {child} is gone"
+                return missing, f"its child {child} {self._gone(entry, child)}"
         return missing, ""
+
+    def _gone(self, entry: Entry, digest: Digest) -> str:
+        """Since when something is, as far as the journal says."""
+        return "was gone before the run" if (entry.repository, digest) in self._lacked else "is gone"
 
     def _is_in_backup(self, blob: Digest) -> bool:
         return self._backup is not None and self._has_blob(self._backup, "", blob)
@@ -318,20 +323,11 @@ class _Undoing:
         return table.astype({"repository": "str", "tag": "str", "digest": "str", "reason": "str"})
 
     def _resolved(self, repository: str, reference: str) -> Digest | None:
-        try:
-            return self._store.resolve(repository, reference)
-        except RegscopeError as error:
-            if is_gone(error):
-                return None
-            raise
+        return resolved(self._store, repository, reference)
 
     def _has_blob(self, store: ContentStore, repository: str, digest: Digest) -> bool:
         """Asked once of each, before anything is written: images share blobs, and tags share images."""
         key = (store.location, repository, digest)
         if key not in self._blobs:
-            try:
-                store.blob_size(repository, digest)
-                self._blobs[key] = True
-            except (ContentMissing, ResourceNotFound):
-                self._blobs[key] = False
+            self._blobs[key] = has_blob(store, repository, digest)
         return self._blobs[key]

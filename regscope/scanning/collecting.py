@@ -25,7 +25,7 @@ from regscope.scanning.read_manifest import (
     read_manifest,
 )
 from regscope.scanning.worklist import Worklist
-from regscope.schema import BLOCKING, SUBJECT, TABLES
+from regscope.schema import BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.manifest import best_children
 from regscope.spec.platform import Platform
@@ -152,7 +152,7 @@ class Collected:
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:
-            if any(problem.what == "missing manifest" for problem in read.problems):
+            if any(problem.what == MISSING_MANIFEST for problem in read.problems):
                 self._missing.add((repository, read.reference))
             return
         if ":" not in read.reference:
@@ -223,6 +223,23 @@ class Collected:
         error = RegscopeError(f"an index without an image for {wanted}: it is there for {there}")
         self._take_problems([Problem(read.repository, read.reference, "platform", error)])
 
+    def forget_missing(self, problems: Sequence[Problem]) -> None:
+        """Take `problems`, which were found since, and let go of the manifests that they say are missing.
+
+        What is left is what a scan would have found that knew none of them from a cache.
+        """
+        found = {(problem.repository, problem.reference, problem.what) for problem in problems}
+        self._problems = [row for row in self._problems if row[:3] not in found]
+        self._take_problems(problems)
+        missing = {(repository, digest) for repository, digest, what in found if what == MISSING_MANIFEST}
+        if missing & self._placed.keys():
+            self._missing |= missing
+            self._tags = [row for row in self._tags if (row[0], row[2]) not in missing]
+            before = {digest for _, digest in self._placed}
+            self._placed, _ = self._place()
+            for digest in before - {digest for _, digest in self._placed}:
+                del self._manifests[digest]
+
     def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
         """All rows, each once, in an order that does not depend on who answered first.
 
@@ -251,8 +268,13 @@ class Collected:
             "referrers": [
                 (*pair, *_best(about, self._own_type(pair[1]))) for pair, about in sorted(self._referrers.items())
             ],
-            "problems": sorted(set(self._problems)),
+            "problems": self.problem_rows,
         }
+
+    @property
+    def problem_rows(self) -> list[tuple[str, str, str, str]]:
+        """Those of `problems`."""
+        return sorted(set(self._problems))
 
     def _own_type(self, digest: str) -> str | None:
         """The artifact type that a manifest gives itself."""

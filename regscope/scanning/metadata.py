@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 from regscope.errors import RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
+from regscope.scanning.checking import look_for_all
 from regscope.scanning.collecting import Collected, matches
+from regscope.scanning.named_content import named_blobs, named_manifests
 from regscope.scanning.sightings import first_seen
 from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
+from regscope.schema import make_table
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
+from regscope.stores.wrapped_store import unwrapped
 from regscope.tables import Snapshot
 
 _GLOB = re.compile(r"[*?\[]")
@@ -29,6 +33,7 @@ def scan(
     tags: str | Sequence[str] | None = None,
     platforms: str | Sequence[str] | None = None,
     known: Snapshot | Sequence[Snapshot] = (),
+    check: bool = False,
     executor: Executor | None = None,
     progress: bool | None = None,
 ) -> Snapshot:
@@ -49,6 +54,10 @@ def scan(
             What they had and this scan does not reach is asked for by digest: a
             manifest that lost its tag may still be there, and no registry lists it. Where the store shows the untagged
             itself, nothing is asked.
+        check: ask for every manifest, config and layer where it is placed, by HEAD, whether the registry has it. What a
+            cache says of them is what they are, not that they are still there. What is missing, or has not the size
+            that its descriptor states, is a row of `problems`, and so is what the registry does not tell. No content
+            is read. Layers that are served from elsewhere (`urls`) are not asked for.
         executor: where to run; by default 4 threads, and up to 64 where answers are long on their way.
             `dask.distributed`'s `Client.get_executor()` is one too.
         progress: show a progress bar; by default where somebody is watching.
@@ -59,30 +68,49 @@ def scan(
     Raises:
         RegscopeError: the repositories cannot be listed, or one that was named cannot be read at all.
     """
-    started = datetime.now(UTC)
+    started, show = datetime.now(UTC), is_interactive() if progress is None else progress
     wanted, tag_globs = _listed(repositories), _listed(tags)
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
-        collected = Collected(
-            store, Worklist(pool, Crew() if executor is None else None), tag_globs, chosen, must_exist
-        )
+        work = Worklist(pool, Crew() if executor is None else None)
+        collected = Collected(store, work, tag_globs, chosen, must_exist)
         stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
         earlier = [known] if isinstance(known, Snapshot) else list(known)
-        collected.run(names, earlier, is_interactive() if progress is None else progress)
-        snap = Snapshot.from_rows(
-            collected.rows(stored),
-            location=store.location,
-            taken_at=started,
-            sees_untagged=store.sees_untagged,
-            filtered=tuple(
-                what for what, some in (("repositories", wanted), ("tags", tag_globs), ("platforms", chosen)) if some
-            ),
-            rate_limit=store.rate_limit,
-            remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
-        )
+        collected.run(names, earlier, show)
+
+        def made(found: Collected) -> Snapshot:
+            return Snapshot.from_rows(
+                found.rows(stored),
+                location=store.location,
+                taken_at=started,
+                sees_untagged=store.sees_untagged,
+                filtered=tuple(
+                    what
+                    for what, some in (("repositories", wanted), ("tags", tag_globs), ("platforms", chosen))
+                    if some
+                ),
+                rate_limit=store.rate_limit,
+                remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
+            )
+
+        snap = _checked(collected, made, store, work, show) if check else made(collected)
         del collected  # or the garbage collector looks through all rows once more, in vain
         return replace(snap, first_seen=first_seen(earlier, snap)) if earlier else snap
+
+
+def _checked(
+    collected: Collected, made: Callable[[Collected], Snapshot], store: ContentStore, work: Worklist, show: bool
+) -> Snapshot:
+    """What was collected without the manifests that are missing, and with what else is as a problem."""
+    itself = unwrapped(store)
+    manifests = named_manifests(made(collected))
+    collected.forget_missing(look_for_all(itself, manifests, work, show))
+    snap = made(collected)
+    blobs = named_blobs(snap)  # of the manifests that are there
+    collected.forget_missing(look_for_all(itself, blobs, work, show))
+    problems = make_table("problems", collected.problem_rows)
+    return replace(snap, problems=problems, rate_limit=store.rate_limit, checked=len(manifests) + len(blobs))
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str] | None:

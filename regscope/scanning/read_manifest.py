@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from regscope.errors import ContentMissing, RegscopeError, ResourceNotFound
+from regscope.errors import RegscopeError
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
+from regscope.schema import MISSING_MANIFEST
 from regscope.spec.build_history import history_fault
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -17,6 +18,7 @@ from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
 from regscope.spec.schema1 import schema1_config
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import is_gone
 from regscope.text import plain
 
 _FAULTS_NAMED = 3
@@ -123,7 +125,7 @@ def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadM
         result.pushed = store.pushed(repository, reference) if ":" not in reference else None
         result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
-        result.fail("referrers" if result.found else "missing manifest" if is_gone(error) else "manifest", error)
+        result.fail("referrers" if result.found else MISSING_MANIFEST if is_gone(error) else "manifest", error)
     return result
 
 
@@ -139,11 +141,6 @@ def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifes
     found = read_manifest(store, repository, digest)
     found.was_lost = True
     return found
-
-
-def is_gone(error: RegscopeError) -> bool:
-    """Whether a store said that something is not there; what was no registry's answer says nothing."""
-    return isinstance(error, ContentMissing) or (isinstance(error, ResourceNotFound) and bool(error.code))
 
 
 def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:

@@ -116,7 +116,9 @@ class DockerArchiveStore:
         return found
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From `manifest.json`."""
+        """From `manifest.json`; a digest by the images that it lists."""
+        if ":" in tag:
+            return self.manifest(repository, tag).digest
         try:
             position = self._names.tagged[repository][tag]
         except KeyError:

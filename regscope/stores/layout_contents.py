@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from regscope.errors import ContentMissing
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 from regscope.stores.layout_store import LayoutStore
+from regscope.stores.presence import has_blob
 
 
 def below(store: LayoutStore, manifests: Iterable[Digest]) -> set[Digest]:
@@ -27,16 +27,8 @@ def _children(store: LayoutStore, digest: Digest, seen: set[Digest]) -> Iterator
     manifest = store.manifest("", digest).parse()
     if isinstance(manifest, OCIIndex | DockerManifestList):
         seen.update(blob.digest for blob in manifest.blobs)
-        yield from (child.digest for child in manifest.children if _is_there(store, child.digest))
+        yield from (child.digest for child in manifest.children if has_blob(store, "", child.digest))
     elif isinstance(manifest, ManifestSchema1):
         seen.update(layer.blobSum for layer in manifest.fsLayers)
     else:
         seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))
-
-
-def _is_there(store: LayoutStore, digest: Digest) -> bool:
-    try:
-        store.blob_size("", digest)
-    except ContentMissing:
-        return False
-    return True

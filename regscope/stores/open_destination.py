@@ -14,7 +14,7 @@ from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.open_store import open, path_in
 from regscope.stores.registry_destination import RegistryDestination
 from regscope.stores.registry_store import RegistryStore
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 
 def open_destination(place: str | ContentStore, **options: Any) -> Destination:
@@ -38,9 +38,7 @@ def open_destination(place: str | ContentStore, **options: Any) -> Destination:
         if kind == "oci-archive":
             return OCIArchiveDestination(path_in(place))
         place = open(place, cache=False, mirrors=(), **options)
-    store = place
-    while isinstance(store, WrappedStore):
-        store = store.store
+    store = unwrapped(place)
     if isinstance(store, RegistryStore):
         return RegistryDestination(store.client)
     if isinstance(store, OCILayoutStore):

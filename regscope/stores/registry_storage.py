@@ -64,10 +64,11 @@ class RegistryStorageStore:
         return sorted(graph.onward.keys() - graph.reached(tagged) - graph.held)
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From the tag's link; a digest by the repository's link to it."""
+        """From the tag's link; a digest by the repository's link to it, and its file."""
         if ":" in tag:
             if not self._tree.has_revision(repository, Digest(tag)):
                 raise ContentMissing(f"{repository} in {self.location} has no manifest {tag}")
+            self._tree.blob_size(Digest(tag))
             return Digest(tag)
         found = self._tree.tagged(repository, tag)
         if found is None:

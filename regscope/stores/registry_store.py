@@ -119,8 +119,12 @@ class RegistryStore:
         return Blob(repository, digest, client=self.client).read(limit)
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """By one HEAD request."""
-        return Blob(repository, digest, client=self.client).stat().size
+        """By one HEAD request; where that finds nothing, by a GET of one byte."""
+        blob = Blob(repository, digest, client=self.client)
+        try:
+            return blob.stat().size
+        except ResourceNotFound:
+            return blob.stat_by_get().size
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
         """None: it takes a request."""

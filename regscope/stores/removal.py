@@ -17,7 +17,7 @@ from regscope.stores.layout_removal import LayoutRemoval
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.open_store import open
 from regscope.stores.registry_store import RegistryStore
-from regscope.stores.wrapped_store import WrappedStore
+from regscope.stores.wrapped_store import unwrapped
 
 
 class Removal(Protocol):
@@ -112,9 +112,7 @@ def open_removal(place: str | ContentStore, **options: Any) -> Removal:
         InvalidInput: an archive, which is read only.
         RegscopeError: as `regscope.open`.
     """
-    store = open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place
-    while isinstance(store, WrappedStore):
-        store = store.store
+    store = unwrapped(open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place)
     if isinstance(store, RegistryStore):
         return RegistryRemoval(store.client)
     if isinstance(store, OCILayoutStore):

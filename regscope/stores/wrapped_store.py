@@ -14,6 +14,13 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.stored_names import Fault
 
 
+def unwrapped(store: ContentStore) -> ContentStore:
+    """The store itself, behind caches and mirrors: it alone knows what is there now."""
+    while isinstance(store, WrappedStore):
+        store = store.store
+    return store
+
+
 class WrappedStore:
     """Everything that is `store`'s own, asked of it each time: where it is, what it can do, and whatever moves."""
 

@@ -1,0 +1,40 @@
+"""`regscope validate`: whether all is there that the images of a store name."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from regscope.cli.exit_codes import BAD_CONTENT, WITH_PROBLEMS
+from regscope.cli.output import Output, columns, prints_table, records
+from regscope.cli.source import Source, reads_source
+from regscope.text import count, plain
+
+_PROBLEMS = columns(repository="text", what="text", reference="text", error="text")
+
+
+@click.command()
+@prints_table
+@reads_source
+def validate(source: Source, output: Output) -> None:
+    """List manifests, configs and layers that images name and that are not there, or damaged.
+
+    A registry is asked by HEAD, in each repository, and no cache is believed. No layer is downloaded: its size is
+    compared, and its digest is not. What the registry does not tell is listed as unchecked, not as missing.
+    """
+    from regscope.schema import LOST
+
+    snap = source.snapshot(check=True)
+    problems, asked = snap.problems, snap.checked or 0
+    lost = int(problems["what"].isin(LOST).sum())
+    if output.as_json:
+        about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "asked": asked, "lost": lost}
+        click.echo(json.dumps({**about, "problems": records(problems)}, indent=2))
+    elif output.as_csv or len(problems):
+        output.show(problems, _PROBLEMS)
+    said = f"{count(asked, 'manifest or blob was', 'manifests and blobs were')} asked for at {plain(snap.location)}"
+    others = f", {count(len(problems) - lost, 'other problem')}" if len(problems) > lost else ""
+    click.echo(f"{said}: {lost:,} missing or damaged{others}", err=True)
+    if len(problems):
+        raise click.exceptions.Exit(BAD_CONTENT if lost else WITH_PROBLEMS)

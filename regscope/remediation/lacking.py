@@ -1,0 +1,176 @@
+"""What a registry lacks already before a run changes anything: of what stays, and of what goes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pandas as pd
+
+from regscope import text
+from regscope.errors import RegscopeError
+from regscope.images.image_names import named as image_name
+from regscope.remediation.journal import Lacked
+from regscope.remediation.links import Links, links_of
+from regscope.remediation.plan import Plan
+from regscope.scanning.checking import look_for_all
+from regscope.scanning.named_content import Named
+from regscope.scanning.read_manifest import Problem
+from regscope.scanning.worklist import Worklist
+from regscope.schema import LOST, MISSING_MANIFEST, UNCHECKED
+from regscope.stores.content_store import ContentStore
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What was asked for before the first change, and is not there, not whole, or not told.
+
+    Attributes:
+        asked: how many manifests and blobs were asked for, each in its repository.
+        table: `repository`, `digest` (str), `what` (category: missing manifest, missing blob, damaged, unchecked),
+            `error` (str), `stays` (bool: whether something that stays needs it; else only what goes does).
+    """
+
+    asked: int
+    table: pd.DataFrame
+
+    @classmethod
+    def of(cls, asked: int, lacked: Sequence[Lacked]) -> Lacking:
+        """From what a journal has of it."""
+        table = pd.DataFrame(lacked, columns=list(Lacked._fields))
+        table["what"] = pd.Categorical(table["what"], categories=[*LOST, UNCHECKED])
+        return cls(asked, table.astype({"repository": "str", "digest": "str", "error": "str", "stays": "bool"}))
+
+    @property
+    def rows(self) -> list[Lacked]:
+        """For a journal."""
+        return [Lacked(*row) for row in self.table.astype(object).itertuples(index=False, name=None)]
+
+    @property
+    def lost(self) -> pd.DataFrame:
+        """The rows that are missing or damaged."""
+        return self.table[self.table["what"].isin(LOST)]
+
+    @property
+    def missing(self) -> set[tuple[str, str]]:
+        """Repository and digest of what is not there, or cannot be read whole."""
+        return set(self.lost[["repository", "digest"]].itertuples(index=False, name=None))
+
+    def notes(self) -> list[str]:
+        """What a reader of a run's result must know."""
+        stays = int(self.lost["stays"].sum())
+        goes, unchecked = len(self.lost) - stays, int((self.table["what"] == UNCHECKED).sum())
+        found = []
+        if stays:
+            found.append(f"Missing or damaged before anything was changed, and needed by what stays: {stays:,}.")
+        if goes:
+            found.append(f"Missing or damaged before anything was changed, so that no undo brings it back: {goes:,}.")
+        if unchecked:
+            found.append("The registry does not tell of everything whether it is there: see `lacking.table`.")
+        rows = self.table.head(_SHOWN).to_dict("records")
+        found += [f"{row['what']}: {image_name(row['repository'], row['digest'])}: {row['error']}" for row in rows]
+        return [*found, f"{rest:,} more in .lacking.table"] if (rest := len(self.table) - len(rows)) > 0 else found
+
+    def summary(self) -> dict[str, object]:
+        """All of it as JSON has it."""
+        return {"asked": self.asked, "rows": self.table.astype(object).to_dict("records")}
+
+
+def lacking_before(
+    plan: Plan,
+    store: ContentStore,
+    going: Iterable[tuple[str, str, list[str]]],
+    concurrency: int,
+    stop: threading.Event,
+    show: bool,
+) -> Lacking:
+    """Ask for what a run is about, by HEAD, once in each repository.
+
+    That is: the manifests that stay, in repositories in which something is to change; the blobs that what goes shares
+    with what stays; the blobs and children of what goes; and what was missing already when it was planned.
+
+    Args:
+        store: as it is now, no cache.
+        going: repository, digest and tags of each manifest that is to be deleted.
+        concurrency: requests at once.
+        stop: once it is set, no more is asked for.
+    """
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="regscope-check") as pool:
+        found = _Wanted(plan)
+        found.add_going(store, list(going), pool)
+        named = list(found)
+        problems = look_for_all(store, named, Worklist(pool), show, stop.is_set)
+    return Lacking.of(len(named), [found.lacked(problem) for problem in problems])
+
+
+class _Wanted:
+    """What is to be asked for, by its kind, repository and digest."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._found: dict[tuple[bool, str, str], Named] = {}
+        self._staying: set[tuple[str, str]] = set()
+        self._sizes = {**_sizes(plan.shared), **_sizes(plan.blobs)}
+        concerned = set(plan.steps["repository"])
+        self._add_staying(plan, concerned)
+        self._known: dict[tuple[str, str], str] = {}
+        for repository, digest, what, error, stays in plan.lacking.astype(object).itertuples(index=False, name=None):
+            if repository in concerned:
+                self._known[repository, digest] = error
+                self._want(repository, digest, "the plan", is_manifest=what == MISSING_MANIFEST, stays=stays)
+
+    def __iter__(self) -> Iterator[Named]:
+        return iter(self._found.values())
+
+    def lacked(self, problem: Problem) -> Lacked:
+        """What a problem says, with what the scan knew of it, which saw all that names it."""
+        key = (problem.repository, problem.reference)
+        error = self._known.get(key) if problem.what in LOST else None
+        said = text.plain(error or problem.error.message, 1000)
+        return Lacked(*key, problem.what, said, key in self._staying)
+
+    def _want(self, repository: str, digest: str, owner: str, *, is_manifest: bool, stays: bool = False) -> None:
+        key = (is_manifest, repository, digest)
+        one = self._found.setdefault(key, Named(repository, digest, is_manifest))
+        one.add(owner, None if is_manifest else self._sizes.get(digest))
+        if stays:
+            self._staying.add((repository, digest))
+
+    def _add_staying(self, plan: Plan, concerned: set[str]) -> None:
+        kept = plan.table[(plan.table["action"] != "delete") & plan.table["repository"].isin(concerned)]
+        names: dict[tuple[str, str], str] = {}
+        rows = kept[["repository", "digest", "tag", "reason"]].astype(object).itertuples(index=False, name=None)
+        for repository, digest, tag, reason in rows:
+            owner = f"what stays ({reason})"
+            if isinstance(tag, str):
+                name = names.setdefault((repository, digest), image_name(repository, tag))
+                owner = f"{name} (which stays)"
+            self._want(repository, digest, owner, is_manifest=True, stays=True)
+        for digest, _, repository, holder in plan.shared.itertuples(index=False, name=None):
+            name = names.get((repository, holder), image_name(repository, holder))
+            self._want(repository, digest, f"{name} (which stays)", is_manifest=False, stays=True)
+
+    def add_going(self, store: ContentStore, going: list[tuple[str, str, list[str]]], pool: ThreadPoolExecutor) -> None:
+        """Add what the manifests name that are to be deleted."""
+        read = pool.map(lambda one: _links(store, one[0], one[1]), going)
+        for (repository, digest, tags), links in zip(going, read, strict=True):
+            owner = f"{image_name(repository, tags[0] if tags else digest)} (which goes)"
+            for blob in links.blobs:
+                self._want(repository, blob, owner, is_manifest=False)
+            for child in links.children:
+                self._want(repository, child, owner, is_manifest=True)
+
+
+def _sizes(blobs: pd.DataFrame) -> dict[str, int]:
+    return dict(zip(blobs["digest"], map(int, blobs["size"]), strict=True))
+
+
+def _links(store: ContentStore, repository: str, digest: str) -> Links:
+    """What a manifest names; nothing of one that cannot be read, which the run meets by itself."""
+    try:
+        return links_of(store.manifest(repository, digest))
+    except RegscopeError:
+        return Links((), (), None)
