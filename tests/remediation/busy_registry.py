@@ -168,6 +168,9 @@ def _changes(draw: st.DrawFn, found: Contents) -> Contents:
 
 
 def _refer(draw: st.DrawFn, done: Contents, repository: str, subject: Pushed, number: int) -> None:
+    if draw(st.booleans()):
+        done.pushes.append((repository, dashed(subject.digest, ".sig"), _signature(f"late {number}")))
+        return
     sbom = artifact("application/spdx+json", layer(f"late {number}", 150), subject)
     done.pushes.append((repository, f"late-{number}" if draw(st.booleans()) else None, sbom))
     done.pushes.append((repository, dashed(subject.digest), fallback_list([sbom])))

@@ -23,7 +23,7 @@ from tests.remediation.drawn_registry import state
 from tests.remediation.pulling import puller
 from tests.servers.registry import Registry, distribution_3
 
-_IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def storage_of(registry: Registry) -> rs.ContentStore:
@@ -115,7 +115,7 @@ def carry_out(case: Case, undo_at_once: bool, backup_all: bool, program: str | N
     Returns the figures: bytes that were to come back and that came, kept tags that were pulled, undone runs.
     """
     with (
-        tempfile.TemporaryDirectory(dir=_IN_MEMORY) as place,
+        tempfile.TemporaryDirectory(dir=IN_MEMORY) as place,
         Registry(Path(place) / "registry", program=program) as registry,
     ):
         folder = Path(place)
@@ -163,7 +163,7 @@ def carry_out(case: Case, undo_at_once: bool, backup_all: bool, program: str | N
         return figures | {"undone after collection": 1, "kept tags pulled": len(kept), **bytes_}
 
 
-def many(number: int, takes_old_caches: bool = True) -> Any:
+def many(number: int, takes_old_caches: bool = True, changes: bool = False) -> Any:
     """Drawn registries and policies, the same each time. No shrinking: each try is a registry, and takes a second."""
 
     def decorate(test: Any) -> Any:
@@ -174,7 +174,7 @@ def many(number: int, takes_old_caches: bool = True) -> Any:
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate],
         )
-        drawn = given(cases(takes_old_caches), st.booleans(), st.booleans())
+        drawn = given(cases(takes_old_caches, changes), st.booleans(), st.booleans())
         return chosen(drawn(test))
 
     return decorate
