@@ -71,10 +71,12 @@ def puller(url: str) -> Iterator[Puller]:
         yield Puller(url, web)
 
 
-def needed(pushed: Pushed) -> set[Digest]:
-    """All that the registry must have so that something can be pulled, itself included."""
-    below = (needed(child) for child in pushed.children)
-    return {pushed.digest, *map(Digest.of, pushed.blobs)}.union(*below)
+def needed(pushed: Pushed) -> dict[Digest, int]:
+    """All that the registry must have so that something can be pulled, itself included, and the sizes."""
+    found = {Digest.of(content): len(content) for content in (pushed.raw, *pushed.blobs)}
+    for child in pushed.children:
+        found |= needed(child)
+    return found
 
 
 def _is_blob(entry: dict[str, Any]) -> bool:
