@@ -70,13 +70,13 @@ class Company:
         """What is pushed on one day; only tags that are `there` can be promoted."""
         self._today = Contents()
         for repository in SERVICES:
-            if self.chance.random() < 0.5:
+            if self.chance.random() < 0.4:
                 self._release(repository, day)
-            if self.chance.random() < 0.8:
+            if self.chance.random() < 0.6:
                 self._push(repository, f"main-{day + 1}", self._built(repository, day))
-            for _ in range(self.chance.randrange(3)):  # twice a day: nobody has seen the first
+            for _ in range(self.chance.choice([0, 0, 1, 2])):  # twice a day: nobody has seen the first
                 self._push(repository, f"pr-{day // 3 + self.chance.randrange(3)}", self._built(repository, day))
-            if self.chance.random() < 0.7:
+            if self.chance.random() < 0.4:
                 self._cache(repository, day)
             releases = [key for key in there if key[0] == repository and key in self.tags and _is_release(key[1])]
             if releases and self.chance.random() < 0.3:
