@@ -55,9 +55,10 @@ def assert_others_work_is_there(case: Case, planned: rs.Snapshot, before: State,
     known = set(planned.tags[["repository", "tag", "digest"]].itertuples(index=False, name=None))
     for repository, tag, pushed in case.changes.pushes:
         name = tag or pushed.digest
-        if (repository, tag, before.get((repository, name))) in known:
-            continue  # it points to what it did: nobody can tell
-        assert after[repository, name] == before[repository, name], f"{repository}:{name} was touched"
+        now = before.get((repository, name))
+        if now is None or (repository, tag, now) in known:
+            continue  # they have deleted it themselves, or it points to what it did: nobody can tell
+        assert after.get((repository, name)) == now, f"{repository}:{name} was touched"
         if tag is not None and tag.startswith("sha256-"):
             subject = tag.partition(".")[0].replace("-", ":", 1)
             assert after.get((repository, subject)) == before.get((repository, subject)), f"{subject} lost"
