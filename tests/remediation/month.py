@@ -26,7 +26,7 @@ from tests.remediation.drawn_registry import (
 from tests.remediation.odd_manifests import image_cache
 
 DAYS = 30
-SERVICES = ("shop/web", "shop/api", "report")
+SERVICES = ("shop/web", "report")
 SIGNATURES = "signatures"
 """Where cosign puts the signatures of `report`, by `COSIGN_REPOSITORY`."""
 
