@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
+from regscope.registry.referrers import subject_of_tag
 from regscope.remediation.links import Links, links_of
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -58,6 +59,8 @@ class Current:
         reasons = {planned_tags[tag]: f"its tag {tag} has moved since it was planned" for tag in self.moved}
         for tag, digest in (self.moved | new).items():
             reasons.setdefault(digest, f"the tag {tag}, which is new since it was planned, needs it")
+            if subject := subject_of_tag(tag):
+                reasons.setdefault(subject, f"the tag {tag}, which is new since it was planned, is attached to it")
         self._hold(reasons)
 
     def keep(self, digest: str, reason: str) -> None:

@@ -20,8 +20,10 @@ def journal_folder() -> Path:
 
 
 def new_journal(plan: str) -> Path:
-    """A place for the journal of a plan."""
-    return journal_folder() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{plan[:12]}{_SUFFIX}"
+    """A place for the journal of a plan, where there is none: the same plan may be applied twice within a second."""
+    begin = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    places = (journal_folder() / f"{begin}-{plan[:length]}{_SUFFIX}" for length in range(12, 64))
+    return next(place for place in places if not place.exists())
 
 
 def journals() -> list[Path]:

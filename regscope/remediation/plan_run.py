@@ -106,12 +106,10 @@ class Run:
         """All steps, repository by repository; a surprise ends it."""
         done = self.journal.known.done if self.journal else set()
         begun: set[str] = {entry.key for entry in self.journal.known.entries} if self.journal else set()
-        for step in self._steps:
-            if step.key in done:
-                self._told(step, DONE, "in an earlier run")
-        todo = [step for step in self._steps if step.number not in self._outcomes]
+        todo = [step for step in self._steps if step.key not in done]
         self._allow(todo)
         try:
+            self._look_at_done([step for step in self._steps if step.key in done])
             for repository in dict.fromkeys(step.repository for step in todo):
                 if self.stop.is_set():
                     break
@@ -123,6 +121,16 @@ class Run:
         why = "the run was stopped before" if self.stop.is_set() else None
         for step in self._steps:
             self._outcomes.setdefault(step.number, (LEFT, why))
+
+    def _look_at_done(self, steps: Sequence[_Step]) -> None:
+        """What an earlier run has done: it may have been undone, or pushed again, and is not taken a second time."""
+        asked = [partial(self._store.resolve, step.repository, step.tag or step.digest) for step in steps]
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            for step, now in zip(steps, pool.map(self._asked, asked), strict=True):
+                if now == step.digest:
+                    self._told(step, SKIPPED, "it was done in an earlier run, and is there again: plan anew")
+                else:
+                    self._told(step, DONE, "in an earlier run")
 
     def _stand_ins(self, repository: str) -> dict[str, Collection[Digest]]:
         """By tag, what this run's journal has pushed over it."""

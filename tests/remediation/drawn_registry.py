@@ -243,7 +243,8 @@ def policies() -> st.SearchStrategy[rs.Retention | list[rs.Retention]]:
 def rules(draw: st.DrawFn) -> rs.Retention:
     """Rules of every kind that can match something."""
     said: dict[str, Any] = {
-        "tags": draw(st.sampled_from([(), ("*",), ("pr-*", "nightly"), ("/v[0-9.]+/",)])),
+        "tags": draw(st.sampled_from([(), ("*",), ("pr-*", "nightly"), ("/v[0-9.]+/",), ("v*",)])),
+        "exclude_tags": draw(st.sampled_from([(), (), ("latest",), ("buildcache",)])),
         "keep_last": draw(st.sampled_from([None, None, 0, 1, 2])),
         "older_than": draw(st.sampled_from([None, None, "1d", "30d"])),
         "untagged": draw(st.sampled_from([False, True, "10d"])),
@@ -252,7 +253,8 @@ def rules(draw: st.DrawFn) -> rs.Retention:
         "repositories": draw(st.sampled_from([("*",), ("team/*",)])),
     }
     if said["keep_last"] is not None:
-        said["keep_last_per"] = draw(st.sampled_from([None, "(pr|v)", "v([0-9]+)"]))
+        said["keep_last_per"] = draw(st.sampled_from([None, "(pr|v)", "v([0-9]+)", "(.+)-[a-z0-9]+"]))
+        said["keep_last_by"] = draw(st.sampled_from(["created", "created", "version"]))
     if not any((said["tags"], said["keep_last"] is not None, said["older_than"], said["untagged"])):
         said["orphans"] = True
     return rs.Retention(**said)
