@@ -13,6 +13,7 @@ from regscope.remediation.policy import policy_from_json
 
 FORMAT = 2
 _LARGEST = 2**30  # bytes: some three million tags
+_PIECE = 2**20
 _ANEW = "Plan anew: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
 
@@ -47,14 +48,23 @@ def read_plan(path: Path) -> dict[str, Any]:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
-        found = json.loads(raw.decode("utf-8")) if len(raw) <= _LARGEST else None
+        found = json.loads(_content(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise NotAStore(f"no plan can be read from {path}: {text.plain(error, 300)}") from None
     if not isinstance(found, dict) or "regscope_plan" not in found:
         raise NotAStore(f"{path} is no plan", next_step="Make one with `regscope plan SOURCE --save FILE`.")
     return found
+
+
+def _content(path: Path) -> bytes:
+    """All of a file that begins as a plan does; of another one only the beginning."""
+    with path.open("rb") as file:
+        found = bytearray(file.read(_PIECE))
+        while found.lstrip()[:1] == b"{" and (piece := file.read(_PIECE)):
+            found += piece
+            if len(found) > _LARGEST:
+                raise ValueError(f"it is larger than {_LARGEST:,} bytes")
+    return bytes(found)
 
 
 def _typed(found: dict[str, Any], name: str, kind: type[Typed]) -> Typed:

@@ -125,7 +125,8 @@ class Run:
         tags = self._plan.tags[self._plan.tags["repository"] == repository]
         planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
         deletions = [step.digest for step in steps if step.action == "delete"]
-        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository))
+        known = set(self._plan.table.loc[self._plan.table["repository"] == repository, "digest"])
+        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
         for batch in _batches(steps, current):
             chosen = [step for step in batch if self._wanted(step, current, begun)]
             chosen = [step for step in chosen if self._affordable(step)]
@@ -191,6 +192,8 @@ class Run:
                 why = f"its tag {tag} has moved just now"
                 current.keep(step.digest, why)
                 return SKIPPED, why
+        if (why_it_stays := current.look_again(step.digest)) is not None:
+            return SKIPPED, why_it_stays
         if self.journal is None:
             return WOULD, None
         tags = tuple(self._tags_on(step))
