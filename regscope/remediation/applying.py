@@ -16,6 +16,7 @@ from regscope.remediation.backup import absolute, back_up, check_backup, staying
 from regscope.remediation.giving_back import how_bytes_come_back
 from regscope.remediation.journal import JournalWriter, Predicted, Shared
 from regscope.remediation.journal_names import new_journal
+from regscope.remediation.journal_plan import marks_of
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
@@ -102,6 +103,7 @@ def apply_plan(
                 run.comes_back = how_bytes_come_back(store, from_inside)
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
+            run.journal.plans(marks_of(plan))
             run.journal.predict(*_expected(plan))
             if backup is not None:
                 leave_out = set() if backup_all else staying(store, plan.shared)
