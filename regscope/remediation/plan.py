@@ -14,6 +14,7 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import StoreError
+from regscope.images.image_names import named
 from regscope.remediation.in_use import is_image
 from regscope.remediation.plan_checking import contradictions
 from regscope.remediation.plan_files import FORMAT, read_plan
@@ -89,6 +90,14 @@ class Plan:
     def goes(self) -> pd.DataFrame:
         """The rows of `table` that change anything."""
         return self.table[self.table["action"] != "keep"].reset_index(drop=True)
+
+    @property
+    def by_repository(self) -> pd.DataFrame:
+        """The steps counted: `repository` (str), `untag`, `delete` (int64: steps) and `frees` (int64, bytes)."""
+        actions = {action: (self.steps["action"] == action).astype("int64") for action in ("untag", "delete")}
+        counted = self.steps[["repository", "frees"]].assign(**actions)
+        found = counted.groupby("repository", sort=True, as_index=False)[["untag", "delete", "frees"]].sum()
+        return found[["repository", "untag", "delete", "frees"]]
 
     @property
     def spared(self) -> pd.DataFrame:
@@ -247,8 +256,16 @@ class Plan:
         )
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
 
+    def _first_steps(self) -> list[str]:
+        """A line for each of the first steps, and how many more there are."""
+        first = self.steps.head(_SHOWN)
+        names = map(named, first["repository"], first["tag"].fillna(first["digest"]))
+        rest = len(self.steps) - len(first)
+        told = [f"{action} {name}" for action, name in zip(first["action"], names, strict=True)]
+        return [*told, *([f"… {rest:,} more in plan.steps"] if rest else [])]
+
     def __repr__(self) -> str:
-        return text.facts(self.title, self.facts(), self.notes())
+        return text.facts(self.title, self.facts(), [*self.notes(), *self._first_steps()])
 
     def _repr_html_(self) -> str:
         columns, rows = self._sample()

@@ -32,14 +32,14 @@ _WITH_ITS_TAGS = "its other tags go"
 
 def against_policy(plan: Plan) -> Iterator[str]:
     """What a plan lets go that its policy keeps, and what goes by no rule of it, in words."""
-    yield from _names_that_are_no_names(plan)
     yield from _protected(plan)
     yield from _in_use(plan)
     yield from _by_no_rule(plan)
     yield from _by_its_rules(plan)
+    yield from _unknown(plan)
 
 
-def _names_that_are_no_names(plan: Plan) -> Iterator[str]:
+def _unknown(plan: Plan) -> Iterator[str]:
     for text in plan.unknown:
         if text not in names_protected(plan.policy) and text not in names_in_use(plan.policy):
             yield f"{plain(text, 100)!r} is unknown, and the policy does not name it"
