@@ -40,6 +40,7 @@ class Applied:
             collected.
         backup: what was copied before, and what was not; None where nothing was.
         comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
+        tags_go: how tags are removed here, in a sentence, as a dry run has found out; else empty.
     """
 
     location: str
@@ -51,6 +52,7 @@ class Applied:
     blobs_stay: bool = False
     backup: Backup | None = None
     comes_back: tuple[str, ...] = ()
+    tags_go: str = ""
 
     @property
     def ok(self) -> bool:
@@ -116,7 +118,7 @@ class Applied:
     def notes(self) -> list[str]:
         """What a reader must know."""
         if self.dry_run:
-            return ["Nothing has been changed: dry_run=False does it."]
+            return ["Nothing has been changed: dry_run=False does it.", *([self.tags_go] if self.tags_go else [])]
         found = list(self.comes_back) or [when_bytes_come_back(self.location)]
         if self.blobs_stay:
             found.append(

@@ -63,6 +63,7 @@ class Run:
         self.stop = threading.Event()
         self.backup: Backup | None = None
         self.comes_back: tuple[str, ...] = ()
+        self.tags_go = ""
         self._blobs_stay = False  # as far as was seen
         self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
@@ -80,6 +81,17 @@ class Run:
     def repositories(self) -> list[str]:
         """Those in which something is to change."""
         return list(dict.fromkeys(step.repository for step in self._steps))
+
+    def try_out(self) -> None:
+        """Find out what of a run would be refused, and how tags go; nothing is changed.
+
+        Raises:
+            Unsupported, PermissionDeny, AuthFailed: a run would be refused that.
+        """
+        for repository in dict.fromkeys(repository for repository, _ in self._going):
+            self.tags_go = self.removal.how_tags_go(repository)
+        for repository in dict.fromkeys(step.repository for step in self._steps if step.action == "untag"):
+            self.removal.check_untags(repository)
 
     def everything(self) -> Iterator[tuple[str, str, list[str]]]:
         """Repository, digest and tags of what is to be deleted and is there."""
@@ -320,6 +332,7 @@ class Run:
             blobs_stay=self._blobs_stay,
             backup=self.backup,
             comes_back=self.comes_back,
+            tags_go=self.tags_go,
         )
 
 

@@ -58,7 +58,7 @@ def other(lines: list[str], **said: object) -> list[str]:
         {"action": "untag", "tags": ["old"]},
         {"digest": NEW.digest, "raw": base64.b64encode(NEW.raw).decode()},
     ],
-    ids=str,
+    ids=["one tag more", "another tag", "no tag", "another repository", "another action", "another manifest"],
 )
 def test_undo_sets_nothing_that_the_journals_own_plan_had_not(
     filled: Registry, journal: Path, said: dict[str, object]
