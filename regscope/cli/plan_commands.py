@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _GOES = columns(repository="text", tag="text", digest="digest", action="text", size="size", frees="size", rule="text")
 _SPARED = columns(repository="text", tag="text", digest="digest", rule="text", reason="text")
+_STEPS = columns(action="text", repository="text", tag="text", digest="digest", kind="text", frees="size")
+_COUNTED = columns(repository="text", untag="number", delete="number", frees="size")
+_MOST_SHOWN = 25  # steps, and repositories
 _DIFFERS = columns(repository="text", tag="text", digest="digest", action="text", other_action="text")
 _RULES = (
     "tags", "exclude_tags", "exclude_repositories", "keep_last", "keep_last_by", "keep_last_per", "older_than",
@@ -145,6 +148,18 @@ def _summary(made: Plan) -> dict[str, Any]:
     }
 
 
+def _show_steps(made: Plan, output: Output) -> None:
+    """What is about to be done; a bounded part of it, and how much there is in each repository."""
+    if made.steps.empty:
+        click.echo("The plan has no steps.\n")
+        return
+    click.echo("Steps, in this order:")
+    output.show(made.steps, _STEPS)
+    click.echo("\nIn each repository:")
+    output.show(made.by_repository, _COUNTED)
+    click.echo()
+
+
 def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
     return None if value is None else size_in_bytes(value)
 
@@ -161,7 +176,8 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
     type=click.Path(dir_okay=False),
     help="Write down here what is done; one that is there is gone on with.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="Show so many of the steps; 25 by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON, with every step.")
 @click.option("-y", "--yes", is_flag=True, help="Do it. Without this, only say what would be done.")
 def apply(
     source: Source,
@@ -171,17 +187,24 @@ def apply(
     backup: str | None,
     backup_all: bool,
     journal: str | None,
+    limit: int | None,
     as_json: bool,
     yes: bool,
 ) -> None:
     """Carry out a PLAN that `regscope plan --save` wrote.
+
+    A plan that was changed by hand is refused where its parts do not follow from one another. Its steps are shown
+    first, with or without --yes.
 
     Everything is looked up again right before: what changed since is left alone, and told. Each step is written down
     first, so that `regscope undo` can bring it back.
     """
     from regscope.remediation.plan import Plan
 
-    done = Plan.load(plan_file).apply(
+    made = Plan.load(plan_file)
+    if not as_json:
+        _show_steps(made, Output(False, False, _MOST_SHOWN if limit is None else limit))
+    done = made.apply(
         source.fresh_store(),
         dry_run=not yes,
         max_deletes=max_deletes,

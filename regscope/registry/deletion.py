@@ -12,14 +12,21 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
-from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound, Unsupported
+from regscope.errors import (
+    AuthFailed,
+    PermissionDeny,
+    RequestError,
+    RequestErrorWithResponse,
+    ResourceNotFound,
+    Unsupported,
+)
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
 from regscope.registry.settling import settled
 from regscope.registry.tag_list import read_tag_list
 from regscope.spec.digest import Digest
-from regscope.spec.media_types import SCHEMA1
+from regscope.spec.media_types import OCI_MANIFEST, SCHEMA1
 
 _AT_ONCE = 16
 _FIRST_WAIT = 5  # seconds
@@ -60,6 +67,25 @@ class Deletion:
                 refusal.status_code,
                 next_step="Check that the address is a registry's, and that its administrator allows deletion.",
             )
+
+    def make_sure_it_takes(self) -> None:
+        """Find out whether manifests may be put: one is that is none, under a digest that it has not.
+
+        Raises:
+            Unsupported: the registry takes none.
+            PermissionDeny, AuthFailed: these credentials may not.
+        """
+        absent = Digest.of(secrets.token_bytes(32))
+        headers = {"Content-Type": OCI_MANIFEST, "Connection": "close"}
+        url = self._client.url(self._repository, "manifests", absent)
+        try:
+            discard(self._client.put(url, headers=headers, data=b"{}", timeout=self._timeout))
+        except (AuthFailed, PermissionDeny, Unsupported):
+            raise
+        except RequestErrorWithResponse:  # as it should
+            return
+        with contextlib.suppress(ResourceNotFound):  # a registry that looks at nothing has it now
+            self._send(absent)
 
     def manifest(self, digest: Digest, tags: Collection[str] = ()) -> None:
         """Delete a manifest and the tags on it; returns when the registry has none of them any more.

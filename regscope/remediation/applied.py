@@ -43,6 +43,7 @@ class Applied:
         comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
         lacking: what the registry had lost before anything was changed: `lacking.table` has `repository`, `digest`,
             `what`, `error` (str) and `stays` (bool: whether something that stays needs it, or only what goes).
+        tags_go: how tags are removed here, in a sentence, as a dry run has found out; else empty.
     """
 
     location: str
@@ -55,6 +56,7 @@ class Applied:
     backup: Backup | None = None
     comes_back: tuple[str, ...] = ()
     lacking: Lacking | None = None
+    tags_go: str = ""
 
     @property
     def ok(self) -> bool:
@@ -125,7 +127,11 @@ class Applied:
         """What a reader must know."""
         lacking = [] if self.lacking is None else self.lacking.notes()
         if self.dry_run:
-            return ["Nothing has been changed: dry_run=False does it.", *lacking]
+            return [
+                "Nothing has been changed: dry_run=False does it.",
+                *([self.tags_go] if self.tags_go else []),
+                *lacking,
+            ]
         found = [*lacking, *(self.comes_back or [when_bytes_come_back(self.location)])]
         if self.blobs_stay:
             found.append(

@@ -16,6 +16,7 @@ from regscope.remediation.backup import absolute, back_up, check_backup, staying
 from regscope.remediation.giving_back import how_bytes_come_back
 from regscope.remediation.journal import JournalWriter, Predicted, Shared
 from regscope.remediation.journal_names import new_journal
+from regscope.remediation.journal_plan import marks_of
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
@@ -51,7 +52,8 @@ def apply_plan(
 
     Args:
         store: the one that was planned for; for a plan of a registry's `storage:` that registry.
-        dry_run: look everything up again, ask to delete what cannot be there, and change nothing.
+        dry_run: look everything up again, ask to delete and to put what cannot be there, and change nothing: what a run
+            would be refused, such as the deletion of tags, is found out.
         concurrency: deletions at once.
         max_deletes: steps to do at most; the others are left for the next time.
         max_bytes: stop before more bytes than this would come back.
@@ -96,11 +98,14 @@ def apply_plan(
         run.bar = stack.enter_context(tqdm(total=len(plan.steps), desc="apply", disable=show, leave=False))
         for repository in run.repositories():
             run.removal.check_deletes(repository)
-        if not dry_run:
+        if dry_run:
+            run.try_out()
+        else:
             if len(plan.steps):
                 run.comes_back = how_bytes_come_back(store, from_inside)
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
+            run.journal.plans(marks_of(plan))
             run.journal.predict(*_expected(plan))
         run.look_for_what_is_lacking(not show)
         if run.journal is not None and backup is not None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
+from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
 from regscope.registry.referrers import subject_of_tag
 from regscope.remediation.links import Links, links_of
+from regscope.remediation.newcomers import Newcomers
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
 
 _AT_ONCE = 8
+_MOST_LISTED = 1000  # tags that are listed before each deletion
 
 
 class Current:
@@ -26,6 +30,7 @@ class Current:
         planned_tags: the tags that the plan knew, and what they pointed to.
         planned: the manifests to be deleted.
         pushed_over: by tag, the manifests that an earlier part of this run has pushed over it, to be deleted with it.
+        known: the manifests that the plan knew in this repository; what else refers to one of `planned` came later.
 
     Attributes:
         manifests: those of `planned` that are still there.
@@ -44,14 +49,18 @@ class Current:
         planned_tags: Mapping[str, str],
         planned: Iterable[str],
         pushed_over: Mapping[str, Collection[Digest]],
+        known: Container[str],
     ) -> None:
         self._store, self._repository = store, repository
+        self._newcomers = Newcomers(store, repository, known)
         self._links: dict[str, Links] = {}
         self.manifests: dict[str, RawManifest] = {}
         self.held: dict[str, str] = {}
+        self._planned_tags, self._holding = planned_tags, threading.Lock()
         now = dict(self._tags())
         self.moved = {tag: now[tag] for tag, digest in planned_tags.items() if tag in now and now[tag] != digest}
         new = {tag: digest for tag, digest in now.items() if tag not in planned_tags}
+        self._seen = now.keys() | planned_tags.keys()
         self.stand_ins = {tag: digest for tag, digest in self.moved.items() if digest in pushed_over.get(tag, ())}
         for tag in self.stand_ins:
             del self.moved[tag]
@@ -59,13 +68,42 @@ class Current:
         reasons = {planned_tags[tag]: f"its tag {tag} has moved since it was planned" for tag in self.moved}
         for tag, digest in (self.moved | new).items():
             reasons.setdefault(digest, f"the tag {tag}, which is new since it was planned, needs it")
-            if subject := subject_of_tag(tag):
-                reasons.setdefault(subject, f"the tag {tag}, which is new since it was planned, is attached to it")
-        self._hold(reasons)
+        self._hold(reasons | self._newcomers.about(self.manifests, self.moved | new))
 
     def keep(self, digest: str, reason: str) -> None:
         """Let a manifest stay, and all that belongs to it."""
-        self._hold({digest: reason})
+        with self._holding:
+            self._hold({digest: reason})
+
+    def look_again(self, digest: str) -> str | None:
+        """Why a planned manifest stays after all, as it is right before its deletion; None where nothing has come.
+
+        Where the store lists referrers it is asked for those of this manifest; else for the tags, and for what those
+        that are new, or about this manifest, point to. That is one request more, where the tags fit in one page; of a
+        repository with very many only the fallback tag is looked at.
+        """
+        words = self._newcomers.listed(digest)
+        if words:
+            self.keep(digest, words)
+        elif words is None:
+            for tag in self._tags_to_look_at(Digest(digest)):
+                self._look_at_tag(tag)
+        return self.held.get(digest)
+
+    def _tags_to_look_at(self, digest: Digest) -> list[str]:
+        if len(self._seen) > _MOST_LISTED:
+            return [fallback_tag(digest)]
+        return [tag for tag in self._names() if tag not in self._seen or subject_of_tag(tag) == digest]
+
+    def _look_at_tag(self, tag: str) -> None:
+        """Keep what a tag needs that has come or moved meanwhile, and what it is about."""
+        digest = self._resolved(tag)
+        if digest is None or digest == self._planned_tags.get(tag) or tag in self.stand_ins:
+            return
+        self._seen.add(tag)
+        if subject := subject_of_tag(tag):
+            self.keep(subject, self._newcomers.under(tag, digest))
+        self.keep(digest, f"the tag {tag}, which is new since it was planned, needs it")
 
     def holds(self, digest: str) -> tuple[str, ...]:
         """Children and referrers of a planned manifest, among those that are planned too."""
@@ -85,16 +123,19 @@ class Current:
         return self._links.get(digest) or Links((), (), None)
 
     def _tags(self) -> Iterator[tuple[str, str]]:
-        try:
-            names = self._store.tags(self._repository)
-        except RegscopeError as error:
-            if is_gone(error):  # no tag is left
-                return
-            raise
+        names = self._names()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for name, digest in zip(names, pool.map(self._resolved, names), strict=True):
                 if digest is not None:
                     yield name, digest
+
+    def _names(self) -> list[str]:
+        try:
+            return self._store.tags(self._repository)
+        except RegscopeError as error:
+            if is_gone(error):  # no tag is left
+                return []
+            raise
 
     def _resolved(self, tag: str) -> Digest | None:
         return resolved(self._store, self._repository, tag)

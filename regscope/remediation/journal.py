@@ -13,19 +13,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from regscope import text
 from regscope.errors import DigestMismatch, NotAStore, StoreError
 from regscope.registry.manifests import RawManifest
+from regscope.remediation.journal_files import open_file, whole
+from regscope.remediation.journal_lines import Backup, Begun, Done, Expected, Head, Looked, Planned, StandIn, Version
+from regscope.remediation.journal_plan import marks_in, step_mark
 from regscope.spec.digest import Digest
 from regscope.version import __version__
 
-_FORMAT = 2
-_READABLE = {1, _FORMAT}
+_FORMAT = 3
+_READABLE = {1, 2, _FORMAT}
+_NOTES_ITS_PLAN = 3  # from this format on
 _LONGEST_HEAD = 2**16
 _BEGINNING = b'{"regscope_journal":'
 
@@ -108,6 +111,9 @@ class JournalRecord:
         shared: the blobs that the plan said stay, by digest.
         asked: how many manifests and blobs were asked for before the first change; None where none was.
         lacked: those of them that were not there, not whole, or not told of.
+        planned: the marks of the steps that the plan had, see `regscope.remediation.journal_plan`; None where regscope
+            did not write them down yet.
+        format: of the file.
     """
 
     path: Path
@@ -120,6 +126,8 @@ class JournalRecord:
     shared: dict[Digest, Shared] = field(default_factory=dict)
     asked: int | None = None
     lacked: list[Lacked] = field(default_factory=list)
+    planned: frozenset[str] | None = None
+    format: int = _FORMAT
 
     @property
     def done(self) -> set[str]:
@@ -162,15 +170,19 @@ def read_journal(path: Path | str) -> JournalRecord:
     """What a journal says. A last line that was cut off, as by a crash, does not count.
 
     Raises:
-        NotAStore: the file is no journal.
-        StoreError: it is one, and damaged.
+        NotAStore: the file is no journal, or a link.
+        StoreError: it is one, and damaged, or has a step that its plan had not; or others may write into its folder.
     """
     path = Path(path)
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        file = open_file(path, os.O_RDONLY)
+        try:
+            content = whole(file)
+        finally:
+            os.close(file)
     except OSError as error:
         raise _unreadable(path, error) from None
-    return _parsed(path, [line for line in lines if line.endswith(b"\n")])
+    return _parsed(path, _whole_lines(content))
 
 
 def read_beginning(path: Path) -> JournalRecord:
@@ -181,47 +193,56 @@ def read_beginning(path: Path) -> JournalRecord:
         StoreError: it is another version's.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
             return _parsed(path, [line for line in [file.readline(_LONGEST_HEAD)] if line.endswith(b"\n")])
     except OSError as error:
         raise _unreadable(path, error) from None
 
 
+def _whole_lines(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
 def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
     try:
-        if _Version.model_validate_json(lines[0]).regscope_journal not in _READABLE:
+        version = Version.model_validate_json(lines[0]).regscope_journal
+        if version not in _READABLE:
             raise StoreError(f"{path} was written by another version of regscope")
-        head = _Head.model_validate_json(lines[0])
+        head = Head.model_validate_json(lines[0])
     except (IndexError, ValueError):
         raise _no_journal(path) from None
-    record = JournalRecord(path, head.location, head.plan, head.started)
+    record = JournalRecord(path, head.location, head.plan, head.started, format=version)
     places: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 2):
         try:
             if line.startswith(b'{"done":'):
-                place = places[_Done.model_validate_json(line).done]
+                place = places[Done.model_validate_json(line).done]
                 record.entries[place] = replace(record.entries[place], is_done=True)
                 continue
             if line.startswith(b'{"backup":'):
-                record.backup = _Backup.model_validate_json(line).backup
+                record.backup = Backup.model_validate_json(line).backup
+                continue
+            if line.startswith(b'{"planned":'):
+                record.planned = marks_in(Planned.model_validate_json(line).planned)
                 continue
             if line.startswith(b'{"predicted":'):
-                expected = _Expected.model_validate_json(line)
+                expected = Expected.model_validate_json(line)
                 record.predicted = [Predicted(Digest(digest), size, n) for digest, size, n in expected.predicted]
                 shared = [Shared(Digest(digest), size, place) for digest, size, place in expected.shared]
                 record.shared = {blob.digest: blob for blob in shared}
                 continue
             if line.startswith(b'{"asked":'):
-                looked = _Looked.model_validate_json(line)
+                looked = Looked.model_validate_json(line)
                 record.asked, record.lacked = looked.asked, [Lacked(*row) for row in looked.lacked]
                 continue
             if line.startswith(b'{"stand_in":'):
-                stand_in = _StandIn.model_validate_json(line)
+                stand_in = StandIn.model_validate_json(line)
                 place = places[stand_in.step]
                 made = (*record.entries[place].stand_ins, Digest(stand_in.stand_in))
                 record.entries[place] = replace(record.entries[place], stand_ins=made)
                 continue
-            entry = _entry(_Begun.model_validate_json(line))
+            entry = _entry(Begun.model_validate_json(line))
+            _check_planned(record, entry)
         except (ValueError, KeyError, DigestMismatch):
             raise StoreError(f"{path} is damaged in line {number}", next_step="Restore it from a copy.") from None
         if entry.key not in places:  # begun again after a crash: what stood there first counts
@@ -230,57 +251,14 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
     return record
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(strict=True)
+def _check_planned(record: JournalRecord, entry: Entry) -> None:
+    if record.format >= _NOTES_ITS_PLAN:
+        mark = step_mark(record.plan, entry.repository, entry.action, entry.tags, entry.digest)
+        if record.planned is None or mark not in record.planned:
+            raise ValueError(f"the plan had no such step: {entry.key}")
 
 
-class _Version(_Line):
-    regscope_journal: int
-
-
-class _Head(_Line):
-    location: str
-    plan: str
-    started: AwareDatetime
-
-
-class _Begun(_Line):
-    repository: str
-    action: Literal["untag", "delete"]
-    tags: tuple[str, ...]
-    digest: str
-    media_type: str | None
-    raw: str
-    frees: Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class _Done(_Line):
-    done: str
-
-
-class _Backup(_Line):
-    backup: str
-
-
-_Bytes = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class _Expected(_Line):
-    predicted: list[tuple[str, _Bytes, _Bytes]]
-    shared: list[tuple[str, _Bytes, str]]
-
-
-class _Looked(_Line):
-    asked: _Bytes
-    lacked: list[tuple[str, str, str, str, bool]]
-
-
-class _StandIn(_Line):
-    stand_in: str
-    step: str
-
-
-def _entry(read: _Begun) -> Entry:
+def _entry(read: Begun) -> Entry:
     manifest = RawManifest(base64.b64decode(read.raw, validate=True), Digest(read.digest), read.media_type)
     manifest.digest.verify(manifest.raw, "a manifest in the journal")
     if read.action == "untag" and len(read.tags) != 1:
@@ -292,7 +270,8 @@ class JournalWriter:
     """Writes a journal, or goes on with one; a line is on the disk when its method returns.
 
     Raises:
-        StoreError: it is another plan's or another store's, somebody else is writing it, or it cannot be written.
+        StoreError: it is another plan's or another store's, somebody else is writing it, it cannot be written, or
+            others may write into its folder.
         NotAStore: the file is no journal.
     """
 
@@ -301,7 +280,7 @@ class JournalWriter:
         self._lock = threading.Lock()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
             raise _not_written(self.path, error) from None
         try:
@@ -315,25 +294,25 @@ class JournalWriter:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise StoreError(f"{self.path} is being written by another process") from None
-        content = self.path.read_bytes()
+        content = whole(self._file)
         if not (content.startswith(_BEGINNING) or _BEGINNING.startswith(content)):
             raise _no_journal(self.path)  # whatever it is, it stays as it is
-        whole = content.rfind(b"\n") + 1
-        if not whole:
+        written = content.rfind(b"\n") + 1
+        if not written:
             os.ftruncate(self._file, 0)
             head = {"regscope_journal": _FORMAT, "regscope": __version__, "location": location, "plan": plan}
             self._write({**head, "started": datetime.now(UTC).isoformat()})
             folder = os.open(self.path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
-        known = read_journal(self.path)
+        known = _parsed(self.path, _whole_lines(whole(self._file)))
         if (known.location, known.plan) != (location, plan):
             raise StoreError(
                 f"{self.path} is the journal of another plan, or of another store: {known.location}",
                 next_step="Name another file, or apply the plan that it belongs to.",
             )
-        if 0 < whole < len(content):
-            os.ftruncate(self._file, whole)
+        if 0 < written < len(content):
+            os.ftruncate(self._file, written)
         return known
 
     def begin(self, entry: Entry) -> None:
@@ -359,6 +338,12 @@ class JournalWriter:
         """Note where everything is kept."""
         self._write({"backup": place})
         self.known.backup = place
+
+    def plans(self, marks: Sequence[str]) -> None:
+        """Note, once, which steps the plan has, before the first of them: the journal can have no others."""
+        if self.known.planned is None and self.known.format >= _NOTES_ITS_PLAN:
+            self._write({"planned": "".join(marks)})
+            self.known.planned = frozenset(marks)
 
     def predict(self, predicted: Sequence[Predicted], shared: Sequence[Shared]) -> None:
         """Note, once, which blobs are to come back, and which stay."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from regscope.errors import InvalidInput, NotAStore, StoreError
 from regscope.remediation.journal import read_beginning
+from regscope.remediation.journal_files import check_folder
 from regscope.stores.digest_cache import default_folder
 
 _SUFFIX = ".jsonl"
@@ -27,7 +28,13 @@ def new_journal(plan: str) -> Path:
 
 
 def journals() -> list[Path]:
-    """All that are in the usual place, the newest first."""
+    """All that are in the usual place, the newest first.
+
+    Raises:
+        StoreError: others may write there.
+    """
+    if journal_folder().is_dir():
+        check_folder(journal_folder())
     return sorted(journal_folder().glob(f"*{_SUFFIX}"), reverse=True)
 
 

@@ -36,6 +36,7 @@ class Kept:
         self._protect(names_protected(policy))
         self._in_use([name for name in names_in_use(policy) if is_image(name)])
         self._unreadable()
+        self._what_is_attached()
         self._what_holds_them()
 
     def _protect(self, names: Iterable[str]) -> None:
@@ -63,7 +64,7 @@ class Kept:
             else:
                 path = repository.removeprefix("library/")
                 ours = tags[f"{path.rpartition('/')[2]}:{tag}"]
-                found_tags, found_nodes = [row for row, name in ours if _ends_alike(name, path)], []
+                found_tags, found_nodes = [row for row, name in ours if ends_alike(name, path)], []
             self._note(found_tags, found_nodes, f"in use: {text}")
             if found_tags or found_nodes:
                 self.unknown = [name for name in self.unknown if name != text]
@@ -82,6 +83,12 @@ class Kept:
             tags = np.flatnonzero(np.append(self._repositories(repository), False)[self._held.tag_repository])
             of = f"of {reference}" if reference else ""
             self._note(tags, nodes, f"the {what} {of} in its repository could not be read, and may need it")
+
+    def _what_is_attached(self) -> None:
+        """An attachment whose tag is kept goes with no subject: by its tag alone it would."""
+        rows = np.flatnonzero((self.tags != "") & (self._held.tag_subject >= 0) & (self._held.tag_node >= 0))
+        for row, node in zip(rows.tolist(), self._held.tag_node[rows].tolist(), strict=True):
+            self._note([], [node], self.tags[row])
 
     def _what_holds_them(self) -> None:
         """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
@@ -136,6 +143,6 @@ class Kept:
             reasons[at[reasons[at] == ""]] = why
 
 
-def _ends_alike(one: str, other: str) -> bool:
+def ends_alike(one: str, other: str) -> bool:
     """Whether one of two paths is the end of the other, by whole components."""
     return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from regscope import text
-from regscope.errors import NotAStore, RegscopeError, StoreError
+from regscope.errors import StoreError
+from regscope.images.image_names import named
 from regscope.remediation.in_use import is_image
+from regscope.remediation.plan_checking import contradictions
+from regscope.remediation.plan_files import FORMAT, read_plan
 from regscope.remediation.plan_surprises import surprises
-from regscope.remediation.plan_tables import BLOBS, LACKING, SHARED, STEPS, TABLE, TAGS, settled
+from regscope.remediation.plan_tables import TABLES, as_rows
 from regscope.remediation.policy import (
     Policy,
     each_rule,
@@ -24,17 +27,13 @@ from regscope.remediation.policy import (
     names_in_use,
     overruled,
     policy_as_json,
-    policy_from_json,
 )
-from regscope.schema import Column, table_of
 from regscope.version import __version__
 
 if TYPE_CHECKING:
     from regscope.remediation.applied import Applied
     from regscope.stores.content_store import ContentStore
 
-_FORMAT = 2
-_TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED, "lacking": LACKING}
 _SHOWN = 10  # rows
 
 
@@ -88,13 +87,21 @@ class Plan:
     @property
     def identity(self) -> str:
         """A digest of what is to be done, and of the snapshot that it was planned on."""
-        written = json.dumps([self.location, self.fingerprint, _rows(self.steps), _rows(self.tags)])
+        written = json.dumps([self.location, self.fingerprint, as_rows(self.steps), as_rows(self.tags)])
         return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def goes(self) -> pd.DataFrame:
         """The rows of `table` that change anything."""
         return self.table[self.table["action"] != "keep"].reset_index(drop=True)
+
+    @property
+    def by_repository(self) -> pd.DataFrame:
+        """The steps counted: `repository` (str), `untag`, `delete` (int64: steps) and `frees` (int64, bytes)."""
+        actions = {action: (self.steps["action"] == action).astype("int64") for action in ("untag", "delete")}
+        counted = self.steps[["repository", "frees"]].assign(**actions)
+        found = counted.groupby("repository", sort=True, as_index=False)[["untag", "delete", "frees"]].sum()
+        return found[["repository", "untag", "delete", "frees"]]
 
     @property
     def spared(self) -> pd.DataFrame:
@@ -137,7 +144,7 @@ class Plan:
         """Write it as JSON."""
         path = Path(path)
         about = {
-            "regscope_plan": _FORMAT,
+            "regscope_plan": FORMAT,
             "regscope": __version__,
             "location": self.location,
             "fingerprint": self.fingerprint,
@@ -148,41 +155,29 @@ class Plan:
             "orphaned_bytes": self.orphaned_bytes,
             "unknown": self.unknown,
         }
-        tables = {name: _rows(getattr(self, name)) for name in _TABLES}
+        tables = {name: as_rows(getattr(self, name)) for name in TABLES}
         path.write_text(json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
         return path
 
     @classmethod
     def load(cls, path: Path | str) -> Plan:
-        """Read what `save` wrote.
+        """Read what `save` wrote, and make sure that its parts follow from one another.
+
+        Its steps and tags must be those of its table, its bytes must add up, and nothing may go that its policy
+        protects or says to be in use. Whoever rewrites all of it so that it fits cannot be found out: look at
+        `plan.steps` before they are done. `apply` looks up everything again, whatever the plan says.
 
         Raises:
             NotAStore: the file is no plan.
-            StoreError: it is one, and damaged or of another version.
+            StoreError: it is one, and damaged, changed by hand or of another version.
         """
-        path = Path(path)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise NotAStore(f"no plan can be read from {path}: {text.plain(error, 300)}") from None
-        if not isinstance(found, dict) or "regscope_plan" not in found:
-            raise NotAStore(f"{path} is no plan", next_step="Make one with `regscope plan SOURCE --save FILE`.")
-        if found["regscope_plan"] != _FORMAT:
-            raise StoreError(f"{path} was written by another version of regscope", next_step="Plan anew.")
-        try:
-            return cls(
-                location=str(found["location"]),
-                fingerprint=str(found["fingerprint"]),
-                taken_at=datetime.fromisoformat(found["taken_at"]),
-                policy=policy_from_json(found["policy"]),
-                freed_bytes=int(found["freed_bytes"]),
-                at_most=bool(found["at_most"]),
-                orphaned_bytes=int(found["orphaned_bytes"]),
-                unknown=tuple(map(str, found["unknown"])),
-                **{name: _table(columns, found[name]) for name, columns in _TABLES.items()},
+        read = cls(**read_plan(Path(path)))
+        for fault in contradictions(read):
+            raise StoreError(
+                f"the plan in {path} contradicts itself: {text.plain(fault, 500)}",
+                next_step="Plan anew: regscope plan SOURCE --save FILE.",
             )
-        except (KeyError, TypeError, ValueError, AttributeError, RegscopeError) as error:
-            raise StoreError(f"the plan in {path} is damaged: {text.plain(error, 300)}") from None
+        return read
 
     def facts(self) -> dict[str, str]:
         """The plan in words."""
@@ -269,8 +264,16 @@ class Plan:
         )
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
 
+    def _first_steps(self) -> list[str]:
+        """A line for each of the first steps, and how many more there are."""
+        first = self.steps.head(_SHOWN)
+        names = map(named, first["repository"], first["tag"].fillna(first["digest"]))
+        rest = len(self.steps) - len(first)
+        told = [f"{action} {name}" for action, name in zip(first["action"], names, strict=True)]
+        return [*told, *([f"… {rest:,} more in plan.steps"] if rest else [])]
+
     def __repr__(self) -> str:
-        return text.facts(self.title, self.facts(), self.notes())
+        return text.facts(self.title, self.facts(), [*self.notes(), *self._first_steps()])
 
     def _repr_html_(self) -> str:
         columns, rows = self._sample()
@@ -284,19 +287,3 @@ def when_bytes_come_back(location: str) -> str:
     if location.startswith("oci:"):
         return "A layout gives the bytes back at once: only a backup undoes that."
     return "The bytes come back when the registry collects its garbage."
-
-
-def _rows(table: pd.DataFrame) -> list[list[Any]]:
-    """The rows as JSON has them: times as text, nothing for what is absent."""
-    plain = table.astype(object)
-    for name in table.select_dtypes("datetimetz"):
-        plain[name] = table[name].map(lambda time: time.isoformat(), na_action="ignore").astype(object)
-    return plain.where(plain.notna(), None).to_numpy().tolist()
-
-
-def _table(columns: Sequence[Column], rows: Any) -> pd.DataFrame:
-    times = [number for number, column in enumerate(columns) if column.dtype.startswith("datetime")]
-    for row in rows if times else ():
-        for number in times:
-            row[number] = datetime.fromisoformat(row[number]) if row[number] else None
-    return settled(columns, table_of(columns, rows))

@@ -65,6 +65,7 @@ class Run:
         self.backup: Backup | None = None
         self.comes_back: tuple[str, ...] = ()
         self.lacking = Lacking.of(0, ())
+        self.tags_go = ""
         self._blobs_stay = False  # as far as was seen
         self._freed = frozenset(plan.blobs["digest"])
         columns = ["repository", "action", "tag", "digest", "frees"]
@@ -82,6 +83,17 @@ class Run:
     def repositories(self) -> list[str]:
         """Those in which something is to change."""
         return list(dict.fromkeys(step.repository for step in self._steps))
+
+    def try_out(self) -> None:
+        """Find out what of a run would be refused, and how tags go; nothing is changed.
+
+        Raises:
+            Unsupported, PermissionDeny, AuthFailed: a run would be refused that.
+        """
+        for repository in dict.fromkeys(repository for repository, _ in self._going):
+            self.tags_go = self.removal.how_tags_go(repository)
+        for repository in dict.fromkeys(step.repository for step in self._steps if step.action == "untag"):
+            self.removal.check_untags(repository)
 
     def everything(self) -> Iterator[tuple[str, str, list[str]]]:
         """Repository, digest and tags of what is to be deleted and is there."""
@@ -124,9 +136,9 @@ class Run:
 
     def _look_at_done(self, steps: Sequence[_Step]) -> None:
         """What an earlier run has done: it may have been undone, or pushed again, and is not taken a second time."""
-        asked = [partial(self._store.resolve, step.repository, step.tag or step.digest) for step in steps]
         with ThreadPoolExecutor(self._concurrency) as pool:
-            for step, now in zip(steps, pool.map(self._asked, asked), strict=True):
+            found = pool.map(lambda step: resolved(self._store, step.repository, step.tag or step.digest), steps)
+            for step, now in zip(steps, found, strict=True):
                 if now == step.digest:
                     self._told(step, SKIPPED, "it was done in an earlier run, and is there again: plan anew")
                 else:
@@ -145,7 +157,8 @@ class Run:
         tags = self._plan.tags[self._plan.tags["repository"] == repository]
         planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
         deletions = [step.digest for step in steps if step.action == "delete"]
-        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository))
+        known = set(self._plan.table.loc[self._plan.table["repository"] == repository, "digest"])
+        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
         for batch in _batches(steps, current):
             chosen = [step for step in batch if self._wanted(step, current, begun)]
             chosen = [step for step in chosen if self._affordable(step)]
@@ -211,6 +224,8 @@ class Run:
                 why = f"its tag {tag} has moved just now"
                 current.keep(step.digest, why)
                 return SKIPPED, why
+        if (why_it_stays := current.look_again(step.digest)) is not None:
+            return SKIPPED, why_it_stays
         if self.journal is None:
             return WOULD, None
         tags = tuple(self._tags_on(step))
@@ -322,6 +337,7 @@ class Run:
             backup=self.backup,
             comes_back=self.comes_back,
             lacking=self.lacking,
+            tags_go=self.tags_go,
         )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 
-from regscope.schema import TIME, Column
+from regscope.schema import TIME, Column, table_of
 
 _REPOSITORY = Column("repository", "str", "whole name of the repository")
 _DIGEST = Column("digest", "str", "digest of the manifest")
@@ -76,6 +78,72 @@ LACKING = (
     Column("stays", "bool", "whether something that stays needs it; else only what goes does"),
 )
 """What was lost already when it was planned, as far as the snapshot says: see `regscope.scan(check=True)`."""
+TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED, "lacking": LACKING}
+"""All of them, by their attribute of `Plan`."""
+
+_MAY_BE_ABSENT: dict[str, set[str]] = {
+    "table": {"tag", "kind", "rule", "reason", "created", "age_from", "size"},
+    "steps": {"tag", "kind"},
+}
+
+_LARGEST = 2**63
+
+
+def as_rows(table: pd.DataFrame) -> list[list[Any]]:
+    """The rows as JSON has them: times as text, nothing for what is absent."""
+    plain = table.astype(object)
+    for name in table.select_dtypes("datetimetz"):
+        plain[name] = table[name].map(lambda time: time.isoformat(), na_action="ignore").astype(object)
+    return plain.where(plain.notna(), None).to_numpy().tolist()
+
+
+def from_rows(name: str, rows: Any) -> pd.DataFrame:
+    """The table `name` from what `as_rows` made of it, and from nothing that only looks like it.
+
+    Raises:
+        ValueError: a row has other columns, or a cell another type; or a number is negative, or beyond 64 bits.
+    """
+    columns = TABLES[name]
+    if not isinstance(rows, list):
+        raise ValueError(f"{name} is no list of rows")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise ValueError(f"row {number} of {name} has not {len(columns)} columns")
+    cells = list(zip(*rows, strict=True)) or [()] * len(columns)
+    absent = _MAY_BE_ABSENT.get(name, ())
+    read = [
+        _cells(f"{name}.{column.name}", column, values, column.name in absent)
+        for column, values in zip(columns, cells, strict=True)
+    ]
+    return settled(columns, table_of(columns, zip(*read, strict=True)))
+
+
+def _cells(where: str, column: Column, cells: Sequence[Any], may_be_absent: bool) -> Sequence[Any]:
+    if not may_be_absent and None in cells:
+        raise ValueError(f"{where} lacks a value")
+    kinds = {type(cell) for cell in cells} - {type(None)}
+    wanted = {"int64": int, "Int64": int, "bool": bool}.get(column.dtype, str)
+    if not kinds <= {wanted}:
+        (found, *_) = sorted(kind.__name__ for kind in kinds - {wanted})
+        raise ValueError(f"{where} has a value of type {found}, and should have {wanted.__name__}")
+    if wanted is int and not all(0 <= number < _LARGEST for number in cells if number is not None):
+        raise ValueError(f"{where} has a number that is negative, or beyond 64 bits")
+    return [None if cell is None else utc(where, cell) for cell in cells] if column.dtype == TIME else cells
+
+
+def utc(where: str, written: str) -> datetime:
+    """A time that is written with its zone.
+
+    Raises:
+        ValueError: it is none, has no zone, or cannot be told in UTC.
+    """
+    try:
+        time = datetime.fromisoformat(written)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"{where} has a time that is none, or has no zone")
 
 
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:

@@ -118,6 +118,18 @@ def _candidates(held: Holdings, policy: Retention) -> Ints:
     return rows[chosen & ~matching(texts, policy.exclude_tags)]
 
 
+def first_words(policy: Retention) -> str:
+    """How the words begin by which a tag goes, see `Judged.rule`; empty for a policy that is about no tags."""
+    said = {
+        f"tags={_listed(policy.tags)}": bool(policy.tags),
+        f"keep_last={policy.keep_last}: ": policy.keep_last is not None,
+        f"older_than={policy.older_than}: ": policy.older_than is not None,
+        f"platforms={_listed(policy.platforms)}": bool(policy.platforms),
+        f"labels={_listed(_labels(policy))}": bool(policy.labels),
+    }
+    return next((words for words, is_said in said.items() if is_said), "")
+
+
 def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterator[_Rule]:
     if policy.tags:
         name = f"tags={_listed(policy.tags)}"
@@ -239,9 +251,13 @@ def _with_labels(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
         test = compiled(pattern).fullmatch
         values = [value is not None and bool(test(value)) for value in labels["value"].array[ours]]
         has &= np.isin(np.arange(len(has)), number[ours][np.array(values, dtype=np.bool_)])
-    name = f"labels={_listed(f'{key}={pattern}' for key, pattern in policy.labels.items())}"
+    name = f"labels={_listed(_labels(policy))}"
     fits = _all_images(held, rows, has)
     return _Rule(fits, _either(fits, name, f"{name}: not all of its images have them"))
+
+
+def _labels(policy: Retention) -> Iterator[str]:
+    return (f"{key}={pattern}" for key, pattern in policy.labels.items())
 
 
 def _either(fits: Bools, yes: str, no: str) -> Words:

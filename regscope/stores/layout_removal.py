@@ -70,6 +70,13 @@ class LayoutRemoval:
     def check_deletes(self, repository: str) -> None:
         """There is."""
 
+    def how_tags_go(self, repository: str) -> str:
+        """With their entries of `index.json`."""
+        return ""
+
+    def check_untags(self, repository: str) -> None:
+        """They can."""
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Its file."""
         self._store.blob_size(repository, digest)

@@ -19,6 +19,11 @@ from regscope.stores.open_store import open
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 
+_BY_NAME = "Tags are deleted by their names, before the manifest that they are on."
+_NOT_BY_NAME = (
+    "The registry deletes no tag by its name: a tag goes with its manifest, or with one that is pushed over it."
+)
+
 
 class Removal(Protocol):
     """A store that gives up what it has. Nothing else goes along, except where that is said."""
@@ -63,6 +68,20 @@ class Removal(Protocol):
             PermissionDeny, AuthFailed: these credentials may not.
         """
 
+    def how_tags_go(self, repository: str) -> str:
+        """Find out how a tag is removed, and change nothing: a sentence; empty where there is nothing to say.
+
+        Raises:
+            PermissionDeny, AuthFailed: these credentials may not.
+        """
+
+    def check_untags(self, repository: str) -> None:
+        """Make sure that a tag can be taken from a manifest that stays, and change nothing.
+
+        Raises:
+            Unsupported, PermissionDeny, AuthFailed: what is needed for it is refused.
+        """
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Delete a blob, whatever needs it.
 
@@ -95,6 +114,14 @@ class RegistryRemoval:
     def check_deletes(self, repository: str) -> None:
         """By asking to delete what cannot be there."""
         Deletion(self.client, repository).make_sure()
+
+    def how_tags_go(self, repository: str) -> str:
+        """By asking to delete one that cannot be there."""
+        return _BY_NAME if Deletion(self.client, repository).knows_tags() else _NOT_BY_NAME
+
+    def check_untags(self, repository: str) -> None:
+        """By asking to put what no registry takes: before a tag goes its manifest, or a stand-in, is put."""
+        Deletion(self.client, repository).make_sure_it_takes()
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """By one DELETE request."""

@@ -68,6 +68,50 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     assert len(tags(registry)) == 5
 
 
+@pytest.mark.parametrize("yes", [(), ("--yes",)])
+def test_the_steps_are_shown_before_they_are_done(run: Run, registry: Registry, plan: Path, yes: tuple[str]) -> None:
+    loaded = rs.Plan.load(plan)
+    assert run("apply", registry.url, plan, "--limit", 1).err.count("2 more") == 1
+    shown = run("apply", registry.url, plan, *yes).out
+    steps, counted, done = shown.split("\n\n")
+    assert [line.split()[:2] for line in steps.splitlines()[2:]] == [["delete", "app"]] * 3
+    assert [digest[7:19] in steps for digest in loaded.steps["digest"]] == [True] * 3
+    assert counted.splitlines()[2].split()[:3] == ["app", "0", "3"]
+    assert done.startswith("Applied on" if yes else "Dry run on")
+    assert [line.split("@")[0].strip() for line in repr(loaded).splitlines()[-3:]] == ["delete app"] * 3
+
+
+def test_of_many_steps_a_bounded_part_is_shown_and_all_of_them_as_json(
+    run: Run, registry: Registry, tmp_path: Path
+) -> None:
+    pushes = [("many", f"v{n}", image([layer(f"{n}", 5)], n)) for n in range(1, 31)]
+    Contents(pushes=[*pushes]).push_to(registry.url)
+    saved = tmp_path / "many.json"
+    run("plan", registry.url, "--tags", "v*", "--save", saved)
+    dry = run("apply", registry.url, saved)
+    assert dry.out.count("delete ") == 25
+    assert "… and 10 more: --limit 35 shows all" in dry.err
+    assert [line.split()[:3] for line in dry.out.splitlines() if line.startswith(("app ", "many "))] == [
+        ["app", "0", "5"], ["many", "0", "30"],
+    ]  # fmt: skip
+    assert run("apply", registry.url, saved, "--limit", 35).out.count("delete ") == 35
+    assert len(json.loads(run("apply", registry.url, saved, "--json").out)["steps"]) == 35
+
+
+def test_a_tampered_plan_is_refused_and_nothing_of_it_is_shown(run: Run, registry: Registry, plan: Path) -> None:
+    found = json.loads(plan.read_text())
+    stays = next(row for row in found["table"] if row[1] == "v1")
+    found["steps"].append(["app", "delete", None, stays[2], "image", 0])
+    plan.write_text(json.dumps(found))
+    for yes in ((), ("--yes",)):
+        refused = run("apply", registry.url, plan, *yes)
+        assert refused.code == BAD_CONTENT
+        assert refused.out == ""
+        assert "which the table does not let go" in refused.err
+        assert "Plan anew" in refused.err
+    assert len(tags(registry)) == 5
+
+
 def test_journals_without_a_place_of_their_own_are_listed(run: Run, registry: Registry, plan: Path) -> None:
     assert "no journal" in run("journal").err
     assert run("apply", registry.url, plan, "--yes").code == 0

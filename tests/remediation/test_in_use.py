@@ -243,3 +243,19 @@ def test_names_in_a_saved_plan_are_names_and_no_file_is_opened(tmp_path: Path) -
     path.write_text(json.dumps(found))
     with pytest.raises(StoreError, match="in_use: no list of names"):
         rs.Plan.load(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"), [("protect", "app:{tag}"), ("protect", "sha256-*"), ("in_use", "x.io/app:{tag}")]
+)
+def test_an_attachment_whose_tag_is_kept_keeps_what_it_is_attached_to(rule: str, name: str) -> None:
+    """By its subject it would go, whatever the policy says."""
+    made = Registry()
+    image, signature = made.image("image", ["l"], "app:old"), made.image("signature", ["s"], kind="artifact")
+    tag = f"{image.replace(':', '-')}.sig"
+    made.rows["tags"].append(("app", tag, signature, image, None))
+    made.rows["referrers"].append((image, signature, "signature", "cosign tag"))
+    made.place("app", signature, "tag")
+    assert len(rs.plan(made.snapshot(), rs.Retention(tags="old")).steps) == 2
+    kept: dict[str, Any] = {rule: [name.format(tag=tag)]}
+    assert rs.plan(made.snapshot(), rs.Retention(tags="old", **kept)).steps.empty

@@ -1,0 +1,62 @@
+"""The files of journals: opened without following links, and nowhere where others may put another in their place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from regscope.errors import StoreError
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_PIECE = 2**20
+
+
+def open_file(path: Path, flags: int) -> int:
+    """A descriptor of a journal's file, which is created for its owner alone where `flags` say so.
+
+    Raises:
+        StoreError: others may write into the folder, or in a shared one (`/tmp`) the file is another user's.
+        OSError: it cannot be opened, or is a link, a device or a pipe.
+    """
+    folder = check_folder(path.parent)
+    try:
+        # O_NONBLOCK: a pipe would wait for its other end.
+        file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise OSError(error.errno, "it is a link, and links are not followed") from None
+        raise
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no file")
+    if folder.st_mode & _OTHERS_MAY_WRITE and found.st_uid not in (os.geteuid(), 0):
+        os.close(file)
+        raise StoreError(f"{path} is another user's, in a folder that all share", next_step="Name another place.")
+    return file
+
+
+def check_folder(folder: Path) -> os.stat_result:
+    """What is known about a folder in which nobody else can replace a journal.
+
+    Raises:
+        StoreError: others may write into it, and no sticky bit (as on `/tmp`) keeps them from replacing its files.
+        OSError: there is none.
+    """
+    found = folder.stat()
+    if found.st_mode & _OTHERS_MAY_WRITE and not found.st_mode & stat.S_ISVTX:
+        raise StoreError(
+            f"others may write into {folder}, and so put another journal in the place of one",
+            next_step=f"Take that away (chmod go-w {folder}), or name another place.",
+        )
+    return found
+
+
+def whole(file: int) -> bytes:
+    """All that is in a file."""
+    found = bytearray()
+    while piece := os.pread(file, _PIECE, len(found)):
+        found += piece
+    return bytes(found)

@@ -1,0 +1,162 @@
+"""Whether what a plan lets go may go by its policy: nothing that this keeps, and each by a rule that it has."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from regscope.analysis.relation import Bools
+from regscope.analysis.stale import duration
+from regscope.images.image_names import named as image_name
+from regscope.remediation.in_use import is_image
+from regscope.remediation.keeping import ends_alike
+from regscope.remediation.patterns import matching, named
+from regscope.remediation.policy import named_rules, names_in_use, names_protected
+from regscope.remediation.retention import Retention
+from regscope.remediation.tag_rules import first_words
+from regscope.text import plain
+
+if TYPE_CHECKING:
+    from regscope.remediation.plan import Plan
+
+_WITH_ITS_HOLDER = re.compile(r"it is (attached to|a child of the index) (\S+), which goes")
+_WITH_ITS_WHOLE = re.compile(r"it is part of (.+), which goes", re.DOTALL)
+_WITH_ITS_TAGS = "its other tags go"
+
+
+def against_policy(plan: Plan) -> Iterator[str]:
+    """What a plan lets go that its policy keeps, and what goes by no rule of it, in words."""
+    yield from _protected(plan)
+    yield from _in_use(plan)
+    yield from _by_no_rule(plan)
+    yield from _by_its_rules(plan)
+    yield from _unknown(plan)
+
+
+def _unknown(plan: Plan) -> Iterator[str]:
+    for text in plan.unknown:
+        if text not in names_protected(plan.policy) and text not in names_in_use(plan.policy):
+            yield f"{plain(text, 100)!r} is unknown, and the policy does not name it"
+
+
+def _protected(plan: Plan) -> Iterator[str]:
+    table, in_use = plan.table, names_in_use(plan.policy)
+    repositories, tags = pd.Index(table["repository"]), pd.Index(table["tag"].fillna(""))
+    for text in names_protected(plan.policy):
+        name = named(text)
+        rows = matching(repositories, [name.repository])
+        if name.digest is not None:
+            rows &= (table["digest"] == name.digest).to_numpy()
+        elif name.tag != "*":
+            rows &= table["tag"].notna().to_numpy() & matching(tags, [name.tag or ""])
+        yield from _let_go(plan, rows, f"protect={plain(text, 100)}", text in plan.unknown and text not in in_use)
+        if name.digest is not None and text not in plan.unknown:
+            yield from _blob_let_go(plan, name.digest, f"protect={plain(text, 100)}")
+
+
+def _in_use(plan: Plan) -> Iterator[str]:
+    """Looked up, as there may be many: see `Kept`."""
+    table = plan.table
+    tagged: dict[str, list[int]] = defaultdict(list)
+    placed: dict[str, list[int]] = defaultdict(list)
+    rows = zip(table["repository"], table["tag"].astype(object), table["digest"], strict=True)
+    for row, (repository, tag, digest) in enumerate(rows):
+        placed[digest].append(row)
+        if isinstance(tag, str):
+            tagged[f"{repository.rpartition('/')[2]}:{tag}"].append(row)
+    repositories = table["repository"].tolist()
+    for text in filter(is_image, names_in_use(plan.policy)):
+        repository, tag, digest = named(text)
+        path = repository.removeprefix("library/")
+        found = placed.get(digest, []) if digest is not None else [
+            row for row in tagged.get(f"{path.rpartition('/')[2]}:{tag}", []) if ends_alike(repositories[row], path)
+        ]  # fmt: skip
+        is_in_use = np.zeros(len(table), dtype=np.bool_)
+        is_in_use[found] = True
+        is_unknown = text in plan.unknown and text not in names_protected(plan.policy)
+        yield from _let_go(plan, is_in_use, f"in use: {plain(text, 200)}", is_unknown)
+        if digest is not None and text not in plan.unknown:
+            yield from _blob_let_go(plan, digest, f"in use: {plain(text, 200)}")
+
+
+def _let_go(plan: Plan, rows: Bools, why: str, is_unknown: bool) -> Iterator[str]:
+    """What of these rows goes though the policy keeps them."""
+    for name in _named(plan.table[rows & (plan.table["action"] != "keep").to_numpy()]):
+        yield f"the policy keeps {name} ({why}), and the table lets it go"
+    if is_unknown and rows.any():
+        yield f"{why} is said to be unknown, and the table has it"
+
+
+def _blob_let_go(plan: Plan, digest: str, why: str) -> Iterator[str]:
+    """Some clusters know an image by its config alone."""
+    if (plan.blobs["digest"] == digest).any():
+        yield f"the policy keeps {digest} ({why}), and it comes back by the blobs"
+
+
+def _by_no_rule(plan: Plan) -> Iterator[str]:
+    """A row that goes says by which rule, and it must be one; what goes with another one comes after it."""
+    goes = plan.goes
+    if goes["rule"].isna().any():
+        yield "something goes by no rule"
+        return
+    deletes = plan.steps[plan.steps["action"] == "delete"]
+    place = {pair: at for at, pair in enumerate(zip(deletes["repository"], deletes["digest"], strict=True))}
+    actions = dict(zip(zip(goes["repository"], goes["tag"].astype(object), strict=True), goes["action"], strict=True))
+    by_itself = goes["rule"] != _WITH_ITS_TAGS
+    led = set(zip(goes.loc[by_itself, "repository"], goes.loc[by_itself, "digest"], strict=True))
+    known = tuple(words for name, rule in named_rules(plan.policy) for words in _beginnings(name, rule))
+    rows = zip(_named(goes), goes["repository"], goes["digest"], goes["tag"].isna(), goes["rule"], strict=True)
+    for name, repository, digest, is_untagged, rule in rows:
+        if rule == _WITH_ITS_TAGS:
+            if (repository, digest) not in led:
+                yield f"{name} goes since its other tags go, and it has none that does"
+        elif holder := _WITH_ITS_HOLDER.fullmatch(rule):
+            before, after = place.get((repository, holder[2])), place.get((repository, digest))
+            has_order = is_untagged or holder[1] != "attached to"  # tags can attach things to each other in a ring
+            if before is None:
+                yield f"{name} goes with {holder[2]}, and no step deletes that"
+            elif has_order and after is not None and after < before:
+                yield f"{name} is deleted before {holder[2]}, which holds it"
+        elif whole := _WITH_ITS_WHOLE.fullmatch(rule):
+            if actions.get((repository, whole[1])) != "delete":
+                yield f"{name} goes as a part of {whole[1]}, which stays"
+        elif not rule.startswith(known):
+            yield f"{name} goes by {plain(rule, 100)!r}, which is no rule of the policy"
+
+
+def _by_its_rules(plan: Plan) -> Iterator[str]:
+    """What goes by a rule about tags has a name that the rule is about, and the age that it wants."""
+    tagged = plan.goes[plan.goes["tag"].notna()]
+    for name, rule in named_rules(plan.policy):
+        words = first_words(rule)
+        rows = tagged[tagged["rule"].str.startswith(f"{name}{words}")] if words else tagged.head(0)
+        repositories, tags = pd.Index(rows["repository"]), pd.Index(rows["tag"])
+        fits = matching(repositories, rule.repositories) & ~matching(repositories, rule.exclude_repositories)
+        fits &= ~matching(tags, rule.exclude_tags)
+        fits &= matching(tags, rule.tags) if rule.tags else True
+        for tag in _named(rows[~fits]):
+            yield f"{tag} goes by {name}{plain(words, 100)}, which is not about it"
+        if rule.older_than is not None:
+            age = plan.taken_at - rows["age_from"]
+            for tag in _named(rows[~(age > duration(rule.older_than))]):
+                yield f"{tag} goes by older_than={rule.older_than}, and is not so old"
+
+
+def _named(rows: pd.DataFrame) -> Iterator[str]:
+    return starmap(image_name, zip(rows["repository"], rows["tag"].fillna(rows["digest"]), strict=True))
+
+
+def _beginnings(name: str, rule: Retention) -> Iterator[str]:
+    """How the words begin by which a row goes by this rule."""
+    if words := first_words(rule):
+        yield f"{name}{words}"
+    if rule.untagged:
+        yield f"{name}untagged" if rule.untagged is True else f"{name}untagged={rule.untagged}: "
+    if rule.orphans:
+        yield f"{name}orphans: "
