@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.relation import Bools
+from regscope.analysis.relation import Ints
 from regscope.analysis.stale import duration
 from regscope.images.image_names import named as image_name
 from regscope.remediation.in_use import is_image
@@ -55,7 +55,9 @@ def _protected(plan: Plan) -> Iterator[str]:
             rows &= (table["digest"] == name.digest).to_numpy()
         elif name.tag != "*":
             rows &= table["tag"].notna().to_numpy() & matching(tags, [name.tag or ""])
-        yield from _let_go(plan, rows, f"protect={plain(text, 100)}", text in plan.unknown and text not in in_use)
+        yield from _let_go(
+            plan, np.flatnonzero(rows), f"protect={plain(text, 100)}", text in plan.unknown and text not in in_use
+        )
         if name.digest is not None and text not in plan.unknown:
             yield from _blob_let_go(plan, name.digest, f"protect={plain(text, 100)}")
 
@@ -77,19 +79,18 @@ def _in_use(plan: Plan) -> Iterator[str]:
         found = placed.get(digest, []) if digest is not None else [
             row for row in tagged.get(f"{path.rpartition('/')[2]}:{tag}", []) if ends_alike(repositories[row], path)
         ]  # fmt: skip
-        is_in_use = np.zeros(len(table), dtype=np.bool_)
-        is_in_use[found] = True
         is_unknown = text in plan.unknown and text not in names_protected(plan.policy)
-        yield from _let_go(plan, is_in_use, f"in use: {plain(text, 200)}", is_unknown)
+        yield from _let_go(plan, np.array(found, dtype=np.int64), f"in use: {plain(text, 200)}", is_unknown)
         if digest is not None and text not in plan.unknown:
             yield from _blob_let_go(plan, digest, f"in use: {plain(text, 200)}")
 
 
-def _let_go(plan: Plan, rows: Bools, why: str, is_unknown: bool) -> Iterator[str]:
+def _let_go(plan: Plan, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
     """What of these rows goes though the policy keeps them."""
-    for name in _named(plan.table[rows & (plan.table["action"] != "keep").to_numpy()]):
+    goes = rows[np.asarray(plan.table["action"].array[rows] != "keep", dtype=np.bool_)]
+    for name in _named(plan.table.iloc[goes]) if len(goes) else ():
         yield f"the policy keeps {name} ({why}), and the table lets it go"
-    if is_unknown and rows.any():
+    if is_unknown and len(rows):
         yield f"{why} is said to be unknown, and the table has it"
 
 
