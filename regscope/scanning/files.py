@@ -154,6 +154,7 @@ class _Collected:
         self._packages: dict[str, list[tuple[Any, ...]]] = {}
         self._problems: list[tuple[str, str, str, str]] = []
         self._writer = FilesWriter(into) if into is not None else None
+        self._is_ours = into is None
 
     def take(self, read: ReadLayer) -> None:
         """One more layer."""
@@ -194,7 +195,7 @@ class _Collected:
         if self._writer is not None:
             self._writer.close()
             found = FilesOnDisk(self._writer.folder)
-            if self._writer.folder.parent == Path(tempfile.gettempdir()):
+            if self._is_ours:
                 weakref.finalize(found, shutil.rmtree, self._writer.folder, ignore_errors=True)
             return found
         if not self._files:
