@@ -262,7 +262,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 
 BOMBS: dict[str, tuple[int, list[str]]] = {
     "one word often": (1_000_000, ["x" * 100_000]),
-    "a long word": (1, ["x" * 900_000_000]),
+    "a long word": (1, ["x" * 300_000_000]),
     "rows of nothing": (5_000_000, [""]),
     "long words in turn": (300_000, ["x" * 90_000, "y" * 90_000, ""]),
 }
