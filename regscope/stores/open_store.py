@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from regscope import text
 from regscope.errors import InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.masking import without_secrets
 from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
 from regscope.registry.credentials import Keychain, Login, login_from
 from regscope.registry.docker_config import find_logins
 from regscope.registry.endpoint import APIEndpoint, is_docker_hub
-from regscope.registry.origin import without_user
 from regscope.registry.tls import ClientCertificate
 from regscope.settings import read_settings
 from regscope.spec.reference import check_repository
@@ -139,7 +139,7 @@ def _mirror(place: str, options: Mapping[str, Any]) -> Mirror | None:
     try:
         client = _client(address, _login_in(address), insecure=False, **options)
     except RequestError as error:
-        warnings.warn(MirrorWarning(f"the mirror {without_user(place)} is left out: {error.message}"), stacklevel=3)
+        warnings.warn(MirrorWarning(f"the mirror {without_secrets(place)} is left out: {error.message}"), stacklevel=3)
         return None
     return Mirror(RegistryStore(client), prefix)
 
@@ -191,7 +191,7 @@ def path_in(location: str) -> Path:
 
 def _refuse_paths(location: str) -> None:
     scheme = location.rpartition("://")[0]
-    shown = without_user(location)
+    shown = without_secrets(location)
     if not location.strip() or scheme not in ("", "http", "https"):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
     kind = "" if scheme else _kind_of_path(location)
@@ -207,7 +207,7 @@ def _refuse_paths(location: str) -> None:
 
 def _make_sure_of_path(location: str, verify: bool | str, certificate: ClientCertificate | None) -> None:
     """Refuse a path at which there is no registry: it is a repository's name."""
-    scheme, separator, rest = without_user(location).rpartition("://")
+    scheme, separator, rest = without_secrets(location).rpartition("://")
     host, _, path = rest.partition("/")
     if not path.strip("/"):
         return
@@ -220,7 +220,7 @@ def _make_sure_of_path(location: str, verify: bool | str, certificate: ClientCer
     except RequestError as error:
         why = error.message
     raise InvalidLocation(
-        text.plain(f"{without_user(location)!r} names more than a registry: {why}", 500),
+        text.plain(f"{without_secrets(location)!r} names more than a registry: {why}", 500),
         next_step=f"Open {scheme}{separator}{host}, and name {path!r} when scanning it.",
     )
 
