@@ -23,7 +23,7 @@ from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
 _Result = TypeVar("_Result")
@@ -117,7 +117,7 @@ def copy(
         RegscopeError: it cannot be read or written. What was copied before stays.
     """
     return copy_to(
-        open(source) if isinstance(source, str) else source,
+        as_store(source),
         images,
         open_destination(target),
         to,

@@ -44,7 +44,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import encoded, fields_of
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
 _AT_ONCE = 8
@@ -85,7 +85,7 @@ class Image:
             ContentMissing, ResourceNotFound: there is none.
             InvalidInput: it is no image: an artifact, or one of schema 1.
         """
-        store = open(source) if isinstance(source, str) else source
+        store = as_store(source)
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
         repository, reference = split_name(name)
         found = image_below(store.manifest(repository, reference), wanted, name, partial(store.manifest, repository))

@@ -19,6 +19,7 @@ from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import WrappedStore
 
@@ -115,7 +116,7 @@ class Collected:
         return text.card(self._title, self.facts(), self.notes())
 
 
-def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Collected:
+def collected(journal: Path | str | JournalRecord, store: ContentStore | str) -> Collected:
     """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
 
     A registry is asked by one HEAD request for each; `storage:` is looked into, which shows manifests as well.
@@ -130,6 +131,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Colle
         StoreError: it does not say what was to come back: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
+    store = as_store(store, cache=False, mirrors=())
     while isinstance(store, WrappedStore):  # a cache has what the registry has not
         store = store.store
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from regscope import text
-from regscope.errors import InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.errors import InvalidInput, InvalidLocation, MirrorWarning, RequestError, TLSFailed
 from regscope.masking import without_secrets
 from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
@@ -121,6 +121,26 @@ def open(
     if found := [mirror for place in places if (mirror := _mirror(place, for_all)) is not None]:
         store = MirroredStore(store, found)
     return _with_cache(store, DigestCache() if cache is True else cache)
+
+
+def as_store(place: ContentStore | str, **options: Any) -> ContentStore:
+    """What stands for a store: one that is open, or a location as for `open`.
+
+    Args:
+        options: of `open`, for a location.
+
+    Raises:
+        InvalidInput: it is neither.
+        RegscopeError: as `open`.
+    """
+    if isinstance(place, str):
+        return open(place, **options)
+    if isinstance(place, type) or not (hasattr(place, "location") and hasattr(place, "stored_blobs")):
+        raise InvalidInput(
+            f"a store is wanted here, and this is {text.plain(repr(place), 100)}",
+            next_step="Give what regscope.open(...) returned, or a location: registry.example.com, oci:FOLDER.",
+        )
+    return place
 
 
 def _mirrors_of(location: str, named: Iterable[tuple[str, str]]) -> list[str]:
