@@ -27,26 +27,54 @@ _MORE = ("asyncio", "concurrent", "email", "html", "http", "multiprocessing", "s
 _ON_TEAMS = "usr/local/lib/python3/site-packages"
 _SETUP = 'ENV PATH="/usr/local/bin:/usr/bin:/bin"'
 
+_WRITTEN = ".regscope-demo"
+"""A file in the layout that names all others: what is not named there is not the sample's."""
+
 Files = dict[str, bytes]
 
 
 def build_demo(folder: Path | str) -> Path:
-    """Write the sample layout into `folder`, and return it; a layout that is there already is replaced.
+    """Write the sample layout into `folder`, and return it; one that is there already is replaced.
 
     Raises:
-        InvalidInput: the folder holds something else.
+        InvalidInput: the folder holds something else, or images that were copied there.
     """
     folder = Path(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / "oci-layout").is_file():
-            raise InvalidInput(
-                f"{folder} holds something that is no OCI layout: it is left alone",
-                next_step="Name a folder that is empty or does not exist yet.",
-            )
+    check_free_for_demo(folder, folder)
+    if folder.is_dir():
         shutil.rmtree(folder)
     with LayoutWriter(folder) as writer:
         _Demo(writer).build()
+    (folder / _WRITTEN).write_text("".join(f"{path}\n" for path in sorted(_files_in(folder))), encoding="utf-8")
     return folder
+
+
+def check_free_for_demo(folder: Path, layout: Path) -> None:
+    """Make sure that nothing of the user's is lost: `folder` is new or empty, or all of `layout` is a sample's.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())) or _is_sample(layout):
+        return
+    raise InvalidInput(
+        f"{folder} holds something that is no sample layout: it is left alone",
+        next_step="Name a folder that is empty or does not exist yet.",
+    )
+
+
+def _is_sample(layout: Path) -> bool:
+    """Whether a folder holds what `build_demo` wrote, and nothing that came later."""
+    try:
+        written = (layout / _WRITTEN).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    return not layout.is_symlink() and _files_in(layout) <= {_WRITTEN, *written}
+
+
+def _files_in(folder: Path) -> set[str]:
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(folder).as_posix() for path in found}
 
 
 class _Demo:

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from regscope.masking import without_secrets
+
 
 class RegscopeError(Exception):
     """Base of all errors of regscope.
@@ -43,12 +45,14 @@ class RegscopeError(Exception):
     Attributes:
         message: what went wrong.
         next_step: what the user can do about it; may be empty.
+
+    Neither shows a secret that was in what they are made of.
     """
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_step = next_step
+        self.message = without_secrets(message)
+        self.next_step = without_secrets(next_step)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.next_step}" if self.next_step else self.message
@@ -149,7 +153,7 @@ class RequestError(RegscopeError):
         super().__init__(message, next_step=next_step)
         self.status_code = status_code
         self.code = code
-        self.url = url
+        self.url = None if url is None else without_secrets(url)
 
 
 class ConnectionFailed(RequestError):
@@ -214,7 +218,10 @@ class TooManyRequests(RequestErrorWithResponse):
 
 
 class RegscopeWarning(UserWarning):
-    """Base of all warnings of regscope."""
+    """Base of all warnings of regscope. As errors, they show no secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class CapabilityWarning(RegscopeWarning):

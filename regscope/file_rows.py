@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from regscope import text
 from regscope.errors import NotAStore, StoreError
+from regscope.parquet_tables import read_columns, readable
 from regscope.schema import TABLES, conformed
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 
 COLUMNS = tuple(column.name for column in TABLES["files"])
 _AT_ONCE = 1_000_000  # rows
+_PART = re.compile(r"part-\d{5}\.parquet")
+_NEXT_STEP = "Read the files again."
+
+
+def part_name(number: int) -> str:
+    """The file in which the rows of some layers are, from 0."""
+    return f"part-{number:05}.parquet"
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is one of those, by its name."""
+    return bool(_PART.fullmatch(path.name))
 
 
 class FilesOnDisk:
@@ -44,14 +57,19 @@ class FilesOnDisk:
     def groups(self) -> dict[str, list[tuple[Path, int, int]]]:
         """By layer: the file, the number and the rows of each of its row groups, in order."""
         found: dict[str, list[tuple[Path, int, int]]] = defaultdict(list)
-        for path in sorted(self.folder.glob("*.parquet")):
-            with _readable(path):
+        for path in self.parts:
+            with readable(path, _NEXT_STEP):
                 about = pq.read_metadata(path)
                 for number in range(about.num_row_groups):
                     group = about.row_group(number)
                     layer = group.column(0).statistics.max
                     found[str(layer)].append((path, number, group.num_rows))
         return dict(found)
+
+    @property
+    def parts(self) -> list[Path]:
+        """The Parquet files, in order."""
+        return sorted(self.folder.glob("*.parquet"))
 
     @property
     def columns(self) -> list[str]:
@@ -80,14 +98,6 @@ class FilesOnDisk:
         table: dask.dataframe.DataFrame = dask.dataframe.read_parquet(str(self.folder / "*.parquet"))
         return table
 
-    def copy_to(self, folder: Path) -> None:
-        """Copy the files into another folder; nothing where it is this one."""
-        if folder.resolve() == self.folder.resolve():
-            return
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        shutil.copytree(self.folder, folder)
-
     def _parts(self, layers: Sequence[str]) -> Iterator[tuple[Path, list[int]]]:
         """Files with the numbers of their row groups; neighbours are read at once."""
         path: Path | None = None
@@ -103,8 +113,8 @@ class FilesOnDisk:
             yield path, numbers
 
     def _read(self, path: Path, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        with _readable(path), pq.ParquetFile(path) as file:
-            return file.read_row_groups(list(numbers), columns=list(columns), use_threads=True)
+        with readable(path, _NEXT_STEP):
+            return read_columns(path, columns, numbers)
 
     def __repr__(self) -> str:
         return text.facts(f"Files in {self.folder}", {"layers": f"{len(self.groups):,}", "rows": f"{len(self):,}"})
@@ -112,22 +122,6 @@ class FilesOnDisk:
     def _repr_html_(self) -> str:
         facts = {"layers": f"{len(self.groups):,}", "rows": f"{len(self):,}"}
         return text.card(f"Files in {self.folder}", facts, ["frame(layers, columns) and to_dask() give DataFrames."])
-
-
-class _readable:  # noqa: N801  # reads as `with _readable(path)`
-    """Errors of Parquet as ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError | ValueError | pa.ArrowException | AttributeError):
-            raise StoreError(
-                f"{self._path} is damaged: {text.plain(error, 300)}", next_step="Read the files again."
-            ) from None
 
 
 def _empty(columns: Sequence[str]) -> pa.Table:
@@ -224,7 +218,7 @@ class FilesWriter:
         if self._writer is not None and self._rows + layer.num_rows > self._ROWS_OF_A_FILE:
             self.close()
         if self._writer is None:
-            path = self.folder / f"part-{self._files:05}.parquet"
+            path = self.folder / part_name(self._files)
             self._writer = pq.ParquetWriter(path, layer.schema, compression="zstd", compression_level=1)
             self._files, self._rows = self._files + 1, 0
         self._writer.write_table(layer, row_group_size=_AT_ONCE)

@@ -8,6 +8,7 @@ can be absent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
 import pandas as pd
@@ -152,6 +153,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+_EARLIEST = pd.Timestamp(datetime(1, 1, 1, tzinfo=UTC))
+_LATEST = pd.Timestamp(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+
 FIRST_SEEN = (_DIGEST, Column("at", TIME, "when the earliest known snapshot with it was taken"))
 """Of a snapshot that was scanned with earlier ones: which manifests they had. Built they were no later than that."""
 
@@ -217,7 +221,17 @@ def recast(columns: Iterable[Column], table: pd.DataFrame) -> pd.DataFrame:
 def _recast(cells: pd.Series[Any], dtype: DType) -> Any:
     if dtype == "bool" and not pd.api.types.is_bool_dtype(cells.dtype):  # else any text, and NaN, would be True
         raise TypeError(f"{cells.name} holds {cells.dtype} instead of true and false")
+    if dtype == TIME:
+        return _within_the_calendar(cells.astype(dtype))
     if dtype != "category":
         return cells.astype(dtype)
     found = cells.astype(dtype).cat  # without a value in them, categories come back as objects
     return pd.Categorical.from_codes(found.codes, categories=found.categories.astype("str"))
+
+
+def _within_the_calendar(times: pd.Series[Any]) -> pd.Series[Any]:
+    """`times`, none of them beyond those that Python knows: the years 1 to 9999."""
+    known = times.dropna()
+    if len(known) and not _EARLIEST <= known.min() <= known.max() <= _LATEST:
+        raise ValueError(f"{times.name} holds times that no calendar has")
+    return times

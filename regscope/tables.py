@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -13,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from regscope import text
-from regscope.errors import NotAStore, StoreError
+from regscope.errors import NotAStore
 from regscope.file_rows import FilesOnDisk
-from regscope.schema import BLOCKING, FIRST_SEEN, LOST, TABLES, conformed, make_table, recast, table_of
+from regscope.schema import BLOCKING, FIRST_SEEN, LOST, TABLES, make_table, table_of
+from regscope.snapshot_folder import FIRST_SEEN_TABLE, About, SnapshotFolder
 from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
 
@@ -118,33 +116,32 @@ class Snapshot:
     def save(self, folder: Path | str) -> Path:
         """Write one Parquet file for each table, and `snapshot.json`, into `folder`.
 
-        Files that are on disk are copied into a folder within it.
+        Files that are on disk are copied into a folder within it. A snapshot that is there is replaced once all of the
+        new one is written; whatever else is there stays.
+
+        Args:
+            folder: a new or an empty one, or that of a snapshot.
+
+        Raises:
+            NotAStore: the folder holds something else.
+            StoreError: it cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "snapshot.json").unlink(missing_ok=True)
-        if isinstance(self.files, FilesOnDisk):
-            self.files.copy_to(folder / "files")
-        elif (folder / "files").is_dir():
-            shutil.rmtree(folder / "files")
-        for name, table in self.tables.items():
-            table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
-        (folder / _FIRST_SEEN).unlink(missing_ok=True)
-        if len(self.first_seen):
-            self.first_seen.to_parquet(folder / _FIRST_SEEN, index=False, compression="zstd")
-        about = {
-            "regscope": __version__,
-            "location": self.location,
-            "taken_at": self.taken_at.isoformat(),
-            "sees_untagged": self.sees_untagged,
-            "filtered": self.filtered,
-            "rate_limit": self.rate_limit,
-            "remembers_since": self.remembers_since.isoformat() if self.remembers_since else None,
-            "checked": self.checked,
-        }
-        # Last: a folder without it is a save that was cut short.
-        (folder / "snapshot.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        return folder
+        place = SnapshotFolder(folder)
+        on_disk = self.files if isinstance(self.files, FilesOnDisk) else None
+        about = About(
+            regscope=__version__,
+            location=self.location,
+            taken_at=self.taken_at,
+            sees_untagged=self.sees_untagged,
+            filtered=self.filtered,
+            rate_limit=self.rate_limit,
+            remembers_since=self.remembers_since,
+            checked=self.checked,
+            files_on_disk=on_disk is not None,
+        )
+        first_seen = {FIRST_SEEN_TABLE: self.first_seen} if len(self.first_seen) else {}
+        place.write(about, self.tables | first_seen, on_disk)
+        return place.folder
 
     @classmethod
     def load(cls, folder: Path | str) -> Snapshot:
@@ -154,30 +151,27 @@ class Snapshot:
             NotAStore: the folder is no saved snapshot.
             StoreError: it is one, and damaged.
         """
-        folder = Path(folder)
-        if not is_saved_snapshot(folder):
+        place = SnapshotFolder(folder)
+        if not place.is_saved:
             raise NotAStore(
                 f"{folder} is not a saved snapshot: it has no snapshot.json",
                 next_step="Save one with snapshot.save(folder), or `regscope scan SOURCE --save folder`.",
             )
-        try:
-            about = json.loads((folder / "snapshot.json").read_text(encoding="utf-8"))
-            return cls(
-                **{name: _loaded(folder, name) for name in TABLES},
-                location=str(about["location"]),
-                taken_at=datetime.fromisoformat(about["taken_at"]),
-                sees_untagged=bool(about["sees_untagged"]),
-                filtered=tuple(map(str, about["filtered"])),
-                rate_limit=RateLimit(*limit) if (limit := about.get("rate_limit")) else None,
-                remembers_since=datetime.fromisoformat(since) if (since := about.get("remembers_since")) else None,
-                checked=None if about.get("checked") is None else int(about["checked"]),
-                **_loaded_first_seen(folder),
-            )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
-            raise StoreError(
-                f"the snapshot in {folder} is damaged: {text.plain(error, 300)}",
-                next_step="Scan again and save it anew.",
-            ) from None
+        about = place.about()
+        on_disk = place.files_on_disk(about)
+        tables: dict[str, Any] = {"files": on_disk} if on_disk is not None else {}
+        tables |= {name: place.table(name, columns) for name, columns in TABLES.items() if name not in tables}
+        return cls(
+            **tables,
+            location=about.location,
+            taken_at=about.taken_at,
+            sees_untagged=about.sees_untagged,
+            filtered=about.filtered,
+            rate_limit=about.rate_limit,
+            remembers_since=about.remembers_since,
+            checked=about.checked,
+            first_seen=place.first_seen(),
+        )
 
     def facts(self) -> dict[str, str]:
         """What a person wants to know first, in words."""
@@ -235,23 +229,10 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_FIRST_SEEN = "first_seen.parquet"
 _ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "first_seen", "checked"}
 assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
 
 
 def is_saved_snapshot(folder: Path) -> bool:
     """Whether `folder` holds what `Snapshot.save` wrote."""
-    return (folder / "snapshot.json").is_file()
-
-
-def _loaded(folder: Path, name: str) -> Any:
-    if name == "files" and (folder / name).is_dir():
-        return FilesOnDisk(folder / name)
-    return conformed(name, pd.read_parquet(folder / f"{name}.parquet"))
-
-
-def _loaded_first_seen(folder: Path) -> dict[str, pd.DataFrame]:
-    """Nothing where no earlier snapshot was known."""
-    path = folder / _FIRST_SEEN
-    return {"first_seen": recast(FIRST_SEEN, pd.read_parquet(path))} if path.is_file() else {}
+    return SnapshotFolder(folder).is_saved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ from regscope.analysis.stale import stale
 from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
 from regscope.demo import build_demo
+from regscope.errors import InvalidInput
+from regscope.images.copying import copy
 from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.open_store import open as open_store
+from regscope.stores.removal import open_removal
 from regscope.tables import Snapshot
 
 
@@ -76,3 +80,30 @@ def test_some_of_it_is_stale_whenever_it_is_built(snap: Snapshot) -> None:
 def test_building_it_again_replaces_it(tmp_path: Path) -> None:
     first = {path.name for path in build_demo(tmp_path / "d").rglob("*")}
     assert {path.name for path in build_demo(tmp_path / "d").rglob("*")} == first
+
+
+def test_one_from_which_something_was_deleted_is_replaced(tmp_path: Path) -> None:
+    layout = build_demo(tmp_path / "d")
+    first = {path.name for path in layout.rglob("*")}
+    open_removal(open_store(f"oci:{layout}")).untag("team/api", "1.0")
+    assert {path.name for path in build_demo(layout).rglob("*")} == first
+
+
+@pytest.mark.parametrize("kind", ["a file", "a layout", "a file in the sample", "an image in the sample", "a link"])
+def test_what_is_not_its_own_is_left_alone(tmp_path: Path, layout: Path, kind: str) -> None:
+    folder = tmp_path / "mine"
+    if kind in ("a file in the sample", "an image in the sample"):
+        build_demo(folder)
+    if kind == "an image in the sample":
+        copy(f"oci:{layout}", "app:1.0", f"oci:{folder}", progress=False)
+    elif kind == "a layout":
+        shutil.copytree(layout, folder)
+    elif kind == "a link":
+        folder.symlink_to(build_demo(tmp_path / "sample"))
+    else:
+        folder.mkdir(exist_ok=True)
+        (folder / "thesis.txt").write_text("precious")
+    before = {path.name for path in folder.rglob("*")}
+    with pytest.raises(InvalidInput, match="left alone"):
+        build_demo(folder)
+    assert {path.name for path in folder.rglob("*")} == before

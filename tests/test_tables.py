@@ -408,24 +408,6 @@ def test_saving_again_replaces_what_was_saved(tmp_path: Path) -> None:
     assert_same(Snapshot.load(tmp_path), empty)
 
 
-def test_a_second_save_that_is_cut_short_is_not_read_as_a_mix_of_both(tmp_path: Path) -> None:
-    snapshot().save(tmp_path)
-    (tmp_path / "problems.parquet").unlink()
-    (tmp_path / "problems.parquet").mkdir()
-    with pytest.raises(OSError, match=r"problems\.parquet"):
-        snapshot({}).save(tmp_path)
-    assert not is_saved_snapshot(tmp_path)
-    with pytest.raises(NotAStore):
-        Snapshot.load(tmp_path)
-
-
-def test_saving_onto_a_file_is_refused_and_leaves_it_alone(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(OSError, match="file"):
-        snapshot().save(tmp_path / "file")
-    assert (tmp_path / "file").read_text() == "mine"
-
-
 @pytest.mark.parametrize("kind", ["absent", "empty", "file", "other"])
 def test_what_is_no_saved_snapshot_is_said_to_be_none(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "folder"

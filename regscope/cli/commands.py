@@ -48,9 +48,12 @@ _NAMES = {
 def scan(source: Source, output: Output, files: bool, save: str | None, known: tuple[str, ...], check: bool) -> None:
     """Read the metadata of every image and say what is there."""
     from regscope.schema import TABLES
+    from regscope.snapshot_folder import SnapshotFolder
 
     if files and check:
         raise click.UsageError("--files reads the layers themselves: leave out --check, or scan twice")
+    if save:
+        SnapshotFolder(save).check_free()  # now, and not after hours
     snap = inside(source)[0] if files else source.snapshot(known=known, check=check)
     rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
@@ -213,13 +216,14 @@ def demo(folder: str) -> None:
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.sharing import tag_weights
     from regscope.analysis.sizes import layer_sizes
-    from regscope.demo import build_demo
+    from regscope.demo import build_demo, check_free_for_demo
     from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan as scan_store
     from regscope.stores.oci_layout import OCILayoutStore
     from regscope.views.file_tree import file_tree
     from regscope.views.report import report as make_report
 
+    check_free_for_demo(Path(folder), Path(folder) / "layout")
     layout = build_demo(Path(folder) / "layout")
     store = OCILayoutStore(layout)
     snap = scan_files(store, scan_store(store))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -209,14 +210,11 @@ def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
 
 def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
     """The manifest, through an index the one for `platform`."""
-    from regscope.spec.manifest import DockerManifestList, OCIIndex, child_for
+    from regscope.registry.manifests import image_below
     from regscope.spec.platform import Platform
 
-    read = store.manifest(repository, found).parse()
-    if not isinstance(read, OCIIndex | DockerManifestList):
-        return read
-    child = child_for(read, Platform.parse(platform), f"{repository}@{found}")
-    return _image(store, repository, child.digest, platform)
+    read = functools.partial(store.manifest, repository)
+    return image_below(read(found), Platform.parse(platform), f"{repository}@{found}", read).parse()
 
 
 def _config(store: ContentStore, repository: str, image: Manifest) -> bytes:

@@ -6,6 +6,7 @@ import click
 
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
+from regscope.masking import without_secrets
 from regscope.text import plain
 
 
@@ -23,7 +24,9 @@ def login(source: Source) -> None:
     given = client.keychain.login("")
     assert isinstance(given, Credentials)  # name and password, as asked for
     where = log_in(client, APIEndpoint(url=source.source).host, given.username, given.password)
-    click.echo(f"logged in to {plain(source.source)} as {plain(given.username)}, kept in {plain(where)}")
+    click.echo(
+        f"logged in to {plain(without_secrets(source.source))} as {plain(given.username)}, kept in {plain(where)}"
+    )
 
 
 @click.command()

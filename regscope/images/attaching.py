@@ -16,7 +16,7 @@ from regscope.spec.media_types import OCI_EMPTY
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 
 _EMPTY = b"{}"
 
@@ -46,7 +46,7 @@ def attach(
         InvalidInput: no artifact type, or a store that holds none.
         RegscopeError: it cannot be written.
     """
-    opened = open(store) if isinstance(store, str) else store
+    opened = as_store(store)
     return attach_at(opened, open_destination(store), image, file, artifact_type, media_type, annotations)
 
 

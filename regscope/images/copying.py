@@ -16,13 +16,14 @@ from regscope.errors import RegscopeError
 from regscope.images.image_names import Wanted, named, wanted_images
 from regscope.images.image_tree import ImageTree, read_tree
 from regscope.progress import is_interactive
+from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
 _Result = TypeVar("_Result")
@@ -116,7 +117,7 @@ def copy(
         RegscopeError: it cannot be read or written. What was copied before stays.
     """
     return copy_to(
-        open(source) if isinstance(source, str) else source,
+        as_store(source),
         images,
         open_destination(target),
         to,
@@ -246,24 +247,20 @@ class Copying:
     def _write(self, image: tuple[Wanted, ImageTree]) -> CopiedImage:
         wanted, tree = image
         reference = wanted.to_reference or tree.manifest.digest
-        self._write_tree(wanted.to_repository, tree, reference)
+        for tag, part in tree.everything(reference):
+            self._write_one(wanted.to_repository, part.manifest, tag)
         with self._lock:
             self._written += 1
         return CopiedImage(wanted.name, named(wanted.to_repository, reference), tree.manifest.digest)
 
-    def _write_tree(self, repository: str, tree: ImageTree, reference: str | None) -> None:
-        for child in tree.children:
-            self._write_tree(repository, child, None)
-        digest = tree.manifest.digest
+    def _write_one(self, repository: str, manifest: RawManifest, reference: str | None) -> None:
         with self._lock:
-            alone = self._writing[digest]
+            alone = self._writing[manifest.digest]
         with alone:  # distribution 2.8 writes content in place, and finds that of two at once damaged (DIGEST_INVALID)
-            if reference is not None or not self._place.has_manifest(repository, digest):
-                self._place.take_manifest(repository, reference, tree.manifest)
+            if reference is not None or not self._place.has_manifest(repository, manifest.digest):
+                self._place.take_manifest(repository, reference, manifest)
                 with self._lock:
                     self._done.manifests += 1
-        for tag, referrer in tree.referrers:
-            self._write_tree(repository, referrer, tag)
 
 
 class _Move(NamedTuple):
@@ -280,7 +277,7 @@ def _moves(images: Sequence[tuple[Wanted, ImageTree]]) -> tuple[list[_Move], lis
     first: dict[Digest, _Move] = {}
     again: dict[tuple[Digest, str], _Move] = {}
     for wanted, tree in images:
-        for part in tree.everything():
+        for _, part in tree.everything():
             for blob in part.blobs:
                 known = first.setdefault(blob.digest, _Move(blob, part.repository, wanted.to_repository, None))
                 if known.to != wanted.to_repository:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -35,7 +34,8 @@ def dependents_of(store: ContentStore, repository: str, digest: Digest) -> Depen
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = dict(zip(tags, pool.map(partial(store.resolve, repository), tags), strict=True))
         named = {other for tag, other in found.items() if other != digest and subject_of_tag(tag) is None}
-        belongs = partial(_is_within, store, repository, digest)
+        named_by: dict[Digest, list[Digest]] = {}
+        belongs = partial(_is_within, store, repository, digest, named_by)
         holding = {other for other, holds in zip(named, pool.map(belongs, named), strict=True) if holds}
     return Dependents(
         [tag for tag, other in found.items() if other == digest],
@@ -43,15 +43,26 @@ def dependents_of(store: ContentStore, repository: str, digest: Digest) -> Depen
     )
 
 
-def _is_within(store: ContentStore, repository: str, digest: Digest, other: Digest) -> bool:
-    return digest in _children(store, repository, other)
+def _is_within(
+    store: ContentStore, repository: str, digest: Digest, named_by: dict[Digest, list[Digest]], other: Digest
+) -> bool:
+    """Whether an index names a manifest, or an index within it does.
+
+    Args:
+        named_by: what each manifest that was read before names: each is read once.
+    """
+    seen: set[Digest] = set()
+    waiting = [other]
+    while waiting:
+        index = waiting.pop()
+        if index not in seen:
+            seen.add(index)
+            if index not in named_by:
+                named_by[index] = _named_by(store, repository, index)
+            waiting += named_by[index]
+    return digest in seen - {other}
 
 
-def _children(store: ContentStore, repository: str, digest: Digest) -> Iterator[Digest]:
-    """What an index names, and what indexes within it do."""
+def _named_by(store: ContentStore, repository: str, digest: Digest) -> list[Digest]:
     manifest = store.manifest(repository, digest).parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
-        for child in manifest.children:
-            yield child.digest
-            if child.mediaType in (OCIIndex.content_type(), DockerManifestList.content_type()):
-                yield from _children(store, repository, child.digest)
+    return [child.digest for child in manifest.children] if isinstance(manifest, OCIIndex | DockerManifestList) else []

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
 from regscope.layers.compression import GZIP, ZSTD, Compression, check_tar, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
-from regscope.registry.manifests import RawManifest
+from regscope.registry.manifests import RawManifest, image_below
 from regscope.registry.outgoing import Content
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.image_config import ImageJSON, parse_image_config
-from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex, child_for
+from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
@@ -44,7 +44,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import encoded, fields_of
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
 _AT_ONCE = 8
@@ -85,14 +85,11 @@ class Image:
             ContentMissing, ResourceNotFound: there is none.
             InvalidInput: it is no image: an artifact, or one of schema 1.
         """
-        store = open(source) if isinstance(source, str) else source
+        store = as_store(source)
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
         repository, reference = split_name(name)
-        found = store.manifest(repository, reference)
+        found = image_below(store.manifest(repository, reference), wanted, name, partial(store.manifest, repository))
         manifest = found.parse()
-        while isinstance(manifest, OCIIndex | DockerManifestList):
-            found = store.manifest(repository, child_for(manifest, wanted, name).digest)
-            manifest = found.parse()
         if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
             raise InvalidInput(f"{name} is no image that can be changed: it is {manifest.media_type}")
         raw = store.read_blob(repository, manifest.config.digest, METADATA_LIMIT)

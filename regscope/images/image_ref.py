@@ -19,7 +19,7 @@ from regscope.layers.compression import compressed, diff_id_of, uncompressed
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
-from regscope.registry.local_content import LocalContent
+from regscope.registry.local_content import LocalContent, written_whole
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import DockerLayerDescriptor
@@ -228,7 +228,7 @@ class ImageRef:
             "RepoTags": [f"{self.repo}:{self.reference}"],
             "Layers": [],
         }
-        with tarfile.open(dest, "w") as archive:
+        with written_whole(Path(dest)) as file, tarfile.open(fileobj=file, mode="w") as archive:
             _add(archive, listed["Config"], io.BytesIO(config), len(config))
             for layer in self.layers:
                 listed["Layers"].append(self._save_layer(archive, layer))

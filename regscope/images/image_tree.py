@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from regscope.errors import ContentMissing
+from regscope.images.image_names import named
 from regscope.images.referring import referrers_of
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import (
+    DEEPEST,
     DockerManifestList,
     Index,
     Manifest,
@@ -19,13 +21,13 @@ from regscope.spec.manifest import (
     OCIIndex,
     best_children,
     platforms_of,
+    too_deep,
 )
 from regscope.spec.media_types import is_foreign_layer
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 
 _ATTESTED = "vnd.docker.reference.digest"
-_DEEPEST = 8  # indexes within indexes
 
 
 @dataclass
@@ -36,8 +38,9 @@ class ImageTree:
         repository: where it was read.
         manifest: as it is to be written.
         blobs: what the manifest names.
-        children: of an index.
+        children: of an index; one that is named by several is the same object in all of them.
         referrers: each with the tag that it goes by, as cosign's do, or None.
+        height: how far what belongs to it goes on below it; 0 where nothing does.
     """
 
     repository: str
@@ -45,12 +48,25 @@ class ImageTree:
     blobs: list[Descriptor] = field(default_factory=list)
     children: list[ImageTree] = field(default_factory=list)
     referrers: list[tuple[str | None, ImageTree]] = field(default_factory=list)
+    height: int = 0
 
-    def everything(self) -> Iterator[ImageTree]:
-        """This one and all below it."""
-        yield self
-        for below in (*self.children, *(tree for _, tree in self.referrers)):
-            yield from below.everything()
+    def everything(self, tag: str | None = None) -> Iterator[tuple[str | None, ImageTree]]:
+        """This one and all that belongs to it, each with its tag, and once, however often it is named.
+
+        In the order to write them in: children before their index, and what refers to something after that.
+        """
+        return self._walk(tag, set())
+
+    def _walk(self, tag: str | None, seen: set[tuple[str | None, Digest]]) -> Iterator[tuple[str | None, ImageTree]]:
+        key = (tag, self.manifest.digest)
+        if key in seen:
+            return
+        seen.add(key)
+        for child in self.children:
+            yield from child._walk(None, seen)
+        yield tag, self
+        for name, referrer in self.referrers:
+            yield from referrer._walk(name, seen)
 
 
 def read_tree(
@@ -66,6 +82,7 @@ def read_tree(
 
     Raises:
         ContentMissing: an index has none of `platforms`.
+        InvalidManifest: indexes within indexes without end.
         RegscopeError: one of them cannot be read.
     """
     return _Reader(store, repository, referrers).tree(reference, tuple(platforms))
@@ -90,43 +107,61 @@ class _Reader:
         self._repository = repository
         self._referrers = referrers
         self._tags = store.tags(repository) if referrers else []
-        self._seen: set[str] = set()
+        self._trees: dict[Digest, ImageTree] = {}  # each manifest is read once
+        self._lost: dict[Digest, ContentMissing] = {}
 
     def tree(self, reference: str, platforms: Sequence[Platform] = (), depth: int = 0) -> ImageTree:
+        name = named(self._repository, reference)
+        if depth > DEEPEST:
+            raise too_deep(name)
         found = self._store.manifest(self._repository, reference)
         manifest = found.parse()
         if isinstance(manifest, OCIIndex | DockerManifestList):
-            if depth == _DEEPEST:
-                raise ContentMissing(f"{self._repository}@{found.digest} is an index of indexes without end")
             if platforms:
-                chosen = _chosen(manifest, platforms, f"{self._repository}:{reference}")
+                chosen = _chosen(manifest, platforms, name)
                 if len(chosen) == 1:
                     return self.tree(chosen[0].digest, platforms, depth + 1)
                 if len(chosen) < len(manifest.manifests):
                     found = _narrowed(found, chosen)
                     manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
-            children = self._children(manifest, f"{self._repository}:{reference}", depth)
+            children = self._children(manifest, name, depth)
             made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
         else:
             made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
-        self._seen.add(found.digest)
+        self._trees[found.digest] = made
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)
+        made.height = max(
+            (1 + below.height for below in (*made.children, *(tree for _, tree in made.referrers))), default=0
+        )
         return made
+
+    def _below(self, digest: Digest, depth: int) -> ImageTree:
+        """What an index names, or what refers to something, `depth` levels below the image."""
+        if digest in self._lost:
+            raise self._lost[digest]
+        try:
+            found = self._trees.get(digest) or self.tree(digest, (), depth)
+        except ContentMissing as error:
+            self._lost[digest] = error
+            raise
+        if depth + found.height > DEEPEST:
+            raise too_deep(named(self._repository, digest))
+        return found
 
     def _children(self, index: Index, name: str, depth: int) -> list[ImageTree]:
         """All that an index names; docker and podman may save one whose other platforms they never had."""
-        trees: list[ImageTree] = []
+        trees: dict[Digest, ImageTree] = {}
         there: list[str] = []
         lost: Descriptor | None = None
         for child in index.children:
             try:
-                trees.append(self.tree(child.digest, (), depth + 1))
+                trees[child.digest] = self._below(child.digest, depth + 1)
                 there += [str(child.platform)] if child.platform and _ATTESTED not in child.annotations else []
             except ContentMissing:
                 lost = lost or child
         if lost is None:
-            return trees
+            return list(trees.values())
         what = f"{lost.digest} for {lost.platform}" if lost.platform else lost.digest
         step = f"Choose what is there: {', '.join(there)}." if there else "It is incomplete: get it again."
         raise ContentMissing(f"{name} is an index that names {what}, which is not there", next_step=step)
@@ -143,11 +178,9 @@ class _Reader:
         return Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
 
     def _referring_to(self, digest: Digest, depth: int) -> list[tuple[str | None, ImageTree]]:
-        if depth == _DEEPEST:
-            return []
         found = referrers_of(self._store, self._repository, digest, self._tags)
-        fresh = [each for each in found if each.tag is not None or each.digest not in self._seen]
-        return [(each.tag, self.tree(each.digest, (), depth + 1)) for each in fresh]
+        fresh = [each for each in found if each.tag is not None or each.digest not in self._trees]
+        return [(each.tag, self._below(each.digest, depth + 1)) for each in fresh]
 
 
 def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Descriptor]:

@@ -23,7 +23,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import encoded, fields_of
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 
 
 def make_index(
@@ -51,7 +51,7 @@ def make_index(
         InvalidInput: nothing to make it of, or something that is no image.
         RegscopeError: it cannot be read or written.
     """
-    store = open(source) if isinstance(source, str) else source
+    store = as_store(source)
     return make_index_at(store, images, open_destination(target), to, annotations=annotations)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, PrivateAttr
 
 from regscope.errors import InvalidLocation, TimedOut, UnknownHost
-from regscope.registry.origin import origin, without_user
+from regscope.registry.origin import origin, without_secrets
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import usual_context
 from regscope.text import plain
@@ -98,7 +98,7 @@ class APIEndpoint(BaseModel):
             fits = False
         if not fits:
             raise InvalidLocation(
-                f"{without_user(self.url)!r} is not the address of a registry",
+                f"{without_secrets(self.url)!r} is not the address of a registry",
                 next_step="Write registry.example.com, localhost:5000 or https://registry.example.com:5000.",
             )
         return parts

@@ -14,12 +14,18 @@ from regscope.errors import InvalidInput
 PIECE = 2**20
 
 
+def opened_anew(path: Path) -> IO[bytes]:
+    """A new file to write, in place of one that is there; a link in its place goes, and is not followed."""
+    path.unlink(missing_ok=True)
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "w+b")  # noqa: PTH123
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that appears under `path` only when nothing went wrong."""
+    """A file to write that appears under `path` only when nothing went wrong; a link there is replaced itself."""
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with opened_anew(part) as file:
             yield file
         part.replace(path)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -28,15 +29,16 @@ from regscope.registry.settling import settled
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, mismatch
 from regscope.spec.manifest import (
+    DEEPEST,
     MODELS,
     DockerManifestList,
-    Index,
     Manifest,
     ManifestSchema1,
     OCIIndex,
     OCIManifestSchema1,
     child_for,
     parse_manifest,
+    too_deep,
 )
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
 from regscope.spec.platform import LINUX_AMD64, Platform
@@ -167,8 +169,10 @@ class ManifestRef:
         """
         if media_type is None:
             wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-            manifest = self.fetch().parse()
-            return self._child(manifest, wanted) if isinstance(manifest, OCIIndex | DockerManifestList) else manifest
+            try:
+                return image_below(self.fetch(), wanted, f"{self.repo}:{self.reference}", self._fetch_other).parse()
+            except ContentMissing as error:
+                raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
         manifest = self.fetch(_known(media_type)).parse()
         if manifest.media_type != media_type and not (
             isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
@@ -330,12 +334,29 @@ class ManifestRef:
     def _referrers_of(self, subject: Descriptor) -> ManifestRef:
         return ManifestRef(self.repo, fallback_tag(subject.digest), self.client, timeout=self.timeout)
 
-    def _child(self, index: Index, platform: Platform) -> Manifest:
-        try:
-            child = child_for(index, platform, f"{self.repo}:{self.reference}")
-        except ContentMissing as error:
-            raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
-        return ManifestRef(self.repo, child.digest, self.client, timeout=self.timeout).get(platform=platform)
+    def _fetch_other(self, digest: Digest) -> RawManifest:
+        return ManifestRef(self.repo, digest, self.client, timeout=self.timeout).fetch()
+
+
+def image_below(
+    found: RawManifest, platform: Platform, name: str, read: Callable[[Digest], RawManifest]
+) -> RawManifest:
+    """What an index has for a platform, through indexes within it; `found` itself, where it is no index.
+
+    Args:
+        name: what `found` is called.
+        read: a manifest by its digest.
+
+    Raises:
+        ContentMissing: nothing for `platform`.
+        InvalidManifest: they are within one another without end.
+    """
+    for _ in range(DEEPEST + 1):
+        manifest = found.parse()
+        if not isinstance(manifest, OCIIndex | DockerManifestList):
+            return found
+        found = read(child_for(manifest, platform, name).digest)
+    raise too_deep(name)
 
 
 def _no_manifest(what: str, media_type: str) -> InvalidManifest:

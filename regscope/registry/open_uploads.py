@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
 
+_NAME = re.compile(r"[0-9a-f]{64}")
 _FORGOTTEN_AFTER = 7 * 86400  # seconds: by then a registry has swept up what was not finished
 
 
@@ -34,7 +36,7 @@ class OpenUploads:
         _sweep(self._folder)
         key = hashlib.sha256(f"{client.api_base_url} {repository} {digest}".encode()).hexdigest()
         path = self._folder / key
-        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:  # noqa: PTH123
+        with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:  # noqa: PTH123
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:  # another process is sending the same blob, and goes on with its own upload
@@ -71,7 +73,12 @@ def _noted(file: IO[str], client: DockerRegistryV2Client, timeout: AskTimeout) -
 
 
 def _sweep(folder: Path) -> None:
-    for path in folder.iterdir():
+    for path in filter(_is_ours, folder.iterdir()):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < time.time() - _FORGOTTEN_AFTER:
                 path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file has a name as they are given here; somebody may keep others in the folder."""
+    return _NAME.fullmatch(path.name) is not None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import re
 import socket
 import time
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
+from regscope import masking
 from regscope.errors import UnsafeRedirect
 from regscope.text import plain
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NAMES_HOLD_FOR = 60  # seconds for which what a name resolves to is believed
-_USER = re.compile(r"(^|//)[^/\s]*@")
 
 
 def cut(url: str) -> tuple[str, str]:
@@ -87,14 +86,8 @@ def check_hop(source: str, target: str) -> None:
 
 
 def without_secrets(url: str) -> str:
-    """`url` without user, password, query and fragment: fit for an error message."""
-    parts = _split(url)
-    return plain(urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")), 500)
-
-
-def without_user(location: str) -> str:
-    """What a user wrote as an address, without user and password; it need not be a URL."""
-    return _USER.sub(r"\1", location)
+    """An address as it is shown: without secrets, and no longer than a line or two."""
+    return plain(masking.without_secrets(url), 500)
 
 
 def _split(url: str) -> SplitResult:
@@ -102,7 +95,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # what follows the colon may be no port
     except ValueError:
-        return SplitResult("", "", without_user(url.partition("?")[0]), "", "")
+        return SplitResult("", "", without_secrets(url), "", "")
     return parts
 
 

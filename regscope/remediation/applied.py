@@ -68,7 +68,7 @@ class Applied:
         """Bytes that come back at the next garbage collection by what was done, or would be."""
         return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
 
-    def undo(self, store: ContentStore, **options: Any) -> Undone:
+    def undo(self, store: ContentStore | str, **options: Any) -> Undone:
         """Bring it back; see `regscope.undo`."""
         from regscope.remediation.undoing import undo
 
@@ -76,7 +76,7 @@ class Applied:
             raise RegscopeError("there is nothing to undo: nothing was changed")
         return undo(self.journal, store, **options)
 
-    def collected(self, store: ContentStore) -> Collected:
+    def collected(self, store: ContentStore | str) -> Collected:
         """Ask for each blob that the run freed whether it is gone; see `regscope.remediation.collected.collected`."""
         from regscope.remediation.collected import collected
 

@@ -20,6 +20,7 @@ from regscope.remediation.journal_plan import marks_of
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import open_removal
 from regscope.stores.wrapped_store import unwrapped
@@ -29,7 +30,7 @@ _STORAGE = "storage:"  # a registry seen from inside: it is changed through its 
 
 def apply_plan(
     plan: Plan,
-    store: ContentStore,
+    store: ContentStore | str,
     *,
     dry_run: bool = True,
     concurrency: int = 4,
@@ -51,7 +52,7 @@ def apply_plan(
     same journal goes on from there.
 
     Args:
-        store: the one that was planned for; for a plan of a registry's `storage:` that registry.
+        store: the one that was planned for, or its location; for a plan of a registry's `storage:` that registry.
         dry_run: look everything up again, ask to delete and to put what cannot be there, and change nothing: what a run
             would be refused, such as the deletion of tags, is found out.
         concurrency: deletions at once.
@@ -69,13 +70,13 @@ def apply_plan(
         stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
 
     Raises:
-        InvalidInput: the plan is another store's, the store is read only, the backup's place is no layout, or there is
-            none to copy all to; nothing was changed.
+        InvalidInput: `store` is none, or another than the plan's, or read only; the backup's place is no layout, or
+            there is none to copy all to; nothing was changed.
         Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
         StoreError: the journal is another plan's, or cannot be written; nothing was changed.
         RegscopeError: the backup failed; nothing was deleted.
     """
-    store = unwrapped(store)
+    store = unwrapped(as_store(store, cache=False, mirrors=()))  # what is read must be so now
     from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
     if store.location != plan.location and not from_inside:
         raise InvalidInput(

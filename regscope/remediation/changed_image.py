@@ -89,7 +89,8 @@ class ChangedTree:
 
     def _kept_parts(self) -> Iterator[ImageTree]:
         for tree in self.kept:
-            yield from tree.everything()
+            for _, part in tree.everything():
+                yield part
 
     def send(self, store: ContentStore, place: Destination, repository: str, tag: str) -> None:
         """Write it: blobs first, then children, then what gets the tag."""
@@ -98,7 +99,7 @@ class ChangedTree:
             image.after.send_blobs(place, repository)
             if image.after.digest != self.after.digest:
                 place.take_manifest(repository, None, image.after.raw)
-        for part in reversed(list(self._kept_parts())):
+        for part in self._kept_parts():
             if not place.has_manifest(repository, part.manifest.digest):
                 for blob in part.blobs:
                     place.take_blob(repository, blob.digest, StoredContent(store, part.repository, blob), None)

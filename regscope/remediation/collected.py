@@ -19,6 +19,7 @@ from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.stores.presence import has_blob, resolved
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
@@ -116,7 +117,7 @@ class Collected:
         return text.card(self._title, self.facts(), self.notes())
 
 
-def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Collected:
+def collected(journal: Path | str | JournalRecord, store: ContentStore | str) -> Collected:
     """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
 
     A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
@@ -132,7 +133,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore) -> Colle
         StoreError: it does not say what was to come back: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
-    store = unwrapped(store)
+    store = unwrapped(as_store(store, cache=False, mirrors=()))  # a cache has what the registry has not
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location and not store.location.startswith("storage:"):
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")

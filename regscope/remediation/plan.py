@@ -119,7 +119,7 @@ class Plan:
         """What the policy says is in use, and that is no image reference: nothing is kept for it."""
         return tuple(name for name in names_in_use(self.policy) if not is_image(name))
 
-    def apply(self, store: ContentStore, *, dry_run: bool = True, **options: Any) -> Applied:
+    def apply(self, store: ContentStore | str, *, dry_run: bool = True, **options: Any) -> Applied:
         """Do what is planned; see `regscope.remediation.applying.apply_plan` for all that can be said."""
         from regscope.remediation.applying import apply_plan
 

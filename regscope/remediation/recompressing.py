@@ -9,7 +9,7 @@ from regscope.remediation.rewriting import Rewriting, new_name, rewriting
 from regscope.spec.media_types import DOCKER_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 
 _AS_OCI = "It gets an OCI manifest: Docker's own have no name for zstd."
@@ -39,7 +39,7 @@ def recompress(
         InvalidInput: it is no image; or there is no such level.
         DigestMismatch: a layer is damaged.
     """
-    opened = open(store) if isinstance(store, str) else store
+    opened = as_store(store)
     to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 

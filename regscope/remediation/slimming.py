@@ -24,7 +24,7 @@ from regscope.scanning.read_layer import WantedLayer
 from regscope.spec.media_types import is_filesystem_layer, is_foreign_layer
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 
 _BLOCK = 512
@@ -68,7 +68,7 @@ def slim(
         ContentError: a layer's tar is read in two ways.
         DigestMismatch: a layer is damaged.
     """
-    opened = open(store) if isinstance(store, str) else store
+    opened = as_store(store)
     to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 

@@ -21,7 +21,7 @@ from regscope.remediation.rewriting import RegistrySide, Rewriting, Rewritten, n
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 from regscope.tables import Snapshot
 
@@ -111,7 +111,7 @@ def merge_twins(
         raise InvalidInput(f"twins do not differ in {', '.join(sorted(unknown))}", next_step=f"Of: {MAY_DIFFER}.")
     if "{tag}" not in to:
         raise InvalidInput(f"{to!r} would give all images one name", next_step="Write {tag} in it.")
-    opened = open(store) if isinstance(store, str) else store
+    opened = as_store(store)
     merging = _Merging(opened, snap, may_differ)
     found = []
     for repository, tag in _tags(snap, images):

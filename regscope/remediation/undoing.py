@@ -26,7 +26,7 @@ from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import open, path_in
+from regscope.stores.open_store import as_store, open, path_in
 from regscope.stores.presence import has_blob, resolved
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
@@ -114,7 +114,7 @@ class Undone:
 
 def undo(
     journal: Path | str | JournalRecord,
-    store: ContentStore,
+    store: ContentStore | str,
     *,
     backup: str | None = None,
     dry_run: bool = False,
@@ -129,7 +129,7 @@ def undo(
 
     Args:
         journal: as `Applied.journal` names it, or of those beside the cache `latest`, or the beginning of one's name.
-        store: the one that was changed.
+        store: the one that was changed, or its location.
         backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since. By default the one
             that the journal names, if it is still there. What it was not given, since it was to stay, is taken from the
             repository in which it stayed.
@@ -140,7 +140,7 @@ def undo(
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
-    store = unwrapped(store)
+    store = unwrapped(as_store(store, cache=False, mirrors=()))
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")

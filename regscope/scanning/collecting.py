@@ -27,10 +27,11 @@ from regscope.scanning.read_manifest import (
 from regscope.scanning.worklist import Worklist
 from regscope.schema import BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.manifest import best_children
+from regscope.spec.manifest import DEEPEST, best_children
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
+from regscope.text import count
 
 _ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
 _ASKED_ELSEWHERE = 10_000  # requests for subjects that may be in any repository
@@ -53,7 +54,7 @@ class Collected:
         self._tag_globs = tag_globs
         self._platforms = platforms
         self._must_exist = must_exist
-        self._asked: set[str] = set()
+        self._asked: dict[str, int] = {}  # how far below a tag, or another root
         self._tried: set[tuple[str, str]] = set()  # repositories, and what they were asked for by its digest
         self._missing: set[tuple[str, str]] = set()
         self._placed: dict[tuple[str, str], str] = {}
@@ -66,6 +67,7 @@ class Collected:
         self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
         self._looked_at: set[tuple[str, str]] = set()  # manifests whose referrers were asked for in a repository
         self._problems: list[tuple[str, str, str, str]] = []
+        self._too_deep: set[tuple[str, str]] = set()
 
     def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
         """Read everything that the repositories lead to, and what earlier snapshots had in them."""
@@ -78,6 +80,7 @@ class Collected:
                 self._read_all(bar)
                 self._look_elsewhere()
                 self._read_all(bar)
+        self._note_too_deep()
 
     def _read_all(self, bar: tqdm[Any]) -> None:
         more = True
@@ -146,7 +149,7 @@ class Collected:
                 self._work.add(read_manifest, self._store, listed.repository, tag)
         for digest in listed.untagged if self._tag_globs is None else ():
             self._untagged.append((listed.repository, digest))
-            self._ask(listed.repository, digest)
+            self._ask(listed.repository, digest, 0)
 
     def _take_manifest(self, read: ReadManifest) -> None:
         self._take_problems(read.problems)
@@ -163,13 +166,13 @@ class Collected:
         self._refer_by_api(repository, found.digest, read.referrers)
         for subject, digest, artifact_type, how in found.rows.get("referrers", ()):
             self._refer(repository, subject, digest, artifact_type, how)
-        self._asked.add(found.digest)
+        depth = self._asked.setdefault(found.digest, 0)
         if found.digest not in self._manifests:
             self._manifests[found.digest] = found.rows
             self._children[found.digest] = [child.digest for child in self._wanted(found.children)]
         self._note_if_none_fits(read, found)
         for child in self._children[found.digest]:
-            self._ask(repository, child)
+            self._ask(repository, child, depth + 1)
 
     def _take_referrers(self, listed: ListedReferrers) -> None:
         self._take_problems(listed.problems)
@@ -178,7 +181,7 @@ class Collected:
     def _refer_by_api(self, repository: str, subject: str, referrers: Iterable[Descriptor]) -> None:
         for descriptor in referrers:
             self._refer(repository, subject, descriptor.digest, descriptor.artifactType, "api")
-            self._ask(repository, descriptor.digest)
+            self._ask(repository, descriptor.digest, self._asked.get(subject, 0) + 1)
 
     def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
         subject = subject_of_tag(read.reference)
@@ -196,10 +199,10 @@ class Collected:
     def _take_problems(self, problems: Iterable[Problem]) -> None:
         self._problems += [problem.row for problem in problems]
 
-    def _ask(self, repository: str, digest: str) -> None:
-        """Read a manifest once, wherever it is named."""
-        if digest not in self._asked:
-            self._asked.add(digest)
+    def _ask(self, repository: str, digest: str, depth: int) -> None:
+        """Read a manifest once, wherever it is named; how deep it is for certain shows when all is placed."""
+        if digest not in self._asked and depth <= DEEPEST:
+            self._asked[digest] = depth
             self._try(repository, digest)
 
     def _try(self, repository: str, digest: str) -> None:
@@ -294,11 +297,13 @@ class Collected:
         """
         placed: dict[tuple[str, str], str] = {}
         lacking: set[tuple[str, str]] = set()
+        self._too_deep.clear()
         for reached in (
             [(repository, digest, "tag") for repository, _, digest, *_ in self._tags],
             [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)],
         ):
-            self._place_from(reached, placed, lacking)
+            self._too_deep |= self._place_from(reached, placed, lacking)
+        self._too_deep -= placed.keys()
         return placed, sorted(lacking - self._tried)
 
     def _not_held(self, found: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -315,8 +320,9 @@ class Collected:
         reached: list[tuple[str, str, str]],
         placed: dict[tuple[str, str], str],
         lacking: set[tuple[str, str]],
-    ) -> None:
-        while reached:
+    ) -> set[tuple[str, str]]:
+        """Place what roots lead to; what is beyond the depth to which that is followed is returned."""
+        for _ in range(DEEPEST + 1):
             onward: list[tuple[str, str, str]] = []
             for repository, digest, how in sorted(reached):
                 if (repository, digest) in placed:
@@ -329,6 +335,16 @@ class Collected:
                 onward += [(repository, child, "index child") for child in self._children[digest]]
                 onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]
             reached = onward
+        return {(repository, digest) for repository, digest, _ in reached}
+
+    def _note_too_deep(self) -> None:
+        """One row for each repository: in each of them some thousands may be beyond."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for repository, digest in sorted(self._too_deep):
+            found[repository].append(digest)
+        for repository, digests in found.items():
+            what = f"{count(len(digests), 'manifest')} not read: more than {DEEPEST} indexes or referrers below a tag"
+            self._take_problems([Problem(repository, digests[0], "manifest", RegscopeError(what))])
 
 
 def matches(name: str, globs: Iterable[str]) -> bool:

@@ -29,6 +29,7 @@ from regscope.schema import conformed, make_table
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.text import plain
 
@@ -37,7 +38,7 @@ _MOST_IN_MEMORY = 20_000_000  # rows
 
 
 def scan_files(
-    store: ContentStore,
+    store: ContentStore | str,
     snap: Snapshot,
     *,
     images: str | Sequence[str] | None = None,
@@ -58,7 +59,7 @@ def scan_files(
     out; the snapshot's notes say how many.
 
     Args:
-        store: what was scanned.
+        store: what was scanned, or its location.
         snap: what `scan` gave.
         images: `repository`, `repository:tag` or a digest, or globs of these: the images to look into; all by default.
         into: a new folder for the `files` table, as Parquet. Above 20 million rows it goes to a folder anyway, a
@@ -74,9 +75,10 @@ def scan_files(
         DataFrame, or, where it is in a folder, `FilesOnDisk`.
 
     Raises:
-        InvalidInput: `images` names nothing.
+        InvalidInput: `images` names nothing, or `store` is none.
         StoreError: `into` is not empty.
     """
+    store = as_store(store)
     wanted = wanted_layers(snap, images)
     collected = _Collected([layer.digest for layer in wanted], into)
     show = is_interactive() if progress is None else progress
@@ -154,6 +156,7 @@ class _Collected:
         self._packages: dict[str, list[tuple[Any, ...]]] = {}
         self._problems: list[tuple[str, str, str, str]] = []
         self._writer = FilesWriter(into) if into is not None else None
+        self._is_ours = into is None
 
     def take(self, read: ReadLayer) -> None:
         """One more layer."""
@@ -194,7 +197,7 @@ class _Collected:
         if self._writer is not None:
             self._writer.close()
             found = FilesOnDisk(self._writer.folder)
-            if self._writer.folder.parent == Path(tempfile.gettempdir()):
+            if self._is_ours:
                 weakref.finalize(found, shutil.rmtree, self._writer.folder, ignore_errors=True)
             return found
         if not self._files:

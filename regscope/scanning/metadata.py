@@ -20,6 +20,7 @@ from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collec
 from regscope.schema import make_table
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.stores.wrapped_store import unwrapped
 from regscope.tables import Snapshot
 
@@ -27,7 +28,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def scan(
-    store: ContentStore,
+    store: ContentStore | str,
     *,
     repositories: str | Sequence[str] | None = None,
     tags: str | Sequence[str] | None = None,
@@ -44,7 +45,7 @@ def scan(
     cache.
 
     Args:
-        store: what `regscope.open` gave.
+        store: what `regscope.open` gave, or a location for it.
         repositories: names or globs; all by default. Names alone need no catalog.
         tags: globs of the tags to read; all by default.
         platforms: such as `linux/arm64`: which children of an index to follow; all by default. For each platform those
@@ -66,8 +67,10 @@ def scan(
         A Snapshot, with every table but `files`.
 
     Raises:
+        InvalidInput: `store` is none.
         RegscopeError: the repositories cannot be listed, or one that was named cannot be read at all.
     """
+    store = as_store(store)
     started, show = datetime.now(UTC), is_interactive() if progress is None else progress
     wanted, tag_globs = _listed(repositories), _listed(tags)
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]

@@ -210,6 +210,18 @@ def artifact_type(manifest: Manifest) -> str | None:
     return None
 
 
+DEEPEST = 8
+"""How far indexes within indexes are followed; nobody has use for more than two."""
+
+
+def too_deep(name: str) -> InvalidManifest:
+    """The error for indexes within indexes beyond that; `name` is what the first of them is called."""
+    return InvalidManifest(
+        f"{name} is an index of indexes, more than {DEEPEST} deep",
+        next_step="Name one of the images in it by its digest, or push the index anew with its images alone.",
+    )
+
+
 def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
     """The child of an index that fits `platform` best; of several for the same one the first.
 

@@ -18,14 +18,20 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import DockerConfigDescriptor, DockerLayerDescriptor
 from regscope.spec.digest import Digest, Passing
 from regscope.spec.image_config import parse_image_config
-from regscope.spec.manifest import DockerManifestList, ImageManifest, ManifestSchema2, OCIIndex, parse_manifest
+from regscope.spec.manifest import (
+    DEEPEST,
+    DockerManifestList,
+    ImageManifest,
+    ManifestSchema2,
+    OCIIndex,
+    parse_manifest,
+)
 from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
 from regscope.stores.layout_store import blob_path
 from regscope.stores.tar_members import TarMembers
 
 _NAMED_BY_DIGEST = re.compile(r"(?:blobs/(?P<algorithm>sha256)/|sha256:)?(?P<encoded>[0-9a-f]{64})(?:\.json)?")
 _MOST_ENTRIES = 10_000
-_DEEPEST = 8  # indexes within indexes
 _MAGIC = {b"\x1f\x8b": DOCKER_LAYER, b"\x28\xb5\x2f\xfd": OCI_LAYER_ZSTD}
 
 
@@ -113,7 +119,7 @@ class SavedImages:
             if isinstance(manifest, ImageManifest):
                 files = [blob_path(blob.digest) for blob in (manifest.config, *manifest.layers)]
                 found.setdefault(tuple(files), manifest)
-            elif isinstance(manifest, OCIIndex | DockerManifestList) and depth < _DEEPEST:
+            elif isinstance(manifest, OCIIndex | DockerManifestList) and depth < DEEPEST:
                 waiting += [(child, depth + 1) for child in reversed(manifest.manifests)]
         return found
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
+from typing import IO
 
 from regscope.errors import NotAStore
 from regscope.registry.hashing_aside import hashed_aside
@@ -15,8 +17,8 @@ from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.destination import Taken
 from regscope.stores.layout_contents import below
-from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.layout_store import REF_NAME, image_name
+from regscope.stores.layout_index import LayoutIndex, check_no_links
+from regscope.stores.layout_store import REF_NAME, blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
@@ -31,6 +33,7 @@ class LayoutDestination:
 
     Raises:
         NotAStore: there is something else.
+        StoreError: it has links in it, through which nothing is written.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -54,17 +57,17 @@ class LayoutDestination:
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether its file is there."""
-        return self._path(digest).is_file()
+        return self._has(digest)
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
         """Written to a file, after what an earlier run has written of it; all of it is verified."""
-        if self._path(digest).is_file():
+        if self._has(digest):
             return "there"
         self._index.unfinished.mkdir(parents=True, exist_ok=True)
         part = self._index.unfinished / digest.replace(":", "-")
-        with part.open("a+b") as file:
+        with self._opened(part) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if self._path(digest).is_file():  # another process was faster
+            if self._has(digest):  # another process was faster
                 part.unlink(missing_ok=True)
                 return "there"
             file.seek(0)
@@ -124,7 +127,16 @@ class LayoutDestination:
         return below(store, [entry.digest for entry in self._index.entries()])
 
     def _path(self, digest: Digest) -> Path:
-        return self.folder / "blobs" / digest.algorithm / digest.encoded
+        return self.folder / blob_path(digest)
+
+    def _has(self, digest: Digest) -> bool:
+        check_no_links(self.folder, blob_path(digest))
+        return self._path(digest).is_file()
+
+    def _opened(self, part: Path) -> IO[bytes]:
+        """What an earlier run has written, to be gone on with."""
+        check_no_links(self.folder, str(part.relative_to(self.folder)))
+        return open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")  # noqa: PTH123
 
 
 def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:

@@ -8,11 +8,32 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from regscope.errors import StoreError
+from regscope.registry.local_content import opened_anew
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX
 from regscope.stores.layout_files import INDEX, MARKER, FolderFiles
 from regscope.stores.layout_store import INDEX_LIMIT, parse_index
 from regscope.stores.layout_writer import encoded, fields_of
+
+UNFINISHED = ".unfinished"
+
+
+def check_no_links(folder: Path, *names: str) -> None:
+    """Make sure that what is written below a folder stays there: somebody else may have made what is in it.
+
+    Raises:
+        StoreError: a file, or a folder on the way to it, is a link; the folder itself may be reached by one.
+    """
+    for name in names:
+        path = folder
+        for part in Path(name).parts:
+            path /= part
+            if path.is_symlink():
+                raise StoreError(
+                    f"{path} is a link: nothing is written through it",
+                    next_step="Name another folder, or put what the link leads to in its place.",
+                )
 
 
 class LayoutIndex:
@@ -20,11 +41,15 @@ class LayoutIndex:
 
     Attributes:
         unfinished: a folder beside them, for what is not whole yet.
+
+    Raises:
+        StoreError: there are links in it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.unfinished = folder / ".unfinished"
+        self.unfinished = folder / UNFINISHED
+        check_no_links(folder, UNFINISHED, MARKER, INDEX, "blobs/sha256", "blobs/sha512")
 
     def entries(self) -> list[Descriptor]:
         """None where there is no index yet."""
@@ -37,9 +62,15 @@ class LayoutIndex:
         """To be called while nobody else changes it."""
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
         for name, content in ((MARKER, {"imageLayoutVersion": "1.0.0"}), (INDEX, document)):
-            part = self.unfinished / name
-            part.write_bytes(encoded(content))
-            part.replace(self.folder / name)
+            self.replace(name, encoded(content))
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file of the layout, all of it or nothing."""
+        check_no_links(self.folder, name)
+        part = self.unfinished / name.replace("/", "-")
+        with opened_anew(part) as file:
+            file.write(content)
+        part.replace(self.folder / name)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

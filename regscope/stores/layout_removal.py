@@ -11,7 +11,7 @@ from regscope.spec.manifest import OCIIndex
 from regscope.stores.content_store import no_such_tag
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, image_name
+from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
@@ -104,9 +104,7 @@ class LayoutRemoval:
         if not isinstance(listed, OCIIndex) or all(child.digest != digest for child in listed.manifests):
             return entry
         made = OCIIndex(manifests=tuple(child for child in listed.manifests if child.digest != digest))
-        part = self._index.unfinished / made.digest.replace(":", "-")
-        part.write_bytes(made.raw)
-        part.replace(self._store.path(made.digest))
+        self._index.replace(blob_path(made.digest), made.raw)
         return entry.model_copy(update={"digest": made.digest, "size": len(made.raw)})
 
     def _subject_of(self, digest: Digest) -> Digest | None:

@@ -7,24 +7,25 @@ import tarfile
 from pathlib import Path
 
 from regscope.errors import NotAStore
+from regscope.registry.local_content import opened_anew
 from regscope.registry.manifests import RawManifest
 from regscope.registry.outgoing import Content
 from regscope.spec.digest import Digest
 from regscope.stores.destination import Taken
 from regscope.stores.layout_destination import LayoutDestination
-from regscope.stores.layout_files import INDEX, MARKER
-from regscope.stores.layout_index import LayoutIndex
+from regscope.stores.layout_files import INDEX, MARKER, form_of_archive
+from regscope.stores.layout_index import UNFINISHED, LayoutIndex
 from regscope.stores.layout_store import blob_path, name_of
 
 
 class OCIArchiveDestination:
     """Images go into a folder beside the file first, and into the file when it is closed.
 
-    A file that is there is replaced. What an earlier run has left in the folder is not fetched again. The same images
-    give the same bytes.
+    An archive that is there is replaced. What an earlier run has left in the folder is not fetched again. The same
+    images give the same bytes.
 
     Raises:
-        NotAStore: there is a folder in its place.
+        NotAStore: there is something else in its place, or in the folder's.
     """
 
     form = "oci-archive"
@@ -35,9 +36,30 @@ class OCIArchiveDestination:
             raise NotAStore(
                 f"{self.path} is a folder", next_step=f"Name a file, or write oci:{self.path} for a layout."
             )
+        if self.path.exists() and not self._may_be_replaced():
+            raise NotAStore(
+                f"{self.path} is there, and is no archive of images: it is left alone", next_step="Name a new file."
+            )
         self._folder = self.path.with_name(f"{self.path.name}.unfinished")
-        self._layout = LayoutDestination(self._folder)
+        self._layout = self._workplace()
         (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
+
+    def _may_be_replaced(self) -> bool:
+        return self.path.is_file() and (self.path.stat().st_size == 0 or form_of_archive(self.path) is not None)
+
+    def _workplace(self) -> LayoutDestination:
+        """The folder, which goes when the file is written: so it has a mark that says whose it is."""
+        mark = self._folder / UNFINISHED / "archive"
+        is_new = not self._folder.exists() or (self._folder.is_dir() and not any(self._folder.iterdir()))
+        if self._folder.is_symlink() or not (is_new or mark.is_file()):
+            raise NotAStore(
+                f"{self._folder} is in the way: it was not made for this archive",
+                next_step="Name another file, or move that folder elsewhere.",
+            )
+        layout = LayoutDestination(self._folder)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        opened_anew(mark).close()
+        return layout
 
     @property
     def location(self) -> str:
@@ -69,7 +91,7 @@ class OCIArchiveDestination:
         self._put_in_order()
         part = self.path.with_name(f"{self.path.name}.part")
         try:
-            with tarfile.open(part, "w") as archive:
+            with opened_anew(part) as file, tarfile.open(fileobj=file, mode="w") as archive:
                 for name in (*self._first_files(), MARKER, INDEX, *self._blobs()):
                     archive.add(self._folder / name, name, filter=_without_owner)
             part.replace(self.path)

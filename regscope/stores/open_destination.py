@@ -11,7 +11,7 @@ from regscope.stores.destination import Destination
 from regscope.stores.layout_destination import LayoutDestination
 from regscope.stores.oci_archive_destination import OCIArchiveDestination
 from regscope.stores.oci_layout import OCILayoutStore
-from regscope.stores.open_store import open, path_in
+from regscope.stores.open_store import as_store, path_in
 from regscope.stores.registry_destination import RegistryDestination
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
@@ -37,8 +37,7 @@ def open_destination(place: str | ContentStore, **options: Any) -> Destination:
             return ArchiveDestination(path_in(place))
         if kind == "oci-archive":
             return OCIArchiveDestination(path_in(place))
-        place = open(place, cache=False, mirrors=(), **options)
-    store = unwrapped(place)
+    store = unwrapped(as_store(place, cache=False, mirrors=(), **options))
     if isinstance(store, RegistryStore):
         return RegistryDestination(store.client)
     if isinstance(store, OCILayoutStore):

@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from regscope import text
-from regscope.errors import InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.errors import InvalidInput, InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.masking import without_secrets
 from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
 from regscope.registry.credentials import Keychain, Login, login_from
 from regscope.registry.docker_config import find_logins
 from regscope.registry.endpoint import APIEndpoint, is_docker_hub
-from regscope.registry.origin import without_user
 from regscope.registry.tls import ClientCertificate
 from regscope.settings import read_settings
 from regscope.spec.reference import check_repository
@@ -123,6 +123,26 @@ def open(
     return _with_cache(store, DigestCache() if cache is True else cache)
 
 
+def as_store(place: ContentStore | str, **options: Any) -> ContentStore:
+    """What stands for a store: one that is open, or a location as for `open`.
+
+    Args:
+        options: of `open`, for a location.
+
+    Raises:
+        InvalidInput: it is neither.
+        RegscopeError: as `open`.
+    """
+    if isinstance(place, str):
+        return open(place, **options)
+    if isinstance(place, type) or not (hasattr(place, "location") and hasattr(place, "stored_blobs")):
+        raise InvalidInput(
+            f"a store is wanted here, and this is {text.plain(repr(place), 100)}",
+            next_step="Give what regscope.open(...) returned, or a location: registry.example.com, oci:FOLDER.",
+        )
+    return place
+
+
 def _mirrors_of(location: str, named: Iterable[tuple[str, str]]) -> list[str]:
     """Those of the pairs of registry and mirror that are the registry's at `location`."""
     place = APIEndpoint(url=location).place
@@ -139,7 +159,7 @@ def _mirror(place: str, options: Mapping[str, Any]) -> Mirror | None:
     try:
         client = _client(address, _login_in(address), insecure=False, **options)
     except RequestError as error:
-        warnings.warn(MirrorWarning(f"the mirror {without_user(place)} is left out: {error.message}"), stacklevel=3)
+        warnings.warn(MirrorWarning(f"the mirror {without_secrets(place)} is left out: {error.message}"), stacklevel=3)
         return None
     return Mirror(RegistryStore(client), prefix)
 
@@ -191,7 +211,7 @@ def path_in(location: str) -> Path:
 
 def _refuse_paths(location: str) -> None:
     scheme = location.rpartition("://")[0]
-    shown = without_user(location)
+    shown = without_secrets(location)
     if not location.strip() or scheme not in ("", "http", "https"):
         raise InvalidLocation(f"{shown!r} is not a store", next_step=_FORMS)
     kind = "" if scheme else _kind_of_path(location)
@@ -207,7 +227,7 @@ def _refuse_paths(location: str) -> None:
 
 def _make_sure_of_path(location: str, verify: bool | str, certificate: ClientCertificate | None) -> None:
     """Refuse a path at which there is no registry: it is a repository's name."""
-    scheme, separator, rest = without_user(location).rpartition("://")
+    scheme, separator, rest = without_secrets(location).rpartition("://")
     host, _, path = rest.partition("/")
     if not path.strip("/"):
         return
@@ -220,7 +240,7 @@ def _make_sure_of_path(location: str, verify: bool | str, certificate: ClientCer
     except RequestError as error:
         why = error.message
     raise InvalidLocation(
-        text.plain(f"{without_user(location)!r} names more than a registry: {why}", 500),
+        text.plain(f"{without_secrets(location)!r} names more than a registry: {why}", 500),
         next_step=f"Open {scheme}{separator}{host}, and name {path!r} when scanning it.",
     )
 

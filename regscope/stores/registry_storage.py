@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from regscope import text
 from regscope.errors import ContentMissing, InvalidDigest, RegscopeError
+from regscope.masking import without_secrets
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
@@ -37,13 +38,13 @@ class RegistryStorageStore:
     capabilities = None
 
     def __init__(self, location: str) -> None:
-        self._place = location
+        self._place = without_secrets(location)
         self._tree = StorageTree(location)
         self._known: dict[str, _Graph] = {}
 
     @property
     def location(self) -> str:
-        """`storage:` and the place."""
+        """`storage:` and the place, without secrets."""
         return f"storage:{self._place}"
 
     def repositories(self) -> list[str]:

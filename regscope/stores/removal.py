@@ -15,7 +15,7 @@ from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_removal import LayoutRemoval
 from regscope.stores.oci_layout import OCILayoutStore
-from regscope.stores.open_store import open
+from regscope.stores.open_store import as_store
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 
@@ -139,7 +139,7 @@ def open_removal(place: str | ContentStore, **options: Any) -> Removal:
         InvalidInput: an archive, which is read only.
         RegscopeError: as `regscope.open`.
     """
-    store = unwrapped(open(place, cache=False, mirrors=(), **options) if isinstance(place, str) else place)
+    store = unwrapped(as_store(place, cache=False, mirrors=(), **options))
     if isinstance(store, RegistryStore):
         return RegistryRemoval(store.client)
     if isinstance(store, OCILayoutStore):

@@ -17,6 +17,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from regscope.errors import ContentMissing, InvalidDigest, InvalidLocation, InvalidReference, NotAStore, StoreError
+from regscope.masking import without_secrets
 from regscope.registry.responses import too_large
 from regscope.spec.digest import Digest
 from regscope.spec.reference import check_repository
@@ -39,12 +40,12 @@ class StorageTree:
     """
 
     def __init__(self, location: str) -> None:
-        self.location = location
+        self.location = without_secrets(location)
         try:
             self._files, path = url_to_fs(location)
         except (ImportError, ValueError) as error:
             raise InvalidLocation(
-                f"no file system for {location!r}: {plain(error, 300)}",
+                f"no file system for {self.location!r}: {plain(error, 300)}",
                 next_step="Install what fsspec needs for it: s3fs for s3://, gcsfs for gs://, adlfs for az://.",
             ) from None
         path = path.rstrip("/")
@@ -52,7 +53,7 @@ class StorageTree:
             roots = [root for root in (f"{path}/{_ROOT}", path) if self._files.isdir(f"{root}/repositories")]
         if not roots:
             raise NotAStore(
-                f"{location} is not the storage of a registry: it has no {_ROOT}/repositories",
+                f"{self.location} is not the storage of a registry: it has no {_ROOT}/repositories",
                 next_step="Name the folder that is the registry's `rootdirectory`.",
             )
         self._root = roots[0]

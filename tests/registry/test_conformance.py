@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from regscope.demo_registry import DemoRegistry
 from regscope.errors import RegscopeError, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
@@ -32,7 +33,7 @@ from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry, distribution_3
 
 TABLE = Path(__file__).with_name("CONFORMANCE.md")
-KINDS = ("docker-registry 2.8", "distribution 3", "oci-registry")
+KINDS = ("docker-registry 2.8", "distribution 3", "oci-registry", "DemoRegistry")
 CONTENT = bytes(range(256)) * 20
 SHA512 = Digest.of(CONTENT, "sha512")
 CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
@@ -489,8 +490,11 @@ def asked(
 ) -> Iterator[tuple[str, DockerRegistryV2Client]]:
     """Each registry, and a client of it."""
     kind = request.param
+    server: Registry | OCIRegistry | DemoRegistry
     if kind == "oci-registry":
-        server: Registry | OCIRegistry = OCIRegistry()
+        server = OCIRegistry()
+    elif kind == "DemoRegistry":
+        server = DemoRegistry()
     else:
         program = distribution_3() if kind == "distribution 3" else None
         server = Registry(tmp_path_factory.mktemp("conformance") / "registry", program=program)
@@ -516,9 +520,8 @@ def test_the_registry_answers_as_the_table_says(asked: tuple[str, DockerRegistry
 
 def write(name: str, kind: str, answer: str) -> None:
     """Put an answer into the table: with WRITE_CONFORMANCE=1 in the environment."""
-    table = {heading: dict.fromkeys(KINDS, "?") for heading in HEADINGS}
-    if TABLE.exists():
-        table |= {heading: answers for heading, answers in known_table().items() if heading in HEADINGS}
+    known = known_table() if TABLE.exists() else {}
+    table = {heading: dict.fromkeys(KINDS, "?") | known.get(heading, {}) for heading in HEADINGS}
     table[name][kind] = answer
     lines = [
         ["asked for", *KINDS],

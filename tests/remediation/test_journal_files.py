@@ -76,7 +76,7 @@ def test_a_journal_that_does_not_say_its_plans_steps_has_none(journal: Path) -> 
     content = journal.read_text()
     lines = [line for line in content.splitlines() if not line.startswith('{"planned":')]
     journal.write_text("\n".join(lines) + "\n")
-    with pytest.raises(StoreError, match="is damaged in line 3"):
+    with pytest.raises(StoreError, match="is damaged in line 4"):
         read_journal(journal)
     journal.write_text(content.replace('{"regscope_journal":3', '{"regscope_journal":2'))
     assert len(read_journal(journal).entries) == 2, "journals of before are read as before"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -319,6 +320,17 @@ def test_too_many_rows_for_memory_go_to_a_folder_that_is_gone_when_nobody_wants_
     assert not folder.exists()
     assert isinstance(saved.files, FilesOnDisk)
     assert saved.files.folder == tmp_path / "saved" / "files"
+
+
+def test_a_folder_that_was_named_stays_wherever_it_is(
+    layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = open_store(f"oci:{layout}")
+    snap = scan_files(store, scan(store), into=tmp_path / "files")
+    rows = len(snap.files)
+    del snap
+    assert len(FilesOnDisk(tmp_path / "files")) == rows
 
 
 def test_a_snapshot_with_files_is_saved_and_loaded(layout: Path, tmp_path: Path) -> None:

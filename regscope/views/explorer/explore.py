@@ -12,6 +12,7 @@ from ipywidgets import VBox
 from regscope import text
 from regscope.analysis.diff import Diff
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.comparison import Comparison
@@ -206,7 +207,7 @@ class Explorer(VBox):
                 part.image = self.image
 
 
-def explore(snap: Snapshot, store: ContentStore | None = None) -> Explorer:
+def explore(snap: Snapshot, store: ContentStore | str | None = None) -> Explorer:
     """Look into a registry by hand: a widget for JupyterLab, Notebook 7 and Voila.
 
     What is picked in it is there for the next cell: `ui = rs.explore(snap)`, then `ui.image` (a name), and as
@@ -214,6 +215,6 @@ def explore(snap: Snapshot, store: ContentStore | None = None) -> Explorer:
 
     Args:
         snap: the snapshot.
-        store: what was scanned; with it the files of an image can be read here.
+        store: what was scanned, or its location; with it the files of an image can be read here.
     """
-    return Explorer(snap, store)
+    return Explorer(snap, None if store is None else as_store(store))

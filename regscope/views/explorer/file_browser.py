@@ -13,6 +13,7 @@ from regscope.errors import InvalidInput
 from regscope.schema import make_table
 from regscope.spec.instructions import normalised
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.open_tree import FEW, chain_below, open_tree
@@ -200,7 +201,7 @@ class FileBrowser(Pane):
         self._begin(None)
 
 
-def file_browser(snap: Snapshot, image: str = "", store: ContentStore | None = None) -> FileBrowser:
+def file_browser(snap: Snapshot, image: str = "", store: ContentStore | str | None = None) -> FileBrowser:
     """A widget with the files of an image as a tree, which of them are wasted, and which are stored more than once.
 
     See `regscope.file_tree` for a page of HTML to keep.
@@ -208,9 +209,9 @@ def file_browser(snap: Snapshot, image: str = "", store: ContentStore | None = N
     Args:
         snap: with the files of the image's layers (see `regscope.scan_files`).
         image: as the trait `image` of `regscope.image_picker`; it can be set later.
-        store: what was scanned; with it the files can be read here.
+        store: what was scanned, or its location; with it the files can be read here.
 
     Returns:
         A widget. Its `table` has the files that are shown, as a DataFrame, `code` gives the same one.
     """
-    return FileBrowser(Answers(snap), image, store)
+    return FileBrowser(Answers(snap), image, None if store is None else as_store(store))

@@ -14,6 +14,7 @@ from regscope.remediation.retention import Retention
 from regscope.remediation.undoing import Undone
 from regscope.schema import table_of
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.views.explorer.listing import Listing
 from regscope.views.remediator.apply_pane import ApplyPane
@@ -108,7 +109,9 @@ class Remediator(VBox):
         self.doing.plan = made
 
 
-def remediate(snap: Snapshot, store: ContentStore | None = None, *, policy: Retention | None = None) -> Remediator:
+def remediate(
+    snap: Snapshot, store: ContentStore | str | None = None, *, policy: Retention | None = None
+) -> Remediator:
     """Build a policy by hand: each change shows at once what goes, what stays and why, and the bytes.
 
     What is built is there for the next cell: `ui.policy`, `ui.plan`, `ui.goes`, `ui.spared`, `ui.applied`, `ui.undone`.
@@ -117,10 +120,10 @@ def remediate(snap: Snapshot, store: ContentStore | None = None, *, policy: Rete
 
     Args:
         snap: of the whole registry, or of whole repositories.
-        store: the registry or layout; without it nothing can be changed.
+        store: the registry or layout, or its location; without it nothing can be changed.
         policy: the rules to begin with.
 
     Raises:
         ImportError: the widgets' packages are not there.
     """
-    return Remediator(snap, store, policy)
+    return Remediator(snap, None if store is None else as_store(store), policy)

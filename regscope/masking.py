@@ -1,0 +1,59 @@
+"""The one place where secrets are taken out of text: addresses are shown without what logs in to them."""
+
+from __future__ import annotations
+
+import re
+
+_SCHEME = r"(?P<start>(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)"
+_A_DIGEST = r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9A-Fa-f]{32}"
+_USERS_OF_URLS = (
+    re.compile(_SCHEME + r"(?P<user>[^\s/?#]{0,4096}@)"),
+    # With what should have been encoded in the password, which is not to be taken for a port and a path.
+    re.compile(_SCHEME + r"(?P<user>[^\s/@:?#\[]{0,256}:(?!\d{1,5}(?:[/?#\s'\")\]},]|$))[^\s@]{0,4096}@)"),
+)
+_QUERY_OF_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
+_OTHER_QUERY = re.compile(r"(?<=[\w/.\]-])\?[\w.~%+-]+=[^\s'\"<>]*")
+_USER_WITHOUT_SCHEME = re.compile(
+    r"(?<![\w/@:.%+-])(?!(?:oci|oci-archive|docker-archive|storage):)"
+    rf"[^\s/@:'\"()<>=,]{{1,256}}:[^\s/@'\"<>]{{1,4096}}@(?!{_A_DIGEST})(?=[\w\[])"
+)
+_ONLY_AN_ADDRESS = re.compile(rf"^[^\s/@]*@(?!{_A_DIGEST})(?=[\w\[]\S*$)")
+_ENCODED_USER = re.compile(r"(?i)(%(?:25)*3A(?:%(?:25)*2F){2})(?:(?!%(?:25)*(?:2F|3F|23))[^\s/?#&]){1,4096}%(?:25)*40")
+_ENCODED_QUERY = re.compile(r"(?i)%(?:25)*(?:3F|23)[\w.~+-]+%(?:25)*3D[^\s'\"<>&]*")
+_NAMES = (
+    r"sig|signature|x-(?:amz|goog)-\w+|awsaccesskeyid|(?:\w{1,30}[-_])?(?:token|secret|password|passwd|pwd|api_?key|"
+    r"access_?key|account_?key|secret_?key)|accesskey|accountkey|secretkey|apikey|sharedaccess(?:key|signature)|_state"
+)
+_NAMED = re.compile(rf"(?i)(?<![A-Za-z0-9_-])((?:{_NAMES})=)[^\s'\"&;,)}}\]]+")
+_NAMED_IN_QUOTES = re.compile(rf"(?i)((['\"])(?:{_NAMES})\2\s*[:=]\s*['\"])[^'\"]*")
+_AUTHORIZATION = re.compile(r"(?i)((?:authorization|x-registry-auth)['\"]?\s*[:=]\s*['\"]?)(?:\w+\s+)?[^\s'\",]+")
+_HINTS = ("@", "?", "#", "=", "%", "'", '"', "uth")
+_MASK = "***"
+
+
+def without_secrets(text: object) -> str:
+    """`text` without users and passwords, queries and fragments of addresses, and without the values of secrets.
+
+    It may be an address, or have some in it: with a scheme or without, percent-encoded, of a registry or of a bucket.
+    The names of images stay as they are. Of an address that is no registry's a user without a password stays too: a
+    container of `az://` is written as one.
+    """
+    shown = str(text)
+    if not any(hint in shown for hint in _HINTS):
+        return shown
+    for users in _USERS_OF_URLS:
+        shown = users.sub(_without_user, shown)
+    shown = _QUERY_OF_URL.sub(r"\1", shown)
+    shown = _OTHER_QUERY.sub("", shown)
+    shown = _USER_WITHOUT_SCHEME.sub("", shown)
+    shown = _ONLY_AN_ADDRESS.sub("", shown)
+    shown = _ENCODED_USER.sub(r"\1", shown)
+    shown = _ENCODED_QUERY.sub("", shown)
+    shown = _NAMED.sub(rf"\1{_MASK}", shown)
+    shown = _NAMED_IN_QUOTES.sub(rf"\1{_MASK}", shown)
+    return _AUTHORIZATION.sub(rf"\1{_MASK}", shown)
+
+
+def _without_user(found: re.Match[str]) -> str:
+    is_a_registry = (found["scheme"] or "").lower() in ("", "http:", "https:")
+    return found["start"] if is_a_registry or ":" in found["user"] else found[0]

@@ -1,0 +1,121 @@
+"""Reading Parquet files that anybody may have written: what they hold is bounded and checked before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from regscope import text
+from regscope.errors import StoreError
+
+ROWS_OF_A_BYTE = 16
+"""Most rows for each byte of a file: no two rows of a table are the same, so each takes some room."""
+
+EXPANSION = 200
+"""Most bytes in memory for each byte of a file, beyond `SMALL`."""
+
+SMALL = 64 * 2**20
+
+_INTEGERS = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+_DAMAGES = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+    pa.ArrowException,
+)
+
+
+@contextmanager
+def readable(path: Path, next_step: str) -> Iterator[None]:
+    """What goes wrong with a Parquet file, as a StoreError that names it: a damaged one fails in every way there is."""
+    try:
+        yield
+    except _DAMAGES as error:
+        raise StoreError(f"{path} is damaged: {text.plain(error, 300)}", next_step=next_step) from None
+
+
+def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] | None = None) -> pa.Table:
+    """Some columns of a Parquet file, of all its row groups or some, in the order of `columns`.
+
+    Raises:
+        StoreError, ValueError, ArrowException and others of `readable`: the file is damaged, lacks a column, or holds
+            more than a file of its size can.
+    """
+    with pq.ParquetFile(path) as file:
+        size = path.stat().st_size
+        groups = list(range(file.num_row_groups)) if row_groups is None else list(row_groups)
+        _check_claims(file, size, columns, groups)
+        table = _read(path, file, list(columns), groups, SMALL + EXPANSION * size)
+    table.validate(full=True)
+    return table.select(list(columns)).replace_schema_metadata(None)
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """As a DataFrame in which integers stay integers, whether or not some are absent."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_INTEGERS.get)
+    return frame
+
+
+def _check_claims(file: pq.ParquetFile, size: int, columns: Sequence[str], groups: Sequence[int]) -> None:
+    """Refuse a file by its footer, before any of its pages is read."""
+    for name in columns:
+        found = file.schema_arrow.get_all_field_indices(name)
+        if len(found) != 1:
+            raise ValueError(f"it has {text.count(len(found), 'column')} called {name}")
+        kind = file.schema_arrow.field(name).type
+        if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+            raise TypeError(f"the column {name} holds {kind}")
+    about = [file.metadata.row_group(group) for group in groups]
+    rows, unpacked = (sum(getattr(group, what) for group in about) for what in ("num_rows", "total_byte_size"))
+    if rows > ROWS_OF_A_BYTE * size or any(group.num_rows < 0 for group in about):
+        raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")
+    if unpacked > SMALL + EXPANSION * size:
+        raise ValueError(f"it says that its {size:,} bytes hold {unpacked:,}")
+
+
+def _read(path: Path, file: pq.ParquetFile, columns: list[str], groups: list[int], limit: int) -> pa.Table:
+    """As a whole where that surely fits; else piece by piece, as far as it does."""
+    rows = sum(file.metadata.row_group(group).num_rows for group in groups)
+    repeated = _longest_words(path, [name for name in columns if _is_text(file, name)], groups) if rows else 0
+    if rows * repeated <= limit:
+        return file.read_row_groups(groups, columns=columns, use_threads=True)
+    pieces, taken = [], 0
+    for piece in file.iter_batches(max(1, limit // repeated), row_groups=groups, columns=columns):
+        taken += piece.nbytes
+        if taken > limit:
+            raise ValueError(f"it holds more than {limit:,} bytes, which a file of its size cannot")
+        pieces.append(piece)
+    return pa.Table.from_batches(pieces).unify_dictionaries()
+
+
+def _is_text(file: pq.ParquetFile, name: str) -> bool:
+    kind = file.schema_arrow.field(name).type
+    return any(is_such(kind) for is_such in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _longest_words(path: Path, columns: list[str], groups: list[int]) -> int:
+    """Bytes of a row that has of each column the longest word of its dictionaries: of that a page may have any number.
+
+    What is in no dictionary takes room in the file.
+    """
+    longest = dict.fromkeys(columns, 0)
+    with pq.ParquetFile(path, read_dictionary=columns) as file:
+        for group in groups if columns else ():
+            first = next(file.iter_batches(1, row_groups=[group], columns=columns), None)
+            if first is None:
+                continue
+            for name in columns:
+                words = first.column(name).dictionary
+                longest[name] = max(longest[name], pc.max(pc.binary_length(words)).as_py() or 0)
+    return sum(longest.values())

@@ -1,0 +1,191 @@
+"""The folder of a saved snapshot: a Parquet file for each table, and `snapshot.json`, which says what they are."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from regscope import text
+from regscope.errors import NotAStore, StoreError
+from regscope.file_rows import FilesOnDisk, is_part, part_name
+from regscope.parquet_tables import as_frame, read_columns, readable
+from regscope.schema import FIRST_SEEN, Column, recast, table_of
+from regscope.spec.mending import first_fault
+from regscope.spec.rate_limit import RateLimit
+
+ABOUT = "snapshot.json"
+FILES = "files"
+FIRST_SEEN_TABLE = "first_seen"
+_UNFINISHED = ".snapshot-unfinished"
+_NEXT_STEP = "Scan again and save it anew."
+
+
+def _within_reach(moment: datetime) -> datetime:
+    """A time that can be counted in nanoseconds, and that there were registries at."""
+    if not datetime(1970, 1, 1, tzinfo=UTC) <= moment < datetime(2262, 1, 1, tzinfo=UTC):
+        raise ValueError("no such time")
+    return moment
+
+
+_Time = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+
+
+class About(BaseModel):
+    """What `snapshot.json` says: the fields of a `Snapshot` that are no tables."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    regscope: str = ""
+    location: str
+    taken_at: _Time
+    sees_untagged: bool
+    filtered: tuple[str, ...]
+    rate_limit: RateLimit | None = None
+    remembers_since: _Time | None = None
+    checked: Annotated[int, Field(ge=0)] | None = None
+    files_on_disk: bool | None = None
+
+
+class SnapshotFolder:
+    """Where a snapshot is saved, or is to be.
+
+    Nothing else is ever removed or replaced in it: neither in a folder that was not made for a snapshot, nor beside
+    the files of one.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether a snapshot is there, all of it."""
+        return (self.folder / ABOUT).is_file()
+
+    def check_free(self) -> None:
+        """Make sure that a snapshot can be saved here: the folder is new, empty, or a snapshot's.
+
+        Raises:
+            NotAStore: it holds something else.
+        """
+        if not self.folder.exists():
+            return
+        if not self.folder.is_dir():
+            raise self._in_use("it is a file")
+        is_ours = (self.folder / _UNFINISHED).is_dir() or self._is_snapshot()
+        if not is_ours and any(self.folder.iterdir()):
+            raise self._in_use("it holds something that is no snapshot")
+
+    def _is_snapshot(self) -> bool:
+        """Whether `snapshot.json` is one of ours, which names the version that wrote it."""
+        with contextlib.suppress(OSError, ValidationError):
+            return bool(About.model_validate_json((self.folder / ABOUT).read_bytes()).regscope)
+        return False
+
+    def _in_use(self, why: str) -> NotAStore:
+        return NotAStore(
+            f"no snapshot can be saved in {self.folder}: {why}", next_step="Name a new or an empty folder."
+        )
+
+    def write(self, about: About, tables: Mapping[str, pd.DataFrame], files: FilesOnDisk | None) -> None:
+        """Save a snapshot; one that is here is replaced once all of the new one is written.
+
+        Args:
+            tables: by the names of their files.
+            files: where they are no table.
+
+        Raises:
+            NotAStore: see `check_free`.
+            StoreError: it cannot be written.
+        """
+        self.check_free()
+        try:
+            self._write(about, tables, files)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"the snapshot cannot be saved in {self.folder}: {text.plain(error, 300)}",
+                next_step="Make room, or name another folder.",
+            ) from None
+
+    def _write(self, about: About, tables: Mapping[str, pd.DataFrame], files: FilesOnDisk | None) -> None:
+        new, place = self.folder / _UNFINISHED, self.folder / FILES
+        is_in_place = files is not None and files.folder.resolve() == place.resolve()
+        if files is not None and not is_in_place and _holds_more_than_parts(place):
+            raise self._in_use(f"{FILES} in it holds something that is no snapshot's")
+        if new.is_dir():
+            shutil.rmtree(new)
+        (new / FILES).mkdir(parents=True)
+        for name, table in tables.items():
+            table.to_parquet(new / f"{name}.parquet", index=False, compression="zstd")
+        for number, part in enumerate(files.parts if files is not None and not is_in_place else ()):
+            shutil.copyfile(part, new / FILES / part_name(number))
+        (new / ABOUT).write_text(about.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        # From here on until it is back: a folder without it is a save that was cut short.
+        (self.folder / ABOUT).unlink(missing_ok=True)
+        self._replace_tables(new, {f"{name}.parquet" for name in tables})
+        if not is_in_place:
+            _replace_parts(place, new / FILES, files is not None)
+        (new / ABOUT).replace(self.folder / ABOUT)
+        shutil.rmtree(new)
+
+    def _replace_tables(self, new: Path, names: set[str]) -> None:
+        for name in names:
+            (new / name).replace(self.folder / name)
+        for name in {f"{FILES}.parquet", f"{FIRST_SEEN_TABLE}.parquet"} - names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def about(self) -> About:
+        """What `snapshot.json` says.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        try:
+            return About.model_validate_json((self.folder / ABOUT).read_bytes())
+        except (OSError, ValidationError) as error:
+            why = first_fault(error) if isinstance(error, ValidationError) else text.plain(error, 300)
+            raise StoreError(f"the snapshot in {self.folder} is damaged: {why}", next_step=_NEXT_STEP) from None
+
+    def table(self, name: str, columns: Sequence[Column]) -> pd.DataFrame:
+        """A table, with just the dtypes of its columns.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        path = self.folder / f"{name}.parquet"
+        with readable(path, _NEXT_STEP):
+            return recast(columns, as_frame(read_columns(path, [column.name for column in columns])))
+
+    def first_seen(self) -> pd.DataFrame:
+        """When manifests were seen first; empty where no earlier snapshot was known."""
+        if not (self.folder / f"{FIRST_SEEN_TABLE}.parquet").is_file():
+            return table_of(FIRST_SEEN, ())
+        return self.table(FIRST_SEEN_TABLE, FIRST_SEEN)
+
+    def files_on_disk(self, about: About) -> FilesOnDisk | None:
+        """Where the rows of `files` are, if they are no table."""
+        place = self.folder / FILES
+        is_there = about.files_on_disk if about.files_on_disk is not None else place.is_dir()  # which once was not said
+        return FilesOnDisk(place) if is_there else None
+
+
+def _holds_more_than_parts(place: Path) -> bool:
+    return place.is_symlink() or (place.exists() and not (place.is_dir() and all(map(is_part, place.iterdir()))))
+
+
+def _replace_parts(place: Path, new: Path, is_wanted: bool) -> None:
+    """Put the files of one folder in place of those of another, of which others may be in that."""
+    if place.is_dir() and not place.is_symlink():
+        for old in filter(is_part, place.iterdir()):
+            old.unlink()
+        with contextlib.suppress(OSError):  # something else is in it
+            place.rmdir()
+    if is_wanted:
+        new.replace(place)
