@@ -29,7 +29,6 @@ from regscope.text import plain
 
 CHUNK = 2**20
 _MOST_BREAKS = 3
-_PROGRESS = 2**16  # bytes after which a break is not counted with those before
 _MOST_UNSAID = 2**30  # bytes of a blob whose size nobody says
 
 
@@ -108,7 +107,7 @@ class Blob:
 
     def _pieces(self, digest: Digest, got: int, size: int | None) -> Iterator[bytes]:
         """Its bytes, after a break from where it was; given up when several attempts in turn bring nothing new."""
-        breaks, counted_from, most = 0, got, size
+        breaks, most = 0, size
         while True:
             response = self._from(digest, got, size)
             if got == 0 and "Content-Encoding" not in response.headers:
@@ -120,14 +119,12 @@ class Blob:
                 for piece in response.raw.stream(CHUNK):
                     fresh, seen = piece[seen:], max(seen - len(piece), 0)
                     if fresh:
-                        got += len(fresh)
+                        got, breaks = got + len(fresh), 0
                         if got > most:
                             raise self._too_large(digest, most)
                         yield fresh
                 return
             except ConnectionFailed:
-                if got >= counted_from + _PROGRESS:
-                    breaks, counted_from = 0, got
                 breaks += 1
                 if size is None or breaks > _MOST_BREAKS:
                     raise

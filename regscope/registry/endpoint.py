@@ -163,11 +163,10 @@ class APIEndpoint(BaseModel):
         connection = to_proxy(proxy, timeout)
         try:
             open_tunnel(connection, proxy, *address)
-        except http.client.HTTPException as error:
+        except BaseException as error:
             connection.close()
-            raise proxy_failed(proxy, error) from None
-        except BaseException:
-            connection.close()
+            if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+                raise proxy_failed(proxy, error) from None
             raise
         return connection
 

@@ -261,6 +261,6 @@ def _lifetime(stated: object) -> float:
         seconds = float(stated) if isinstance(stated, int | float | str) and not isinstance(stated, bool) else 0.0
     except ValueError:
         seconds = 0.0
-    except OverflowError:
-        seconds = _LONGEST_LIFETIME
+    except OverflowError:  # of a whole number alone
+        seconds = _LONGEST_LIFETIME if stated > 0 else 0.0  # type: ignore[operator]
     return min(seconds, _LONGEST_LIFETIME) if seconds > 0 else _DEFAULT_LIFETIME
