@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urldefrag, urlencode
 
 from regscope.errors import AuthFailed
 from regscope.registry.origin import check_hop, origin, without_secrets
@@ -58,7 +58,7 @@ class TokenFetcher:
             UnsafeRedirect: it must not be asked for this registry.
             RequestError: it fails.
         """
-        realm = question.realm
+        realm = urldefrag(question.realm).url
         if not origin(realm)[1]:
             raise AuthFailed(
                 f"the registry names no token service that can be asked: {without_secrets(realm) or '(nothing)'}",
