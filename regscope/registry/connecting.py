@@ -28,9 +28,9 @@ def allowed(found: Sequence[Resolved], host: str, most: Reach) -> list[Resolved]
     on_this_machine = is_loopback(host)
     good = [each for each in found if each.reach <= most and (not on_this_machine or is_loopback(each.text))]
     if not good:
+        what = "another machine" if on_this_machine else "inside a private network, or a cloud's metadata"
         raise UnsafeRedirect(
-            f"{host} leads to {', '.join(each.text for each in found)}, "
-            f"{'which is another machine' if on_this_machine else 'where nothing may lead from here'}: not connected",
+            f"{host} resolves to {', '.join(each.text for each in found)}, which is {what}: not connected",
             next_step="Ask whoever runs the registry to correct the address; or open that one itself, by its number.",
         )
     return good

@@ -18,7 +18,7 @@ def connection_error(error: Exception, url: str) -> ConnectionFailed:
     text = plain(error, 300)
     if isinstance(error, socket.gaierror | UnicodeError):
         return UnknownHost(
-            f"there is no host named {host}",
+            f"there is no host named {plain(host, 300)}",
             url=shown,
             next_step="Check the spelling, and that this machine can resolve the name.",
         )

@@ -9,8 +9,7 @@ import warnings
 
 from regscope.errors import RegscopeWarning, TLSFailed
 from regscope.registry.origin import without_secrets
-
-READING = {"GET", "HEAD"}
+from regscope.registry.outgoing import READING
 
 
 def warn_of_reading(base_url: str) -> None:

@@ -37,6 +37,11 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
 
 
+def is_address(url: str) -> bool:
+    """Whether `url` names a host, and has no blank in that, nor a NUL anywhere."""
+    return bool(origin(url)[1]) and not _NO_ADDRESS.search(cut(url)[0]) and "\0" not in url
+
+
 def resolved(base: str, location: str) -> str:
     """The address that a `Location` or `Link` on the page `base` means.
 
@@ -47,7 +52,7 @@ def resolved(base: str, location: str) -> str:
         target = urljoin(base, location)
     except ValueError:
         target = ""
-    if not origin(target)[1] or _NO_ADDRESS.search(cut(target)[0]) or "\0" in target:
+    if not is_address(target):
         raise _unsafe(base, location, "is no address")
     return target
 
@@ -75,7 +80,7 @@ def check_hop(source: str, target: str) -> Reach:
     if (from_scheme, to_scheme) == ("https", "http"):
         raise _unsafe(source, target, "is not encrypted, and the registry is")
     most = min(reach_of_host(from_host), Reach.PRIVATE)
-    to = most if to_host == from_host and most < Reach.PRIVATE else reach_of_host(to_host)
+    to = reach_of_host(to_host)
     if to == Reach.METADATA:
         raise _unsafe(source, target, "is where a cloud keeps its machines' credentials")
     if to > most:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlencode
 
 from regscope.errors import AuthFailed
-from regscope.registry.origin import check_hop, origin, without_secrets
+from regscope.registry.origin import check_hop, is_address, without_secrets
 from regscope.registry.responses import error_from, read_json
 from regscope.registry.transport import Transport
 
@@ -59,7 +59,7 @@ class TokenFetcher:
             RequestError: it fails.
         """
         realm = urldefrag(question.realm).url
-        if not origin(realm)[1]:
+        if not is_address(realm):
             raise AuthFailed(
                 f"the registry names no token service that can be asked: {without_secrets(realm) or '(nothing)'}",
                 401,

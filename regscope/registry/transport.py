@@ -12,9 +12,8 @@ from regscope.errors import ConnectionFailed, UnsafeRedirect
 from regscope.registry.addresses import Reach
 from regscope.registry.answer import Answer
 from regscope.registry.connections import Connections
-from regscope.registry.guessed_http import READING
 from regscope.registry.origin import check_hop, cut, resolved, same_origin, without_secrets
-from regscope.registry.outgoing import Payload, is_repeatable
+from regscope.registry.outgoing import READING, Payload, is_repeatable
 from regscope.registry.pace import Pace
 from regscope.registry.responses import discard
 from regscope.registry.retrying import Attempts, Patience

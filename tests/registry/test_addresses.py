@@ -115,7 +115,7 @@ def test_only_addresses_that_do_not_reach_too_far_are_connected_to() -> None:
     mixed = found("10.0.0.1", "8.8.8.8", "169.254.169.254")
     assert [each.text for each in allowed(mixed, "a.test", Reach.PUBLIC)] == ["8.8.8.8"]
     assert [each.text for each in allowed(mixed, "a.test", Reach.PRIVATE)] == ["10.0.0.1", "8.8.8.8"]
-    with pytest.raises(UnsafeRedirect, match=r"a\.test leads to 10\.0\.0\.1, 169\.254\.169\.254") as caught:
+    with pytest.raises(UnsafeRedirect, match=r"a\.test resolves to 10\.0\.0\.1, 169\.254\.169\.254") as caught:
         allowed(found("10.0.0.1", "169.254.169.254"), "a.test", Reach.PUBLIC)
     assert caught.value.next_step
 

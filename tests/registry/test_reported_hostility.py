@@ -20,6 +20,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.retrying import Patience
 from regscope.registry.tags import Tags
+from regscope.registry.uploads import open_upload
 from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.spec.digest import Digest
@@ -197,3 +198,45 @@ def test_a_claim_of_an_impossible_size_is_an_error() -> None:
                 with pytest.raises(RegscopeError) as caught:
                     read(hasty(server.url))
                 assert caught.value.next_step
+
+
+@pytest.mark.parametrize(("stated", "held"), [("5242880", 5242880), ("9" * 19, 2**27), ("9" * 300, 0), ("-1", 0)])
+def test_a_registry_cannot_have_a_whole_blob_held(stated: str, held: int) -> None:
+    """distribution-spec, Pushing a blob in chunks: a minimum has no maximum there."""
+    answer = f"HTTP/1.1 202 OK\r\nLocation: /up\r\nOCI-Chunk-Min-Length: {stated}\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(answer.encode()) as server:
+        assert open_upload(hasty(server.url), "app").chunk_minimum == held
+
+
+@pytest.mark.parametrize(
+    "location", ["/up\0load", "http://a\0.test/", "http://127.0.0.1\0.test/", "//\0", "http://a b/"]
+)
+@pytest.mark.parametrize("status", ["202 Accepted", "307 There"])
+def test_a_location_with_a_nul_is_an_error(status: str, location: str) -> None:
+    """What no address has in it: a traceback of the resolver, or of the socket."""
+    answer = f"HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(answer.encode()) as server:
+        reads: list[Callable[[], object]] = [lambda: open_upload(hasty(server.url), "app")]
+        if status.startswith("307"):
+            reads.append(lambda: Tags("app", hasty(server.url)).list())
+        for read in reads:
+            with pytest.raises(RegscopeError) as caught:
+                read()
+            assert caught.value.next_step
+            assert "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("realm", ["http://a\0.test/t", "http://127.0.0.1/t\0", "\0", "http://a b/", "http://[::1\0]/"])
+def test_a_realm_with_a_nul_is_an_error(realm: str) -> None:
+    with RawServer((NO % f'Bearer realm="{realm}"').encode()) as server, pytest.raises(RegscopeError) as caught:
+        Tags("app", hasty(server.url)).list()
+    assert caught.value.next_step
+    assert "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("link", ["/v2/app/tags/list?\0", "http://a\0.test/v2/app/tags/list?n=1", "\0", "http://a b/x"])
+def test_a_link_with_a_nul_is_an_error_or_the_end(link: str) -> None:
+    pages = f'HTTP/1.1 200 OK\r\nLink: <{link}>; rel="next"\r\nContent-Length: 14\r\n\r\n{{"tags":["a"]}}'
+    with RawServer(pages.encode()) as server, pytest.raises(RegscopeError) as caught:
+        Tags("app", hasty(server.url)).list()
+    assert caught.value.next_step
