@@ -74,7 +74,7 @@ class Incoming:
     def __init__(self, connection: socket.socket, slowest: float = SLOWEST, over: float | None = None) -> None:
         self._socket = connection
         self._slowest = slowest
-        self._over = over or LONGEST_SILENCE
+        self._over = over
         self._held = b""
         self._at = 0  # up to where `_held` was read
         self._came = 0
@@ -170,7 +170,7 @@ class Incoming:
     def _count(self, since: float, came: int) -> None:
         self._waited += time.monotonic() - since
         self._came += came
-        if self._waited >= self._over:
+        if self._waited >= (self._over or LONGEST_SILENCE):
             if self._came < self._slowest * self._waited:
                 raise TooSlow(f"less than {self._slowest:,.0f} bytes a second over {self._waited:,.0f} s")
             self._waited, self._came = 0.0, 0
@@ -228,11 +228,11 @@ class Framed:
 
     def __init__(self, header: Header, incoming: Incoming) -> None:
         self._incoming = incoming
-        self._chunks_read = self._in_chunks = 0
         self._left = header.length or 0
         self.ended = header.length == 0
         self._read: Callable[[int], bytes]
         if header.chunked:
+            self._chunks_read = self._in_chunks = 0
             self._read = self._chunks
         else:
             self._read = self._until_closed if header.length is None else self._counted

@@ -69,8 +69,20 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
     if announced is not None and announced > limit:
         response.close()
         raise too_large(what, announced, limit)
+    first = min(limit + 1, _PIECE)
+    body: bytes = response.raw.read(first)
+    if len(body) == first <= limit:
+        body += _rest(response, limit + 1 - first, what)
+    response.raw.close()
+    if len(body) > limit:
+        raise too_large(what, None, limit)
+    return body
+
+
+def _rest(response: requests.Response, left: int, what: str) -> bytes:
+    """Up to `left` bytes more, which have only so long to come."""
     pieces: list[bytes] = []
-    left, until = limit + 1, time.monotonic() + _LONGEST_READ
+    until = time.monotonic() + _LONGEST_READ
     while left:
         wanted = min(left, _PIECE)
         pieces.append(response.raw.read(wanted))
@@ -80,9 +92,6 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
         if time.monotonic() > until:
             response.raw.close()
             raise _too_long(what, response)
-    response.raw.close()
-    if not left:
-        raise too_large(what, None, limit)
     return b"".join(pieces)
 
 
