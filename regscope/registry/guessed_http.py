@@ -20,8 +20,8 @@ def warn_of_reading(base_url: str) -> None:
     """
     warnings.warn(
         RegscopeWarning(
-            f"{without_secrets(base_url)} was found by a question whether it speaks TLS, which it does not: "
-            "what is read there, anybody on the way can see and change. Write http:// if that is meant."
+            f"{without_secrets(base_url)} speaks no TLS, and nobody wrote http://: what is read there can be seen and "
+            "changed on the way, and nothing is written to it. Write http:// before the address if that is meant."
         ),
         stacklevel=3,
     )
@@ -37,7 +37,7 @@ def refuse_writing(method: str, base_url: str) -> None:
         return
     shown = without_secrets(base_url)
     raise TLSFailed(
-        f"nothing is sent to {shown}: it speaks no TLS, and nobody said that it need not",
+        f"nothing is sent to {shown}: it speaks no TLS, and nobody wrote http://",
         url=shown,
-        next_step=f"Write {shown} with its http://, or allow it for this host (insecure), if it may go in the clear.",
+        next_step=f"Write {shown}, or allow it for this host (insecure, --insecure), if it may go in the clear.",
     )

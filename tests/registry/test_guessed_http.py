@@ -42,7 +42,7 @@ def address_of(server: FaultProxy) -> str:
 
 
 def guessed(address: str, **options: bool) -> DockerRegistryV2Client:
-    with pytest.warns(RegscopeWarning, match="speaks TLS, which it does not") as caught:
+    with pytest.warns(RegscopeWarning, match="speaks no TLS") as caught:
         client = DockerRegistryV2Client.from_api_endpoint(APIEndpoint(url=address), **options)  # type: ignore[arg-type]
     assert len(caught) == 1
     return client
@@ -79,7 +79,7 @@ def test_it_is_read_with_one_warning_and_not_written_to(named: FaultProxy) -> No
 
 
 def test_a_copy_to_it_is_refused_before_anything_was_sent(named: FaultProxy, layout: Path) -> None:
-    with pytest.warns(RegscopeWarning, match="which it does not"), pytest.raises(TLSFailed, match="nothing is sent"):
+    with pytest.warns(RegscopeWarning, match="speaks no TLS"), pytest.raises(TLSFailed, match="nothing is sent"):
         rs.copy(f"oci:{layout}", "base:1", address_of(named), "copied:1", progress=False)
     assert writes(named) == []
 
