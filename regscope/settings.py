@@ -24,6 +24,8 @@ VARIABLES = {
     "REGSCOPE_MIRRORS": "mirrors to read from, in order, as REGISTRY=MIRROR with commas between",
     "REGSCOPE_CONCURRENCY": "requests at once to each host; no limit by default",
     "REGSCOPE_RATE": "requests a second to each host; no limit by default",
+    "REGSCOPE_SLOWEST": "bytes a second below which an answer is given up after a minute; 1000 by default, 0 for none",
+    "REGSCOPE_MOST_NAMES": "names that are read of one list of repositories or tags; 250000 by default",
 }
 """The variables, and what each means. One that is set to nothing counts as not set."""
 
@@ -44,6 +46,8 @@ class Settings:
     mirrors: tuple[tuple[str, str], ...] = ()
     concurrency: int | None = None
     rate: float | None = None
+    slowest: float | None = None
+    most_names: int | None = None
 
 
 def read_settings() -> Settings:
@@ -65,6 +69,8 @@ def read_settings() -> Settings:
         mirrors=_pairs("REGSCOPE_MIRRORS"),
         concurrency=_positive("REGSCOPE_CONCURRENCY", int),
         rate=_positive("REGSCOPE_RATE", float),
+        slowest=_number("REGSCOPE_SLOWEST", float),
+        most_names=_positive("REGSCOPE_MOST_NAMES", int),
     )
 
 
@@ -103,17 +109,28 @@ def _pairs(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _positive(name: str, read: Callable[[str], _Number]) -> _Number | None:
+    number = _number(name, read)
+    if number == 0:
+        raise _no_number(name, read, "above 0")
+    return number
+
+
+def _number(name: str, read: Callable[[str], _Number]) -> _Number | None:
     text = _value(name)
     if text is None:
         return None
     try:
         number = read(text)
     except ValueError:
-        number = read("0")
-    if not 0 < number < math.inf:
-        kind = "a whole number" if read is int else "a number"
-        raise _bad(name, f"is {plain(text, 80)!r}", f"Set it to {kind} above 0, or to nothing.")
+        number = read("-1")
+    if not 0 <= number < math.inf:
+        raise _no_number(name, read, "from 0")
     return number
+
+
+def _no_number(name: str, read: Callable[[str], _Number], which: str) -> InvalidInput:
+    kind = "a whole number" if read is int else "a number"
+    return _bad(name, f"is {plain(_value(name) or '', 80)!r}", f"Set it to {kind} {which}, or to nothing.")
 
 
 def _file(name: str) -> str | None:

@@ -55,6 +55,8 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "REGSCOPE_MIRRORS": "docker.io=mirror.lan:5000, quay.io = https://harbor.lan/quay,",
         "REGSCOPE_CONCURRENCY": "8",
         "REGSCOPE_RATE": "2.5",
+        "REGSCOPE_SLOWEST": "0",
+        "REGSCOPE_MOST_NAMES": "1000000",
     }
     assert set(values) == set(VARIABLES)
     for name, value in values.items():
@@ -69,6 +71,8 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         mirrors=(("docker.io", "mirror.lan:5000"), ("quay.io", "https://harbor.lan/quay")),
         concurrency=8,
         rate=2.5,
+        slowest=0,
+        most_names=1_000_000,
     )
     assert cache_folder() == Path("/cache")
     assert "hunter2" not in repr(settings)
@@ -93,6 +97,10 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("REGSCOPE_RATE", "nan"),
         ("REGSCOPE_RATE", "inf"),
         ("REGSCOPE_RATE", "fast\x1b[31m"),
+        ("REGSCOPE_SLOWEST", "-1"),
+        ("REGSCOPE_SLOWEST", "inf"),
+        ("REGSCOPE_MOST_NAMES", "0"),
+        ("REGSCOPE_MOST_NAMES", "1e6"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(

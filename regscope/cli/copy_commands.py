@@ -152,6 +152,7 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
     else:
         verify = False if insecure else ca or True
         options = {"verify": verify, "insecure": insecure, "concurrency": source.concurrency, "rate": source.rate}
+        options |= {"slowest": source.slowest}
     return open_destination(target, **options)
 
 

@@ -43,6 +43,10 @@ _HOW = (
         "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many requests a second to a host."
     ),
     click.option(
+        "--slowest", type=click.FloatRange(min=0), help="Give up answers of fewer bytes a second; 1000, or 0 for none."
+    ),
+    click.option("--most-names", type=click.IntRange(min=1), help="Read at most so many names of one list; 250000."),
+    click.option(
         "--mirror", multiple=True, metavar="ADDRESS", help="Read content from this mirror where it has it; repeatable."
     ),
     click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
@@ -65,6 +69,8 @@ class Source:
     insecure: bool
     concurrency: int | None
     rate: float | None
+    slowest: float | None
+    most_names: int | None
     mirror: tuple[str, ...]
     no_cache: bool
     repository: tuple[str, ...] = ()
@@ -93,6 +99,8 @@ class Source:
             "insecure": self.insecure,
             "concurrency": self.concurrency,
             "rate": self.rate,
+            "slowest": self.slowest,
+            "most_names": self.most_names,
         }
 
     def client(self) -> DockerRegistryV2Client:

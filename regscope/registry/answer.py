@@ -20,6 +20,7 @@ _CHUNK = 2**20
 _DECODED = {"gzip", "deflate"}
 _REFUSED = {"br", "zstd", "compress", "x-compress"}
 _GZIP_MAGIC = b"\x1f\x8b"
+_FRUITLESS = 2**20  # bytes of an encoding, beyond twice what they decode to: no content is like that
 
 
 class Answer(requests.Response):
@@ -71,7 +72,9 @@ class Body:
         self._url = url
         self._done = done
         self._encoding = _encoding(header.fields.get("content-encoding", ""))
-        self._decoder = zlib.decompressobj(wbits=47) if self._encoding in _DECODED else None
+        self._decoder = _decoder() if self._encoding in _DECODED else None
+        self._packed = b""
+        self._gain = 0  # bytes that were decoded, twice, less those that they took
         self._looked = False
         self._begun = b""
         self.closed = False
@@ -125,23 +128,44 @@ class Body:
     def _decoded(self, amount: int | None) -> bytes:
         """What was compressed on the way, although it was not asked for: some proxies do."""
         if self._decoder is None:
-            self.close()
             raise self._undecodable(f"an encoding, {self._encoding[:40]!r}, that was not asked for")
         pieces: list[bytes] = []
         wanted = amount
         while wanted is None or wanted > 0:
-            packed = self._decoder.unconsumed_tail or self._raw(_CHUNK)
+            if self._decoder.eof and not self._begin_another():
+                break
+            packed = self._packed or self._raw(_CHUNK)
             if not packed:
+                if self._gain:  # an empty body is none that was compressed
+                    raise self._undecodable(f"a {self._encoding} encoding that was cut short")
                 break
             try:
                 pieces.append(self._decoder.decompress(packed, wanted or 0))
             except zlib.error as error:
-                self.close()
                 raise self._undecodable(f"a damaged {self._encoding} encoding: {error}") from None
+            self._packed = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+            self._count(2 * len(pieces[-1]) - len(packed) + len(self._packed))
             wanted = None if wanted is None else wanted - len(pieces[-1])
         return b"".join(pieces)
 
+    def _begin_another(self) -> bool:
+        """Whether another gzip member follows (RFC 1952, 2.2). What is none is read to the end, and left out."""
+        while tail := self._packed + (self._raw(_CHUNK) if len(self._packed) < len(_GZIP_MAGIC) else b""):
+            self._packed = tail
+            if tail.startswith(_GZIP_MAGIC):
+                self._decoder = _decoder()
+                return True
+            self._packed = b""
+            self._count(-len(tail))
+        return False
+
+    def _count(self, gain: int) -> None:
+        self._gain += gain
+        if self._gain < -_FRUITLESS:
+            raise self._undecodable(f"a {self._encoding} encoding of next to nothing in many bytes")
+
     def _undecodable(self, why: str) -> ConnectionFailed:
+        self.close()
         return connection_error(http.client.HTTPException(f"its answer has {why}"), self._url)
 
     def _finish(self) -> None:
@@ -152,6 +176,10 @@ class Body:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _decoder() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=47)
 
 
 def _encoding(stated: str) -> str:

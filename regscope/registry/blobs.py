@@ -10,7 +10,7 @@ from typing import IO
 
 import requests
 
-from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooManyRequests
+from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooLarge, TooManyRequests
 from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
@@ -29,6 +29,7 @@ from regscope.text import plain
 
 CHUNK = 2**20
 _MOST_BREAKS = 3
+_MOST_UNSAID = 2**30  # bytes of a blob whose size nobody says
 
 
 class Blob:
@@ -40,6 +41,7 @@ class Blob:
         local_path, fileobj: the file to download to; one of the two.
         client: of the registry.
         timeout: seconds; the client's own by default.
+        size: of the blob, as its descriptor says (bytes): no more than that is read.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Blob:
         client: DockerRegistryV2Client | None = None,
         *,
         timeout: AskTimeout = "default",
+        size: int | None = None,
     ) -> None:
         self.repo = check_repository(repo)
+        self.size = size
         self.digest = Digest(digest) if digest else None
         self.local_path = Path(local_path) if local_path is not None else None
         self.fileobj = fileobj
@@ -93,31 +97,37 @@ class Blob:
         Raises:
             DigestMismatch: after the last chunk, if they are not what the digest names.
             ConnectionFailed: the blob ended early.
+            TooLarge: it is larger than its `size`; or nobody says its size, and it does not end.
         """
         wanted = self._wanted(digest)
-        yield from verified_aside(self._pieces(wanted, 0, None), wanted, f"the blob in {self.repo}")
+        yield from verified_aside(self._pieces(wanted, 0, self.size), wanted, f"the blob in {self.repo}")
 
     def rest(self, start: int, size: int) -> Iterator[bytes]:
         """What follows the first `start` of its `size` bytes, not verified: only who has those bytes too can do that.
 
         Raises:
             ConnectionFailed: the blob ended early.
+            TooLarge: more follows.
         """
         return self._pieces(self._wanted(None), start, size)
 
     def _pieces(self, digest: Digest, got: int, size: int | None) -> Iterator[bytes]:
         """Its bytes, after a break from where it was; given up when several attempts in turn bring nothing new."""
-        breaks = 0
+        breaks, most = 0, size
         while True:
             response = self._from(digest, got, size)
             if got == 0 and "Content-Encoding" not in response.headers:
                 size = content_length(response)
+            if most is None:
+                most = self._most(digest, size)
             seen = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else got  # else all of it comes again
             try:
                 for piece in response.raw.stream(CHUNK):
                     fresh, seen = piece[seen:], max(seen - len(piece), 0)
                     if fresh:
                         got, breaks = got + len(fresh), 0
+                        if got > most:
+                            raise self._too_large(digest, most)
                         yield fresh
                 return
             except ConnectionFailed:
@@ -126,6 +136,21 @@ class Blob:
                     raise
             finally:
                 response.close()
+
+    def _most(self, digest: Digest, stated: int | None) -> int:
+        """How many bytes it may have, where no descriptor says: as many as the registry states, in one way or other."""
+        if stated is not None:
+            return stated
+        try:
+            return self.stat(digest).size
+        except RequestErrorWithResponse:
+            return _MOST_UNSAID
+
+    def _too_large(self, digest: Digest, most: int) -> TooLarge:
+        return TooLarge(
+            f"the blob {digest} in {self.repo} has more than {most:,} bytes, and should not: not read further",
+            next_step="Push it again, or look at who pushed it; where its size is known, name it: Blob(…, size=…).",
+        )
 
     def _from(self, digest: Digest, start: int, size: int | None) -> requests.Response:
         """The blob from `start` on, or all of it where the registry knows no ranges (RFC 9110, 14.2)."""

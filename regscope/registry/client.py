@@ -15,13 +15,17 @@ from urllib.parse import quote, urlencode
 import requests
 
 from regscope.errors import AuthFailed, RequestError, TooLarge
+from regscope.registry.addresses import is_loopback
 from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
 from regscope.registry.deletion_habits import DeletionHabits
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
-from regscope.registry.origin import is_loopback, origin, same_origin, without_secrets
+from regscope.registry.framing import SLOWEST
+from regscope.registry.guessed_http import refuse_writing, warn_of_reading
+from regscope.registry.list_growth import MOST_NAMES
+from regscope.registry.origin import origin, same_origin, without_secrets
 from regscope.registry.outgoing import Payload, is_repeatable
 from regscope.registry.responses import discard, error_from, read_bounded
 from regscope.registry.retrying import TOO_MANY, Patience
@@ -62,6 +66,11 @@ class DockerRegistryV2Client:
         client_certificate: a PEM file, or one with the certificate and one with its key, for servers that want one.
         concurrency: requests at once to each host; no limit by default.
         rate: requests a second to each host; no limit by default.
+        slowest: bytes a second; an answer that comes slower for as long as the timeout of its reads is given up. 1000
+            by default, 0 for never.
+        most_names: that are read of one list of repositories or tags; 250,000 by default.
+        guessed_http: whether nobody has said that the registry need not speak TLS: then nothing is written to it,
+            unless it is on this machine, or `insecure`.
         patience: how often a request is sent again, and how long is waited before.
 
     Attributes:
@@ -90,11 +99,14 @@ class DockerRegistryV2Client:
             verify_certificate: by default it is, unless that question has shown that it is not valid; credentials are
                 then sent to this machine alone, if `insecure` does not allow more.
             options: the others of the constructor.
+
+        Warns:
+            RegscopeWarning: it does not, and is not on this machine, or `insecure`: what is read can be seen.
         """
         speaks_tls, is_valid = api_endpoint.is_secure_repository(timeout=https_detect_timeout)
         if verify_certificate is None:
             verify_certificate = is_valid or not speaks_tls
-        return cls(
+        client = cls(
             api_endpoint.base_url,
             username,
             password,
@@ -102,8 +114,12 @@ class DockerRegistryV2Client:
             authenticator_class,
             default_timeout,
             auth_timeout,
+            guessed_http=not speaks_tls and not api_endpoint.states_scheme,
             **options,
         )
+        if client.guessed_http:
+            warn_of_reading(client.api_base_url)
+        return client
 
     def __init__(
         self,
@@ -121,6 +137,9 @@ class DockerRegistryV2Client:
         client_certificate: ClientCertificate | None = None,
         concurrency: int | None = None,
         rate: float | None = None,
+        slowest: float | None = None,
+        most_names: int | None = None,
+        guessed_http: bool = False,
         patience: Patience | None = None,
     ) -> None:
         self.api_base_url = api_base_url.rstrip("/")
@@ -135,6 +154,9 @@ class DockerRegistryV2Client:
         self.client_certificate = client_certificate
         self.concurrency = concurrency
         self.rate = rate
+        self.slowest = SLOWEST if slowest is None else slowest
+        self.most_names = most_names or MOST_NAMES
+        self.guessed_http = guessed_http and not insecure and not is_loopback(origin(self.api_base_url)[1])
         self.patience = patience or Patience()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
@@ -147,7 +169,11 @@ class DockerRegistryV2Client:
         self._warnings = ServerWarnings()
         self._stated_digests = StatedDigests()
         connections = Connections(
-            self.api_base_url, self.pool_size, verify=self.verify_certificate, certificate=self.client_certificate
+            self.api_base_url,
+            self.pool_size,
+            verify=self.verify_certificate,
+            certificate=self.client_certificate,
+            slowest=self.slowest,
         )
         self._transport = Transport(self.api_base_url, connections, self.patience, self.concurrency, self.rate)
         guard = self._refuse_to_leak
@@ -284,6 +310,8 @@ class DockerRegistryV2Client:
         Raises:
             RequestError: or one of its kinds, for no answer and for every answer from 400 up.
         """
+        if self.guessed_http:
+            refuse_writing(method, self.api_base_url)
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)

@@ -1,6 +1,6 @@
 """Connections that are kept open, to a registry and to wherever it sends its readers.
 
-On `http.client`: a scan is made of small answers, on each of which `requests` spends several times the CPU.
+On sockets: a scan is made of small answers, on each of which `requests` spends several times the CPU.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from regscope.errors import TLSFailed
+from regscope.registry.addresses import Reach, resolve
 from regscope.registry.answer import Answer, Body
+from regscope.registry.connecting import allowed, connect, encrypted, most_of_named, open_tunnel, to_proxy
 from regscope.registry.failures import connection_error
-from regscope.registry.framing import Incoming
+from regscope.registry.framing import SLOWEST, Incoming
 from regscope.registry.origin import cut, origin
 from regscope.registry.outgoing import Outgoing, Payload
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
 
 _SURE_FOR = 1.0  # seconds in which a connection is used again without a look whether it still stands
+_MOST_HOSTS = 64  # that idle connections are kept to: whoever redirects to ever new ones does not fill the table
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NO_TUNNEL = (OSError, http.client.HTTPException)
 
 
 class _Target(NamedTuple):
@@ -36,16 +41,32 @@ class _Target(NamedTuple):
 
     scheme: str
     netloc: str
+    host: str
+    port: int
 
 
-_Idle = defaultdict[_Target, list[tuple[http.client.HTTPConnection, float]]]
+class _Connection(NamedTuple):
+    """Attributes:
+    reach: of the address at its end, as far as that is known: behind a proxy it is not.
+    """
+
+    socket: socket.socket
+    reach: Reach
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+_Idle = defaultdict[_Target, list[tuple[_Connection, float]]]
 """Connections, and since when (of `time.monotonic`) nobody uses them."""
 
 
 @functools.lru_cache(maxsize=256)
 def _target(server: str) -> _Target:
     parts = urlsplit(server)
-    return _Target(parts.scheme.lower(), parts.netloc.rpartition("@")[2])
+    scheme = parts.scheme.lower()
+    port = parts.port or _DEFAULT_PORTS.get(scheme, 80)
+    return _Target(scheme, parts.netloc.rpartition("@")[2], parts.hostname or "", port)
 
 
 class Connections:
@@ -57,12 +78,21 @@ class Connections:
         verify: True for the system's and certifi's certificate authorities, False for none, or the path of a PEM file:
             of the only authorities to trust at home, and of some more elsewhere.
         certificate: the client's own, shown to the registry alone.
+        slowest: bytes a second; an answer that comes slower for as long as its timeout is given up. 0 for never.
     """
 
     def __init__(
-        self, home: str, size: int, *, verify: bool | str = True, certificate: ClientCertificate | None = None
+        self,
+        home: str,
+        size: int,
+        *,
+        verify: bool | str = True,
+        certificate: ClientCertificate | None = None,
+        slowest: float = SLOWEST,
     ) -> None:
         self._home = origin(home)
+        self._home_reach: Reach | None = None  # not known before it was first connected to
+        self._slowest = slowest
         self._size = size
         self._verify = verify
         self._certificate = certificate
@@ -80,29 +110,33 @@ class Connections:
         body: Payload | None,
         timeout: tuple[float | None, float | None],
         ended: Callable[[], None],
+        most: Reach = Reach.PUBLIC,
     ) -> Answer:
         """Send one request; the answer's header has been read, its body not.
 
         Args:
             timeout: seconds to connect, and for each read.
             ended: called once the body was read or given up, or there was no answer.
+            most: how far the address that is connected to may reach. The registry's own may be anywhere at first, and
+                then no further.
 
         Raises:
             ConnectionFailed: or one of its kinds.
+            UnsafeRedirect: the address reaches too far.
         """
         server, path = cut(url)
-        target = _target(server)
-        connection: http.client.HTTPConnection | None = None
+        connection: _Connection | None = None
         try:
-            connection = self._reused(target) or self._connected(target, timeout[0])
+            target = _target(server)
+            connection = self._reused(target, most) or self._connected(target, timeout[0], most)
             if target.scheme == "http" and (proxy := self._proxies[target]) is not None:
                 path = f"http://{target.netloc}{path}"
                 headers = {**headers, **proxy_authorization(proxy)}
             head = _head(method, path, target.netloc, headers, body)
-            if connection.sock.gettimeout() != timeout[1]:
-                connection.sock.settimeout(timeout[1])
-            _send(connection.sock, head, body)
-            incoming = Incoming(connection.sock)
+            if connection.socket.gettimeout() != timeout[1]:
+                connection.socket.settimeout(timeout[1])
+            _send(connection.socket, head, body)
+            incoming = Incoming(connection.socket, self._slowest, timeout[1])
             header = incoming.header(method)
         except BaseException as error:
             if connection is not None:
@@ -118,43 +152,62 @@ class Connections:
 
         return Answer(method, url, header, Body(header, incoming, url, done))
 
-    def _reused(self, target: _Target) -> http.client.HTTPConnection | None:
+    def _reused(self, target: _Target, most: Reach) -> _Connection | None:
         idle = self._idle[target]
         while idle:
             try:
                 connection, since = idle.pop()
             except IndexError:  # another thread was faster
                 return None
-            if time.monotonic() - since < _SURE_FOR or not _was_dropped(connection):
+            is_allowed = connection.reach <= most or self._is_home(target)
+            if is_allowed and (time.monotonic() - since < _SURE_FOR or not _was_dropped(connection.socket)):
                 return connection
             connection.close()
         return None
 
-    def _take_back(self, target: _Target, connection: http.client.HTTPConnection, keep: bool) -> None:
+    def _take_back(self, target: _Target, connection: _Connection, keep: bool) -> None:
+        if len(self._idle) > _MOST_HOSTS:
+            self._forget_others(target)
         idle = self._idle[target]
         if keep and len(idle) < self._size:
             idle.append((connection, time.monotonic()))
         else:
             connection.close()
 
-    def _connected(self, target: _Target, timeout: float | None) -> http.client.HTTPConnection:
+    def _forget_others(self, target: _Target) -> None:
+        with self._lock:
+            for other in [other for other in list(self._idle) if other != target and not self._is_home(other)]:
+                _close_all(self._idle.pop(other))
+
+    def _is_home(self, target: _Target) -> bool:
+        return (target.scheme, target.host, target.port) == self._home
+
+    def _connected(self, target: _Target, timeout: float | None, most: Reach) -> _Connection:
         proxy = self._proxy(target)
-        to = proxy.netloc.rpartition("@")[2] if proxy else target.netloc
-        connection: http.client.HTTPConnection
-        if target.scheme == "https":
-            connection = http.client.HTTPSConnection(to, timeout=timeout, context=self._tls(target))
+        context = self._tls(target) if target.scheme == "https" else None
+        if proxy is None:
+            connection, reach = self._connected_directly(target, timeout, most)
         else:
-            connection = http.client.HTTPConnection(to, timeout=timeout)
-        if proxy and target.scheme == "https":
-            connection.set_tunnel(target.netloc, headers=proxy_authorization(proxy))
+            connection, reach = to_proxy(proxy, timeout), Reach.PUBLIC
         try:
-            connection.connect()
-        except OSError as error:
+            if context is None:
+                return _Connection(connection, reach)
+            if proxy is not None:
+                open_tunnel(connection, proxy, target.host, target.port)
+            return _Connection(encrypted(connection, context, target.host), reach)
+        except BaseException as error:
             connection.close()
-            if proxy is None or isinstance(error, ssl.SSLError):
+            if proxy is None or isinstance(error, ssl.SSLError) or not isinstance(error, _NO_TUNNEL):
                 raise
             raise proxy_failed(proxy, error) from None
-        return connection
+
+    def _connected_directly(self, target: _Target, timeout: float | None, most: Reach) -> tuple[socket.socket, Reach]:
+        found = resolve(target.host, target.port)
+        if self._is_home(target):
+            if self._home_reach is None:
+                self._home_reach = most_of_named(target.host, found)
+            most = self._home_reach
+        return connect(allowed(found, target.host, most), timeout)
 
     def _proxy(self, target: _Target) -> SplitResult | None:
         """The proxy that the environment names for `target`: looked up once, since that costs more than a request."""
@@ -164,7 +217,7 @@ class Connections:
 
     def _tls(self, target: _Target) -> ssl.SSLContext:
         url = f"{target.scheme}://{target.netloc}"
-        at_home = origin(url) == self._home
+        at_home = self._is_home(target)
         with self._lock:
             if at_home not in self._contexts:
                 try:
@@ -182,8 +235,12 @@ class Connections:
 
 def _close(connections: _Idle) -> None:
     for idle in connections.values():
-        while idle:
-            idle.pop()[0].close()
+        _close_all(idle)
+
+
+def _close_all(idle: list[tuple[_Connection, float]]) -> None:
+    while idle:
+        idle.pop()[0].close()
 
 
 def _send(connection: socket.socket, head: bytes, body: Payload | None) -> None:
@@ -228,8 +285,8 @@ def _bad_files(error: OSError, url: str) -> TLSFailed:
     )
 
 
-def _was_dropped(connection: http.client.HTTPConnection) -> bool:
+def _was_dropped(connection: socket.socket) -> bool:
     """Whether the other side has hung up, or said something that nobody asked for."""
     poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
+    poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))

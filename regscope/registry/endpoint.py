@@ -10,8 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, PrivateAttr
 
 from regscope.errors import InvalidLocation, TimedOut, UnknownHost
+from regscope.registry.connecting import open_tunnel, to_proxy
 from regscope.registry.origin import origin, without_secrets
-from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
+from regscope.registry.proxies import proxy_failed, proxy_for
 from regscope.registry.tls import usual_context
 from regscope.text import plain
 
@@ -69,6 +70,11 @@ class APIEndpoint(BaseModel):
     def place(self) -> str:
         """Host and path: what tells it from other registries."""
         return f"{self.host.lower()}/{self.path}".rstrip("/")
+
+    @property
+    def states_scheme(self) -> bool:
+        """Whether its address says which scheme it has, so that nobody need ask."""
+        return bool(self._parts.scheme)
 
     def is_secure_repository(self, *, timeout: float | None = 10) -> tuple[bool, bool]:
         """Whether the server speaks TLS, and whether its certificate is valid; a stated scheme is believed."""
@@ -154,13 +160,15 @@ class APIEndpoint(BaseModel):
         proxy = proxy_for(f"https://{self.host}")
         if proxy is None:
             return socket.create_connection(address, timeout=timeout)
-        tunnel = http.client.HTTPConnection(proxy.netloc.rpartition("@")[2], timeout=timeout)
-        tunnel.set_tunnel(*address, headers=proxy_authorization(proxy))
+        connection = to_proxy(proxy, timeout)
         try:
-            tunnel.connect()
-        except socket.gaierror as error:
-            raise proxy_failed(proxy, error) from None
-        return tunnel.sock
+            open_tunnel(connection, proxy, *address)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+                raise proxy_failed(proxy, error) from None
+            raise
+        return connection
 
 
 def _handshake(connection: socket.socket, hostname: str) -> tuple[bool, bool]:

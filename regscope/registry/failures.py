@@ -7,6 +7,7 @@ import socket
 import ssl
 
 from regscope.errors import ConnectionFailed, TimedOut, TLSFailed, UnknownHost
+from regscope.registry.framing import TooSlow
 from regscope.registry.origin import origin, without_secrets
 from regscope.text import plain
 
@@ -17,12 +18,18 @@ def connection_error(error: Exception, url: str) -> ConnectionFailed:
     text = plain(error, 300)
     if isinstance(error, socket.gaierror | UnicodeError):
         return UnknownHost(
-            f"there is no host named {host}",
+            f"there is no host named {plain(host, 300)}",
             url=shown,
             next_step="Check the spelling, and that this machine can resolve the name.",
         )
     if isinstance(error, ssl.SSLError):
         return TLSFailed(f"no trusted connection to {host}:{port}: {text}", url=shown, next_step=_tls_step(text))
+    if isinstance(error, TooSlow):
+        return TimedOut(
+            f"{host}:{port} answers too slowly: {text}",
+            url=shown,
+            next_step="Try again, or allow slower answers: slowest=…, --slowest, REGSCOPE_SLOWEST; 0 for any.",
+        )
     if isinstance(error, TimeoutError):
         return TimedOut(
             f"{host}:{port} did not answer in time", url=shown, next_step="Try again, or allow a longer timeout."

@@ -9,13 +9,21 @@ from __future__ import annotations
 import http.client
 import re
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+SLOWEST = 1000.0
+"""Bytes a second: an answer that comes slower for as long as the read timeout is given up."""
+LONGEST_SILENCE = 60.0
+"""Seconds that count for that where there is no read timeout."""
 
 _AT_ONCE = 2**15  # what a small answer fits into, header and body
 _MOST_AT_ONCE = 2**20
 _LONGEST_HEADER = 2**17
 _LONGEST_LINE = 2**12  # of those between chunks
+_MOST_CHUNKS = 2**17  # from there on they must hold, on average,
+_LEAST_CHUNK = 64  # bytes
 _MOST_INTERIM = 16
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"\r?\n[ \t]+")
@@ -49,25 +57,40 @@ class Header(NamedTuple):
     keeps_open: bool
 
 
+class TooSlow(TimeoutError):
+    """What comes, comes too slowly."""
+
+
 class Incoming:
-    """What comes over a connection, in its order."""
+    """What comes over a connection, in its order.
 
-    __slots__ = ("_held", "_socket")
+    Args:
+        slowest: bytes a second; 0 for any. Only the time spent waiting counts, and that for the first byte does not.
+        over: seconds of waiting in which it must come to that.
+    """
 
-    def __init__(self, connection: socket.socket) -> None:
+    __slots__ = ("_at", "_came", "_held", "_over", "_slowest", "_socket", "_waited")
+
+    def __init__(self, connection: socket.socket, slowest: float = SLOWEST, over: float | None = None) -> None:
         self._socket = connection
+        self._slowest = slowest
+        self._over = over
         self._held = b""
+        self._at = 0  # up to where `_held` was read
+        self._came = 0
+        self._waited = 0.0
 
     @property
     def has_more(self) -> bool:
         """Whether something came that nobody has read."""
-        return bool(self._held)
+        return len(self._held) > self._at
 
     def header(self, method: str) -> Header:
         """The header of the answer to a request, after those that only say to wait for it.
 
         Raises:
             HTTPException: it is none, or says two things about where its body ends.
+            TooSlow: it does not come at the pace that is wanted.
         """
         for _ in range(_MOST_INTERIM):
             header = _parsed(self._until_blank_line(), method)
@@ -78,16 +101,16 @@ class Incoming:
         raise http.client.HTTPException(f"an answer that was not asked for: {header.status}")
 
     def _until_blank_line(self) -> str:
-        data = self._held or self._socket.recv(_AT_ONCE)
+        data = self._rest() or self._socket.recv(_AT_ONCE)
         if not data:
             raise http.client.RemoteDisconnected("it was closed without an answer")
         while (end := _END_OF_HEADER.search(data)) is None:
             if len(data) > _LONGEST_HEADER:
                 raise http.client.HTTPException(f"a header of more than {_LONGEST_HEADER:,} bytes")
-            if not (more := self._socket.recv(_AT_ONCE)):
+            if not (more := self._received()):
                 raise http.client.HTTPException("a header that was cut short")
             data += more
-        self._held = data[end.end() :]
+        self._held, self._at = data, end.end()
         return data[: end.start()].decode("latin-1")
 
     def take(self, amount: int) -> bytes:
@@ -102,28 +125,55 @@ class Incoming:
         return b"".join([*pieces, last]) if pieces else last
 
     def _take(self, amount: int) -> bytes:
-        held = self._held
-        if len(held) >= amount:
-            self._held = held[amount:]
-            return held[:amount]
-        self._held = b""
+        end = self._at + amount
+        if len(self._held) >= end:
+            piece = self._held[self._at : end]
+            self._at = end
+            return piece
+        held = self._rest()
         buffer = bytearray(amount)
         buffer[: len(held)] = held
         got = len(held)
         with memoryview(buffer) as view:
-            while got < amount and (read := self._socket.recv_into(view[got:])):
+            while got < amount:
+                since = time.monotonic()
+                read = self._socket.recv_into(view[got:])
+                if not read:
+                    break
+                self._count(since, read)
                 got += read
         return bytes(buffer) if got == amount else bytes(buffer[:got])
 
     def line(self) -> bytes:
         """The next line, without its end."""
-        while (end := self._held.find(b"\n")) < 0:
-            more = self._socket.recv(_AT_ONCE) if len(self._held) <= _LONGEST_LINE else b""
+        while (end := self._held.find(b"\n", self._at)) < 0:
+            held = self._rest()
+            more = self._received() if len(held) <= _LONGEST_LINE else b""
             if not more:
                 raise http.client.HTTPException("chunks that do not say how long they are")
-            self._held += more
-        line, self._held = self._held[:end], self._held[end + 1 :]
+            self._held = held + more
+        line = self._held[self._at : end]
+        self._at = end + 1
         return line.rstrip(b"\r")
+
+    def _rest(self) -> bytes:
+        """What came and was not read, which is held no longer."""
+        rest, self._held, self._at = self._held[self._at :], b"", 0
+        return rest
+
+    def _received(self) -> bytes:
+        since = time.monotonic()
+        more = self._socket.recv(_AT_ONCE)
+        self._count(since, len(more))
+        return more
+
+    def _count(self, since: float, came: int) -> None:
+        self._waited += time.monotonic() - since
+        self._came += came
+        if self._waited >= (self._over or LONGEST_SILENCE):
+            if self._came < self._slowest * self._waited:
+                raise TooSlow(f"less than {self._slowest:,.0f} bytes a second over {self._waited:,.0f} s")
+            self._waited, self._came = 0.0, 0
 
 
 def _parsed(header: str, method: str) -> Header:
@@ -141,7 +191,7 @@ def _parsed(header: str, method: str) -> Header:
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
     status, coding = int(found[2]), fields.get("transfer-encoding", "").lower()
     length: int | None = None
-    if status in _NO_BODY or method == "HEAD":
+    if status in _NO_BODY or method == "HEAD" or (method == "CONNECT" and status < 300):
         length, coding = 0, ""
     elif coding not in ("", "identity", "chunked"):
         raise http.client.HTTPException(f"a transfer encoding that was not asked for: {coding[:80]!r}")
@@ -174,7 +224,7 @@ class Framed:
         HTTPException, OSError: from `read`, where it ends early.
     """
 
-    __slots__ = ("_incoming", "_left", "_read", "ended")
+    __slots__ = ("_chunks_read", "_in_chunks", "_incoming", "_left", "_read", "ended")
 
     def __init__(self, header: Header, incoming: Incoming) -> None:
         self._incoming = incoming
@@ -182,6 +232,7 @@ class Framed:
         self.ended = header.length == 0
         self._read: Callable[[int], bytes]
         if header.chunked:
+            self._chunks_read = self._in_chunks = 0
             self._read = self._chunks
         else:
             self._read = self._until_closed if header.length is None else self._counted
@@ -222,7 +273,17 @@ class Framed:
         if size is None:
             raise http.client.HTTPException("chunks that do not say how long they are")
         self._left = int(size[1], 16)
+        self._chunks_read += 1
+        self._in_chunks += self._left
+        if self._chunks_read > _MOST_CHUNKS and self._in_chunks < self._chunks_read * _LEAST_CHUNK:
+            raise http.client.HTTPException(f"{self._chunks_read:,} chunks of less than {_LEAST_CHUNK} bytes each")
         if not self._left:
-            while self._incoming.line():  # trailing fields
-                pass
+            self._skip_trailer()
             self.ended = True
+
+    def _skip_trailer(self) -> None:
+        length = 0
+        while line := self._incoming.line():
+            length += len(line)
+            if length > _LONGEST_HEADER:
+                raise http.client.HTTPException(f"fields after the chunks of more than {_LONGEST_HEADER:,} bytes")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
-import socket
-import time
+import re
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from regscope import masking
 from regscope.errors import UnsafeRedirect
+from regscope.registry.addresses import Reach, reach_of_host
 from regscope.text import plain
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NAMES_HOLD_FOR = 60  # seconds for which what a name resolves to is believed
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f]")
 
 
 def cut(url: str) -> tuple[str, str]:
@@ -38,6 +37,11 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
 
 
+def is_address(url: str) -> bool:
+    """Whether `url` names a host, and has no blank in that, nor a NUL anywhere."""
+    return bool(origin(url)[1]) and not _NO_ADDRESS.search(cut(url)[0]) and "\0" not in url
+
+
 def resolved(base: str, location: str) -> str:
     """The address that a `Location` or `Link` on the page `base` means.
 
@@ -48,7 +52,7 @@ def resolved(base: str, location: str) -> str:
         target = urljoin(base, location)
     except ValueError:
         target = ""
-    if not origin(target)[1]:
+    if not is_address(target):
         raise _unsafe(base, location, "is no address")
     return target
 
@@ -60,29 +64,28 @@ def same_origin(a: str, b: str) -> bool:
     return origin(a) == origin(b)
 
 
-@functools.lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, as written: `localhost`, 127.0.0.0/8 or ::1."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = _address(host)
-    return address is not None and address.is_loopback
+def check_hop(source: str, target: str) -> Reach:
+    """Refuse a redirect, `Location`, `Link` or token realm that leaves safe ground.
 
-
-def check_hop(source: str, target: str) -> None:
-    """Refuse a redirect, `Link` or token realm that leaves safe ground.
+    Returns:
+        How far the address may reach that `target` is then connected to.
 
     Raises:
-        UnsafeRedirect: from https to http, to something that is not HTTP, or from a public host to a loopback,
-            link-local or private address, by number or by a name that resolves to one.
+        UnsafeRedirect: from https to http, to something that is not HTTP, from a public host to a loopback, link-local
+            or private address, or from anywhere to a cloud's metadata; by number or by a name that resolves to one.
     """
     (from_scheme, from_host, _), (to_scheme, to_host, _) = origin(source), origin(target)
     if to_scheme not in _DEFAULT_PORTS or not to_host:
         raise _unsafe(source, target, "is not an HTTP address")
     if (from_scheme, to_scheme) == ("https", "http"):
         raise _unsafe(source, target, "is not encrypted, and the registry is")
-    if from_host != to_host and _is_internal(to_host) and not _is_internal(from_host):
+    most = min(reach_of_host(from_host), Reach.PRIVATE)
+    to = reach_of_host(to_host)
+    if to == Reach.METADATA:
+        raise _unsafe(source, target, "is where a cloud keeps its machines' credentials")
+    if to > most:
         raise _unsafe(source, target, "is inside a private network, and the registry is not")
+    return most
 
 
 def without_secrets(url: str) -> str:
@@ -97,39 +100,6 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         return SplitResult("", "", without_secrets(url), "", "")
     return parts
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return _numeric_address(host)
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _numeric_address(host: str) -> ipaddress.IPv4Address | None:
-    """The forms of an IPv4 address that only the resolver understands: `127.1`, `0x7f000001`, `2130706433`."""
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host)) if host[:1].isdecimal() else None
-    except (OSError, UnicodeEncodeError):
-        return None
-
-
-def _is_internal(host: str) -> bool:
-    """Whether `host` is in a private network, or this machine; of a name, whether one of its addresses is."""
-    address = _address(host)
-    if address is not None:
-        return not address.is_global
-    return is_loopback(host) or _resolves_inside(host, int(time.monotonic() // _NAMES_HOLD_FOR))
-
-
-@functools.lru_cache(maxsize=256)
-def _resolves_inside(host: str, _period: int) -> bool:
-    try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):  # whoever is asked to connect will say so
-        return False
-    return any(not address.is_global for text in found if (address := _address(text)) is not None)
 
 
 def _unsafe(source: str, target: str, why: str) -> UnsafeRedirect:

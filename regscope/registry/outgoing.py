@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+READING = {"GET", "HEAD"}
+"""The methods of requests that change nothing."""
+
 
 class Content(Protocol):
     """The bytes of a blob that is to be sent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
@@ -11,17 +10,16 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from requests.utils import requote_uri
 
-from regscope.errors import RequestError, RequestErrorWithResponse, UnsafeRedirect
+from regscope.errors import RequestErrorWithResponse, UnsafeRedirect
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.links import next_link
+from regscope.registry.list_growth import ListGrowth
 from regscope.registry.origin import resolved, same_origin, without_secrets
 from regscope.registry.responses import parse_json, read_whole
 
-_MOST_PAGES = 100_000
-_MOST_REPEATS = 3  # pages in a row with nothing but what was there before
-_MOST_EMPTY = 100  # pages in a row
 _PAGE_LIMIT = 64 * 2**20
 _USUAL_SIZE = 50  # the largest pages of registries are multiples of this
+_MOST_DOCUMENTS = 100_000  # entries of a list that are more than a name
 
 
 def pages(
@@ -35,36 +33,35 @@ def pages(
     Raises:
         UnsafeRedirect: a link that is no address, or leads to something else on another host.
         RequestError: links that go round in a circle, or pages that only repeat themselves.
+        TooLarge: more entries than anybody means.
     """
-    asked: set[str] = set()
-    known: set[str] = set()
-    repeats = empty = 0
+    for page, _ in _pages(client, url, what, key, timeout, ListGrowth(what, _MOST_DOCUMENTS)):
+        yield page
+
+
+def _pages(
+    client: DockerRegistryV2Client, url: str, what: str, key: str, timeout: AskTimeout, growth: ListGrowth
+) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """As `pages`, each with those of its entries that are new."""
+    number = growth.ask(url)
     while True:
-        asked.add(url)
         try:
             response, body = read_whole(partial(client.get, url, timeout=timeout), _PAGE_LIMIT, what)
         except RequestErrorWithResponse as error:
-            raise _of_page(error, len(asked), what) from None
+            raise _of_page(error, number, what) from None
         page = parse_json(response, body, what)
-        yield page
+        yield page, growth.take(_entries(page, key))
         link = next_link(response.headers.get("Link", ""))
         if not link:
             return
-        entries = {json.dumps(entry) for entry in _entries(page, key)}
-        repeats = repeats + 1 if entries and entries <= known else 0
-        empty = 0 if entries else empty + 1
-        known |= entries
         url = _following(url, resolved(response.url, link), what)
-        if url in asked:
-            raise _endless(f"{what} never ends: its pages link in a circle", url)
-        if repeats >= _MOST_REPEATS or empty >= _MOST_EMPTY or len(asked) >= _MOST_PAGES:
-            raise _endless(f"{what} never ends: page after page brings nothing new", url)
+        number = growth.ask(url)
 
 
 def named_pages(
     client: DockerRegistryV2Client, url: str, what: str, key: str, size: int = 0, timeout: AskTimeout = "default"
 ) -> Iterator[str]:
-    """The names of a list that can be asked for what follows a name (`n` and `last`), as they come.
+    """The names of a list that can be asked for what follows a name (`n` and `last`), as they come, each once.
 
     Registries without `Link` (Gitea's older tag lists) end a page without a word: where one looks full, what follows
     its last name is asked for. Those that take no name there (Amazon's) refuse that, and then it was the end.
@@ -73,27 +70,28 @@ def named_pages(
         size: of the largest pages (names); by default the registry's own.
 
     Raises:
-        RequestError: as `pages`.
+        RequestError, TooLarge: as `pages`; the client says how many names there may be.
     """
-    found: set[str] = set()
+    growth = ListGrowth(what, client.most_names)
     largest = 0  # page so far
     following = url + (f"?{urlencode({'n': size})}" if size else "")
     while True:
-        read, before = 0, len(found)
+        read = brought = 0
         names: list[str] = []
         try:
-            for page in pages(client, following, what, key, timeout):
+            for page, fresh in _pages(client, following, what, key, timeout, growth):
                 read += 1
                 names = strings(page, key)
-                yield from (name for name in names if name not in found)
-                found.update(names)
+                new = [name for name in fresh if isinstance(name, str)]
+                brought += len(new)
+                yield from new
         except RequestErrorWithResponse as error:
-            if found and read == 0 and _is_refusal(error):
+            if largest and read == 0 and _is_refusal(error):
                 return
             raise
         largest = max(largest, len(names))
         looks_full = len(names) == size or (len(names) == largest and largest % _USUAL_SIZE == 0)
-        if read > 1 or len(found) == before or not looks_full:
+        if read > 1 or not brought or not looks_full:
             return
         following = f"{url}?{urlencode({'n': size or len(names), 'last': names[-1]})}"
 
@@ -131,14 +129,6 @@ def _following(url: str, target: str, what: str) -> str:
 
 def _last_part(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
-
-
-def _endless(what: str, url: str) -> RequestError:
-    return RequestError(
-        what,
-        url=without_secrets(url),
-        next_step="Report it to whoever runs the registry: its Link headers lead nowhere.",
-    )
 
 
 def _entries(page: dict[str, Any], key: str) -> list[Any]:

@@ -8,8 +8,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from requests.utils import get_environ_proxies, select_proxy
 
 from regscope.errors import ConnectionFailed
+from regscope.registry.addresses import is_loopback
 from regscope.registry.failures import connection_error
-from regscope.registry.origin import is_loopback, without_secrets
+from regscope.registry.origin import without_secrets
 
 _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment."
 
@@ -41,7 +42,7 @@ def proxy_authorization(proxy: SplitResult) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {b64encode(pair).decode()}"}
 
 
-def proxy_failed(proxy: SplitResult, error: OSError) -> ConnectionFailed:
+def proxy_failed(proxy: SplitResult, error: Exception) -> ConnectionFailed:
     """The error for a proxy that cannot be reached, or that will not open a tunnel."""
     shown, cause = without_secrets(proxy.geturl()), connection_error(error, proxy.geturl())
     return type(cause)(f"the proxy {shown} cannot be used: {cause.message}", url=cause.url, next_step=_CHECK)

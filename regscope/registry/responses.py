@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from regscope.errors import (
     PermissionDeny,
     RequestErrorWithResponse,
     ResourceNotFound,
+    TimedOut,
     TooLarge,
     TooManyRequests,
     Unsupported,
@@ -29,6 +31,9 @@ from regscope.text import plain
 METADATA_LIMIT = 8 * 2**20
 """Largest manifest or image config that is read, in bytes: the spec asks for at least 4 MiB."""
 
+_PIECE = 2**16
+_LONGEST_READ = 600  # seconds for what is read whole
+_MOST_VALUES = 2_000_000  # of a JSON document: a few bytes of it can take a hundred of memory
 _ERROR_LIMIT = 64 * 2**10
 _ERRORS_SHOWN = 3
 _READ_ATTEMPTS = 3
@@ -58,17 +63,44 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
 
     Raises:
         TooLarge: the body is announced as, or turns out to be, more than `limit` bytes.
-        ConnectionFailed: the body ended early.
+        ConnectionFailed: the body ended early, or takes too long.
     """
     announced = content_length(response)
     if announced is not None and announced > limit:
         response.close()
         raise too_large(what, announced, limit)
-    body: bytes = response.raw.read(limit + 1)
+    first = min(limit + 1, _PIECE)
+    body: bytes = response.raw.read(first)
+    if len(body) == first <= limit:
+        body += _rest(response, limit + 1 - first, what)
     response.raw.close()
     if len(body) > limit:
         raise too_large(what, None, limit)
     return body
+
+
+def _rest(response: requests.Response, left: int, what: str) -> bytes:
+    """Up to `left` bytes more, which have only so long to come."""
+    pieces: list[bytes] = []
+    until = time.monotonic() + _LONGEST_READ
+    while left:
+        wanted = min(left, _PIECE)
+        pieces.append(response.raw.read(wanted))
+        left -= len(pieces[-1])
+        if len(pieces[-1]) < wanted:
+            break
+        if time.monotonic() > until:
+            response.raw.close()
+            raise _too_long(what, response)
+    return b"".join(pieces)
+
+
+def _too_long(what: str, response: requests.Response) -> TimedOut:
+    return TimedOut(
+        f"{what} did not arrive within {_LONGEST_READ} s",
+        url=without_secrets(response.url),
+        next_step="Try again over a faster connection; if it stays so, report it to whoever runs the registry.",
+    )
 
 
 def content_length(response: requests.Response) -> int | None:
@@ -116,7 +148,13 @@ def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str,
 
     Raises:
         RequestErrorWithResponse: it is none.
+        TooLarge: it is one of millions of values.
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise TooLarge(
+            f"{what} has more than {_MOST_VALUES:,} values",
+            next_step="It is not a sane one: report it to whoever runs the registry.",
+        )
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urldefrag, urlencode
 
 from regscope.errors import AuthFailed
-from regscope.registry.origin import check_hop, origin, without_secrets
+from regscope.registry.origin import check_hop, is_address, without_secrets
 from regscope.registry.responses import error_from, read_json
 from regscope.registry.transport import Transport
 
@@ -58,8 +58,8 @@ class TokenFetcher:
             UnsafeRedirect: it must not be asked for this registry.
             RequestError: it fails.
         """
-        realm = question.realm
-        if not origin(realm)[1]:
+        realm = urldefrag(question.realm).url
+        if not is_address(realm):
             raise AuthFailed(
                 f"the registry names no token service that can be asked: {without_secrets(realm) or '(nothing)'}",
                 401,

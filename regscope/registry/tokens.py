@@ -23,6 +23,7 @@ from regscope.registry.scopes import NO_SCOPES, Asked, Need, Scopes
 from regscope.registry.token_fetcher import TokenQuestion
 
 _DEFAULT_LIFETIME = 60.0  # seconds, where the token service names none
+_LONGEST_LIFETIME = 86400.0  # seconds for which a token is believed to be good, whatever is said
 _RENEW_BEFORE = 0.8  # of the lifetime: a long answer must not outlive its token
 _REFUSED_FOR = 10.0  # seconds for which a token that lacked something is not replaced before its time
 _NOT_UNDERSTOOD = {400, 422}
@@ -255,5 +256,11 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def _lifetime(stated: object) -> float:
-    usable = isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0
-    return float(stated) if usable else _DEFAULT_LIFETIME  # type: ignore[arg-type]
+    """Seconds; some services write the number in quotes, and some a number that no clock counts to."""
+    try:
+        seconds = float(stated) if isinstance(stated, int | float | str) and not isinstance(stated, bool) else 0.0
+    except ValueError:
+        seconds = 0.0
+    except OverflowError:  # of a whole number alone
+        seconds = _LONGEST_LIFETIME if stated > 0 else 0.0  # type: ignore[operator]
+    return min(seconds, _LONGEST_LIFETIME) if seconds > 0 else _DEFAULT_LIFETIME

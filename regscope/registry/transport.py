@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from requests.utils import requote_uri
 
 from regscope.errors import ConnectionFailed, UnsafeRedirect
+from regscope.registry.addresses import Reach
 from regscope.registry.answer import Answer
 from regscope.registry.connections import Connections
 from regscope.registry.origin import check_hop, cut, resolved, same_origin, without_secrets
-from regscope.registry.outgoing import Payload, is_repeatable
+from regscope.registry.outgoing import READING, Payload, is_repeatable
 from regscope.registry.pace import Pace
 from regscope.registry.responses import discard
 from regscope.registry.retrying import Attempts, Patience
@@ -63,28 +64,33 @@ class Transport:
         Args:
             authorize: makes the `Authorization` header, once the request's turn has come: tokens expire in a queue.
 
-        Credentials stay behind when a redirect leads to another origin, and a request with a body never goes there.
+        Credentials stay behind when a redirect leads to another origin, and what changes something never goes there.
 
         Raises:
             ConnectionFailed: or one of its kinds, where there was none.
-            UnsafeRedirect: it points somewhere that it must not be followed to.
+            UnsafeRedirect: it points somewhere that it must not be followed to; or `url`, which the registry gave, is
+                such a place.
         """
+        most = self._most(self._home, url)
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._patiently(method, url, headers, timeout, body, authorize, outlast_errors)
+            answer = self._patiently(method, url, headers, timeout, body, authorize, outlast_errors, most)
             location = answer.headers.get("Location") if answer.is_redirect else None
             if location is None:
                 return answer
             discard(answer)
             target = resolved(url, location)
-            if not same_origin(target, self._home):
-                check_hop(url, target)
+            most = self._most(url, target)
             if not same_origin(target, url):
-                if body is not None:
+                if method not in READING:
                     raise _unsafe(f"{without_secrets(url)} sends what was meant for it on to {without_secrets(target)}")
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
                 authorize = None
             url = requote_uri(target)
         raise _unsafe(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
+
+    def _most(self, source: str, target: str) -> Reach:
+        """How far the address of `target` may reach, where `source` leads to it; that of the registry, anywhere."""
+        return Reach.METADATA if same_origin(target, self._home) else check_hop(source, target)
 
     def _patiently(
         self,
@@ -95,6 +101,7 @@ class Transport:
         body: Payload | None,
         authorize: Authorize | None,
         outlast_errors: bool,
+        most: Reach,
     ) -> Answer:
         pace = self._pace(url)
         attempts = Attempts(method, is_repeatable(body), self._patience, pace, outlast_errors)
@@ -103,7 +110,7 @@ class Transport:
             leave = functools.partial(pace.leave, pace.enter())
             authorized = headers if authorize is None else self._authorized(headers, authorize, pace, leave)
             try:
-                answer = self._connections.send(method, url, authorized, body, timeout, leave)
+                answer = self._connections.send(method, url, authorized, body, timeout, leave, most)
             except ConnectionFailed as error:
                 if not attempts.again_after(error):
                     raise

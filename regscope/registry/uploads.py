@@ -23,6 +23,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 _RECEIVED = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _ACCEPTED = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.OK}
 _MOST_OPENINGS = 3
+_LARGEST_CHUNK = 2**27  # bytes that are held for one that a registry wants; more is left for it to refuse
 PASSING_FAULTS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 """Statuses by which a proxy says that the registry behind it did not answer."""
 
@@ -163,6 +164,6 @@ def opened(client: DockerRegistryV2Client, response: requests.Response, timeout:
     return Upload(
         client,
         upload_location(client, response.url, stated),
-        chunk_minimum=whole_number(response.headers.get("OCI-Chunk-Min-Length", "")) or 0,
+        chunk_minimum=min(whole_number(response.headers.get("OCI-Chunk-Min-Length", "")) or 0, _LARGEST_CHUNK),
         timeout=timeout,
     )

@@ -18,7 +18,7 @@ from regscope.layers.tar_entries import WHITEOUTS, placed
 from regscope.layers.tar_header import inside, number
 from regscope.layers.tar_source import bounded
 from regscope.scanning.read_layer import most_unpacked
-from regscope.spec.digest import Digest, Passing, mismatch
+from regscope.spec.digest import Digest, Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 
 _PIECE = 2**20
@@ -70,7 +70,7 @@ def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator
         TooLarge: it unpacks to far more than layers do.
     """
     blob, passing, head = layer.descriptor, Passing(layer.diff_id.algorithm), b""
-    stored = iter(store.blob(repository, blob.digest))
+    stored = no_longer_than(store.blob(repository, blob.digest), blob.size, f"the layer {blob.digest}")
 
     def noting() -> Iterator[bytes]:
         nonlocal head

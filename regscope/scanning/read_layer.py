@@ -16,7 +16,7 @@ from regscope.layers.tar_entries import TarReader
 from regscope.layers.tar_source import TarSource, bounded, not_small
 from regscope.scanning.ahead import ahead
 from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
-from regscope.spec.digest import Passing, mismatch
+from regscope.spec.digest import Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
 
@@ -26,7 +26,7 @@ _RATIO = 200
 
 @dataclass(frozen=True, slots=True)
 class WantedLayer:
-    """A layer to read: its digest, a repository that has it, its size in bytes, and the DiffIDs that configs state."""
+    """A layer to read: its digest, a repository that has it, its size (bytes; 0: not known), and DiffIDs of configs."""
 
     digest: str
     repository: str
@@ -68,7 +68,9 @@ def _as_stated(diff_id: str, wanted: WantedLayer) -> None:
 
 def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     most = most_unpacked(wanted.size)
-    stored, unpacked = _Counted(store.blob(wanted.repository, wanted.digest)), Passing()
+    blob = store.blob(wanted.repository, wanted.digest)
+    stored = _Counted(no_longer_than(blob, wanted.size or None, f"the layer {wanted.digest}"))
+    unpacked = Passing()
     pieces = not_small(bounded(uncompressed(stored), most))
     passing = ahead(pieces, unpacked.take) if alone else unpacked.through(pieces)
     with closing(passing):

@@ -37,7 +37,8 @@ def wanted_layers(snap: Snapshot, images: str | Sequence[str] | None = None) -> 
             continue
         if not pd.isna(diff_id):
             diff_ids[blob][diff_id] = None
-        found.setdefault(blob, (places[manifest], 0 if pd.isna(size) else int(size)))
+        repository, largest = found.get(blob, (places[manifest], 0))
+        found[blob] = repository, max(largest, 0 if pd.isna(size) else int(size))  # one manifest may state it too small
     return [WantedLayer(blob, repository, size, tuple(diff_ids[blob])) for blob, (repository, size) in found.items()]
 
 

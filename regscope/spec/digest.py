@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import core_schema
 
-from regscope.errors import DigestMismatch, InvalidDigest
+from regscope.errors import DigestMismatch, InvalidDigest, TooLarge
 
 _FORM = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
 _HEX_DIGITS = "0123456789abcdef"
@@ -113,6 +113,19 @@ def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> 
     yield from passing.through(chunks)
     if passing.digest != digest:
         raise mismatch(digest, passing.digest, what)
+
+
+def no_longer_than(chunks: Iterable[bytes], size: int | None, what: str) -> Iterator[bytes]:
+    """`chunks` as they come, cut off by TooLarge where they are more than `size` bytes; None for any number."""
+    got = 0
+    for chunk in chunks:
+        got += len(chunk)
+        if size is not None and got > size:
+            raise TooLarge(
+                f"{what} has more than the {size:,} bytes that its descriptor says: not read further",
+                next_step="Push it again; or look at who pushed it, and leave its tag out to read the rest.",
+            )
+        yield chunk
 
 
 def first_bad(text: str) -> int:

@@ -50,6 +50,8 @@ def open(
     pool_size: int = DEFAULT_POOL_SIZE,
     concurrency: int | None = None,
     rate: float | None = None,
+    slowest: float | None = None,
+    most_names: int | None = None,
 ) -> ContentStore:
     """Open a registry, an OCI image layout, a saved archive or a registry's storage for reading.
 
@@ -75,6 +77,9 @@ def open(
         pool_size: connections kept open to a registry.
         concurrency: requests at once to each host; no limit by default.
         rate: requests a second to each host; no limit by default.
+        slowest: bytes a second; an answer that comes slower for as long as the timeout of its reads is given up. 1000
+            by default, 0 for never.
+        most_names: that are read of one list of repositories or tags; 250,000 by default.
 
     Raises:
         InvalidLocation: it is none of these; as where a repository's name follows the registry's.
@@ -85,6 +90,8 @@ def open(
 
     Warns:
         MirrorWarning: a mirror without a scheme whose host cannot be asked; it is left out.
+        RegscopeWarning: a registry without a scheme that speaks no TLS, on another machine: it is read in the clear,
+            and written to only once `http://` is said, or `insecure`.
     """
     kind, colon, rest = location.partition(":")
     if colon and kind == "oci":
@@ -106,6 +113,8 @@ def open(
         "pool_size": pool_size,
         "concurrency": settings.concurrency if concurrency is None else concurrency,
         "rate": settings.rate if rate is None else rate,
+        "slowest": settings.slowest if slowest is None else slowest,
+        "most_names": settings.most_names if most_names is None else most_names,
     }
     certificate = client_certificate or settings.client_certificate
     _make_sure_of_path(location, for_all["verify_certificate"], certificate)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import no_longer_than
 from regscope.stores.content_store import ContentStore
 
 
@@ -26,4 +27,5 @@ class StoredContent:
     def pieces(self, start: int = 0) -> Iterator[bytes]:
         """What follows the first `start` bytes."""
         if start < self.size or start == 0:
-            yield from self.store.rest_of_blob(self.repository, self.blob, start)
+            rest = self.store.rest_of_blob(self.repository, self.blob, start)
+            yield from no_longer_than(rest, self.size - start, f"the blob {self.blob.digest} in {self.repository}")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from regscope.errors import UnsafeRedirect
+from regscope.registry.addresses import Reach, _reach_of_name
 from regscope.registry.origin import (
-    _resolves_inside,
     check_hop,
-    is_loopback,
     origin,
     resolved,
     same_origin,
@@ -41,9 +40,9 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return [(2, 1, 6, "", (address, 0)) for address in ADDRESSES.get(host, ["93.184.216.34"])]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    _resolves_inside.cache_clear()
+    _reach_of_name.cache_clear()
     yield asked
-    _resolves_inside.cache_clear()
+    _reach_of_name.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -67,20 +66,6 @@ def test_another_scheme_port_or_host_is_another_origin(other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "x.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "127.1", "2130706433"]
-)
-def test_this_machine_is_known_in_every_spelling(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost.example.com", "notlocalhost", "10.0.0.1", "::2", "0.0.0.0", "127.example.com", ""]
-)
-def test_other_machines_are_not_this_one(host: str) -> None:
-    assert not is_loopback(host)
-
-
-@pytest.mark.parametrize(
     "target",
     [
         "http://registry.example.com/",
@@ -98,6 +83,11 @@ def test_other_machines_are_not_this_one(host: str) -> None:
         "https://metadata.example.com/",
         "https://this-machine.example.com/",
         "https://half.example.com/",
+        "https://[64:ff9b::a9fe:a9fe]/",
+        "https://[64:ff9b::10.0.0.1]/",
+        "https://[2002:0a00:0001::1]/",
+        "https://[::10.0.0.1]/",
+        "https://192.0.0.192/",
         "file:///etc/passwd",
         "ftp://registry.example.com/",
         "https:///nowhere",
@@ -125,6 +115,39 @@ def test_unsafe_hops_from_a_public_registry_are_refused(target: str) -> None:
 )
 def test_safe_hops_are_followed(source: str, target: str) -> None:
     check_hop(source, target)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        PUBLIC,
+        "http://localhost:5000/",
+        "http://10.0.0.1:5000/",
+        "https://registry.corp/",
+        "http://169.254.169.254:5000/",
+    ],
+)
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "metadata.example.com", "0xa9fea9fe"]
+)
+def test_nothing_leads_to_a_clouds_metadata(source: str, host: str) -> None:
+    with pytest.raises(UnsafeRedirect) as caught:
+        check_hop(source, source.partition(":")[0] + f"://{host}/latest")
+    assert caught.value.next_step
+
+
+def test_how_far_a_hop_may_lead_depends_on_where_it_starts() -> None:
+    assert check_hop(PUBLIC, "https://storage.example.net/") == Reach.PUBLIC
+    assert check_hop("https://registry.corp/", "https://storage.example.net/") == Reach.PRIVATE
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://a.test\0/x", "https://a.test/x\0", "https://a b.test/", "https://a.test\x0b/x", "//a\x7f.test/"],
+)
+def test_a_location_with_what_no_address_has_is_refused(location: str) -> None:
+    with pytest.raises(UnsafeRedirect, match="is no address"):
+        resolved(PUBLIC, location)
 
 
 def test_an_address_is_shown_without_its_secrets() -> None:

@@ -12,10 +12,12 @@ from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.scopes import need_of
 from regscope.registry.tags import Tags
+from regscope.registry.tokens import _lifetime
 from regscope.spec.digest import Digest
 from tests.registry.guarded import guarded_by
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
+from tests.servers.raw import RawServer
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService
 
@@ -226,3 +228,36 @@ def test_a_path_is_about_the_repository_before_its_last_word(path: str, reposito
     assert (need.repository, need.kind) == (repository, kind)
     if repository:
         assert need.scopes == {f"repository:{repository}:pull"}
+
+
+def expires_in(lifetime: bytes) -> RawServer:
+    """A token service whose tokens live for so long, as JSON has it."""
+    body = b'{"token": "abc", "expires_in": %b}' % lifetime
+    return RawServer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [
+        *(b"300", b"300.5", b'"300"', b"1" + b"0" * 400, b"-1" + b"0" * 400, b"1e999", b"-1e999", b"NaN", b"-5", b"0"),
+        *(b"true", b"null", b"[]", b"{}", b'""', b'"soon"', b'"nan"', b'"1e999"', b'"-1"', b'"\\u0000"', b"1e-300"),
+    ],
+)
+def test_whatever_is_said_of_a_tokens_lifetime_it_is_taken(lifetime: bytes) -> None:
+    with expires_in(lifetime) as tokens:
+        no = f'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="{tokens.url}/t"\r\nContent-Length: 0\r\n\r\n'
+        with RawServer(no.encode(), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as server:
+            client = DockerRegistryV2Client(server.url)
+            assert client.get(client.url("app", "tags", "list")).status_code == 200
+        assert b"Authorization: Bearer abc" in server.requests[1]
+
+
+@pytest.mark.parametrize(
+    ("stated", "seconds"),
+    [(300, 300), ("300", 300), (0.5, 0.5), (10**400, 86400), (1e308, 86400), (float("inf"), 86400), ("1e999", 86400)]
+    + [(odd, 60) for odd in (0, -1, float("nan"), float("-inf"), -(10**400), True, None, "", "soon", "nan", [], {})],
+)
+def test_a_token_is_good_for_a_day_at_most_and_for_a_minute_where_nothing_is_said(
+    stated: object, seconds: float
+) -> None:
+    assert _lifetime(stated) == seconds

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
+
+Answer = bytes | Callable[[], Iterable[bytes]]
+"""The bytes of an answer, or what makes them, piece by piece and maybe without end."""
 
 
 class RawServer:
@@ -15,8 +18,8 @@ class RawServer:
     A connection is kept open unless `hangs_up`. Use it as a context manager.
     """
 
-    def __init__(self, *answers: bytes, hangs_up: bool = False) -> None:
-        self._answers: Sequence[bytes] = answers
+    def __init__(self, *answers: Answer, hangs_up: bool = False) -> None:
+        self._answers: Sequence[Answer] = answers
         self._hangs_up = hangs_up
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
@@ -60,7 +63,8 @@ class RawServer:
                 with self._lock:
                     answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
                     self.requests.append(request)
-                connection.sendall(answer)
+                for piece in [answer] if isinstance(answer, bytes) else answer():
+                    connection.sendall(piece)
                 if self._hangs_up:
                     connection.shutdown(socket.SHUT_RDWR)
                     connection.close()

@@ -17,21 +17,22 @@ class Relay:
 
     Args:
         rate: bytes a second over one connection; as fast as it goes by default.
+        host: the address of this machine to listen at.
 
     Attributes:
         connections: that were made.
         sent, received: bytes, as the clients see it.
     """
 
-    def __init__(self, upstream: int, *, rate: float = float("inf")) -> None:
+    def __init__(self, upstream: int, *, rate: float = float("inf"), host: str = "127.0.0.1") -> None:
         self.connections = self.sent = self.received = 0
         self._upstream = upstream
         self._rate = rate
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server((host, 0))
+        self.url = f"http://{host}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._start(self._accept)

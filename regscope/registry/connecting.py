@@ -1,0 +1,104 @@
+"""One connection: to an address that may be connected to, by TLS, and through a proxy."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Sequence
+from urllib.parse import SplitResult
+
+from regscope.errors import UnsafeRedirect
+from regscope.registry.addresses import Reach, Resolved, is_loopback, resolve, written_address
+from regscope.registry.framing import Incoming
+from regscope.registry.proxies import proxy_authorization, proxy_failed
+
+_PROXY_PORT = 80
+
+
+def allowed(found: Sequence[Resolved], host: str, most: Reach) -> list[Resolved]:
+    """Those addresses of `host` that may be connected to.
+
+    Args:
+        most: how far they may reach.
+
+    Raises:
+        UnsafeRedirect: none of them may.
+    """
+    on_this_machine = is_loopback(host)
+    good = [each for each in found if each.reach <= most and (not on_this_machine or is_loopback(each.text))]
+    if not good:
+        what = "another machine" if on_this_machine else "inside a private network, or a cloud's metadata"
+        raise UnsafeRedirect(
+            f"{host} resolves to {', '.join(each.text for each in found)}, which is {what}: not connected",
+            next_step="Ask whoever runs the registry to correct the address; or open that one itself, by its number.",
+        )
+    return good
+
+
+def most_of_named(host: str, found: Sequence[Resolved]) -> Reach:
+    """How far the registry that was named may reach, by the addresses that it has at first.
+
+    A cloud's metadata only where it was named by its number: the owner of a name can have it lead there later.
+    """
+    if written_address(host) is not None:
+        return Reach.METADATA
+    return min(max(each.reach for each in found), Reach.PRIVATE)
+
+
+def connect(addresses: Sequence[Resolved], timeout: float | None) -> tuple[socket.socket, Reach]:
+    """A connection to the first address that takes one, and how far that reaches.
+
+    Raises:
+        OSError: none does.
+    """
+    trouble = OSError("there is no address to connect to")
+    for address in addresses:
+        connection = socket.socket(address.family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout)
+            connection.connect(address.sockaddr)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection, address.reach
+        except OSError as error:
+            connection.close()
+            trouble = error
+    raise trouble
+
+
+def to_proxy(proxy: SplitResult, timeout: float | None) -> socket.socket:
+    """A connection to a proxy, which the user has named: it may be anywhere.
+
+    Raises:
+        ConnectionFailed: there is none.
+    """
+    try:
+        return connect(resolve(proxy.hostname or "", proxy.port or _PROXY_PORT), timeout)[0]
+    except (OSError, UnicodeError) as error:
+        raise proxy_failed(proxy, error) from None
+
+
+def open_tunnel(connection: socket.socket, proxy: SplitResult, host: str, port: int) -> None:
+    """Have a proxy lead on to `host` (RFC 9110, 9.3.6).
+
+    Raises:
+        OSError, HTTPException: it does not.
+    """
+    place = f"[{host}]:{port}" if ":" in host else f"{host.encode('idna').decode()}:{port}"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in proxy_authorization(proxy).items())
+    connection.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{fields}\r\n".encode("latin-1"))
+    incoming = Incoming(connection)
+    header = incoming.header("CONNECT")
+    if not 200 <= header.status < 300:
+        raise OSError(f"Tunnel connection failed: {header.status} {header.reason}")
+    if incoming.has_more:
+        raise http.client.HTTPException("a proxy that speaks before it was spoken to")
+
+
+def encrypted(connection: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
+    """The same, by TLS; closed where that fails."""
+    try:
+        return context.wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise

@@ -1,0 +1,43 @@
+"""A registry that was named without a scheme, and speaks no TLS: it is read in the clear, and not written to.
+
+Whoever stands between can refuse the TLS of a registry that has it, and then gets all that is sent.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from regscope.errors import RegscopeWarning, TLSFailed
+from regscope.registry.origin import without_secrets
+from regscope.registry.outgoing import READING
+
+
+def warn_of_reading(base_url: str) -> None:
+    """Say once, as a registry is opened, that it is read in the clear.
+
+    Warns:
+        RegscopeWarning: always.
+    """
+    warnings.warn(
+        RegscopeWarning(
+            f"{without_secrets(base_url)} speaks no TLS, and nobody wrote http://: what is read there can be seen and "
+            "changed on the way, and nothing is written to it. Write http:// before the address if that is meant."
+        ),
+        stacklevel=3,
+    )
+
+
+def refuse_writing(method: str, base_url: str) -> None:
+    """Refuse a request that changes something, where nobody has said that it may go in the clear.
+
+    Raises:
+        TLSFailed: it does.
+    """
+    if method in READING:
+        return
+    shown = without_secrets(base_url)
+    raise TLSFailed(
+        f"nothing is sent to {shown}: it speaks no TLS, and nobody wrote http://",
+        url=shown,
+        next_step=f"Write {shown}, or allow it for this host (insecure, --insecure), if it may go in the clear.",
+    )

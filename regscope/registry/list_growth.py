@@ -1,0 +1,84 @@
+"""How a list grows from page to page: by something new each time, and within bounds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from regscope.errors import RequestError, TooLarge
+
+MOST_NAMES = 250_000
+"""Entries of one list that are read, where nothing else is said."""
+_MOST_BYTES = 2**27  # of all entries together
+_MOST_PAGES = 20_000
+_MOST_REPEATS = 3  # pages in a row with nothing but what was there before
+_MOST_EMPTY = 100  # pages in a row
+_LONGEST = 3600  # seconds
+
+
+class ListGrowth:
+    """What a list has brought so far. Of names it keeps each once, of other entries a number.
+
+    Args:
+        what: the list.
+        most: entries that are read of it.
+    """
+
+    def __init__(self, what: str, most: int = MOST_NAMES) -> None:
+        self._what = what
+        self._most = most
+        self._known: set[str | int] = set()
+        self._bytes = 0
+        self._asked: set[str] = set()
+        self._repeats = self._empty = 0
+        self._until = time.monotonic() + _LONGEST
+
+    def ask(self, url: str) -> int:
+        """Note the address of a page before it is asked for; which page it is, from 1.
+
+        Raises:
+            RequestError: it was asked for before, or there are too many, or they take too long.
+        """
+        if url in self._asked:
+            raise self._endless("its pages link in a circle")
+        if self._repeats >= _MOST_REPEATS or self._empty >= _MOST_EMPTY:
+            raise self._endless("page after page brings nothing new")
+        if len(self._asked) >= _MOST_PAGES or time.monotonic() > self._until:
+            raise self._endless(f"{len(self._asked):,} pages had no end")
+        self._asked.add(url)
+        return len(self._asked)
+
+    def take(self, entries: Iterable[Any]) -> list[Any]:
+        """Those entries of a page that are new.
+
+        Raises:
+            TooLarge: there are too many in all.
+        """
+        fresh, count = [], 0
+        for count, entry in enumerate(entries, 1):  # noqa: B007
+            said = entry if isinstance(entry, str) else json.dumps(entry)
+            key = said if isinstance(entry, str) else hash(said)
+            if key not in self._known:
+                self._known.add(key)
+                self._bytes += len(said)
+                fresh.append(entry)
+        if len(self._known) > self._most or self._bytes > _MOST_BYTES:
+            raise self._too_many()
+        self._repeats = self._repeats + 1 if count and not fresh else 0
+        self._empty = 0 if count else self._empty + 1
+        return fresh
+
+    def _too_many(self) -> TooLarge:
+        size = f"{self._most:,} entries" if len(self._known) > self._most else f"{_MOST_BYTES:,} bytes"
+        return TooLarge(
+            f"{self._what} has more than {size}, and goes on",
+            next_step="Name what you look for yourself; or allow longer lists: most_names=…, REGSCOPE_MOST_NAMES.",
+        )
+
+    def _endless(self, why: str) -> RequestError:
+        return RequestError(
+            f"{self._what} never ends: {why}",
+            next_step="Report it to whoever runs the registry: its Link headers lead nowhere.",
+        )
