@@ -150,7 +150,7 @@ class _Reader:
         self._held = b""
 
     def read(self, amount: int) -> bytes:
-        while not self._held and (piece := next(self._pieces, b"")):
+        while not self._held and (piece := next(self._pieces, None)) is not None:
             self._held = piece
         taken, self._held = self._held[:amount], self._held[amount:]
         return taken
