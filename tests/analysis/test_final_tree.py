@@ -46,7 +46,7 @@ def on_disk(folder: Path) -> dict[str, dict[str, Any]]:
             "mode": stat.S_IMODE(status.st_mode) if kind != "symlink" else None,
             "owner": (status.st_uid, status.st_gid),
             "mtime": status.st_mtime_ns // 1000,
-            "link": str(path.readlink()) if kind == "symlink" else None,
+            "link": os.readlink(path) if kind == "symlink" else None,  # noqa: PTH115  # Path leaves out `./`
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if kind == "file" else None,
             "device": f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if kind.endswith("device") else None,
             "xattrs": {name: os.getxattr(path, name, follow_symlinks=False) for name in xattrs(path)},
