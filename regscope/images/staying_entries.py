@@ -83,8 +83,9 @@ class StayingEntries:
 
     def _refuse(self, entries: Bools, what: str) -> None:
         if len(found := np.flatnonzero(entries)):
+            path = self._column("path")[int(found[0])].as_py()
             raise InvalidInput(
-                f"a layer has {what} ({self._column('path')[int(found[0])].as_py()!r}): containerd refuses to unpack it",
+                f"a layer has {what} ({path!r}): containerd refuses to unpack it",
                 next_step="Build the image anew.",
             )
 

@@ -15,7 +15,7 @@ containerd's `archive.Apply` does). Entries take effect one after another, in th
 - A symlink on the way to an entry is followed, also one of a lower layer: `regscope.layers.landing` says where entries
   land, and the paths here are those.
 
-What containerd refuses is taken as it can be: an entry below a file makes a directory in its place, and a hardlink to
+What containerd refuses is taken as it can be: what is below a file makes a directory in its place, and a hardlink to
 nothing stands for itself.
 """
 
@@ -145,7 +145,7 @@ class Stack:
         missing = np.flatnonzero(is_missing)
         first = np.full(len(self.parent), len(self))
         removed = self._removed(missing)
-        rows, node = np.arange(len(self)), np.where(self.clears, self.node, self.parent[self.node])
+        rows, node = np.arange(len(self)), self._folder
         while len(rows) and len(missing):
             rows, node = rows[node >= 0], node[node >= 0]
             lasting = is_missing[node] & (self._time[rows] > removed[node])
@@ -169,6 +169,11 @@ class Stack:
             removed[nodes] = np.maximum(removed[nodes], below[above])
             above = self.parent[above]
         return removed
+
+    @cached_property
+    def _folder(self) -> Ints:
+        """The node of the directory that each entry or mark is in."""
+        return np.where(self.clears, self.node, self.parent[self.node])
 
     @cached_property
     def _has_children(self) -> Bools:
@@ -304,7 +309,7 @@ class Stack:
         is_other = np.zeros(len(self.parent), dtype=np.bool_)
         others = np.flatnonzero(self.is_entry & ~self.is_directory)
         is_other[self.node[others]] = True
-        rows, node = self._entries, self.parent[self.node[self._entries]]
+        rows, node = np.arange(len(self)), self._folder
         needing: list[Ints] = []
         needed: list[Ints] = []
         while len(rows):
