@@ -69,6 +69,7 @@ class _Passing:
                 self._written[name] = self._path(member, name, number)
                 yield from self._whole(archive, member, self._written[name], number)
             elif number in staying.names:
+                _set_header(member, staying.header(number))  # containerd gives the file that of its last name
                 path = self._path(member, number, number)
                 yield _link(member, path, self._written[staying.names[number]])
         if self._next != first + entries:

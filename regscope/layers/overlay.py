@@ -27,6 +27,8 @@ from functools import cached_property
 import numpy as np
 
 from regscope.arrays import Bools, Ints
+from regscope.layers.overlay_events import Events
+from regscope.layers.overlay_marks import swept_by_marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ class Stack:
         target = np.where(before >= 0, rows[np.maximum(before, 0)] if len(rows) else -1, -1)
         there = (target >= 0) & (self.node[target] == self.link[links]) & ~self.is_directory[target]
         links, target = links[there], target[there]
-        lasting = self.hidden_at[target] > self._time[links]
+        lasting = self.hidden_at[target] > self.time[links]
         linked[links[lasting]] = target[lasting]
         return linked
 
@@ -125,7 +127,7 @@ class Stack:
     def lasts(self) -> Bools:
         """Of each directory's entry, whether its directory is there in the end, with what is below it or not."""
         removed = self._removed(np.arange(len(self.parent)))
-        return self.is_directory & self.is_entry & (self._time > removed[self.node])
+        return self.is_directory & self.is_entry & (self.time > removed[self.node])
 
     def part(self, rows: Ints) -> Stack:
         """Some of the entries alone."""
@@ -148,7 +150,7 @@ class Stack:
         rows, node = np.arange(len(self)), self._folder
         while len(rows) and len(missing):
             rows, node = rows[node >= 0], node[node >= 0]
-            lasting = is_missing[node] & (self._time[rows] > removed[node])
+            lasting = is_missing[node] & (self.time[rows] > removed[node])
             np.minimum.at(first, node[lasting], rows[lasting])
             node = self.parent[node]
         found = missing[first[missing] < len(self)]
@@ -160,8 +162,8 @@ class Stack:
         deleted, marks = self._deleted
         ends = np.flatnonzero(self.is_entry & ~self.is_directory)
         for at in (itself, below):
-            np.maximum.at(at, deleted, self._time[marks])
-            np.maximum.at(at, self.node[ends], self._time[ends])
+            np.maximum.at(at, deleted, self.time[marks])
+            np.maximum.at(at, self.node[ends], self.time[ends])
         np.maximum.at(below, self.node[self.clears], self._before_layer[self.clears])
         removed, above = itself, self.parent[nodes]
         while len(nodes):
@@ -169,6 +171,14 @@ class Stack:
             removed[nodes] = np.maximum(removed[nodes], below[above])
             above = self.parent[above]
         return removed
+
+    def events(self, node: Ints, rows: Ints, since: Ints | None = None) -> Events:
+        """What entries do to nodes, by node and time.
+
+        Args:
+            since: the times after which an entry is not concerned; by default those of the events themselves.
+        """
+        return Events(node, rows, self.time[rows], since, len(self.parent), self._never)
 
     @cached_property
     def _folder(self) -> Ints:
@@ -190,7 +200,7 @@ class Stack:
         return 2 * len(self) + 1
 
     @cached_property
-    def _time(self) -> Ints:
+    def time(self) -> Ints:
         """When each entry takes effect."""
         return 2 * np.arange(len(self)) + 1
 
@@ -204,49 +214,8 @@ class Stack:
         """The nodes that marks remove, with all below them, and which marks; without what lower layers have below
         opaque marks."""
         deletes = np.flatnonzero(self.deletes)
-        swept, marks = self._swept()
+        swept, marks = swept_by_marks(self)
         return np.append(self.node[deletes], swept), np.append(deletes, marks)
-
-    def _swept(self) -> tuple[Ints, Ints]:
-        """What opaque marks remove of their own layer: directories that it has not unpacked itself, and the marks."""
-        nothing = np.array([], dtype=np.int64)
-        clears = np.flatnonzero(self.clears)
-        if not len(clears):
-            return nothing, nothing
-        last = np.full(int(self.layer[-1]) + 1, -1)
-        last[self.layer[clears]] = clears
-        rows = np.flatnonzero(np.arange(len(self)) < last[self.layer])
-        is_held = self.is_entry | self.clears
-        held = np.where(is_held, self.node, self.parent[self.node])[rows]
-        marks = _Events(self, self.node[clears], clears)
-        found: set[tuple[int, int]] = set()
-        rows, held = rows[held >= 0], held[held >= 0]
-        node = self.parent[held]
-        while len(rows):
-            rows, held, node = rows[node >= 0], held[node >= 0], node[node >= 0]
-            _, mark = marks.next(node, self._time[rows])
-            own = (mark >= 0) & (self.layer[mark] == self.layer[rows])
-            found |= self._not_unpacked(held[own], node[own], mark[own])
-            node = self.parent[node]
-        swept = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
-        return swept[:, 0], swept[:, 1]
-
-    def _not_unpacked(self, held: Ints, above: Ints, marks: Ints) -> set[tuple[int, int]]:
-        """From each node that is `held` up to a directory `above`: the topmost one that its layer did not unpack."""
-        if not len(held):
-            return set()
-        rows = np.flatnonzero(self.is_entry & np.isin(self.layer, self.layer[marks]))[::-1]
-        keys = zip(self.layer[rows].tolist(), self.node[rows].tolist(), strict=True)
-        unpacked = dict(zip(keys, rows.tolist(), strict=True))  # the first one stays
-        found = set()
-        for node, top, mark in {*zip(held.tolist(), above.tolist(), marks.tolist(), strict=True)}:
-            layer, topmost = int(self.layer[mark]), -1
-            while node != top:
-                topmost = node if unpacked.get((layer, node), mark) >= mark else topmost
-                node = int(self.parent[node])
-            if topmost >= 0:
-                found.add((topmost, mark))
-        return found
 
     @cached_property
     def _by_node(self) -> tuple[Ints, Ints]:
@@ -266,7 +235,7 @@ class Stack:
     def _fates(self) -> tuple[Ints, Bools, Ints]:
         at, by = np.full(len(self), self._never), np.full(len(self), -1)
         again = self._again()
-        at[again >= 0], by[again >= 0] = self._time[again[again >= 0]], again[again >= 0]
+        at[again >= 0], by[again >= 0] = self.time[again[again >= 0]], again[again >= 0]
         overwritten = again >= 0
         self._go_with_directories(at, by, overwritten)
         self._give_way_to_directories(at, by, overwritten)
@@ -289,15 +258,15 @@ class Stack:
         clears = np.flatnonzero(self.clears)
         if not len(marks) + len(replacing) + len(clears):
             return
-        here = [_Events(self, deleted, marks)]
-        below = [_Events(self, np.append(deleted, self.node[replacing]), np.append(marks, replacing))]
+        here = [self.events(deleted, marks)]
+        below = [self.events(np.append(deleted, self.node[replacing]), np.append(marks, replacing))]
         if len(clears):  # the entries of its own layer stay
-            below.append(_Events(self, self.node[clears], clears, self._before_layer[clears]))
+            below.append(self.events(self.node[clears], clears, self._before_layer[clears]))
         events = here
         rows, node = self._entries, self.node[self._entries]
         while len(rows):
             for kind in events:
-                found_at, found_by = kind.next(node, self._time[rows])
+                found_at, found_by = kind.next(node, self.time[rows])
                 sooner = found_at < at[rows]
                 hidden = rows[sooner]
                 at[hidden], by[hidden], overwritten[hidden] = found_at[sooner], found_by[sooner], False
@@ -319,35 +288,8 @@ class Stack:
             node = self.parent[node]
         if not sum(map(len, needed)):
             return
-        events = _Events(self, np.concatenate(needed), np.concatenate(needing))
-        found_at, found_by = events.next(self.node[others], self._time[others])
+        events = self.events(np.concatenate(needed), np.concatenate(needing))
+        found_at, found_by = events.next(self.node[others], self.time[others])
         sooner = found_at < at[others]
         hidden = others[sooner]
         at[hidden], by[hidden], overwritten[hidden] = found_at[sooner], found_by[sooner], True
-
-
-class _Events:
-    """What entries do to nodes, by node and time.
-
-    Args:
-        since: the times after which an entry is not concerned; by default those of the events themselves.
-    """
-
-    def __init__(self, stack: Stack, node: Ints, rows: Ints, since: Ints | None = None) -> None:
-        self._stack = stack
-        keys = stack._key(node, stack._time[rows] if since is None else since)
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._node, self._rows = keys[order], node[order], rows[order]
-        self._time = stack._time[self._rows]
-        self._is_here = np.zeros(len(stack.parent), dtype=np.bool_)
-        self._is_here[node] = True
-
-    def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
-        """For each node when the first event there after `time` is, and which entry it is of."""
-        at, by = np.full(len(node), self._stack._never), np.full(len(node), -1)
-        asked = np.flatnonzero(self._is_here[node])
-        place = np.searchsorted(self._keys, self._stack._key(node[asked], time[asked]), side="right")
-        asked, place = asked[place < len(self._keys)], place[place < len(self._keys)]
-        here = self._node[place] == node[asked]
-        at[asked[here]], by[asked[here]] = self._time[place[here]], self._rows[place[here]]
-        return at, by
