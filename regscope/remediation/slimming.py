@@ -88,6 +88,10 @@ def _slimmed(store: ContentStore, repository: str, image: Image, leave: Collecti
     digests = [str(layer.descriptor.digest) for layer in image.layers]
     files = read_files(store, _wanted(repository, image))
     entries = LayerEntries(files, list(dict.fromkeys(digests)), ["size"])
+    if entries.entries.is_nameless.any():
+        raise InvalidInput(
+            "a layer has a whiteout without a name: containerd refuses to unpack it", next_step="Build the image anew."
+        )
     stacked = entries.stacked(digests)
     left = {position for position, digest in enumerate(digests) if digest in leave}
     needed = _worth_dropping(stacked, _bytes_in_tar(entries), left, at_least)

@@ -23,7 +23,9 @@ from tests.layers import layered
 from tests.layers.containerd import Tree, applied, comparable
 from tests.layers.odd_layers import Drawn
 
-DRAWN = int(os.environ.get("DRAWN_STACKS", "30"))
+DRAWN = int(os.environ.get("DRAWN_STACKS", "20"))
+
+pytestmark = pytest.mark.timeout(120 + 10 * DRAWN)
 
 
 class Stacks:
