@@ -14,6 +14,7 @@ from regscope.analysis.layer_stacks import layer_stacks
 from regscope.tables import Snapshot
 
 _OF_INODE = ("kind", "size", "mode", "uid", "gid", "mtime", "link_target", "device", "xattrs", "sha256")
+_OF_HEADER = ("mode", "uid", "gid", "mtime")
 _IMPLIED_MODE = 0o755
 _DTYPES: dict[str, Any] = {
     "path": "str",
@@ -30,6 +31,9 @@ _DTYPES: dict[str, Any] = {
 def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
     """Every path of an image when all its layers are applied (OCI image-spec, layer.md, Applying Changesets).
 
+    What decides is what containerd unpacks, whiteouts and symlinks on the way to an entry included: the rules are in
+    `regscope.layers.overlay`.
+
     Args:
         image: `repository:tag`, `repository@digest` or a digest.
         platform: which one of an index, such as `linux/arm64`.
@@ -41,8 +45,9 @@ def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> p
         - `kind` (category): of a hardlink that of the file it is a name of; `hardlink` is one whose target is missing
         - `size` (int64, bytes): of what is no file, what the tar says
         - `mode`, `uid`, `gid` (int64), `mtime` (UTC), `link_target`, `device`, `xattrs`, `sha256` (str): as in the
-          table `files`, of the file itself for each of its names. A directory that no layer has an entry for, and
-          that is there because something is in it, is root's, with mode 0o755 and no time
+          table `files`, of the file itself for each of its names; mode, owner and time of a file with several names
+          are those of the last hardlink to it. A directory that no layer has an entry for, and that is there because
+          something is in it, is root's, with mode 0o755 and no time
         - `layer` (int64): position of the layer that brought the path
         - `layer_digest` (str): its digest
         - `inode` (int64): the same for all names of one file; count its bytes once
@@ -64,9 +69,11 @@ def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> p
     implied = pd.DataFrame(
         {"kind": "directory", "size": 0, "mode": _IMPLIED_MODE, "uid": 0, "gid": 0}, range(len(nodes))
     )
-    own = entries.frame.take(rows[inode])
+    own = entries.frame.take(rows[inode]).reset_index(drop=True)
+    header = rows[stack.header[names]]
+    own[list(_OF_HEADER)] = entries.frame[list(_OF_HEADER)].take(header).reset_index(drop=True)
     table = pd.concat([own, implied.reindex(columns=list(_OF_INODE)).astype(own.dtypes)], ignore_index=True)
-    table.insert(0, "path", pd.Series(entries.tree.names.take(paths).to_pandas(), dtype="str"))
+    table.insert(0, "path", pd.Series(image_entries.tree.names.take(paths).to_pandas(), dtype="str"))
     table["layer"] = brought["position"].to_numpy()
     table["layer_digest"] = brought["blob_digest"].array
     table["inode"] = np.concatenate([inode, len(rows) + np.arange(len(nodes))])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
+from regscope.arrays import Bools as Bools
+from regscope.arrays import Ints as Ints
+from regscope.arrays import distinct as distinct
+
 _AT_ONCE = 4_000_000  # pairs
 
 
@@ -87,17 +86,6 @@ class Relation:
             _, onward = self.of(frontier)
             frontier = distinct(onward[~reached[onward]])
         return reached
-
-
-def distinct(values: Ints) -> Ints:
-    """The values, each once, sorted.
-
-    numpy's `unique` hashes since 2.3: for millions of pairs, whose hashes collide, it takes ten times as long.
-    """
-    if not (values[1:] > values[:-1]).all():
-        values = np.sort(values)
-        values = values[np.append(True, values[1:] != values[:-1])]
-    return values
 
 
 def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:

@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regscope.analysis.changesets import Stack
 from regscope.analysis.columns import arrow_text
 from regscope.analysis.dive_efficiency import dive_efficiency
 from regscope.analysis.image_choice import choose_one
-from regscope.analysis.layer_entries import LayerEntries, Stacked
+from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.layer_stacks import layer_stacks
 from regscope.analysis.names import image_names
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection
 from regscope.errors import InvalidInput
+from regscope.layers.overlay import Stack
+from regscope.layers.stacked import Stacked
 from regscope.tables import Snapshot
 
 CAUSES = ("overwritten", "deleted", "attributes only", "same content elsewhere")
@@ -70,7 +71,7 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
     if compat is not None:
         raise InvalidInput(f"there are no figures of {compat!r}", next_step='Leave compat out, or write compat="dive".')
     layers = layer_stacks(snap, images)
-    found = list(_summed(lost for _, lost in _lost_by_image(snap, layers)))
+    found = list(_summed(lost for *_, lost in _lost_by_image(snap, layers)))
     table = _described(pd.concat([_NOTHING.assign(files=0), *found], ignore_index=True), layers)
     names = table["digest"].map(image_names(snap)).astype("str")
     table = table.assign(name=names)[["name", "digest", *_DTYPES, "files", "bytes", "compressed"]]
@@ -96,8 +97,8 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
     """
     layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     found = [
-        lost.assign(path=_texts(entries.tree.names, lost["path"]), sha256=_texts(entries.sha256s, lost["sha256"]))
-        for entries, lost in _lost_by_image(snap, layers)
+        lost.assign(path=_texts(stacked.tree.names, lost["path"]), sha256=_texts(entries.sha256s, lost["sha256"]))
+        for entries, stacked, lost in _lost_by_image(snap, layers)
     ]
     nothing = _NOTHING.assign(path=_EMPTY, sha256=_EMPTY)
     table = _described(pd.concat([nothing, *found], ignore_index=True), layers)
@@ -141,7 +142,7 @@ class _Contents(LayerEntries):
         self.size: Ints = self.frame["size"].to_numpy()
 
 
-def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Contents, pd.DataFrame]]:
+def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Contents, Stacked, pd.DataFrame]]:
     """The files that each image has lost; `brought` and `caused` are rows of `layers`.
 
     What images have in common lies at their bottom, so those on one lowest layer are taken together: each layer of
@@ -156,14 +157,15 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
         used = dict.fromkeys(blob for start, end in spans for blob in blobs[start:end])
         entries = _Contents(snap, list(used))
         for start, end in spans:
-            yield entries, _lost(entries, entries.stacked(list(blobs[start:end])), start)
+            stacked = entries.stacked(list(blobs[start:end]))
+            yield entries, stacked, _lost(entries, stacked, start)
 
 
 def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
     """`start` is the row of the image's lowest layer."""
     stack, size, content = image.stack, entries.size[image.rows], entries.content[image.rows]
     inode = stack.inode
-    is_lost = entries.is_file[image.rows] & (size > 0)
+    is_lost = entries.entries.is_file[image.rows] & (size > 0)
     is_lost[inode[stack.visible]] = False
     # Of several names of one file the one that was hidden last tells why it is lost.
     names = np.flatnonzero(is_lost[inode] & stack.is_entry)

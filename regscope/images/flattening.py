@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import posixpath
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
-from regscope.errors import InvalidInput
+import pyarrow as pa
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+from regscope.errors import ContentError, InvalidInput
+from regscope.images.staying_entries import COLUMNS, NO_TIME, Header, StayingEntries
+from regscope.layers.entry_rows import SCHEMA, entry_rows
+from regscope.layers.tar_entries import TarReader, placed
+from regscope.layers.tar_header import inside
+from regscope.layers.tar_source import TarSource, not_small
+
 _PIECE = 2**20
 _PLACE = {"path", "linkpath", "size"}
 
 Tar = Callable[[], Iterator[bytes]]
-"""Begins a layer's uncompressed tar, anew each time."""
+"""Begins a layer's uncompressed tar, anew each time; it ends with an error where it is not what its DiffID names."""
 
 
 def flattened(layers: Sequence[Tar]) -> Iterator[bytes]:
@@ -24,118 +28,140 @@ def flattened(layers: Sequence[Tar]) -> Iterator[bytes]:
     Each layer is read twice: to find out what stays, and to pass that on. Nothing is unpacked on the disk.
 
     Raises:
-        InvalidInput: a layer is no tar.
+        InvalidInput: a layer is no tar, or one that containerd refuses to unpack.
+        ContentError: `tarfile` finds other entries in a layer than regscope.
     """
-    staying = _staying([_names(layer) for layer in layers])
-    for layer, kept in zip(layers, staying, strict=True):
-        yield from _pass_on(layer, kept)
+    tables = [_rows(layer) for layer in layers]
+    passing = _Passing(StayingEntries(tables))
+    for layer, table in zip(layers, tables, strict=True):
+        yield from passing.layer(layer, len(table))
+    yield from passing.bare_folders()
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-class _Entry:
-    """What a layer says of one path: whether it is a directory, and what it is a hard link to."""
-
-    __slots__ = ("is_folder", "link", "position")
-
-    def __init__(self, position: int, member: tarfile.TarInfo) -> None:
-        self.position = position
-        self.is_folder = member.isdir()
-        self.link = _path(member.linkname) if member.islnk() else None
+def _rows(layer: Tar) -> pa.Table:
+    tables = [SCHEMA.empty_table().select(COLUMNS)]
+    rows = 0
+    for batch in TarReader(TarSource(not_small(layer()))).batches():
+        tables.append(entry_rows(batch, rows).select(COLUMNS))
+        rows += len(batch)
+    return pa.concat_tables(tables)
 
 
-def _path(name: str) -> str:
-    return posixpath.normpath("/" + name).lstrip("/")
+class _Passing:
+    """Passes on what stays, layer by layer."""
+
+    def __init__(self, staying: StayingEntries) -> None:
+        self._staying = staying
+        self._next = 0
+        self._written: dict[int, str] = {}  # the names that files have so far, by the entry that they are of
+
+    def layer(self, layer: Tar, entries: int) -> Iterator[bytes]:
+        """What stays of the next layer, which has so many entries."""
+        first, staying = self._next, self._staying
+        for archive, member in _members(layer):
+            number, self._next = self._next, self._next + 1
+            if number >= first + entries:
+                break
+            self._compare(member, number)
+            if number in staying.named_by:
+                name = staying.named_by[number]
+                self._written[name] = self._path(member, name, number)
+                yield from self._whole(archive, member, self._written[name], number)
+            elif number in staying.names:
+                _set_header(member, staying.header(number))  # containerd gives the file that of its last name
+                path = self._path(member, number, number)
+                yield _link(member, path, self._written[staying.names[number]])
+        if self._next != first + entries:
+            raise _unlike(f"it has {self._next - first:,} entries or more to `tarfile`, and {entries:,} to regscope")
+
+    def bare_folders(self) -> Iterator[bytes]:
+        """Directories that are only there because something was in them."""
+        for path in self._staying.bare_folders:
+            member = tarfile.TarInfo(_as_written(path))
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            yield _header(member)
+
+    def _compare(self, member: tarfile.TarInfo, number: int) -> None:
+        """Make sure that both readers of tars say the same."""
+        path, size = self._staying.read(number)
+        found, mark = placed(inside(_text(member.name)))
+        if found != path or (mark is None and member.isreg() and member.size != size):
+            raise _unlike(f"an entry is {_text(member.name)!r} to `tarfile`, and {path!r} to regscope")
+
+    def _path(self, member: tarfile.TarInfo, name: int, number: int) -> str:
+        """The name of the entry `name`, which is mostly that of the member; where it can be, as the tar has it."""
+        path = self._staying.path(name)
+        written = inside(member.name)
+        if path == _text(written):
+            return written
+        folder, slash, _ = path.rpartition("/")
+        if name == number:
+            return f"{_as_written(folder)}{slash}{written.rpartition('/')[2]}"
+        return _as_written(path)
+
+    def _whole(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, number: int) -> Iterator[bytes]:
+        content = archive.extractfile(member) if member.isreg() else None
+        if member.issparse():
+            member.type = tarfile.REGTYPE  # its holes are read as zeros
+        _set_header(member, self._staying.header(number))
+        member.name = path
+        yield _header(member)
+        if content is not None:
+            while piece := content.read(_PIECE):
+                yield piece
+            yield bytes(-member.size % tarfile.BLOCKSIZE)
 
 
-def _entries(layer: Tar) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _set_header(member: tarfile.TarInfo, header: Header) -> None:
+    """What is so already stays as it is written."""
+    changed = {field for field in ("mode", "uid", "gid") if getattr(member, field) != getattr(header, field)}
+    if header.mtime != NO_TIME and abs(member.mtime - header.mtime / 10**6) > 1e-3:
+        changed.add("mtime")
+    for field in changed:
+        setattr(member, field, header.mtime / 10**6 if field == "mtime" else getattr(header, field))
+    if changed:
+        member.pax_headers = {key: value for key, value in member.pax_headers.items() if key not in changed}
+
+
+def _members(layer: Tar) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     pieces = layer()
     try:
         with tarfile.open(fileobj=cast(Any, _Reader(pieces)), mode="r|", bufsize=_PIECE) as archive:
             for member in archive:
-                yield archive, member
+                if member.type in tarfile.SUPPORTED_TYPES:
+                    yield archive, member
     except tarfile.TarError as error:
         raise InvalidInput(f"a layer that is no tar: {error}") from None
     for _ in pieces:  # what follows the tar's end is part of its digest
         pass
 
 
-def _names(layer: Tar) -> dict[str, _Entry]:
-    """The last entry for each path; what comes later in a tar counts."""
-    return {_path(member.name): _Entry(number, member) for number, (_, member) in enumerate(_entries(layer))}
+def _text(name: str) -> str:
+    """A name as our own reader has it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class _Hidden:
-    """What the layers above hide of those below."""
-
-    def __init__(self) -> None:
-        self._paths: set[str] = set()
-        self._trees: set[str] = set()  # of what is under them nothing is left
-
-    def hides(self, path: str) -> bool:
-        if path in self._paths:
-            return True
-        while path:
-            path = posixpath.dirname(path)
-            if path in self._trees:
-                return True
-        return False
-
-    def add(self, path: str, entry: _Entry) -> None:
-        folder, name = posixpath.split(path)
-        if name == _OPAQUE:
-            self._trees.add(folder)
-        elif name.startswith(_WHITEOUT):
-            gone = posixpath.join(folder, name.removeprefix(_WHITEOUT))
-            self._paths.add(gone)
-            self._trees.add(gone)
-        else:
-            self._paths.add(path)
-            if not entry.is_folder:
-                self._trees.add(path)
+def _as_written(path: str) -> str:
+    """A path that our own reader has; where bytes in it may have been no UTF-8, these are not known any more."""
+    if "\\x" in path:
+        raise InvalidInput(f"the name {path!r} may stand for one that is no UTF-8: it cannot be written elsewhere")
+    return path
 
 
-def _staying(layers: Sequence[dict[str, _Entry]]) -> list[dict[int, list[str]]]:
-    """By layer: the positions of the entries that stay, each with the paths at which it stays.
-
-    A file has more than one where hard links to it outlive it.
-    """
-    hidden = _Hidden()
-    found: list[dict[int, list[str]]] = []
-    for names in reversed(layers):
-        kept: dict[int, list[str]] = {}
-        for path, entry in names.items():
-            if posixpath.basename(path).startswith(_WHITEOUT) or hidden.hides(path):
-                continue
-            target = names.get(entry.link) if entry.link is not None else None
-            while target is not None and target.link is not None:
-                target = names.get(target.link)
-            kept.setdefault((target or entry).position, []).append(path)
-        for path, entry in names.items():
-            hidden.add(path, entry)
-        found.append(kept)
-    return found[::-1]
+def _unlike(why: str) -> ContentError:
+    return ContentError(
+        f"a layer cannot be flattened: {why}", next_step="Build the image anew: readers of tars do not agree on it."
+    )
 
 
-def _pass_on(layer: Tar, kept: dict[int, list[str]]) -> Iterator[bytes]:
-    for position, (archive, member) in enumerate(_entries(layer)):
-        if not (paths := kept.get(position)):
-            continue
-        first, *links = sorted(paths, key=lambda path: (path != _path(member.name), path))
-        content = archive.extractfile(member) if member.isreg() else None
-        if member.issparse():
-            member.type = tarfile.REGTYPE  # its holes are read as zeros
-        yield _header(member, first)
-        if content is not None:
-            while piece := content.read(_PIECE):
-                yield piece
-            yield bytes(-member.size % tarfile.BLOCKSIZE)
-        for link in links:
-            member.type, member.linkname, member.size = tarfile.LNKTYPE, first, 0
-            yield _header(member, link)
+def _link(member: tarfile.TarInfo, path: str, target: str) -> bytes:
+    member.name, member.type, member.linkname, member.size = path, tarfile.LNKTYPE, target, 0
+    return _header(member)
 
 
-def _header(member: tarfile.TarInfo, path: str) -> bytes:
-    member.name = path or "./"
+def _header(member: tarfile.TarInfo) -> bytes:
+    member.name = member.name or "./"
     # What the name, the link and the size were is no longer so.
     own = {key: value for key, value in member.pax_headers.items() if key not in _PLACE and "GNU.sparse" not in key}
     member.pax_headers = own
@@ -150,7 +176,7 @@ class _Reader:
         self._held = b""
 
     def read(self, amount: int) -> bytes:
-        while not self._held and (piece := next(self._pieces, b"")):
+        while not self._held and (piece := next(self._pieces, None)) is not None:
             self._held = piece
         taken, self._held = self._held[:amount], self._held[amount:]
         return taken

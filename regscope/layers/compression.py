@@ -30,20 +30,23 @@ _SIP = 4096  # bytes of zstd at once: they may stand for 128 MB
 def uncompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """What a layer unpacks to: gzip members or zstd frames one after another; a plain tar as it is.
 
+    No piece is empty, whatever `chunks` and the decoders yield: a reader may take an empty one for the end.
+
     Raises:
         InvalidInput: it is damaged, or ends too early.
     """
-    remaining = iter(chunks)
+    remaining = filter(None, chunks)
     first = next(remaining, b"")
     while len(first) < 4 and (more := next(remaining, b"")):
         first += more
     everything = chain([first], remaining)
     if compression_of(first) == "zstd":
-        yield from _from_zstd(everything)
+        pieces = _from_zstd(everything)
     elif compression_of(first) == "gzip":
-        yield from _from_gzip(everything)
+        pieces = _from_gzip(everything)
     else:
-        yield from everything
+        pieces = everything
+    yield from filter(None, pieces)
 
 
 def _from_gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -58,8 +61,7 @@ def _from_gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                     if packed[:1] != GZIP[:1]:
                         break
                 begun = True
-                if piece := unpacking.decompress(packed, _PIECE):
-                    yield piece
+                yield unpacking.decompress(packed, _PIECE)
                 packed = b""
                 if unpacking.eof:
                     packed = unpacking.unused_data

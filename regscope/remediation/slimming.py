@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from regscope.analysis.layer_entries import LayerEntries, Stacked
+from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.needed_entries import needed_entries
 from regscope.analysis.relation import Bools, Ints
 from regscope.errors import InvalidInput
 from regscope.file_rows import FileRows
 from regscope.images.image import HeldLayer, Image
 from regscope.layers.compression import Compression
+from regscope.layers.stacked import Stacked
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
 from regscope.remediation.layer_rewriting import rewritten
 from regscope.remediation.recompressing import recompressed
@@ -87,6 +88,10 @@ def _slimmed(store: ContentStore, repository: str, image: Image, leave: Collecti
     digests = [str(layer.descriptor.digest) for layer in image.layers]
     files = read_files(store, _wanted(repository, image))
     entries = LayerEntries(files, list(dict.fromkeys(digests)), ["size"])
+    if entries.entries.is_nameless.any():
+        raise InvalidInput(
+            "a layer has a whiteout without a name: containerd refuses to unpack it", next_step="Build the image anew."
+        )
     stacked = entries.stacked(digests)
     left = {position for position, digest in enumerate(digests) if digest in leave}
     needed = _worth_dropping(stacked, _bytes_in_tar(entries), left, at_least)
@@ -122,7 +127,7 @@ def _wanted(repository: str, image: Image) -> list[WantedLayer]:
 
 def _bytes_in_tar(entries: LayerEntries) -> Ints:
     """About what each entry takes in its tar: a header, and full blocks of content."""
-    content = np.where(entries.is_file, entries.frame["size"].to_numpy(), 0)
+    content = np.where(entries.entries.is_file, entries.frame["size"].to_numpy(), 0)
     return _BLOCK + -(-content // _BLOCK) * _BLOCK
 
 
@@ -130,7 +135,7 @@ def _worth_dropping(stacked: Stacked, sizes: Ints, left: set[int], at_least: int
     """Which entries stay, where layers that would lose less than `at_least` bytes lose nothing."""
     whole = set(left)
     while True:
-        needed = needed_entries(stacked.stack, whole)
+        needed = needed_entries(stacked, whole)
         lost = np.bincount(stacked.layer[~needed], weights=sizes[stacked.rows[~needed]])
         small = {int(position) for position in np.flatnonzero((lost > 0) & (lost < at_least))}
         if not small:

@@ -270,7 +270,7 @@ def _unpacked(file: IO[bytes]) -> Iterator[bytes] | None:
         return _pieces(bz2.BZ2File(file))
     if head.startswith(_XZ):
         return _pieces(lzma.LZMAFile(file))
-    return None if compression_of(head[:4]) == "none" else filter(None, uncompressed(_pieces(file)))
+    return None if compression_of(head[:4]) == "none" else uncompressed(_pieces(file))
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from regscope.analysis.columns import arrow_text
 from regscope.analysis.final_tree import final_files
-from regscope.analysis.path_tree import PathTree
 from regscope.analysis.relation import Ints
 from regscope.analysis.waste import wasted_files
+from regscope.layers.path_tree import PathTree
 from regscope.tables import Snapshot
 
 SUMS = ("size", "wasted", "files", "wasted_files", "directories")

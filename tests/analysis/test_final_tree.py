@@ -30,6 +30,10 @@ KINDS = {
     stat.S_IFIFO: "fifo",
 }
 HAND_MADE = CORNERS | MORE_CORNERS
+UNLIKE_UMOCI = {
+    "a whiteout in the lowest layer": "containerd makes the directory that a whiteout is in",
+    "a whiteout spares its own layer": "in containerd's eyes it does not",
+}
 
 
 def on_disk(folder: Path) -> dict[str, dict[str, Any]]:
@@ -46,7 +50,7 @@ def on_disk(folder: Path) -> dict[str, dict[str, Any]]:
             "mode": stat.S_IMODE(status.st_mode) if kind != "symlink" else None,
             "owner": (status.st_uid, status.st_gid),
             "mtime": status.st_mtime_ns // 1000,
-            "link": str(path.readlink()) if kind == "symlink" else None,
+            "link": os.readlink(path) if kind == "symlink" else None,  # noqa: PTH115  # Path leaves out `./`
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if kind == "file" else None,
             "device": f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" if kind.endswith("device") else None,
             "xattrs": {name: os.getxattr(path, name, follow_symlinks=False) for name in xattrs(path)},
@@ -108,13 +112,15 @@ def assert_unpacked(image: str, files: pd.DataFrame, folder: Path) -> None:
     for path, said in table.items():
         if os.getuid() != 0:
             said["owner"] = disk[path]["owner"]
+        if len(said["names"]) > 1:  # containerd gives a file the header of the last hardlink to it
+            said |= {field: disk[path][field] for field in ("mode", "owner", "mtime")}
         if said["mtime"] is None or (said["kind"] == "directory" and disk[path]["mtime"] >= began):
             # No layer has an entry for it, or umoci itself has touched it by a late whiteout.
             said["mtime"] = disk[path]["mtime"]
         assert said == disk[path], path
 
 
-@pytest.mark.parametrize("corner", HAND_MADE)
+@pytest.mark.parametrize("corner", HAND_MADE.keys() - UNLIKE_UMOCI)
 def test_a_hand_made_image_unpacks_to_what_the_table_says(
     corner: str, hand_made: tuple[Path, Snapshot], tmp_path: Path
 ) -> None:

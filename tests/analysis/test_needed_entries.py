@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from regscope.analysis.layer_entries import LayerEntries, Stacked
+from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.needed_entries import comes_to_the_same, needed_entries
+from regscope.layers.stacked import Stacked
 from tests.layers import folder_model, layered
 from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, SYMLINK, entry, tar
 from tests.layers.tars import rows_of
@@ -24,7 +25,7 @@ def stacked(layers: list[bytes]) -> Stacked:
 def kept(layers: list[bytes], whole: tuple[int, ...] = ()) -> tuple[list[list[bool]], list[list[str]]]:
     """By layer, which of its entries stay; and the paths of those that are dropped."""
     image = stacked(layers)
-    needed = needed_entries(image.stack, whole)
+    needed = needed_entries(image, whole)
     paths = [row["path"] for layer in layers for row in rows_of(layer).to_pylist()]
     by_layer = [image.layer == number for number in range(len(layers))]
     dropped = [[paths[at] for at in np.flatnonzero(rows & ~needed)] for rows in by_layer]
@@ -64,8 +65,8 @@ def test_a_layer_that_is_to_stay_whole_does(corner: str) -> None:
 @given(folder_model.layers)
 def test_drawn_layers_come_to_the_same(layers: list[folder_model.Layer]) -> None:
     tars = [folder_model.tar_of(layer) for layer in layers]
-    stack = stacked(tars).stack
-    assert comes_to_the_same(stack, np.flatnonzero(needed_entries(stack)))
+    image = stacked(tars)
+    assert comes_to_the_same(image, np.flatnonzero(needed_entries(image)))
 
 
 def test_a_link_does_not_come_to_lead_to_what_gave_way_before() -> None:

@@ -1,4 +1,7 @@
-"""What layers come to, by really writing them into a folder, one entry after another; and what is lost on the way."""
+"""What layers come to, by really writing them into a folder, one entry after another; and what is lost on the way.
+
+As containerd does: symlinks on the way to an entry are followed, and whiteouts take effect where they stand.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +87,15 @@ class Folder:
     gone: dict[int, tuple[str, int, int, bool]] = field(default_factory=dict)  # file: its last name, and by what
     folders: set[str] = field(default_factory=set)  # once all is written
     contents: dict[int, bytes | None] = field(default_factory=dict)  # by entry, what it put at its path
+    landed: dict[int, str] = field(default_factory=dict)  # by entry, where it was put
+    _unpacked: set[str] = field(default_factory=set)  # of this layer, where its entries were put
 
     def apply(self, layers: Sequence[Layer]) -> None:
         for position, layer in enumerate(layers):
             numbered = [(len(self.brought) + number, each) for number, each in enumerate(layer)]
             self.brought |= {number: (position, each) for number, each in numbered}
-            # Whiteouts hide what lower layers brought, wherever they stand.
-            for number, each in sorted(numbered, key=lambda item: item[1].kind not in (DELETE, OPAQUE)):
+            self._unpacked = set()
+            for number, each in numbered:
                 before = self.names.copy()
                 self._put(number, each)
                 self.names = {path: name for path, name in self.names.items() if self._is_there(path, name)}
@@ -107,15 +112,18 @@ class Folder:
         return found
 
     def _put(self, number: int, each: Entry) -> None:
-        path = self.folder / each.path
-        if each.kind in (DELETE, OPAQUE):
-            is_below = path.parent == self.folder or self._is_folder(path.parent)
-            for gone in [path] if each.kind == DELETE else list(path.iterdir()) if self._is_folder(path) else []:
-                if is_below:
-                    _remove(gone)
-            return
+        landed = self.landed[number] = self._landed(each)
+        path = self.folder / landed
         for above in reversed(path.relative_to(self.folder).parents[:-1]):
             _make_folder(self.folder / above)
+        if each.kind == DELETE:
+            _remove(path)
+            return
+        if each.kind == OPAQUE:
+            _make_folder(path)
+            self._clear(path)
+            return
+        self._unpacked.add(landed)
         if each.kind == FOLDER:
             _make_folder(path)
             return
@@ -123,17 +131,47 @@ class Folder:
         if each.kind == FILE:
             path.write_bytes(each.content)
             os.utime(path, ns=(number, number))
-            self.names[each.path] = Name(number, number)
+            self.names[landed] = Name(number, number)
         elif each.kind == SYMLINK:
             path.symlink_to(each.content.decode())
-        elif (there := self.names.get(target := each.content.decode())) and self._is_there(target, there):
+        elif (there := self.names.get(target := self._followed(each.content.decode()))) and self._is_there(
+            target, there
+        ):
             os.link(self.folder / target, path)
-            self.names[each.path] = Name(number, there.file)
+            self.names[landed] = Name(number, there.file)
         elif self._is_symlink(target):
             os.link(self.folder / target, path, follow_symlinks=False)
-        file = self.names.get(each.path)
-        is_file = file is not None and self._is_there(each.path, file)
+        file = self.names.get(landed)
+        is_file = file is not None and self._is_there(landed, file)
         self.contents[number] = path.read_bytes() if is_file else None
+
+    def _landed(self, each: Entry) -> str:
+        """Where an entry is put; what an opaque mark is about is itself followed."""
+        return (
+            self._followed(f"{each.path}/any").removesuffix("/any")
+            if each.kind == OPAQUE
+            else self._followed(each.path)
+        )
+
+    def _followed(self, name: str) -> str:
+        """A path with the symlinks on the way to its last part followed; as it is, where there are too many."""
+        *todo, last = name.split("/")
+        here, hops = Path(), 0
+        while todo:
+            here /= todo.pop(0)
+            if (self.folder / here).is_symlink():
+                hops += 1
+                if hops > 255:
+                    return name
+                here, todo = here.parent, [*str((self.folder / here).readlink()).split("/"), *todo]
+        return str(here / last)
+
+    def _clear(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            if str(path.relative_to(self.folder)) not in self._unpacked:
+                _remove(path)
+            elif self._is_folder(path):
+                self._clear(path)
 
     def _is_folder(self, path: Path) -> bool:
         """Whether it is one, with no link on the way."""
@@ -167,17 +205,17 @@ class Folder:
             caused = self.brought[by][0]
             anew = [
                 later for later, (at, other) in self.brought.items()
-                if at == caused and later > own and other.path == path and other.kind not in (DELETE, OPAQUE)
+                if at == caused and later > own and self.landed[later] == path and other.kind not in (DELETE, OPAQUE)
             ]  # fmt: skip
             taking = anew[0] if anew else by
-            is_same = self.brought[taking][1].path == path and self.contents.get(taking) == each.content
+            is_same = self.landed[taking] == path and self.contents.get(taking) == each.content
             elsewhere = [
                 other for other, name in self.names.items()
                 if other != path and self.contents[name.entry] == each.content
             ]  # fmt: skip
             otherwise = "overwritten" if anew or is_taken else "deleted"
             cause = "attributes only" if is_same else "same content elsewhere" if elsewhere else otherwise
-            yield Lost(each.path, len(each.content), cause, position, caused)
+            yield Lost(self.landed[number], len(each.content), cause, position, caused)
 
 
 def _make_folder(path: Path) -> None:

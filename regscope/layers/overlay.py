@@ -1,4 +1,23 @@
-"""What a stack of layers comes to (OCI image-spec, layer.md, Applying Changesets), as integers: no names, no bytes."""
+"""What layers laid over one another come to, as integers: no names, no bytes.
+
+These are the rules, in one place (OCI image-spec, layer.md, Applying Changesets; where that is silent, what
+containerd's `archive.Apply` does). Entries take effect one after another, in the order of the tars:
+
+- An entry takes the place of what is at its path, and, unless both are directories, of all that is below it. Of two
+  directories the later header counts.
+- A whiteout `.wh.NAME` removes NAME and all below it, of lower layers and of its own.
+- An opaque mark `.wh..wh..opq` removes what is below its directory, but for what its own layer has unpacked there: a
+  directory that its layer has no entry for goes with all that is in it.
+- `.wh..wh.NAME`, as AUFS wrote them, means nothing.
+- Each of them, marks too, makes the directories above it where they are not there.
+- A hardlink is another name of the file that is at its target then; owner, mode and time of the file are from then on
+  those of the hardlink's header.
+- A symlink on the way to an entry is followed, also one of a lower layer: `regscope.layers.landing` says where entries
+  land, and the paths here are those.
+
+What containerd refuses is taken as it can be: what is below a file makes a directory in its place, and a hardlink to
+nothing stands for itself.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +26,35 @@ from functools import cached_property
 
 import numpy as np
 
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints
+from regscope.layers.overlay_events import Events
+from regscope.layers.overlay_marks import swept_by_marks
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
     """The entries of layers upon one another, in the order in which they are applied.
 
-    A whiteout, or an opaque mark, comes before all else of its layer, wherever it stands in the tar: it hides what
-    lower layers brought, and nothing of its own. An entry takes the place of what was at its path, and, unless both are
-    directories, of all that was below. One below a file or a symlink makes a directory in its place, as Docker and
-    containerd do: a layer is applied without a look at where the links of lower ones lead.
+    Two layers, the second of which deletes `d/x`, as five entries; the tree has the nodes 0 (the root), 1 (d), 2 (d/x)
+    and 3 (d/y):
+
+        entry  layer  path   node  is_directory  deletes | hidden_by  visible  inode
+        0      0      d      1     yes           no      | 3          no       0
+        1      0      d/x    2     no            no      | 4          no       1
+        2      0      d/y    3     no, link 2    no      | -1         yes      1
+        3      1      d      1     yes           no      | -1         yes      3
+        4      1      d/x    2     no            yes     | -1         no       4
+
+    with `parent` = [-1, 0, 1, 1] and `link` = [-1, -1, 2, -1, -1]: d/y is a name of the file that was at d/x.
 
     Attributes:
-        parent: the directory above each node of a `PathTree`.
+        parent: the directory above each node of a `PathTree`; -1 for the root.
         layer: of each entry, the number of its layer; never falling.
-        node: of each entry, the node of its path.
+        node: of each entry, the node of the path where it lands; of a mark, that of what it is about.
         is_directory: whether each entry is a directory.
         deletes: whether each entry is a whiteout of its node.
         clears: whether each entry is an opaque mark on its node.
-        ignored: whether each entry is some other mark, that means nothing.
+        ignored: whether each entry is something else that means nothing.
         link: of each hardlink the node that it links to; -1 where there is none, and for all else.
     """
 
@@ -72,7 +100,7 @@ class Stack:
         target = np.where(before >= 0, rows[np.maximum(before, 0)] if len(rows) else -1, -1)
         there = (target >= 0) & (self.node[target] == self.link[links]) & ~self.is_directory[target]
         links, target = links[there], target[there]
-        lasting = self.hidden_at[target] > self._time[links]
+        lasting = self.hidden_at[target] > self.time[links]
         linked[links[lasting]] = target[lasting]
         return linked
 
@@ -88,10 +116,18 @@ class Stack:
         return inode
 
     @cached_property
+    def header(self) -> Ints:
+        """The entry whose header says owner, mode and time of each file: the last hardlink to it; else itself."""
+        header = np.arange(len(self))
+        links = np.flatnonzero(self.linked != header)
+        np.maximum.at(header, self.inode[links], links)
+        return header[self.inode]
+
+    @cached_property
     def lasts(self) -> Bools:
         """Of each directory's entry, whether its directory is there in the end, with what is below it or not."""
         removed = self._removed(np.arange(len(self.parent)))
-        return self.is_directory & self.is_entry & (self._time > removed[self.node])
+        return self.is_directory & self.is_entry & (self.time > removed[self.node])
 
     def part(self, rows: Ints) -> Stack:
         """Some of the entries alone."""
@@ -104,33 +140,50 @@ class Stack:
 
         Such a directory stays when what was in it goes.
         """
-        is_missing = self._has_children & (self.parent >= 0)
+        is_missing = self._has_children.copy()
+        is_missing[self.node[self.clears]] = True
+        is_missing[self.parent < 0] = False
         is_missing[self.node[self.visible]] = False
         missing = np.flatnonzero(is_missing)
         first = np.full(len(self.parent), len(self))
         removed = self._removed(missing)
-        rows, node = self._entries, self.node[self._entries]
+        rows, node = np.arange(len(self)), self._folder
         while len(rows) and len(missing):
-            node = self.parent[node]
             rows, node = rows[node >= 0], node[node >= 0]
-            lasting = is_missing[node] & (self._time[rows] > removed[node])
+            lasting = is_missing[node] & (self.time[rows] > removed[node])
             np.minimum.at(first, node[lasting], rows[lasting])
+            node = self.parent[node]
         found = missing[first[missing] < len(self)]
         return found, first[found]
 
     def _removed(self, nodes: Ints) -> Ints:
         """When the directories `nodes` were last deleted or replaced, or one above them; by node, -1 where never."""
         itself, below = np.full(len(self.parent), -1), np.full(len(self.parent), -1)
-        ends = np.flatnonzero(self.deletes | (self.is_entry & ~self.is_directory))
-        np.maximum.at(itself, self.node[ends], self._time[ends])
-        ends = np.append(ends, np.flatnonzero(self.clears))
-        np.maximum.at(below, self.node[ends], self._time[ends])
+        deleted, marks = self._deleted
+        ends = np.flatnonzero(self.is_entry & ~self.is_directory)
+        for at in (itself, below):
+            np.maximum.at(at, deleted, self.time[marks])
+            np.maximum.at(at, self.node[ends], self.time[ends])
+        np.maximum.at(below, self.node[self.clears], self._before_layer[self.clears])
         removed, above = itself, self.parent[nodes]
         while len(nodes):
             nodes, above = nodes[above >= 0], above[above >= 0]
             removed[nodes] = np.maximum(removed[nodes], below[above])
             above = self.parent[above]
         return removed
+
+    def events(self, node: Ints, rows: Ints, since: Ints | None = None) -> Events:
+        """What entries do to nodes, by node and time.
+
+        Args:
+            since: the times after which an entry is not concerned; by default those of the events themselves.
+        """
+        return Events(node, rows, self.time[rows], since, len(self.parent), self._never)
+
+    @cached_property
+    def _folder(self) -> Ints:
+        """The node of the directory that each entry or mark is in."""
+        return np.where(self.clears, self.node, self.parent[self.node])
 
     @cached_property
     def _has_children(self) -> Bools:
@@ -142,19 +195,27 @@ class Stack:
     def _entries(self) -> Ints:
         return np.flatnonzero(self.is_entry)
 
-    @cached_property
-    def _is_mark(self) -> Bools:
-        return self.deletes | self.clears
-
     @property
     def _never(self) -> int:
         return 2 * len(self) + 1
 
     @cached_property
-    def _time(self) -> Ints:
-        """When each entry r takes effect: at 2 r + 1; the marks of a layer that begins with r at 2 r."""
-        first_of_layer = np.searchsorted(self.layer, self.layer)
-        return np.where(self._is_mark, 2 * first_of_layer, 2 * np.arange(len(self)) + 1)
+    def time(self) -> Ints:
+        """When each entry takes effect."""
+        return 2 * np.arange(len(self)) + 1
+
+    @cached_property
+    def _before_layer(self) -> Ints:
+        """A time between each entry's layer and the one below."""
+        return 2 * np.searchsorted(self.layer, self.layer)
+
+    @cached_property
+    def _deleted(self) -> tuple[Ints, Ints]:
+        """The nodes that marks remove, with all below them, and which marks; without what lower layers have below
+        opaque marks."""
+        deletes = np.flatnonzero(self.deletes)
+        swept, marks = swept_by_marks(self)
+        return np.append(self.node[deletes], swept), np.append(deletes, marks)
 
     @cached_property
     def _by_node(self) -> tuple[Ints, Ints]:
@@ -174,7 +235,7 @@ class Stack:
     def _fates(self) -> tuple[Ints, Bools, Ints]:
         at, by = np.full(len(self), self._never), np.full(len(self), -1)
         again = self._again()
-        at[again >= 0], by[again >= 0] = self._time[again[again >= 0]], again[again >= 0]
+        at[again >= 0], by[again >= 0] = self.time[again[again >= 0]], again[again >= 0]
         overwritten = again >= 0
         self._go_with_directories(at, by, overwritten)
         self._give_way_to_directories(at, by, overwritten)
@@ -192,27 +253,32 @@ class Stack:
 
     def _go_with_directories(self, at: Ints, by: Ints, overwritten: Bools) -> None:
         """What whiteouts and opaque marks hide, and what is below a directory that something else replaces."""
-        replaces = self.is_entry & ~self.is_directory & self._has_children[self.node]
-        whiteouts, hiding = np.flatnonzero(self.deletes), np.flatnonzero(self._is_mark | replaces)
-        if not len(hiding):
+        deleted, marks = self._deleted
+        replacing = np.flatnonzero(self.is_entry & ~self.is_directory & self._has_children[self.node])
+        clears = np.flatnonzero(self.clears)
+        if not len(marks) + len(replacing) + len(clears):
             return
-        events = _Events(self, self.node[whiteouts], whiteouts)
-        below = _Events(self, self.node[hiding], hiding)
+        here = [self.events(deleted, marks)]
+        below = [self.events(np.append(deleted, self.node[replacing]), np.append(marks, replacing))]
+        if len(clears):  # the entries of its own layer stay
+            below.append(self.events(self.node[clears], clears, self._before_layer[clears]))
+        events = here
         rows, node = self._entries, self.node[self._entries]
         while len(rows):
-            found_at, found_by = events.next(node, self._time[rows])
-            sooner = found_at < at[rows]
-            hidden = rows[sooner]
-            at[hidden], by[hidden], overwritten[hidden] = found_at[sooner], found_by[sooner], False
+            for kind in events:
+                found_at, found_by = kind.next(node, self.time[rows])
+                sooner = found_at < at[rows]
+                hidden = rows[sooner]
+                at[hidden], by[hidden], overwritten[hidden] = found_at[sooner], found_by[sooner], False
             events, node = below, self.parent[node]
             rows, node = rows[node >= 0], node[node >= 0]
 
     def _give_way_to_directories(self, at: Ints, by: Ints, overwritten: Bools) -> None:
-        """Files and symlinks in whose place a later entry, below them, needs a directory."""
+        """Files in whose place a later entry, below them, needs a directory."""
         is_other = np.zeros(len(self.parent), dtype=np.bool_)
         others = np.flatnonzero(self.is_entry & ~self.is_directory)
         is_other[self.node[others]] = True
-        rows, node = self._entries, self.parent[self.node[self._entries]]
+        rows, node = np.arange(len(self)), self._folder
         needing: list[Ints] = []
         needed: list[Ints] = []
         while len(rows):
@@ -222,31 +288,8 @@ class Stack:
             node = self.parent[node]
         if not sum(map(len, needed)):
             return
-        events = _Events(self, np.concatenate(needed), np.concatenate(needing))
-        found_at, found_by = events.next(self.node[others], self._time[others])
+        events = self.events(np.concatenate(needed), np.concatenate(needing))
+        found_at, found_by = events.next(self.node[others], self.time[others])
         sooner = found_at < at[others]
         hidden = others[sooner]
         at[hidden], by[hidden], overwritten[hidden] = found_at[sooner], found_by[sooner], True
-
-
-class _Events:
-    """What entries do to nodes, by node and time."""
-
-    def __init__(self, stack: Stack, node: Ints, rows: Ints) -> None:
-        self._stack = stack
-        time = stack._time[rows]
-        keys = stack._key(node, time)
-        order = np.argsort(keys, kind="stable")
-        self._keys, self._node, self._rows, self._time = keys[order], node[order], rows[order], time[order]
-        self._is_here = np.zeros(len(stack.parent), dtype=np.bool_)
-        self._is_here[node] = True
-
-    def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
-        """For each node when the first event there after `time` is, and which entry it is of."""
-        at, by = np.full(len(node), self._stack._never), np.full(len(node), -1)
-        asked = np.flatnonzero(self._is_here[node])
-        place = np.searchsorted(self._keys, self._stack._key(node[asked], time[asked]), side="right")
-        asked, place = asked[place < len(self._keys)], place[place < len(self._keys)]
-        here = self._node[place] == node[asked]
-        at[asked[here]], by[asked[here]] = self._time[place[here]], self._rows[place[here]]
-        return at, by

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.analysis.relation import Ints, distinct
+from regscope.arrays import Ints, distinct
 
 _LAST_PART = r"/?[^/]*$"
 

@@ -1,0 +1,48 @@
+"""What the entries of layers do to paths, by node and time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regscope.arrays import Ints
+
+
+class Events:
+    """Events that happen to nodes.
+
+    Three events at two nodes, of which the second node's are asked for after the times 2 and 6:
+
+        node  time  by
+        4     3     1
+        7     1     0     next([7, 7], [2, 6]) is at [5, never], by [2, -1]
+        7     5     2
+
+    Args:
+        node: of each event, the node.
+        by: the entry that does it.
+        at: when.
+        since: the time after which an entry is not concerned; by default `at`.
+        nodes: how many there are.
+        never: a time after all others.
+    """
+
+    def __init__(self, node: Ints, by: Ints, at: Ints, since: Ints | None, nodes: int, never: int) -> None:
+        self._never = never
+        keys = self._key(node, at if since is None else since)
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._node, self._by, self._at = keys[order], node[order], by[order], at[order]
+        self._is_here = np.zeros(nodes, dtype=np.bool_)
+        self._is_here[node] = True
+
+    def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
+        """For each node when the first event there after `time` is, and which entry it is of; never, and -1."""
+        at, by = np.full(len(node), self._never), np.full(len(node), -1)
+        asked = np.flatnonzero(self._is_here[node])
+        place = np.searchsorted(self._keys, self._key(node[asked], time[asked]), side="right")
+        asked, place = asked[place < len(self._keys)], place[place < len(self._keys)]
+        here = self._node[place] == node[asked]
+        at[asked[here]], by[asked[here]] = self._at[place[here]], self._by[place[here]]
+        return at, by
+
+    def _key(self, node: Ints, time: Ints) -> Ints:
+        return node * (self._never + 1) + time
