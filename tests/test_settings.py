@@ -10,7 +10,7 @@ import pytest
 import regscope
 from regscope.errors import InvalidInput
 from regscope.registry.credentials import Credentials
-from regscope.settings import VARIABLES, Settings, cache_folder, read_settings
+from regscope.settings import VARIABLES, Settings, cache_folder, read_settings, zstd_window
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
 from tests.servers.registry import Registry
@@ -55,6 +55,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "REGSCOPE_MIRRORS": "docker.io=mirror.lan:5000, quay.io = https://harbor.lan/quay,",
         "REGSCOPE_CONCURRENCY": "8",
         "REGSCOPE_RATE": "2.5",
+        "REGSCOPE_ZSTD_WINDOW": "1000000",
     }
     assert set(values) == set(VARIABLES)
     for name, value in values.items():
@@ -71,6 +72,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         rate=2.5,
     )
     assert cache_folder() == Path("/cache")
+    assert zstd_window() == 1_000_000
     assert "hunter2" not in repr(settings)
 
 

@@ -22,7 +22,8 @@ import zstandard
 
 from regscope.errors import InvalidInput, StoreError
 from regscope.file_rows import FileRows, FilesOnDisk
-from regscope.scanning import files, read_layer
+from regscope.layers.budget import BOUNDS, Bound
+from regscope.scanning import files
 from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.schema import TABLES
@@ -192,13 +193,12 @@ def bomb(kind: str) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize("kind", ["zstd", "gzip"])
 def test_a_bomb_is_left_alone_in_little_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_layer, "_FREE", 2**28)
+    monkeypatch.setitem(BOUNDS, "unpacked", Bound("bytes of tar", 2**28, 1))
     content, media_type = bomb(kind)
     file = header("zeros", b"\x80" + (10 * 2**30).to_bytes(11, "big"))
     started = gzip.compress(file) if kind == "gzip" else zstandard.compress(file)
     store = image(tmp_path / "layout", (started + content, media_type, b""))
-    monkeypatch.setattr(read_layer, "_RATIO", 1)
-    assert "unpacks to more than" in problem(store)
+    assert "bytes of tar" in problem(store)
 
 
 def test_one_bad_layer_does_not_hide_the_others(tmp_path: Path) -> None:
