@@ -134,7 +134,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column(
             "sha256",
             "str",
-            "64 digits; of a regular file's content; absent where sparse files have more than 1 GiB of holes",
+            "64 digits; of a regular file's content; absent where over 1 GiB of it is holes",
         ),
         Column("magic", "category", "what a regular file's first bytes say that it is; absent where they say nothing"),
         Column("secret", "category", "what a regular file seems to hold that should be in no image: private key …"),

@@ -24,13 +24,13 @@ VARIABLES = {
     "REGSCOPE_MIRRORS": "mirrors to read from, in order, as REGISTRY=MIRROR with commas between",
     "REGSCOPE_CONCURRENCY": "requests at once to each host; no limit by default",
     "REGSCOPE_RATE": "requests a second to each host; no limit by default",
-    "REGSCOPE_ZSTD_WINDOW": "bytes of memory to unpack a zstd layer with, at most 2 GiB; 256 MiB by default",
+    "REGSCOPE_ZSTD_WINDOW": "bytes of memory to unpack a zstd layer with, at most 2 GiB; 128 MiB by default",
 }
 """The variables, and what each means. One that is set to nothing counts as not set."""
 
 MOST_ZSTD_WINDOW = 2**31
 """Bytes; the decoder takes no more (zstd's `--long=31`)."""
-_ZSTD_WINDOW = 2**28
+_ZSTD_WINDOW = 2**27  # zstd's own default
 
 _Number = TypeVar("_Number", int, float)
 

@@ -27,7 +27,7 @@ BOUNDS: dict[Kind, Bound] = {
     "unpacked": Bound("bytes of tar", 2 * 2**30, 200),
     # Entries, headers about them, blocks of sparse maps; members and frames that hold less than a block.
     "headers": Bound("entries and headers", 250_000, 0.25, 2_000_000),
-    # Of extended headers, sparse maps, and whatever is looked into; 16 bytes count as a line.
+    # Of extended headers, sparse maps, and whatever is looked into; 8 bytes of what is looked into count as a line.
     "lines": Bound("lines that would be looked into", 500_000, 2),
     # As they apply: once for each entry.
     "kept": Bound("bytes of names and attributes beyond headers", 32 * 2**20, 16),
@@ -75,12 +75,12 @@ class Budget:
         return True
 
     def look_into(self, content: bytes) -> None:
-        """Count the lines of a content that is about to be looked into.
+        """Count a content that is about to be looked into: the shortest lines that take long have some eight bytes.
 
         Raises:
             TooLarge: it is more than the layer may ask for.
         """
-        self.take("lines", content.count(b"\n") + (len(content) >> 4))
+        self.take("lines", len(content) >> 3)
 
     def unpacking(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """`pieces` of the tar as they come.

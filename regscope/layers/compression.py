@@ -27,6 +27,7 @@ _ZSTD_LEVEL = 3
 LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
 _PIECE = 2**21
 _SIP = 1024  # bytes of zstd at once: they may stand for 32 MB
+_AFTER_MEMBER = 2**16  # bytes of gzip at once, where there are many members
 _FRAME_HEADER = 18  # bytes of the longest there is (RFC 8878, 3.1.1.1)
 
 
@@ -61,8 +62,8 @@ def _from_gzip(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     """All members. What follows the last one and is no gzip is passed over, as gzip itself does."""
     unpacking, begun, members, size = IgzipDecompressor(flag=DECOMP_GZIP), False, 0, 0
     try:
-        for chunk in chunks:
-            packed = chunk
+        # What follows a member is copied for each one: in a long piece of short members that takes longest.
+        for packed in chain.from_iterable(_sips(chunk, _AFTER_MEMBER if members else len(chunk)) for chunk in chunks):
             while packed or (begun and not unpacking.needs_input):
                 if members and not begun:
                     packed = packed.lstrip(b"\0")
@@ -90,7 +91,8 @@ def _from_zstd(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_ZSTD_WINDOW)
     frame, held = None, b""
     try:
-        for sip in chain(_sips(chunks), [None]):
+        sips = chain.from_iterable(_sips(chunk, _SIP) for chunk in chunks)
+        for sip in chain(sips, [None]):
             packed, held = held + (sip or b""), b""
             while packed:
                 if frame is None or frame.eof:
@@ -114,10 +116,8 @@ def _from_zstd(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
         raise _cut_short()
 
 
-def _sips(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        for start in range(0, len(chunk), _SIP):
-            yield chunk[start : start + _SIP]
+def _sips(chunk: bytes, size: int) -> Iterator[bytes]:
+    return (chunk[start : start + size] for start in range(0, len(chunk), size))
 
 
 def _count(size: int, budget: Budget) -> None:
