@@ -111,7 +111,7 @@ def _from_zstd(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
                     _count(size, budget)
                 packed = frame.unused_data
     except zstandard.ZstdError as error:
-        raise _too_wide(window) if window > MOST_ZSTD_WINDOW else _damaged(error) from None
+        raise _damaged(error) from None
     if frame is None or not frame.eof:
         raise _cut_short()
 

@@ -104,7 +104,7 @@ def test_holes_are_counted_for_the_whole_layer_and_beyond_the_bound_a_file_has_n
     for path, size in (("a", 6 * 2**20), ("b", 1000)):
         assert rows[path]["sha256"] == hashlib.sha256(b"data".ljust(size, b"\0")).hexdigest()
     assert rows["huge"]["sha256"] is None
-    assert budget.used["holes"] == 6 * 2**20 - 4 + 1000 - 4
+    assert budget.used["holes"] == 6 * 2**20 - 4  # what is looked into counts as lines
 
 
 def zstd_of(content: bytes, window: int) -> bytes:
@@ -135,7 +135,7 @@ def test_memory_for_a_zstd_window_is_bounded_by_a_variable(monkeypatch: pytest.M
 
 
 def test_a_window_beyond_what_the_decoder_takes_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TooLarge, match="memory"):
+    with pytest.raises(InvalidInput, match="too much memory"):
         list(uncompressed([zstd_zeros(2**20, window=0xB0)]))
     monkeypatch.setenv("REGSCOPE_ZSTD_WINDOW", str(2**32))
     with pytest.raises(InvalidInput, match="REGSCOPE_ZSTD_WINDOW"):
