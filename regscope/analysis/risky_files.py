@@ -36,7 +36,7 @@ def setuid(snap: Snapshot) -> pd.DataFrame:
         found.append(frame.loc[is_file & (has_bit | has_attribute), columns])
     files = pd.concat([part.astype({"layer_digest": "str", "xattrs": "str"}) for part in found])
     said = [None if pd.isna(xattrs) else file_capabilities(xattrs) for xattrs in files.pop("xattrs")]
-    files.insert(4, "capabilities", pd.array(said, dtype="str"))
+    files.insert(4, "capabilities", pd.Series(said, index=files.index, dtype="str"))
     files = files[(files["mode"] & (SETUID | SETGID) != 0) | files["capabilities"].notna()]
     files.insert(2, "setuid", files["mode"] & SETUID != 0)
     files.insert(3, "setgid", files["mode"] & SETGID != 0)

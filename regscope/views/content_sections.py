@@ -45,10 +45,10 @@ def running_as_others(snap: Snapshot) -> Section:
         Column("Mode", "mode", mode),
         Column("Owner", "uid", number),
         Column("Group", "gid", number),
-        Column("Capabilities", "capabilities", words),
         Column("Build line", "created_by", code),
         Column("Images", "images_named", words),
         Column("Layer", "layer_digest", digest),
+        Column("Capabilities", "capabilities", words),
     ]
     return Section(
         "setuid",

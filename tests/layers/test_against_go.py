@@ -19,7 +19,7 @@ from regscope.errors import RegscopeError
 from regscope.layers.tar_entries import placed
 from regscope.layers.tar_header import inside
 from tests.layers.odd_tars import drawn_tar
-from tests.layers.tars import rows_of
+from tests.layers.tars import END, entry, header, pax, rows_of
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
 
@@ -111,6 +111,31 @@ def test_drawn_tars_are_read_as_go_reads_them(go_tar: Path, tmp_path: Path, seed
         read += rows is not None
         assert ours(tar) == rows, f"{path}: {found['Error']}"
     assert 200 < read < 900  # of both there are many
+
+
+DIFFERENT = {
+    # Nothing can be hidden in it, and cut layers are seen by their digests: more tars can be read.
+    "zeros that are no whole block at the end": (entry("a") + bytes(700), [["a"], None]),
+    # A file system has neither, and what is neither is never applied: they are passed over.
+    "a global header": (pax(("comment", b"x"), flag=b"g") + entry("a") + END, [["a"], ["PaxHeaders/x", "a"]]),
+    "a volume label": (header("label", flag=b"V") + entry("a") + END, [["a"], ["label", "a"]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tar", "paths"), DIFFERENT.values(), ids=DIFFERENT.keys())
+def test_where_we_stay_different(go_tar: Path, tmp_path: Path, tar: bytes, paths: list[list[str] | None]) -> None:
+    (tmp_path / "tar").write_bytes(tar)
+    (found,) = by_go(go_tar, [tmp_path / "tar"])
+    names = None if found["Error"] else [base64.b64decode(one["Name"]).decode() for one in found["Entries"]]
+    rows = ours(tar)
+    assert [rows and [row[0] for row in rows], names] == paths
+
+
+def test_the_size_of_what_has_no_content_is_none_where_go_says_less_than_none(go_tar: Path, tmp_path: Path) -> None:
+    tar = header("d", b"\xff" * 12, b"5") + END
+    (tmp_path / "tar").write_bytes(tar)
+    assert by_go(go_tar, [tmp_path / "tar"])[0]["Entries"][0]["Size"] == -1
+    assert [row[2] for row in ours(tar) or []] == [0]
 
 
 def go_testdata() -> list[Path]:
