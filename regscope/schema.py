@@ -132,7 +132,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("link_target", "str", "of a symlink as it is written; of a hardlink a path as in `path`"),
         Column("device", "category", "of a device: major:minor"),
         Column("xattrs", "str", "extended attributes: a JSON object, values in base64; absent where there are none"),
-        Column("sha256", "str", "64 digits; of a regular file's content"),
+        Column(
+            "sha256",
+            "str",
+            "64 digits; of a regular file's content; absent where over 1 GiB of it is holes",
+        ),
         Column("magic", "category", "what a regular file's first bytes say that it is; absent where they say nothing"),
         Column("secret", "category", "what a regular file seems to hold that should be in no image: private key …"),
         Column("whiteout", "category", "delete or opaque, for the marks that hide lower layers; ignored for AUFS' own"),

@@ -26,8 +26,13 @@ VARIABLES = {
     "REGSCOPE_RATE": "requests a second to each host; no limit by default",
     "REGSCOPE_SLOWEST": "bytes a second below which an answer is given up after a minute; 1000 by default, 0 for none",
     "REGSCOPE_MOST_NAMES": "names that are read of one list of repositories or tags; 250000 by default",
+    "REGSCOPE_ZSTD_WINDOW": "bytes of memory to unpack a zstd layer with, at most 2 GiB; 128 MiB by default",
 }
 """The variables, and what each means. One that is set to nothing counts as not set."""
+
+MOST_ZSTD_WINDOW = 2**31
+"""Bytes; the decoder takes no more (zstd's `--long=31`)."""
+_ZSTD_WINDOW = 2**27  # zstd's own default
 
 _Number = TypeVar("_Number", int, float)
 
@@ -78,6 +83,18 @@ def cache_folder() -> Path | None:
     """Where the user wants the cache; None where that is not said."""
     named = _value("REGSCOPE_CACHE_DIR")
     return Path(named) if named else None
+
+
+def zstd_window() -> int:
+    """Bytes of memory that unpacking a zstd layer may take: its window, as far as that is filled.
+
+    Raises:
+        InvalidInput: the variable is no number of bytes, or more than the decoder takes.
+    """
+    window = _positive("REGSCOPE_ZSTD_WINDOW", int) or _ZSTD_WINDOW
+    if window > MOST_ZSTD_WINDOW:
+        raise _bad("REGSCOPE_ZSTD_WINDOW", f"is {window:,}", f"Set it to {MOST_ZSTD_WINDOW:,} bytes at most.")
+    return window
 
 
 def _value(name: str) -> str | None:

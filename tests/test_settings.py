@@ -10,7 +10,7 @@ import pytest
 import regscope
 from regscope.errors import InvalidInput
 from regscope.registry.credentials import Credentials
-from regscope.settings import VARIABLES, Settings, cache_folder, read_settings
+from regscope.settings import VARIABLES, Settings, cache_folder, read_settings, zstd_window
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
 from tests.servers.registry import Registry
@@ -57,6 +57,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "REGSCOPE_RATE": "2.5",
         "REGSCOPE_SLOWEST": "0",
         "REGSCOPE_MOST_NAMES": "1000000",
+        "REGSCOPE_ZSTD_WINDOW": "1000000",
     }
     assert set(values) == set(VARIABLES)
     for name, value in values.items():
@@ -75,6 +76,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         most_names=1_000_000,
     )
     assert cache_folder() == Path("/cache")
+    assert zstd_window() == 1_000_000
     assert "hunter2" not in repr(settings)
 
 

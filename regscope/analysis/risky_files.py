@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.capabilities import file_capabilities
 from regscope.analysis.file_contents import is_standing
 from regscope.analysis.largest_files import with_layers
 from regscope.analysis.sizes import image_layers
@@ -12,22 +13,31 @@ from regscope.file_rows import FileRows
 from regscope.tables import Snapshot
 
 SETUID, SETGID = 0o4000, 0o2000
+_CAPABILITY = '"security.capability"'
 
 
 def setuid(snap: Snapshot) -> pd.DataFrame:
-    """Files with the setuid or the setgid bit, in all distinct layers, whether or not a later layer hides them.
+    """Files that run with more than their user's rights: by the setuid or setgid bit, or by file capabilities.
+
+    In all distinct layers, whether or not a later layer hides them.
 
     Returns:
         By path and layer: `path` (str), `mode` (int64: permission bits), `setuid`, `setgid` (bool), `uid`, `gid`
-        (int64: owner and group), `layer_digest`, `created_by` (str: the build instruction; absent if unknown),
-        `images`, `repositories` (int64: that have the layer).
+        (int64: owner and group), `capabilities` (str: as `getcap` writes them, `cap_net_raw=ep`; absent where there are
+        none), `layer_digest`, `created_by` (str: the build instruction; absent if unknown), `images`, `repositories`
+        (int64: that have the layer).
     """
-    columns = ["path", "mode", "uid", "gid", "layer_digest"]
+    columns = ["path", "mode", "uid", "gid", "xattrs", "layer_digest"]
     found = []
     for frame in FileRows(snap.files, [*columns, "kind", "whiteout"]).frames():
         is_file = frame["kind"].isin(["file", "hardlink"]).to_numpy() & is_standing(frame)
-        found.append(frame.loc[is_file & (frame["mode"] & (SETUID | SETGID) != 0).to_numpy(), columns])
-    files = pd.concat([part.astype({"layer_digest": "str"}) for part in found])
+        has_bit = (frame["mode"] & (SETUID | SETGID) != 0).to_numpy()
+        has_attribute = frame["xattrs"].astype("str").str.contains(_CAPABILITY, regex=False, na=False).to_numpy()
+        found.append(frame.loc[is_file & (has_bit | has_attribute), columns])
+    files = pd.concat([part.astype({"layer_digest": "str", "xattrs": "str"}) for part in found])
+    said = [None if pd.isna(xattrs) else file_capabilities(xattrs) for xattrs in files.pop("xattrs")]
+    files.insert(4, "capabilities", pd.Series(said, index=files.index, dtype="str"))
+    files = files[(files["mode"] & (SETUID | SETGID) != 0) | files["capabilities"].notna()]
     files.insert(2, "setuid", files["mode"] & SETUID != 0)
     files.insert(3, "setgid", files["mode"] & SETGID != 0)
     return with_layers(snap, files.sort_values(["path", "layer_digest"], ignore_index=True))

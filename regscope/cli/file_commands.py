@@ -45,7 +45,9 @@ _DRIFT = columns(
 _SECRETS = columns(
     secret="text", deleted="yes", images="number", layer_digest="digest", path="path", created_by="instruction"
 )
-_SETUID = columns(mode="mode", uid="number", gid="number", images="number", path="path", created_by="instruction")
+_SETUID = columns(
+    mode="mode", uid="number", gid="number", capabilities="text", images="number", path="path", created_by="instruction"
+)
 _PUBLISHED = columns(figure="text", here="figure", published="figure", source="text")
 _CHANGES = columns(change="text", size_before="size", size_after="size", differs="text", path="path")
 _PACKAGES = columns(manager="text", package="text", change="text", version_before="text", version_after="text")
@@ -194,11 +196,11 @@ def secrets(source: Source, output: Output) -> None:
 @prints_table
 @reads_source
 def setuid(source: Source, output: Output) -> None:
-    """List files with the setuid or setgid bit."""
+    """List files with the setuid or setgid bit, or with capabilities."""
     from regscope.analysis.risky_files import setuid as find_setuid
 
     snap, _ = inside(source)
-    output.show(find_setuid(snap), _SETUID, "No file has the setuid or setgid bit.")
+    output.show(find_setuid(snap), _SETUID, "No file has the setuid or setgid bit, or capabilities.")
     finish(snap)
 
 

@@ -10,7 +10,9 @@ from typing import Literal
 
 from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor, IsalError
 
-from regscope.errors import InvalidInput
+from regscope.errors import InvalidInput, TooLarge
+from regscope.layers.budget import Budget
+from regscope.settings import MOST_ZSTD_WINDOW, zstd_window
 from regscope.spec.digest import Digest, Passing
 
 Compression = Literal["gzip", "zstd"]
@@ -24,72 +26,110 @@ _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
 _PIECE = 2**21
-_SIP = 4096  # bytes of zstd at once: they may stand for 128 MB
+_SIP = 1024  # bytes of zstd at once: they may stand for 32 MB
+_AFTER_MEMBER = 2**16  # bytes of gzip at once, where there are many members
+_FRAME_HEADER = 18  # bytes of the longest there is (RFC 8878, 3.1.1.1)
 
 
-def uncompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def uncompressed(chunks: Iterable[bytes], budget: Budget | None = None) -> Iterator[bytes]:
     """What a layer unpacks to: gzip members or zstd frames one after another; a plain tar as it is.
 
     No piece is empty, whatever `chunks` and the decoders yield: a reader may take an empty one for the end.
 
+    Args:
+        budget: of the layer: members and frames that hold next to nothing are counted as headers.
+
     Raises:
         InvalidInput: it is damaged, or ends too early.
+        TooLarge: it asks for more than the budget has, or for more memory than `REGSCOPE_ZSTD_WINDOW`.
     """
+    budget = Budget() if budget is None else budget
     remaining = filter(None, chunks)
     first = next(remaining, b"")
     while len(first) < 4 and (more := next(remaining, b"")):
         first += more
     everything = chain([first], remaining)
     if compression_of(first) == "zstd":
-        pieces = _from_zstd(everything)
+        pieces = _from_zstd(everything, budget)
     elif compression_of(first) == "gzip":
-        pieces = _from_gzip(everything)
+        pieces = _from_gzip(everything, budget)
     else:
         pieces = everything
     yield from filter(None, pieces)
 
 
-def _from_gzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _from_gzip(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     """All members. What follows the last one and is no gzip is passed over, as gzip itself does."""
-    unpacking, begun, members = IgzipDecompressor(flag=DECOMP_GZIP), False, 0
+    unpacking, begun, members, size = IgzipDecompressor(flag=DECOMP_GZIP), False, 0, 0
     try:
-        for chunk in chunks:
-            packed = chunk
+        # What follows a member is copied for each one: in a long piece of short members that takes longest.
+        for packed in chain.from_iterable(_sips(chunk, _AFTER_MEMBER if members else len(chunk)) for chunk in chunks):
             while packed or (begun and not unpacking.needs_input):
                 if members and not begun:
                     packed = packed.lstrip(b"\0")
                     if packed[:1] != GZIP[:1]:
                         break
                 begun = True
-                yield unpacking.decompress(packed, _PIECE)
-                packed = b""
+                piece = unpacking.decompress(packed, _PIECE)
+                yield piece
+                packed, size = b"", size + len(piece)
                 if unpacking.eof:
+                    _count(size, budget)
                     packed = unpacking.unused_data
-                    unpacking, begun, members = IgzipDecompressor(flag=DECOMP_GZIP), False, members + 1
+                    unpacking, begun, members, size = IgzipDecompressor(flag=DECOMP_GZIP), False, members + 1, 0
     except IsalError as error:  # type: ignore[misc]  # its stub does not say that it is an exception
         raise _damaged(error) from None
     if begun or not members:
         raise _cut_short()
 
 
-def _from_zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _from_zstd(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     """All frames, one after another."""
     import zstandard  # the few who have such layers wait for it
 
-    unpacking = zstandard.ZstdDecompressor().decompressobj()
+    most, window, size = zstd_window(), 0, 0
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_ZSTD_WINDOW)
+    frame, held = None, b""
     try:
-        for chunk in chunks:
-            for start in range(0, len(chunk), _SIP):
-                packed = chunk[start : start + _SIP]
-                while packed:
-                    if unpacking.eof:
-                        unpacking = zstandard.ZstdDecompressor().decompressobj()
-                    yield unpacking.decompress(packed)
-                    packed = unpacking.unused_data
+        sips = chain.from_iterable(_sips(chunk, _SIP) for chunk in chunks)
+        for sip in chain(sips, [None]):
+            packed, held = held + (sip or b""), b""
+            while packed:
+                if frame is None or frame.eof:
+                    if len(packed) < _FRAME_HEADER and sip is not None:
+                        held = packed
+                        break
+                    window, size = zstandard.get_frame_parameters(packed).window_size, 0
+                    frame = unpacker.decompressobj()
+                piece = frame.decompress(packed)
+                size += len(piece)
+                if min(window, size) > most:
+                    raise _too_wide(window)
+                for start in range(0, len(piece), _PIECE):
+                    yield piece[start : start + _PIECE]
+                if frame.eof:
+                    _count(size, budget)
+                packed = frame.unused_data
     except zstandard.ZstdError as error:
         raise _damaged(error) from None
-    if not unpacking.eof:
+    if frame is None or not frame.eof:
         raise _cut_short()
+
+
+def _sips(chunk: bytes, size: int) -> Iterator[bytes]:
+    return (chunk[start : start + size] for start in range(0, len(chunk), size))
+
+
+def _count(size: int, budget: Budget) -> None:
+    if size < tarfile.BLOCKSIZE:
+        budget.take("headers", 1)
+
+
+def _too_wide(window: int) -> TooLarge:
+    return TooLarge(
+        f"a layer of zstd that takes {window:,} bytes of memory to unpack",
+        next_step=f"Set REGSCOPE_ZSTD_WINDOW to as many bytes, up to {MOST_ZSTD_WINDOW:,}, if you trust it.",
+    )
 
 
 def _damaged(why: object) -> InvalidInput:

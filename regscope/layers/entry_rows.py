@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from regscope.layers.tar_entries import KINDS, WHITEOUTS, Batch
-from regscope.layers.tar_header import BLOCK, CHECKSUM, checked, damaged, number
+from regscope.layers.tar_header import BLOCK, CHECKSUM, MOST, STAR, checked, is_older, number, octal, star_times
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -40,9 +40,9 @@ SCHEMA = pa.schema(
 
 _FIELDS = {"mode": slice(100, 108), "uid": slice(108, 116), "gid": slice(116, 124), "mtime": slice(136, 148)}
 _NUMBERS = slice(100, 156)  # these, and the checksum
-_MAJOR, _MINOR = slice(329, 337), slice(337, 345)
+_DEVICES = slice(329, 345)
+_OF_DEVICES = {"major": slice(329, 337), "minor": slice(337, 345)}
 _MODE = 0o7777
-_MOST = 2**63 - 1
 _YEARS = (-62135596800 * 10**6, 253402300799 * 10**6)  # what Python's dates can say: years 1 to 9999
 
 
@@ -56,25 +56,22 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     entries = batch.columns()
     blocks = entries.headers
     headers = _Headers(blocks)
-    headers.check()
-    _Headers(batch.extended).check()
-    numbers = {field: headers.numbers(span) for field, span in _FIELDS.items()}
+    numbers = headers.checked()
+    _Headers(batch.others).checked()
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
     for row, field, value in batch.overridden:
-        if abs(value) > _MOST and field != "mtime":
-            raise damaged(f"a number that is too large: {value}")
-        numbers[field][row] = np.clip(value, -_MOST, _MOST)
+        numbers[field][row] = np.clip(value, -MOST, MOST)  # only of times is there more
     kinds = np.array(entries.kinds, dtype=np.int8)
     columns = {
         "position": np.arange(first, first + rows, dtype=np.int64),
         "path": pa.array(entries.paths, pa.large_string()),
         "kind": pa.DictionaryArray.from_arrays(kinds, pa.array(KINDS)),
-        "size": _sizes(entries.sizes),
+        "size": pa.array(entries.sizes, pa.int64()),
         **{field: numbers[field] for field in ("mode", "uid", "gid")},
         "mtime": _times(numbers["mtime"]),
         "link_target": pa.array(entries.links, pa.large_string()),
-        "device": _devices(blocks, kinds),
+        "device": _devices(blocks, kinds, numbers),
         "xattrs": pa.array(entries.xattrs, pa.large_string()),
         "sha256": _digests(entries.sha256s),
         "magic": pa.array(entries.magics, pa.string()).dictionary_encode(),
@@ -90,40 +87,54 @@ class _Headers:
     def __init__(self, blocks: Sequence[bytes]) -> None:
         self._blocks = blocks
         self._bytes = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
-        # Byte by byte of all headers: where they stand they are far apart.
-        self._digits: Bytes = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
 
-    def check(self) -> None:
-        """The checksum counts its own field as blanks; some old programs summed signed bytes."""
+    def checked(self) -> dict[str, Ints]:
+        """Their numbers, by field.
+
+        Raises:
+            InvalidInput: a checksum is wrong, or a number is none.
+        """
+        # Byte by byte of all headers: where they stand they are far apart.
+        digits = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
+        self._check(self._numbers(CHECKSUM, digits, _NUMBERS.start, lambda block, span: octal(block[span])))
+        found = {field: self._numbers(span, digits, _NUMBERS.start, _number) for field, span in _FIELDS.items()}
+        digits = np.ascontiguousarray(self._bytes[:, _DEVICES].T)
+        for field, span in _OF_DEVICES.items():
+            found[field] = self._numbers(span, digits, _DEVICES.start, _device_number)
+        for row in np.flatnonzero((self._bytes[:, -len(STAR) :] == [*STAR]).all(axis=1)).tolist():
+            star_times(self._blocks[row])
+        return found
+
+    def _check(self, stated: Ints) -> None:
+        """A checksum counts its own field as blanks; some old programs summed signed bytes."""
         own = self._bytes[:, CHECKSUM].sum(axis=1, dtype=np.int64)
         found = self._bytes.sum(axis=1, dtype=np.int64) - own + 8 * ord(" ")
-        for row in np.flatnonzero(found != self.numbers(CHECKSUM)).tolist():
+        for row in np.flatnonzero(found != stated).tolist():
             checked(self._blocks[row])
 
-    def numbers(self, span: slice) -> Ints:
+    def _numbers(self, span: slice, digits: Bytes, first: int, read: Callable[[bytes, slice], int]) -> Ints:
         """A field: octal digits between blanks; what is written otherwise is read one by one."""
         value = np.zeros(len(self._blocks), dtype=np.int64)
         begun = np.zeros(len(self._blocks), dtype=np.bool_)
         ended, odd = begun.copy(), begun.copy()
-        for byte in self._digits[span.start - _NUMBERS.start : span.stop - _NUMBERS.start]:
+        for byte in digits[span.start - first : span.stop - first]:
             is_digit = (byte & 0xF8) == ord("0")
-            is_blank = byte == ord(" ")
-            is_end = (byte == 0) | (is_blank & begun)
-            odd |= ~(is_digit | is_end | is_blank | ended)
-            ended |= is_end
-            counts = is_digit & ~ended
-            begun |= counts
-            value = np.where(counts, value * 8 + (byte & 7), value)
+            is_blank = (byte == ord(" ")) | (byte == 0)
+            odd |= ~(is_digit | is_blank) | (is_digit & ended)
+            ended |= is_blank & begun
+            begun |= is_digit
+            value = np.where(is_digit, value * 8 + (byte & 7), value)
         for row in np.flatnonzero(odd).tolist():
-            value[row] = np.clip(number(self._blocks[row][span]), -_MOST, _MOST)  # only of times is there more
+            value[row] = read(self._blocks[row], span)
         return value
 
 
-def _sizes(sizes: Sequence[int]) -> Any:
-    try:
-        return pa.array(sizes, pa.int64())
-    except (OverflowError, pa.ArrowInvalid):
-        raise damaged("an entry of more bytes than can be counted") from None
+def _number(block: bytes, span: slice) -> int:
+    return number(block[span])
+
+
+def _device_number(block: bytes, span: slice) -> int:
+    return 0 if is_older(block) else number(block[span])
 
 
 def _times(microseconds: Ints) -> pa.Array:
@@ -132,12 +143,12 @@ def _times(microseconds: Ints) -> pa.Array:
     return pa.array(microseconds, mask=is_out).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _devices(blocks: Sequence[bytes], kinds: npt.NDArray[np.int8]) -> pa.Array:
+def _devices(blocks: Sequence[bytes], kinds: npt.NDArray[np.int8], numbers: Mapping[str, Ints]) -> pa.Array:
     found: list[str | None] = [None] * len(kinds)
-    for row in np.flatnonzero(
-        (kinds == KINDS.index("character device")) | (kinds == KINDS.index("block device"))
-    ).tolist():
-        found[row] = f"{number(blocks[row][_MAJOR])}:{number(blocks[row][_MINOR])}"
+    is_device = (kinds == KINDS.index("character device")) | (kinds == KINDS.index("block device"))
+    for row in np.flatnonzero(is_device).tolist():
+        major, minor = (0, 0) if is_older(blocks[row]) else (numbers["major"][row], numbers["minor"][row])
+        found[row] = f"{major}:{minor}"
     return pa.array(found, pa.string()).dictionary_encode()
 
 

@@ -11,6 +11,8 @@ from functools import lru_cache
 MOST_BYTES = 256 * 2**10
 """Of a file; a larger one is not looked into."""
 
+_LONGEST_PATH = 4096  # of Linux (PATH_MAX): no container has a file at a longer one
+
 # By path
 
 _STORES = frozenset([".p12", ".pfx", ".jks", ".keystore", ".kdbx"])
@@ -46,7 +48,7 @@ _TESTS = re.compile(
 
 def may_hold_secret(path: str, size: int) -> bool:
     """Whether a file's content is worth a look: by its name anywhere, or as a text that no package manager owns."""
-    if not 0 < size <= MOST_BYTES:
+    if not 0 < size <= MOST_BYTES or len(path) > _LONGEST_PATH:
         return False
     folder, _, name = path.rpartition("/")
     dot = name.rfind(".")

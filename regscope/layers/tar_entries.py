@@ -12,24 +12,24 @@ from typing import Any, NamedTuple
 
 from regscope.errors import TooLarge
 from regscope.layers import tar_sparse
+from regscope.layers.budget import Budget
 from regscope.layers.magic import magic_of
 from regscope.layers.packages import MOST_BYTES, package_list, packages_in
 from regscope.layers.secrets import may_hold_secret, secret_in
 from regscope.layers.tar_header import (
     ZERO,
     damaged,
-    decimal,
     inside,
-    number,
+    integer,
+    named,
     pax_records,
     seconds,
+    size_of,
     text,
     xattrs,
 )
 from regscope.layers.tar_source import TarSource
-
-MOST_ENTRIES = 2_000_000
-"""Entries of a layer, above which it is taken for an attack."""
+from regscope.layers.tar_sparse import Part, Spread
 
 KINDS = ("file", "hardlink", "symlink", "character device", "block device", "directory", "fifo")
 WHITEOUTS = ("delete", "opaque", "ignored")
@@ -40,10 +40,11 @@ _KIND_OF = {**{ord(flag): kind for kind, flag in enumerate("0123456")}, 0: _FILE
 _HEADER_ONLY = {*b"123456"}  # whatever size they state, no content follows
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _GNU_SPARSE = b"LKxgS"
 _META = {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}
+_TIMES = ("mtime", "atime", "ctime")
+_KEPT = ("uid", "gid", "mtime")  # the other times have to be right, and are not kept
 
 _A_BATCH = 8192
-_MOST_META = 2**22  # bytes of a name, or of an extended header
-_MOST_PARTS = 1_000_000
+_MOST_META = 2**20  # bytes of a name, or of an extended header: Go reads no longer one
 _HEAD = 512  # bytes of a file that say what it is
 
 
@@ -67,14 +68,14 @@ class Batch:
 
     Attributes:
         rows: the entries, in the order of `Columns`.
-        extended: the headers of names that are too long for one, and of extended headers.
+        others: the headers that are no entries: of long names, of extended headers, of what is in no file system.
         overridden: what extended headers say in place of a header's own numbers: row, field and value.
         packages: path, manager, name, version and architecture of those that lists among the files name.
     """
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
-        self.extended: list[bytes] = []
+        self.others: list[bytes] = []
         self.overridden: list[tuple[int, str, int]] = []
         self.packages: list[tuple[str, str, str, str, str | None]] = []
 
@@ -88,14 +89,13 @@ class Batch:
 
 
 class _About:
-    """What stands before an entry about it."""
+    """What stands before an entry about it; it is of no effect where a global header stands between."""
 
-    def __init__(self, everywhere: dict[str, bytes]) -> None:
-        self.pax = dict(everywhere)
-        self.records: list[tuple[str, bytes]] = []
-        self.name: str | None = None
-        self.link: str | None = None
-        self.is_empty = not everywhere
+    def __init__(self) -> None:
+        self.pax: dict[str, bytes] = {}
+        self.name = ""
+        self.link = ""
+        self.is_empty = True
 
 
 class TarReader:
@@ -103,14 +103,13 @@ class TarReader:
 
     Args:
         source: its bytes.
-        most_holes: bytes that the holes of one sparse file may add.
+        budget: what may be asked for.
     """
 
-    def __init__(self, source: TarSource, most_holes: int = 2**32) -> None:
+    def __init__(self, source: TarSource, budget: Budget | None = None) -> None:
         self._source = source
-        self._most_holes = most_holes
-        self._everywhere: dict[str, bytes] = {}
-        self._about = _About({})
+        self._budget = budget or Budget()
+        self._about = _About()
         self._batch = Batch()
 
     def batches(self) -> Iterator[Batch]:
@@ -118,158 +117,175 @@ class TarReader:
 
         Raises:
             InvalidInput: it is no tar, or is cut short.
-            TooLarge: it has more entries, or longer names, than any layer has.
+            TooLarge: it asks for more than the budget has.
         """
         source = self._source
-        seen = 0
+        headers = 0
         while (block := source.block()) and (block[0] or block != ZERO):
+            headers += 1
             if block[156] in _META:
                 self._meta(block)
-                continue
-            self._entry(block)
-            if len(self._batch) >= _A_BATCH:
-                seen += len(self._batch)
-                if seen > MOST_ENTRIES:
-                    raise TooLarge(f"the layer has more than {MOST_ENTRIES:,} entries")
+            else:
+                self._entry(block)
+            if headers >= _A_BATCH:
+                self._budget.take("headers", headers)
                 yield self._batch
-                self._batch = Batch()
+                self._batch, headers = Batch(), 0
+        self._budget.take("headers", headers)
         yield self._batch
+        if block and source.block() not in (b"", ZERO):
+            raise damaged("it goes on after a block of zeros")
         source.drain()
 
     def _meta(self, block: bytes) -> None:
-        """A header about the next entry, or about all that follow."""
-        self._batch.extended.append(block)
-        size = _size(block)
+        """A header about the next entry, or a global one: those are read, and apply to nothing."""
+        self._batch.others.append(block)
+        size = size_of(block)
         if not 0 <= size <= _MOST_META:
             raise TooLarge(f"the layer has a name or an extended header of {size:,} bytes")
         content = self._source.content(size)
         about, flag = self._about, block[156]
-        if flag == _PAX_GLOBAL:
-            self._everywhere.update(pax_records(content))
-            self._about = _About(self._everywhere)
-            return
         about.is_empty = False
         if flag == _LONG_NAME:
             about.name = text(content)
         elif flag == _LONG_LINK:
             about.link = text(content)
         else:
-            about.records = pax_records(content)
-            about.pax.update(about.records)
+            self._budget.take("lines", content.count(b"\n"))
+            about.pax = pax_records(content)
+            if flag == _PAX_GLOBAL:
+                self._about = _About()
 
     def _entry(self, block: bytes) -> None:
         flag = block[156]
         kind = _KIND_OF.get(flag)
-        name, size = _named(block), _size(block)
+        name, size = named(block), size_of(block)
         link = text(block[157:257]) if kind in (_HARDLINK, _SYMLINK) else None
-        stored, attributes, sparse = size, None, None
-        if not self._about.is_empty:
-            name, link, size = self._told(name, link, size)
-            stored, attributes = size, xattrs(self._about.pax)
-        if flag == _GNU_SPARSE or not self._about.is_empty:
-            sparse, size = self._sparse(block, size)
-            name = text(self._about.pax["GNU.sparse.name"]) if "GNU.sparse.name" in self._about.pax else name
-            self._about = _About(self._everywhere)
-        if size < 0 or stored < 0:
+        is_odd = flag == _GNU_SPARSE
+        attributes: str | None = None
+        told: list[tuple[str, int]] | None = None
+        parts: list[Part] | None = None
+        if size < 0 and flag not in _HEADER_ONLY:
             raise damaged("an entry whose size is negative")
-        if kind == _FILE and (flag or not name.endswith("/")):
-            path, whiteout = placed(inside(name))
-            found = self._file(path, size, stored, sparse)
+        if not self._about.is_empty:
+            is_odd = True
+            name, link, size, attributes, told = self._told(name, link, size)
+        if kind == _FILE and not flag and name.endswith("/"):
+            kind = _DIRECTORY  # as tars before POSIX wrote directories
+        left = stored = size if kind is None or kind == _FILE else 0  # whatever size the others state
+        if stored < 0:
+            raise damaged("an entry whose size is negative")
+        if is_odd:
+            name, size, parts, left = self._sparse(block, kind, name, size, stored)
+            self._about = _About()
+        if kind is None:  # a volume's label, say
+            self._batch.others.append(block)
+            self._source.pass_on(left, len)
+            return
+        path, whiteout = placed(inside(name))
+        if told is not None:
+            self._keep(path, link, attributes, told)
+        if kind == _FILE:
+            found = self._file(path, size, left, parts)
             self._batch.rows.append((block, path, kind, size, None, whiteout, attributes, *found))
             return
-        self._source.pass_on(0 if flag in _HEADER_ONLY else stored, len)
-        if kind is None:  # a volume's label, say
-            return
-        kind = _DIRECTORY if kind == _FILE else kind  # as tars before POSIX wrote directories
-        path, whiteout = placed(inside(name))
         link = inside(link) if link is not None and kind == _HARDLINK else link
-        self._batch.rows.append((block, path, kind, size, link, whiteout, attributes, None, None, None))
+        self._batch.rows.append((block, path, kind, max(size, 0), link, whiteout, attributes, None, None, None))
 
-    def _told(self, name: str, link: str | None, size: int) -> tuple[str, str | None, int]:
-        """Name, link and size as extended headers have them; the numbers that they have are noted."""
+    def _told(
+        self, name: str, link: str | None, size: int
+    ) -> tuple[str, str | None, int, str | None, list[tuple[str, int]]]:
+        """Name, link, size, attributes, and other numbers, as what stands before the entry has them."""
         about, pax = self._about, self._about.pax
-        name = text(pax["path"]) if "path" in pax else name if about.name is None else about.name
+        name = about.name or text(pax.get("path", b"")) or name
         if link is not None:
-            link = text(pax["linkpath"]) if "linkpath" in pax else link if about.link is None else about.link
-        row = len(self._batch)
-        for field in ("uid", "gid"):
-            if field in pax:
-                self._batch.overridden.append((row, field, decimal(pax[field])))
-        if "mtime" in pax:
-            self._batch.overridden.append((row, "mtime", seconds(pax["mtime"])))
-        return name, link, decimal(pax["size"]) if "size" in pax else size
+            link = about.link or text(pax.get("linkpath", b"")) or link
+        told = [(field, integer(value)) for field in ("uid", "gid") if (value := pax.get(field))]
+        for field in _TIMES:
+            if value := pax.get(field):
+                told.append((field, seconds(value)))
+        return name, link, integer(pax["size"]) if pax.get("size") else size, xattrs(pax), told
 
-    def _sparse(self, block: bytes, size: int) -> tuple[tar_sparse.SparseContent | None, int]:
-        """How a sparse file's content is hashed, and its size with its holes."""
-        pax = self._about.pax
+    def _keep(self, path: str, link: str | None, attributes: str | None, told: list[tuple[str, int]]) -> None:
+        """Note what extended headers say of the entry whose row is next."""
+        self._budget.take("kept", len(path) + len(link or "") + len(attributes or ""))
+        row = len(self._batch)
+        self._batch.overridden += [(row, field, value) for field, value in told if field in _KEPT]
+
+    def _sparse(
+        self, block: bytes, kind: int | None, name: str, size: int, stored: int
+    ) -> tuple[str, int, list[Part] | None, int]:
+        """Name and size of what may be a sparse file, its parts where it is one, and how many bytes of data follow."""
+        pax, taken = self._about.pax, 0
         if block[156] == _GNU_SPARSE:
-            parts = list(tar_sparse.of_header(block))
-            real, goes_on = number(block[483:495]), tar_sparse.goes_on(block, True)
-            while goes_on and len(parts) < _MOST_PARTS:
-                more = self._source.block()
-                parts += tar_sparse.of_extension(more)
-                goes_on = tar_sparse.goes_on(more, False)
-        elif "GNU.sparse.major" in pax:
-            real, parts = decimal(pax.get("GNU.sparse.realsize", b"0")), None
-        elif "GNU.sparse.size" in pax:
-            real, parts = decimal(pax["GNU.sparse.size"]), tar_sparse.of_records(self._about.records) or []
+            parts, size = tar_sparse.of_header(block, self._source, self._budget)
+        elif (version := tar_sparse.version(pax)) is None:
+            return name, size, None, stored
         else:
-            return None, size
-        return tar_sparse.SparseContent(parts, real, self._most_holes), real
+            name = text(pax.get("GNU.sparse.name", b"")) or name
+            size = tar_sparse.size_with_holes(pax, size)
+            if version == "1.0":
+                parts, taken = tar_sparse.before_data(self._source, stored, self._budget)
+            else:
+                parts = tar_sparse.of_records(pax)
+        if kind not in (_FILE, None):
+            raise damaged("a sparse file that is none")
+        tar_sparse.check(parts, size)
+        return name, size, parts, stored - taken
 
     def _file(
-        self, path: str, size: int, stored: int, sparse: tar_sparse.SparseContent | None
-    ) -> tuple[bytes, str | None, str | None]:
+        self, path: str, size: int, stored: int, parts: list[Part] | None
+    ) -> tuple[bytes | None, str | None, str | None]:
         """Hash the content that follows, and look into it where something is to be found there."""
         source = self._source
         manager = package_list(path) if size <= MOST_BYTES else None
         may_be_secret = may_hold_secret(path, size)
         content: bytes | memoryview | None = None
-        if sparse is not None:
-            source.pass_on(stored, sparse.update)
-            digest, head = sparse.digest(), b""
-        elif (at_hand := source.at_hand(stored)) is not None:
+        if parts is None and (at_hand := source.at_hand(stored)) is not None:
             digest, head, content = sha256(at_hand).digest(), bytes(at_hand[:_HEAD]), at_hand
         elif manager is not None or may_be_secret:
-            content = source.content(stored)
+            content = self._whole_file(size, stored, parts)
             digest, head = sha256(content).digest(), content[:_HEAD]
         else:
-            digest, head = self._long_file(stored)
+            return (*self._long_file(size, stored, parts), None)
         secret = None
-        if content is not None:
-            secret = secret_in(path, bytes(content)) if may_be_secret else None
+        if may_be_secret or manager is not None:
+            content = bytes(content)
+            self._budget.look_into(content)
+            secret = secret_in(path, content) if may_be_secret else None
             if manager is not None:
-                self._batch.packages += packages_in(manager, path, bytes(content))
+                self._batch.packages += packages_in(manager, path, content, self._budget)
         return digest, magic_of(head) if head else None, secret
 
-    def _long_file(self, size: int) -> tuple[bytes, bytes]:
+    def _whole_file(self, size: int, stored: int, parts: list[Part] | None) -> bytes:
+        if parts is None:
+            return self._source.content(stored)
+        pieces: list[bytes] = []
+        self._content(size, stored, parts, lambda piece: pieces.append(bytes(piece)))
+        return b"".join(pieces)
+
+    def _long_file(self, size: int, stored: int, parts: list[Part] | None) -> tuple[bytes | None, str | None]:
         hasher, head = sha256(), bytearray()
 
-        def take(part: memoryview) -> None:
+        def take(part: bytes | memoryview) -> None:
             if len(head) < _HEAD:
                 head.extend(part[: _HEAD - len(head)])
             hasher.update(part)
 
-        self._source.pass_on(size, take)
-        return hasher.digest(), bytes(head)
+        if parts is not None and not self._budget.affords("holes", tar_sparse.holes_of(parts, size)):
+            self._source.pass_on(stored, len)  # its sum would take longer than all the rest
+            return None, None
+        self._content(size, stored, parts, take)
+        return hasher.digest(), magic_of(bytes(head)) if head else None
 
-
-def _named(block: bytes) -> str:
-    """The name in a header; POSIX puts what does not fit into a prefix, where GNU has other things."""
-    name = text(block[:100])
-    if block[345] and block[257:263] == b"ustar\0" and (prefix := text(block[345:500])):
-        return f"{prefix}/{name}"
-    return name
-
-
-def _size(block: bytes) -> int:
-    digits = block[124:135]
-    if block[135] in b"\0 " and digits.isdigit():
-        try:
-            return int(digits, 8)
-        except ValueError:
-            pass
-    return number(block[124:136])
+    def _content(self, size: int, stored: int, parts: list[Part] | None, take: tar_sparse.Take) -> None:
+        """Give a file's content to `take`, piece by piece."""
+        if parts is None:
+            self._source.pass_on(stored, take)
+            return
+        spread = Spread(parts, size, take)
+        self._source.pass_on(stored, spread.update)
+        spread.end()
 
 
 def placed(path: str) -> tuple[str, int | None]:

@@ -1,49 +1,124 @@
-"""The parts of tar headers that need care (POSIX.1-2017, pax; GNU tar, Basic Tar Format)."""
+"""The parts of tar headers that need care, read as Go's archive/tar reads them: what it reads is what containers see.
+
+(POSIX.1-2017, pax; GNU tar manual, Basic Tar Format; star(5).)
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 
 from regscope.errors import InvalidInput
 
 BLOCK = 512
 ZERO = bytes(BLOCK)
-_XATTR = "SCHILY.xattr."
 CHECKSUM = slice(148, 156)
+MOST = 2**63 - 1
+"""The largest number that a header can say."""
+
+STAR = b"tar\0"
+"""The end of a header in star's format, whose prefix is shorter: two times follow it."""
+_XATTR = "SCHILY.xattr."
 _TELLING = ("", "/", ".")  # a name that begins so may be no path from the root
+_BLANK = b" \0"
+
+_POSIX, _GNU = b"ustar\0", b"ustar  \0"
+
+_LENGTH = re.compile(rb"\+?0*+([0-9]{1,18}) ")
+_INTEGER = re.compile(rb"([+-]?)(?=[0-9])0*+([0-9]{0,19})")
+_OF_PARTS = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")  # format 0.0 repeats them, one after the other
+_TEXTS = {b"path", b"linkpath", b"uname", b"gname"}
 
 
 def number(field: bytes) -> int:
-    """A numeric field: octal digits, or base-256 where its first bit is set.
+    """A numeric field: octal digits between blanks, or base-256 where its first bit is set.
 
     Raises:
-        InvalidInput: it is neither.
+        InvalidInput: it is neither, or does not fit into 64 bits.
     """
-    if field[0] & 0x80:
-        value = int.from_bytes(field, "big", signed=False) & ~(0x80 << 8 * (len(field) - 1))
-        return value - (1 << 8 * len(field) - 1) if field[0] & 0x40 else value
-    digits = field.split(b"\0", 1)[0].strip()
-    if not digits:
-        return 0
+    if not field[0] & 0x80:
+        return octal(field)
+    value = int.from_bytes(field) & ~(0x80 << 8 * (len(field) - 1))
+    value -= (1 << 8 * len(field) - 1) if field[0] & 0x40 else 0
+    return _counted(value)
+
+
+def octal(field: bytes) -> int:
+    """A field of octal digits between blanks; 0 where there are none.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    digits = field.strip(_BLANK).partition(b"\0")[0]
     if digits.strip(b"01234567"):
         raise damaged(f"a number that is none: {field!r}")
-    return int(digits, 8)
+    return int(digits or b"0", 8)
+
+
+def size_of(block: bytes) -> int:
+    """The size that a header states."""
+    digits = block[124:135]
+    if block[135] in _BLANK and digits.isdigit():
+        try:
+            return int(digits, 8)
+        except ValueError:
+            pass
+    return number(block[124:136])
 
 
 def checked(block: bytes) -> None:
     """Raise InvalidInput where a header does not have the checksum that it states."""
-    stated = number(block[CHECKSUM])
+    stated = octal(block[CHECKSUM])
     rest = block[:148] + b" " * 8 + block[156:]
     if sum(rest) != stated and sum(byte - 256 if byte > 127 else byte for byte in rest) != stated:
         raise damaged("a header with a wrong checksum")
 
 
+def is_gnu(block: bytes) -> bool:
+    """Whether a header is of GNU's own format."""
+    return block[257:265] == _GNU
+
+
+def is_older(block: bytes) -> bool:
+    """Whether a header is of V7's format, which has no more fields than the link."""
+    return not block.startswith(_POSIX, 257) and not is_gnu(block)
+
+
+def named(block: bytes) -> str:
+    """The name in a header, with the prefix where its format has one."""
+    name = text(block[:100])
+    if block[345] and (prefix := _prefix(block)):
+        return f"{prefix}/{name}"
+    return name
+
+
+def _prefix(block: bytes) -> str:
+    if block.startswith(_POSIX, 257):
+        return text(block[345:476] if block.endswith(STAR) else block[345:500])
+    if not is_gnu(block):
+        return ""
+    try:  # two times stand there
+        number(block[345:357])
+        number(block[357:369]) if block[357] else 0
+    except InvalidInput:  # Go wrote prefixes into headers of this format until 1.8, and reads them still
+        written = block[345:500].partition(b"\0")[0]
+        return written.decode() if written.isascii() else ""
+    return ""
+
+
+def star_times(block: bytes) -> None:
+    """Raise InvalidInput where a header that ends as star's do has times that are none."""
+    if block.startswith(_POSIX, 257):
+        number(block[476:488])
+        number(block[488:500])
+
+
 def text(field: bytes) -> str:
     """A name as text; what is not UTF-8 in it is shown as `\\xff`."""
-    written = field.split(b"\0", 1)[0]
+    written = field.partition(b"\0")[0]
     try:
         return written.decode()
     except UnicodeDecodeError:
@@ -58,23 +133,34 @@ def inside(name: str) -> str:
     return name.removesuffix("/")
 
 
-def pax_records(content: bytes) -> list[tuple[str, bytes]]:
-    """The records of an extended header, `LENGTH KEY=VALUE\\n` each, in their order.
+def pax_records(content: bytes) -> dict[str, bytes]:
+    """The records of an extended header, `LENGTH KEY=VALUE\\n` each; of several with one key the last.
+
+    The sparse parts of format 0.0, one record each, become the one record of format 0.1.
 
     Raises:
         InvalidInput: they are not of that form.
     """
-    found = []
+    found: dict[str, bytes] = {}
+    parts: list[bytes] = []
     at = 0
-    while at < len(content) and content[at : at + 1] != b"\0":
-        space = content.find(b" ", at, at + 20)
-        digits = content[at:space] if space > 0 else b""
-        end = at + int(digits) if digits.isdigit() else 0
-        key, equals, value = content[space + 1 : end - 1].partition(b"=")
-        if end <= space + 2 or end > len(content) or not equals or content[end - 1 : end] != b"\n":
+    while at < len(content):
+        length = _LENGTH.match(content, at)
+        begin, end = (length.end(), at + int(length[1])) if length is not None else (0, 0)
+        key, equals, value = content[begin : end - 1].partition(b"=")
+        if not (begin < end <= len(content) and content[end - 1] == 0x0A and key and equals) or b"\0" in key:
             raise damaged("an extended header whose records are not of their form")
-        found.append((text(key), value))
         at = end
+        if key in _OF_PARTS:
+            if key != _OF_PARTS[len(parts) % 2] or b"," in value:
+                raise damaged("a sparse file whose parts are not in pairs")
+            parts.append(value)
+        elif key in _TEXTS and b"\0" in value:
+            raise damaged("an extended header with a name that ends within itself")
+        else:
+            found[text(key)] = value
+    if parts:
+        found["GNU.sparse.map"] = b",".join(parts)
     return found
 
 
@@ -84,23 +170,29 @@ def seconds(value: bytes) -> int:
     Raises:
         InvalidInput: it is no number.
     """
-    whole, _, fraction = value.decode("latin-1").strip().partition(".")
-    sign, digits = (-1, whole[1:]) if whole.startswith("-") else (1, whole)
-    if not (digits + fraction).isdigit() or not (digits + fraction).isascii() or len(digits) > 18:
+    whole, _, fraction = value.partition(b".")
+    if fraction and not fraction.isdigit():
         raise damaged(f"a time that is none: {value[:40]!r}")
-    return sign * (int(digits or "0") * 1_000_000 + int((fraction + "000000")[:6]))
+    parts = int(fraction[:9].ljust(9, b"0"))
+    return (integer(whole) * 10**9 + (-parts if whole.startswith(b"-") else parts)) // 1000
 
 
-def decimal(value: bytes) -> int:
-    """A number of an extended header.
+def integer(value: bytes) -> int:
+    """A decimal number of an extended header or of a sparse map.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is none, or does not fit into 64 bits.
     """
-    digits = value.strip()
-    if not digits.lstrip(b"-").isdigit() or len(digits) > 20:
+    digits = _INTEGER.fullmatch(value)
+    if digits is None:
         raise damaged(f"a number that is none: {value[:40]!r}")
-    return int(digits)
+    return _counted(int(digits[1] + (digits[2] or b"0")))
+
+
+def _counted(value: int) -> int:
+    if not -MOST - 1 <= value <= MOST:
+        raise damaged(f"a number that is too large: {value:,}")
+    return value
 
 
 def xattrs(pax: Mapping[str, bytes]) -> str | None:

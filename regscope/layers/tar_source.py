@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from regscope.errors import TooLarge
 from regscope.layers.tar_header import BLOCK, damaged
 
 _AT_LEAST = 2**17  # bytes of a piece: to hand one over costs some ten microseconds
@@ -22,22 +21,6 @@ def not_small(pieces: Iterable[bytes]) -> Iterator[bytes]:
             held, size = [], 0
     if size:
         yield b"".join(held)
-
-
-def bounded(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """`pieces` as they come, up to `most` bytes.
-
-    Raises:
-        TooLarge: there are more.
-    """
-    left = most
-    for piece in pieces:
-        left -= len(piece)
-        if left < 0:
-            raise TooLarge(
-                f"the layer unpacks to more than {most:,} bytes", next_step="Raise `most_bytes`, if you trust it."
-            )
-        yield piece
 
 
 class TarSource:

@@ -2,142 +2,167 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from regscope.layers.tar_header import BLOCK, damaged, decimal, number
+from regscope.layers.budget import Budget
+from regscope.layers.tar_header import BLOCK, damaged, integer, is_gnu, number
+from regscope.layers.tar_source import TarSource
 
-Map = list[tuple[int, int]]
-"""Where data stands in the file: offsets and lengths, in order."""
+Part = tuple[int, int]
+"""Where data stands in the file: an offset and a length."""
+Take = Callable[[bytes | memoryview], object]
 
-_ZEROS = bytes(2**20)
-_MOST_PARTS = 1_000_000
-
-
-def of_header(block: bytes) -> Iterator[tuple[int, int]]:
-    """The parts that an old GNU header names itself."""
-    return _entries(block, 386, 4)
+_ZEROS = memoryview(bytes(2**20))
+_MOST_MAP = 2**20  # bytes of a map: Go reads no longer one
+_OF_HEADER, _OF_BLOCK = (386, 4, 482), (0, 21, 504)  # where the parts begin, how many there are, whether more follow
 
 
-def of_extension(block: bytes) -> Iterator[tuple[int, int]]:
-    """The parts that a block after such a header names."""
-    return _entries(block, 0, 21)
+def of_header(block: bytes, source: TarSource, budget: Budget) -> tuple[list[Part], int]:
+    """The parts that an old GNU header and the blocks after it name, and the size with the holes."""
+    if not is_gnu(block):
+        raise damaged("a sparse file in a format that has none")
+    real = number(block[483:495])
+    parts, goes_on = _parts_in(block, *_OF_HEADER)
+    blocks = 1
+    while goes_on:
+        blocks += 1
+        budget.take("headers", 1)
+        budget.take("lines", _OF_BLOCK[1])
+        if blocks * BLOCK > _MOST_MAP:
+            raise damaged("a sparse file whose map is too long")
+        more, goes_on = _parts_in(_whole(source), *_OF_BLOCK)
+        parts += more
+    return parts, real
 
 
-def goes_on(block: bytes, is_header: bool) -> bool:
-    """Whether another block of parts follows."""
-    return block[482 if is_header else 504] != 0
-
-
-def _entries(block: bytes, start: int, most: int) -> Iterator[tuple[int, int]]:
+def _parts_in(block: bytes, start: int, most: int, flag: int) -> tuple[list[Part], bool]:
+    parts = []
     for at in range(start, start + 24 * most, 24):
-        if not block[at] and not block[at + 12]:
-            return
-        yield number(block[at : at + 12]), number(block[at + 12 : at + 24])
+        if not block[at]:
+            break
+        parts.append((number(block[at : at + 12]), number(block[at + 12 : at + 24])))
+    return parts, block[flag] != 0
 
 
-def of_records(records: Sequence[tuple[str, bytes]]) -> Map | None:
-    """The parts that an extended header names, by the formats 0.0 and 0.1; None where it names none."""
-    for key, value in records:
-        if key == "GNU.sparse.map":
-            numbers = [decimal(part) for part in value.split(b",")] if value else []
-            return list(zip(numbers[::2], numbers[1::2], strict=False))
-    offsets = [decimal(value) for key, value in records if key == "GNU.sparse.offset"]
-    lengths = [decimal(value) for key, value in records if key == "GNU.sparse.numbytes"]
-    return list(zip(offsets, lengths, strict=False)) if offsets else None
+def version(pax: Mapping[str, bytes]) -> str | None:
+    """Which format the records of an extended header name: 0 or 1.0; None where they name none that is known."""
+    named = pax.get("GNU.sparse.major", b""), pax.get("GNU.sparse.minor", b"")
+    if named == (b"1", b"0"):
+        return "1.0"
+    if named in ((b"0", b"0"), (b"0", b"1")) or (named == (b"", b"") and pax.get("GNU.sparse.map")):
+        return "0"
+    return None
 
 
-class SparseContent:
-    """Hashes a sparse file as it would be on a disk: its holes are zeros.
+def size_with_holes(pax: Mapping[str, bytes], size: int) -> int:
+    """The size that such records tell of, or else `size`."""
+    told = pax.get("GNU.sparse.size") or pax.get("GNU.sparse.realsize")
+    return integer(told) if told else size
+
+
+def of_records(pax: Mapping[str, bytes]) -> list[Part]:
+    """The parts that an extended header names, by the formats 0.0 and 0.1."""
+    count = integer(pax.get("GNU.sparse.numblocks", b""))
+    written = pax.get("GNU.sparse.map", b"")
+    numbers = [integer(part) for part in written.split(b",")] if written else []
+    if count * 2 != len(numbers):
+        raise damaged(f"a sparse file with another number of parts than {count:,}")
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def before_data(source: TarSource, stored: int, budget: Budget) -> tuple[list[Part], int]:
+    """The parts that stand before the data, by the format 1.0; and how many of the `stored` bytes they take."""
+    written, lines, count = bytearray(), 0, -1
+    while count < 0 or lines < 2 * count + 1:
+        if len(written) + BLOCK > min(stored, _MOST_MAP):
+            raise damaged("a sparse file whose map does not end")
+        block = _whole(source)
+        written += block
+        lines += block.count(b"\n")
+        if count < 0 and lines:
+            count = integer(bytes(written[: written.index(b"\n")]))
+            if count < 0:
+                raise damaged("a sparse file with less than no parts")
+    budget.take("lines", 2 * count)
+    numbers = [integer(line) for line in bytes(written).split(b"\n", 2 * count + 1)[1 : 2 * count + 1]]
+    return list(zip(numbers[::2], numbers[1::2], strict=True)), len(written)
+
+
+def _whole(source: TarSource) -> bytes:
+    if not (block := source.block()):
+        raise damaged("it ends within a sparse file's map")
+    return block
+
+
+def check(parts: Sequence[Part], size: int) -> None:
+    """Raise InvalidInput where the parts overlap, or end after a file of `size` bytes."""
+    if size < 0:
+        raise damaged("an entry whose size is negative")
+    end = 0
+    for offset, length in parts:
+        if offset < end or length < 0 or offset + length > size:
+            raise damaged("a sparse file whose parts overlap or end after it")
+        end = offset + length
+
+
+def holes_of(parts: Sequence[Part], size: int) -> int:
+    """Bytes of the holes in a file of `size` bytes."""
+    return size - sum(length for _, length in parts)
+
+
+class Spread:
+    """A sparse file's content as it would be on a disk: its data where it belongs, and zeros between.
 
     Args:
-        parts: where its data stands; None where that stands before the data (format 1.0).
+        parts: where its data stands.
         size: bytes of the file with its holes.
-        most: bytes that holes may add.
-
-    Raises:
-        InvalidInput: from its methods, where the parts do not fit.
+        take: is given all of it, piece by piece.
     """
 
-    def __init__(self, parts: Map | None, size: int, most: int) -> None:
-        self._size = size
-        self._most = most
-        self._hasher = hashlib.sha256()
-        self._at = 0
-        self._head = b""
-        self._parts: Iterator[tuple[int, int]] | None = None
-        self._left = 0
-        if parts is not None:
-            self._begin(parts)
-
-    def _begin(self, parts: Map) -> None:
-        end = 0
-        for offset, length in parts:
-            if offset < end or length < 0 or offset + length > self._size:
-                raise damaged("a sparse file whose parts overlap or end after it")
-            end = offset + length
-        if self._size - sum(length for _, length in parts) > self._most:
-            raise damaged(f"a sparse file of {self._size:,} bytes that is mostly holes")
+    def __init__(self, parts: Sequence[Part], size: int, take: Take) -> None:
         self._parts = iter(parts)
+        self._size = size
+        self._take = take
+        self._at = 0
+        self._left = 0
         self._next()
 
     def _next(self) -> None:
-        assert self._parts is not None
         for offset, length in self._parts:
-            self._zeros(offset - self._at)
             if length:
+                self._zeros(offset - self._at)
                 self._left = length
                 return
 
     def _zeros(self, amount: int) -> None:
         self._at += amount
         while amount > 0:
-            self._hasher.update(_ZEROS[: min(amount, len(_ZEROS))])
+            self._take(_ZEROS[:amount])
             amount -= len(_ZEROS)
 
-    def update(self, piece: bytes | memoryview) -> None:
-        """Data that follows, as it stands in the tar."""
-        if self._parts is None:
-            self._head += bytes(piece)
-            if (found := _map_before_data(self._head)) is None:
-                return
-            parts, start = found
-            piece, self._head = self._head[start:], b""
-            self._begin(parts)
-        while piece and self._left:
+    def update(self, piece: memoryview) -> None:
+        """Data that follows, as it stands in the tar.
+
+        Raises:
+            InvalidInput: there is more than the parts have room for.
+        """
+        while piece:
+            if not self._left:
+                raise damaged("a sparse file with more data than its map has room for")
             taken = piece[: self._left]
-            self._hasher.update(taken)
+            self._take(taken)
             self._at += len(taken)
             self._left -= len(taken)
             piece = piece[len(taken) :]
             if not self._left:
                 self._next()
 
-    def hexdigest(self) -> str:
-        """The sha256 of the whole file."""
-        return self.digest().hex()
+    def end(self) -> None:
+        """The hole after the last part.
 
-    def digest(self) -> bytes:
-        """The sha256 of the whole file."""
-        if self._parts is None or self._left:
+        Raises:
+            InvalidInput: data is missing.
+        """
+        if self._left:
             raise damaged("a sparse file whose data ends too early")
         self._zeros(self._size - self._at)
-        return self._hasher.digest()
-
-
-def _map_before_data(head: bytes) -> tuple[Map, int] | None:
-    """The parts, and where the data begins after them; None where more of `head` is needed."""
-    lines = head.split(b"\n", 2 * _MOST_PARTS + 2)
-    if len(lines) < 2:
-        if len(head) > BLOCK:
-            raise damaged("a sparse file without a map")
-        return None
-    count = decimal(lines[0])
-    if not 0 <= count <= _MOST_PARTS:
-        raise damaged(f"a sparse file of {count:,} parts")
-    if len(lines) < 2 * count + 2:
-        return None
-    numbers = [decimal(line) for line in lines[1 : 2 * count + 1]]
-    length = sum(len(line) + 1 for line in lines[: 2 * count + 1])
-    start = -(-length // BLOCK) * BLOCK
-    return (list(zip(numbers[::2], numbers[1::2], strict=True)), start) if len(head) >= start else None

@@ -13,11 +13,10 @@ import pandas as pd
 from regscope.errors import ContentError
 from regscope.images.image import HeldLayer
 from regscope.images.scratch import Scratch
+from regscope.layers.budget import Budget
 from regscope.layers.compression import Stored, compression_of, uncompressed
 from regscope.layers.tar_entries import WHITEOUTS, placed
 from regscope.layers.tar_header import inside, number
-from regscope.layers.tar_source import bounded
-from regscope.scanning.read_layer import most_unpacked
 from regscope.spec.digest import Digest, Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 
@@ -79,7 +78,8 @@ def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator
             yield piece
 
     with tempfile.TemporaryFile() as tar:
-        tar.writelines(passing.through(bounded(uncompressed(noting()), most_unpacked(blob.size))))
+        budget = Budget(blob.size)
+        tar.writelines(passing.through(budget.unpacking(uncompressed(noting(), budget))))
         for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
             pass
         if passing.digest != layer.diff_id:

@@ -9,19 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from regscope.errors import RegscopeError
+from regscope.errors import ContentError, RegscopeError
+from regscope.layers.budget import Budget
 from regscope.layers.compression import compression_of, uncompressed
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
-from regscope.layers.tar_source import TarSource, bounded, not_small
+from regscope.layers.tar_source import TarSource, not_small
 from regscope.scanning.ahead import ahead
 from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
 from regscope.spec.digest import Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
-
-_FREE = 4 * 2**30
-_RATIO = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,16 @@ def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLay
         _as_stated(found.unpacked[0], wanted)
     except RegscopeError as error:
         return ReadLayer(wanted, problem=error.with_traceback(None))  # which would hold on to all that was read
+    except Exception as error:  # a fault of ours: it costs this layer, and no other
+        return ReadLayer(wanted, problem=_unexpected(error))
     return ReadLayer(wanted, found)
+
+
+def _unexpected(error: Exception) -> RegscopeError:
+    return ContentError(
+        f"the layer was not read: unexpected {type(error).__name__}: {error}",
+        next_step="This is a fault of regscope: please report it, with the layer if you may.",
+    )
 
 
 def _as_stated(diff_id: str, wanted: WantedLayer) -> None:
@@ -67,30 +74,24 @@ def _as_stated(diff_id: str, wanted: WantedLayer) -> None:
 
 
 def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
-    most = most_unpacked(wanted.size)
+    budget, unpacked = Budget(wanted.size), Passing()
     blob = store.blob(wanted.repository, wanted.digest)
     stored = _Counted(no_longer_than(blob, wanted.size or None, f"the layer {wanted.digest}"))
-    unpacked = Passing()
-    pieces = not_small(bounded(uncompressed(stored), most))
+    pieces = not_small(budget.unpacking(uncompressed(stored, budget)))
     passing = ahead(pieces, unpacked.take) if alone else unpacked.through(pieces)
     with closing(passing):
-        files, packages = _rows(TarSource(passing), most)
+        files, packages = _rows(TarReader(TarSource(passing), budget))
     for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
         pass
     compression = compression_of(stored.head)
     return LayerFiles(files, (unpacked.digest, compression, stored.size, unpacked.size, files.num_rows), packages)
 
 
-def most_unpacked(stored: int) -> int:
-    """Bytes that a layer of `stored` bytes may unpack to: what is far above that is made to fill a disk."""
-    return _FREE + _RATIO * stored
-
-
-def _rows(source: TarSource, most_holes: int) -> tuple[pa.Table, list[Any]]:
+def _rows(tar: TarReader) -> tuple[pa.Table, list[Any]]:
     tables: list[pa.Table] = [SCHEMA.empty_table()]
     packages: list[Any] = []
     rows = 0
-    for batch in TarReader(source, most_holes).batches():
+    for batch in tar.batches():
         tables.append(entry_rows(batch, rows))
         packages += batch.packages
         rows += len(batch)

@@ -39,7 +39,7 @@ def secrets(snap: Snapshot, found: pd.DataFrame) -> Section:
 
 
 def running_as_others(snap: Snapshot) -> Section:
-    """Files with the setuid or the setgid bit."""
+    """Files with the setuid or the setgid bit, or with capabilities."""
     columns = [
         Column("Path", "path", path),
         Column("Mode", "mode", mode),
@@ -48,11 +48,12 @@ def running_as_others(snap: Snapshot) -> Section:
         Column("Build line", "created_by", code),
         Column("Images", "images_named", words),
         Column("Layer", "layer_digest", digest),
+        Column("Capabilities", "capabilities", words),
     ]
     return Section(
         "setuid",
         "Files that run as somebody else",
-        "Files with the setuid or the setgid bit, in all distinct layers.",
+        "Files with the setuid or the setgid bit, or with capabilities, in all distinct layers.",
         "rs.setuid(snap)",
         table(with_images(snap, setuid(snap)), columns, top=_FEW),
         "There are none.",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import struct
+
 import pytest
 
 from regscope.analysis.risky_files import secrets, setuid
@@ -40,6 +44,48 @@ def test_files_that_run_as_their_owner_or_group_are_named_with_their_layer() -> 
             assert table["gid"].tolist() == [0, 0, 5]
             assert table[["layer_digest", "created_by"]].iloc[2].tolist() == [digest("base"), "RUN apt"]
             assert table["images"].tolist() == [1, 1, 1]
+
+
+def xattrs(capability: bytes, name: str = "security.capability") -> str:
+    return json.dumps({name: base64.b64encode(capability).decode()})
+
+
+RAW = 1 << 13
+CAPABILITIES = {
+    "one, as ping has it": (struct.pack("<5I", 0x02000001, RAW, 0, 0, 0), "cap_net_raw=ep"),
+    "not effective": (struct.pack("<5I", 0x02000000, RAW | 1 << 10, 0, 0, 0), "cap_net_bind_service,cap_net_raw=p"),
+    "also inherited": (struct.pack("<5I", 0x02000001, RAW | 1, RAW, 0, 0), "cap_chown=ep cap_net_raw=eip"),
+    "of the second word": (struct.pack("<5I", 0x02000001, 0, 0, 1 << 7, 0), "cap_bpf=ep"),
+    "unknown to us": (struct.pack("<5I", 0x02000001, 0, 0, 1 << 31, 0), "63=ep"),
+    "of a user namespace": (struct.pack("<6I", 0x03000001, RAW, 0, 0, 0, 1000), "cap_net_raw=ep"),
+    "of the first revision": (struct.pack("<3I", 0x01000001, RAW, 0), "cap_net_raw=ep"),
+    "cut short": (b"\1\0\0\2", "unreadable"),
+    "of another revision": (struct.pack("<5I", 0x09000001, RAW, 0, 0, 0), "unreadable"),
+    "no number": (b"cap", "unreadable"),
+}
+
+
+@pytest.mark.parametrize(("value", "said"), CAPABILITIES.values(), ids=CAPABILITIES.keys())
+def test_files_with_capabilities_run_with_more_than_their_users_rights(value: bytes, said: str) -> None:
+    made = FilesRegistry()
+    made.layer(
+        "base", file("bin/ping", "p", xattrs=xattrs(value)), file("bin/su", "su", mode=0o4755),
+        file("bin/ls", "ls", xattrs=xattrs(b"x", "user.note")), directory("d", xattrs=xattrs(value)),
+    )  # fmt: skip
+    made.image("one", ["base"], "r:1")
+    with both_ways(made.snapshot()) as ways:
+        for way in ways:
+            table = setuid(way)
+            assert table["path"].tolist() == ["bin/ping", "bin/su"]
+            assert table["capabilities"].isna().tolist() == [False, True]
+            assert table["capabilities"][0] == said
+            assert table["setuid"].tolist() == [False, True]
+
+
+def test_an_attribute_that_gives_nothing_is_none() -> None:
+    made = FilesRegistry()
+    made.layer("base", file("bin/ping", "p", xattrs=xattrs(struct.pack("<5I", 0x02000000, 0, 0, 0, 0))))
+    assert setuid(made.snapshot()).empty
 
 
 def test_what_is_replaced_in_the_same_tar_runs_as_nobody() -> None:

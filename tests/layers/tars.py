@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
+from regscope.layers.budget import Budget
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
 from regscope.layers.tar_source import TarSource
@@ -21,7 +22,7 @@ def header(
     flag: bytes = b"0",
     link: bytes = b"",
     magic: bytes = b"ustar\x0000",
-    checksum: bytes | None = None,
+    checksum: bytes | Callable[[bytes], bytes] | None = None,
     **fields: bytes,
 ) -> bytes:
     """One header block; `size` as bytes stands there as it is, and so do `mode`, `uid`, `gid`, `mtime`, `prefix` …"""
@@ -41,11 +42,16 @@ def header(
         386: fields.get("sparse", b""),
         482: fields.get("extended", b""),
         483: fields.get("real", b""),
+        329: fields.get("major", b""),
+        337: fields.get("minor", b""),
+        508: fields.get("trailer", b""),
     }
     for at, value in written.items():
         block[at : at + len(value)] = value
     block[148:156] = b" " * 8
-    block[148:156] = checksum if checksum is not None else b"%06o\0 " % sum(block)
+    if checksum is None:
+        checksum = b"%06o\0 " % sum(block)
+    block[148:156] = checksum if isinstance(checksum, bytes) else checksum(bytes(block))
     return bytes(block)
 
 
@@ -80,10 +86,10 @@ def in_pieces(content: bytes, size: int = 1000) -> Iterator[bytes]:
         yield content[at : at + size]
 
 
-def rows_of(tar: bytes, piece: int = 1000) -> pa.Table:
+def rows_of(tar: bytes, piece: int = 1000, budget: Budget | None = None) -> pa.Table:
     """What the reader makes of a tar."""
     tables, rows = [SCHEMA.empty_table()], 0
-    for batch in TarReader(TarSource(in_pieces(tar, piece))).batches():
+    for batch in TarReader(TarSource(in_pieces(tar, piece)), budget).batches():
         tables.append(entry_rows(batch, rows))
         rows += len(batch)
     return pa.concat_tables(tables)

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regscope.errors import TooLarge
+from regscope.layers.budget import Budget
 from regscope.layers.packages import MOST_BYTES, package_list, packages_in
 from regscope.schema import make_table
 
@@ -264,3 +266,22 @@ def test_many_lines_and_stanzas_take_linear_time() -> None:
 @given(st.sampled_from(["dpkg", "apk", "rpm", "python", "npm"]), st.binary(max_size=2000))
 def test_any_bytes_give_rows_or_none(manager: str, content: bytes) -> None:
     assert isinstance(packages_in(manager, "a path", content), list)
+
+
+def test_a_database_whose_schema_is_no_text_gives_no_rows(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "db")
+    database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)")
+    database.execute("CREATE TABLE other (a)")
+    database.commit()
+    database.close()
+    content = (tmp_path / "db").read_bytes()
+    for name in (b"other", b"Packages", b"blob", b"BLOB"):
+        assert packages_in("rpm", RPM, content.replace(name, b"\xff" * len(name))) == []
+
+
+def test_lists_and_databases_count_against_their_layer() -> None:
+    budget = Budget(0)
+    for _ in range(5):
+        packages_in("rpm", RPM, b"SQLite format 3\0" + bytes(1000), budget)
+    with pytest.raises(TooLarge, match="looked into"):
+        packages_in("rpm", RPM, b"SQLite format 3\0" + bytes(1000), budget)

@@ -237,3 +237,8 @@ def test_any_bytes_have_an_answer(path: str, content: bytes) -> None:
 def test_base64_of_random_bytes_is_none() -> None:
     for _ in range(20):
         assert secret_in("app/data.txt", base64.encodebytes(DRAW.randbytes(100_000))) is None
+
+
+def test_a_path_that_no_container_can_have_is_not_looked_into() -> None:
+    assert may_hold_secret("a/" * 2000 + ".env", 100)
+    assert not may_hold_secret("a/" * 500_000 + ".env", 100)

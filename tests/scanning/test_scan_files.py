@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -18,11 +19,16 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import zstandard
 
+from regscope.analysis.risky_files import secrets
 from regscope.errors import InvalidInput, StoreError
 from regscope.file_rows import FileRows, FilesOnDisk
+from regscope.layers.budget import BOUNDS, Bound
+from regscope.layers.entry_rows import entry_rows
+from regscope.layers.tar_entries import Batch
 from regscope.scanning import files, read_layer
 from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
@@ -35,7 +41,7 @@ from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
 from tests.layers.plain_reader import with_files
-from tests.layers.tars import END, entry, header
+from tests.layers.tars import END, entry, header, pax
 from tests.servers.faults import corrupt_body, cut_body
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -193,13 +199,47 @@ def bomb(kind: str) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize("kind", ["zstd", "gzip"])
 def test_a_bomb_is_left_alone_in_little_memory(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_layer, "_FREE", 2**28)
+    monkeypatch.setitem(BOUNDS, "unpacked", Bound("bytes of tar", 2**28, 1))
     content, media_type = bomb(kind)
     file = header("zeros", b"\x80" + (10 * 2**30).to_bytes(11, "big"))
     started = gzip.compress(file) if kind == "gzip" else zstandard.compress(file)
     store = image(tmp_path / "layout", (started + content, media_type, b""))
-    monkeypatch.setattr(read_layer, "_RATIO", 1)
-    assert "unpacks to more than" in problem(store)
+    assert "bytes of tar" in problem(store)
+
+
+def test_a_fault_of_ours_costs_one_layer_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = entry("bad", b"x" * 700) + END
+
+    def broken(batch: Batch, first: int) -> pa.Table:
+        if any(row[1] == "bad" for row in batch.rows):
+            raise LookupError("a header\x1b[2J of the layer")
+        return entry_rows(batch, first)
+
+    monkeypatch.setattr(read_layer, "entry_rows", broken)
+    snap = read(image(tmp_path / "layout", gzipped(bad), gzipped()))
+    assert len(snap.files) == 5
+    assert list(snap.problems["error"]) == ["the layer was not read: unexpected LookupError: a header [2J of the layer"]
+    assert len(secrets(snap)) == 0
+
+
+def test_what_raised_other_errors_once_is_a_problem_or_rows(tmp_path: Path) -> None:
+    tars = {
+        "ends within a sparse map": header("s", 0, b"S", magic=b"ustar  \0", extended=b"\1", real=b"00000000000\0"),
+        "a number with two signs": pax(("size", b"--5")) + entry("a") + END,
+        "an owner of no entry": pax(("uid", b"5")) + header("a", flag=b"V") + END,
+    }
+    layers = [gzipped(tar) for tar in tars.values()]
+    snap = read(image(tmp_path / "layout", *layers, gzipped()))
+    assert len(snap.problems) == 2
+    assert len(snap.unpacked) == 2
+    assert not snap.problems["error"].str.contains("unexpected").any()
+
+
+def test_a_directory_of_old_tars_hides_no_file_after_it(tmp_path: Path) -> None:
+    key = b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(bytes(range(150))) + b"\n"
+    tar = header("d/", 1024, b"\0", magic=b"") + entry("root/.ssh/id_rsa", key) + END
+    snap = read(image(tmp_path / "layout", gzipped(tar)))
+    assert secrets(snap)["path"].tolist() == ["root/.ssh/id_rsa"]
 
 
 def test_one_bad_layer_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TypeAlias
 
+from regscope.layers.budget import Budget
 from regscope.layers.packages import apk, dpkg, npm, python, rpm
 
 MOST_BYTES = 64 * 2**20
@@ -44,20 +45,26 @@ def package_list(path: str) -> str | None:
     return _LISTS.get(path)
 
 
-def packages_in(manager: str, path: str, content: bytes) -> list[Row]:
+def packages_in(manager: str, path: str, content: bytes, budget: Budget | None = None) -> list[Row]:
     """The packages that a file says are installed: rows of `packages` after its layer's digest.
 
     Args:
         manager: as `package_list` names it.
         path: of the file.
         content: all of it.
+        budget: of its layer, for what takes longer than its lines do.
 
     Returns:
         Path, manager, name, version and architecture (None where the manager names none); no rows of what can't be
         read: more than `MOST_BYTES`, damaged, or without names and versions.
+
+    Raises:
+        TooLarge: the layer has more to look into than its budget allows.
     """
     if len(content) > MOST_BYTES:
         return []
+    if manager == "rpm":
+        (budget or Budget()).take("lines", rpm.AS_LINES)
     found = islice(_READERS[manager](content), _MOST_PACKAGES)
     return [
         (path, manager, _text(name), _text(version), _text(architecture) if architecture else None)

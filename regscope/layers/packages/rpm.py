@@ -12,6 +12,9 @@ from contextlib import closing
 
 LISTS = ("var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite")
 
+AS_LINES = 100_000
+"""What opening one may take, in lines of text."""
+
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
 _INT32, _STRING = 4, 6
 _MOST_ENTRIES = 4096  # of a header: rpm itself writes about a hundred
@@ -36,7 +39,8 @@ def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
     plain = content[:18] + b"\1\1" + content[20:]
     try:
         yield from _read(plain)
-    except (sqlite3.Error, OverflowError, MemoryError):  # damaged: what came before is right
+    # Damaged: what came before is right. An error's own text may be none, which is then the error.
+    except (sqlite3.Error, UnicodeError, OverflowError, MemoryError):
         return
 
 
