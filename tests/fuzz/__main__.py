@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from tests.fuzz.running import Outcome
     from tests.fuzz.target import Target
 
-_INPUTS = 2_200_000
-
 
 def main() -> None:
     """Fuzz, print the table, and fail where anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all by default; --list names them")
     parser.add_argument("--list", action="store_true", help="name the targets")
-    parser.add_argument("--inputs", type=int, default=_INPUTS, help=f"in all ({_INPUTS:,})")
+    parser.add_argument("--inputs", type=int, help="in all; by default what each target has for its share")
     parser.add_argument("--seed", type=int, default=0, help="another number makes other inputs (0)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="for each target, at most")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at once (one for each core)")
@@ -35,7 +33,7 @@ def main() -> None:
     if given.atheris:
         from tests.fuzz.coverage_guided import fuzz
 
-        fuzz(given.atheris, given.inputs, given.seed, given.seconds, findings)
+        fuzz(given.atheris, given.inputs or -1, given.seed, given.seconds, findings)
     from tests.fuzz.targets import TARGETS  # after atheris, which must see it imported
 
     if unknown := set(given.targets) - TARGETS.keys():
@@ -54,9 +52,10 @@ def _run(given: argparse.Namespace, targets: Sequence[Target], folder: Path) -> 
 
     findings = Findings(folder)
     shares = sum(target.share for target in targets)
+    inputs = shares * 1000 if given.inputs is None else given.inputs
 
     def fuzz(target: Target) -> Outcome:
-        outcome = run(target, -(-given.inputs * target.share // shares), given.seed, given.seconds, findings)
+        outcome = run(target, -(-inputs * target.share // shares), given.seed, given.seconds, findings)
         print(f"{target.name}: {outcome.inputs:,} in {outcome.seconds:.0f} s", file=sys.stderr, flush=True)
         return outcome
 

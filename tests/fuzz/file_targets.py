@@ -214,10 +214,10 @@ def _files(raw: bytes) -> None:
 
 TARGETS = (
     Target("plans", _plan, _plans, json_changed, 20),
-    Target("journals", _journal, _journals, lines_changed, 60),
-    Target("policies", _policy, these(*_YAML), documents_changed, 60, _drawn_policies),
-    Target("toml-policies", _toml_policy, these(*_TOML), changed, 60),
-    Target("images-in-use", _in_use, these(*_IN_USE), documents_changed, 60),
+    Target("journals", _journal, _journals, lines_changed, 30),
+    Target("policies", _policy, these(*_YAML), documents_changed, 20, _drawn_policies),
+    Target("toml-policies", _toml_policy, these(*_TOML), changed, 40),
+    Target("images-in-use", _in_use, these(*_IN_USE), documents_changed, 40),
     Target("snapshots", _load, _saved_files, _file_changed, 20),
     Target("files-on-disk", _files, _partitions, changed, 20),
 )

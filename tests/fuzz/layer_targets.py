@@ -170,16 +170,16 @@ def _mixed() -> list[bytes]:
 
 
 TARGETS = (
-    Target("tar", rows_of, _tars, tar_changed, 60),
-    Target("sparse", rows_of, _sparse_tars, tar_changed, 60),
-    Target("pax", _extended, _records, records_changed, 50),
-    Target("gzip", _unpacked, _gzips, changed, 100),
-    Target("zstd", _unpacked, _zstds, changed, 100),
-    Target("layers", _layer, _mixed, changed, 50),
-    Target("dpkg", partial(packages_in, "dpkg", "var/lib/dpkg/status"), these(_DPKG, _DPKG * 3), changed, 80),
-    Target("apk", partial(packages_in, "apk", "lib/apk/db/installed"), these(_APK, _APK * 3), changed, 80),
+    Target("tar", rows_of, _tars, tar_changed, 30),
+    Target("sparse", rows_of, _sparse_tars, tar_changed, 30),
+    Target("pax", _extended, _records, records_changed, 20),
+    Target("gzip", _unpacked, _gzips, changed, 150),
+    Target("zstd", _unpacked, _zstds, changed, 120),
+    Target("layers", _layer, _mixed, changed, 40),
+    Target("dpkg", partial(packages_in, "dpkg", "var/lib/dpkg/status"), these(_DPKG, _DPKG * 3), changed, 120),
+    Target("apk", partial(packages_in, "apk", "lib/apk/db/installed"), these(_APK, _APK * 3), changed, 120),
     Target("rpm", partial(packages_in, "rpm", "usr/lib/sysimage/rpm/rpmdb.sqlite"), _rpmdbs, changed, 60),
-    Target("python", partial(packages_in, "python", "a.dist-info/METADATA"), these(_PYTHON), changed, 60),
-    Target("npm", partial(packages_in, "npm", "node_modules/a/package.json"), these(_NPM), json_changed, 60),
-    Target("contents", _contents, these(*_SECRETS), changed, 50),
+    Target("python", partial(packages_in, "python", "a.dist-info/METADATA"), these(_PYTHON), changed, 120),
+    Target("npm", partial(packages_in, "npm", "node_modules/a/package.json"), these(_NPM), json_changed, 80),
+    Target("contents", _contents, these(*_SECRETS), changed, 40),
 )

@@ -39,7 +39,7 @@ MOST_DEATHS = 5
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.fuzz.targets"])
 _SCRATCH = next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)  # in memory, where there is such
-_DRAWN = 20  # of so many inputs one is hypothesis' own, where a target has a strategy
+_DRAWN, _MOST_DRAWN = 20, 2_000  # of so many inputs one is hypothesis' own, where a target has a strategy
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -145,8 +145,9 @@ def _work(job: _Job, progress: Any, at_hand: Any) -> None:
     before, most = _memory("VmRSS"), _memory("VmSize") + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     until = time.monotonic() + job.seconds
-    if target.drawn is not None:
-        _give_drawn(target.drawn(), job.inputs // _DRAWN, job.seed, worker.give)
+    drawn = min(job.inputs // _DRAWN, _MOST_DRAWN) if target.drawn is not None else 0
+    while progress.inputs < drawn and time.monotonic() < until:
+        _give_drawn(target.drawn(), min(drawn, 100), f"{job.seed}-{progress.inputs}", worker.give)
     random = Random(job.seed)
     while progress.inputs < job.inputs and time.monotonic() < until:
         worker.give(target.mutate(random, seeds))
@@ -196,7 +197,7 @@ def _give_drawn(inputs: SearchStrategy[bytes], count: int, seed: str, give: Call
 
     @with_seed(seed)
     @settings(
-        max_examples=max(count, 1), database=None, deadline=None, phases=[Phase.generate],
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(inputs)

@@ -141,7 +141,7 @@ def _written(data: bytes) -> Path:
 
 
 TARGETS = (
-    Target("layouts", _layout, _indexes, json_changed, 30),
-    Target("saved-images", _saved_list, _saved_lists, json_changed, 30),
+    Target("layouts", _layout, _indexes, json_changed, 20),
+    Target("saved-images", _saved_list, _saved_lists, json_changed, 20),
     Target("archives", each_of(_form, _docker_archive, _oci_archive), _archives, tar_changed, 20),
 )

@@ -172,12 +172,12 @@ def _documents(*documents: object) -> list[bytes]:
 
 
 TARGETS = (
-    Target("challenges", of_header(parse_challenges), these(*_CHALLENGES), changed, 150, _drawn_challenges),
-    Target("links", of_header(_link), these(*_LINKS), changed, 150, _drawn_links),
-    Target("addresses", each_of(of_header(_address)), these(*_URLS), changed, 100),
-    Target("waits", of_header(_wait), these(*_WAITS), changed, 100),
-    Target("warnings", of_header(_warn), these(*_WARNINGS), changed, 40),
+    Target("challenges", of_header(parse_challenges), these(*_CHALLENGES), changed, 100, _drawn_challenges),
+    Target("links", of_header(_link), these(*_LINKS), changed, 120, _drawn_links),
+    Target("addresses", each_of(of_header(_address)), these(*_URLS), changed, 80),
+    Target("waits", of_header(_wait), these(*_WAITS), changed, 150),
+    Target("warnings", of_header(_warn), these(*_WARNINGS), changed, 80),
     Target("http", _http, _answers, changed, 30),
-    Target("tokens", _token, these(*_documents(*_TOKENS)), json_changed, 50),
-    Target("logins", _saved_logins, these(*_documents(_LOGINS)), json_changed, 40),
+    Target("tokens", _token, these(*_documents(*_TOKENS)), json_changed, 60),
+    Target("logins", _saved_logins, these(*_documents(_LOGINS)), json_changed, 30),
 )
