@@ -56,7 +56,7 @@ def _run(given: argparse.Namespace, targets: Sequence[Target], folder: Path) -> 
 
     def fuzz(target: Target) -> Outcome:
         outcome = run(target, -(-inputs * target.share // shares), given.seed, given.seconds, findings)
-        print(f"{target.name}: {outcome.inputs:,} in {outcome.seconds:.0f} s", file=sys.stderr, flush=True)
+        print(f"{target.name}: {outcome.inputs:,} in {outcome.seconds:.0f} s of CPU", file=sys.stderr, flush=True)
         return outcome
 
     with ThreadPoolExecutor(given.processes) as several:

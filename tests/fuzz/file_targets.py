@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -21,6 +22,7 @@ from regscope.remediation.plan import Plan
 from regscope.remediation.planning import plan
 from regscope.remediation.policy import policy_from_file
 from regscope.remediation.retention import Retention
+from regscope.schema import TABLES
 from regscope.spec.digest import Digest
 from regscope.tables import Snapshot
 from tests.analysis.made import Registry
@@ -161,12 +163,15 @@ def _saved() -> dict[str, bytes]:
 
 
 def _saved_files() -> list[bytes]:
-    """Each file after its name and a line's end."""
-    return [name.encode() + b"\n" + content for name, content in _saved().items()]
+    """Each file after its name and a line's end, in the order in which they are read."""
+    order = ["snapshot.json", *(f"{table}.parquet" for table in TABLES)]
+    return [name.encode() + b"\n" + _saved()[name] for name in order]
 
 
-def _file_changed(random: Random, seeds: list[bytes]) -> bytes:
-    name, _, content = random.choice(seeds).partition(b"\n")
+def _file_changed(random: Random, seeds: Sequence[bytes]) -> bytes:
+    """One file, those that are read first more often: where one of them is damaged the others need not be read."""
+    seed = random.choice(seeds[: random.randint(1, len(seeds))])
+    name, _, content = seed.partition(b"\n")
     change = json_changed if name.endswith(b".json") else changed
     return name + b"\n" + change(random, [content])
 

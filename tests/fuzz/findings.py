@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.fuzz.target import Target
 
 _MOST_TRIES = 300  # to make an input smaller
+_MOST_OF_A_KIND = 5
 _SIGNALS = {number.value: number.name for number in signal.Signals}
 _SIGNALS |= {signal.SIGPROF: "too-long", signal.SIGALRM: "standstill"}  # see `running`
 _SUFFIX = ".input"
@@ -44,7 +45,10 @@ class Findings:
     def keep_death(self, target: Target, data: bytes, exit_code: int) -> None:
         """Keep an input that ended its process; `exit_code` is its signal, negative."""
         why = _SIGNALS.get(-exit_code, f"exit-code-{exit_code}")
-        self._write(f"{target.name}--{why}--{len(self.names)}", data, f"{why}\n")
+        kind = f"{target.name}--{why}--"
+        known = sum(name.startswith(kind) for name in self.names)
+        if known < _MOST_OF_A_KIND:
+            self._write(f"{kind}{known}", data, f"{why}\n")
 
     def _write(self, name: str, data: bytes, about: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from tests.fuzz.running import CPU, MEMORY, Outcome
 
-_HEAD = ("target", "inputs", "a second", "refused", "bugs", "slowest, ms of CPU", "memory, MB")
+_HEAD = ("target", "inputs", "a second of CPU", "refused", "bugs", "slowest, ms of CPU", "memory, MB")
 
 
 def as_table(outcomes: Sequence[Outcome], names: Sequence[str]) -> str:
@@ -47,7 +47,7 @@ def _in_all(outcomes: Sequence[Outcome]) -> Outcome:
         sum(each.ours for each in outcomes),
         sum(each.bugs for each in outcomes),
         max((each.slowest for each in outcomes), default=0.0),
-        max((each.peak for each in outcomes), default=0),
         sum(each.seconds for each in outcomes),
+        max((each.peak for each in outcomes), default=0),
         sum(each.deaths for each in outcomes),
     )

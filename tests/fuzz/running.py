@@ -18,6 +18,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import pyarrow
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis.strategies import SearchStrategy
@@ -33,7 +34,7 @@ STANDSTILL = 60.0
 """Seconds after which one that takes no CPU is given up."""
 MEMORY = 500 * 2**20
 """Bytes that one input may take."""
-MOST_DEATHS = 5
+MOST_DEATHS = 50
 """Processes of a target that may be ended before it is given up."""
 
 _PROCESSES = get_context("forkserver")
@@ -51,6 +52,7 @@ class _Progress(ctypes.Structure):
         ("ours", ctypes.c_uint64),
         ("bugs", ctypes.c_uint64),
         ("slowest", ctypes.c_double),
+        ("seconds", ctypes.c_double),
         ("peak", ctypes.c_uint64),
         ("length", ctypes.c_uint64),
     ]
@@ -64,9 +66,9 @@ class Outcome:
         inputs: how many were read.
         ours: how many of them were refused by an error of regscope.
         bugs: how many raised something else, took too long or too much memory, or ended their process.
-        slowest: seconds of CPU.
+        slowest: seconds of CPU that an input took at most.
+        seconds: of CPU that all of them took, and their making.
         peak: bytes of memory above what was there before the first input.
-        seconds: how long it took in all.
     """
 
     target: str
@@ -74,8 +76,8 @@ class Outcome:
     ours: int = 0
     bugs: int = 0
     slowest: float = 0.0
-    peak: int = 0
     seconds: float = 0.0
+    peak: int = 0
     deaths: int = field(default=0, repr=False)
 
     def add(self, progress: Any) -> None:
@@ -84,6 +86,7 @@ class Outcome:
         self.ours += progress.ours
         self.bugs += progress.bugs
         self.slowest = max(self.slowest, progress.slowest)
+        self.seconds += progress.seconds
         self.peak = max(self.peak, progress.peak)
 
 
@@ -108,7 +111,6 @@ def run(target: Target, inputs: int, seed: int, seconds: float, findings: Findin
             outcome.bugs += 1
             outcome.deaths += 1
             findings.keep_death(target, bytes(memoryview(at_hand).cast("B")[: progress.length]), process.exitcode)
-        outcome.seconds = time.monotonic() - began
         if process.exitcode == 0:
             break
     return outcome
@@ -137,6 +139,7 @@ def _work(job: _Job, progress: Any, at_hand: Any) -> None:
     os.chdir(job.scratch)
     os.environ.update(surroundings(job.scratch))
     warnings.simplefilter("ignore")
+    pyarrow.set_cpu_count(1)  # each process has a core to itself
     target, worker = job.target, _Worker(job.target, job.findings, progress, at_hand)
     seeds = target.seeds()
     for each in seeds:
@@ -163,12 +166,15 @@ class _Worker:
         self._findings = findings
         self._progress = progress
         self._at_hand = memoryview(at_hand).cast("B")
+        self._started = time.process_time()
 
     def give(self, data: bytes) -> None:
         """One input."""
         began = time.process_time()
         error = self.tried(data)
-        self._progress.slowest = max(self._progress.slowest, time.process_time() - began)
+        ended = time.process_time()
+        self._progress.slowest = max(self._progress.slowest, ended - began)
+        self._progress.seconds = ended - self._started
         self._progress.inputs += 1
         if isinstance(error, RegscopeError):
             self._progress.ours += 1
