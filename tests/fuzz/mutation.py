@@ -69,7 +69,7 @@ def _remove(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
 def _repeat(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
     at = random.randrange(len(data) + 1)
     part = data[at : at + random.randrange(1, 40)]
-    data[at:at] = part * random.choice((1, 2, 50))
+    data[at:at] = part * (random.choice((1, 2, 50)) if random.random() < 0.98 else LONGEST // 2 // max(len(part), 1))
 
 
 def _cut(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
