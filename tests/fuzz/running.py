@@ -55,6 +55,7 @@ class _Progress(ctypes.Structure):
         ("seconds", ctypes.c_double),
         ("peak", ctypes.c_uint64),
         ("length", ctypes.c_uint64),
+        ("is_over", ctypes.c_bool),
     ]
 
 
@@ -106,13 +107,12 @@ def run(target: Target, inputs: int, seed: int, seconds: float, findings: Findin
             process.start()
             process.join()
         outcome.add(progress)
-        if process.exitcode:
-            outcome.inputs += 1
-            outcome.bugs += 1
-            outcome.deaths += 1
-            findings.keep_death(target, bytes(memoryview(at_hand).cast("B")[: progress.length]), process.exitcode)
-        if process.exitcode == 0:
+        if progress.is_over:  # the exit code does not say: multiprocessing loses some where several threads wait
             break
+        outcome.inputs += 1
+        outcome.bugs += 1
+        outcome.deaths += 1
+        findings.keep_death(target, bytes(memoryview(at_hand).cast("B")[: progress.length]), process.exitcode or 0)
     return outcome
 
 
@@ -155,6 +155,7 @@ def _work(job: _Job, progress: Any, at_hand: Any) -> None:
     while progress.inputs < job.inputs and time.monotonic() < until:
         worker.give(target.mutate(random, seeds))
     progress.peak = max(_memory("VmHWM") - before, 0)
+    progress.is_over = True
     os._exit(0)  # whatever threads are left
 
 
