@@ -144,6 +144,8 @@ def _work(job: _Job, progress: Any, at_hand: Any) -> None:
     seeds = target.seeds()
     for each in seeds:
         worker.tried(each)
+    if target.drawn is not None:
+        _give_drawn(target.drawn(), 5, "", lambda data: None)
     gc.collect()
     before, most = _memory("VmRSS"), _memory("VmSize") + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -16,7 +16,7 @@ from regscope.registry.connections import Connections
 from regscope.registry.credentials import Credentials
 from regscope.registry.docker_config import find_logins
 from regscope.registry.links import next_link
-from regscope.registry.origin import cut, origin, resolved, same_origin, without_secrets, without_user
+from regscope.registry.origin import cut, origin, resolved, same_origin, without_secrets
 from regscope.registry.responses import error_from, read_json
 from regscope.registry.scopes import need_of
 from regscope.registry.server_warnings import ServerWarnings
@@ -101,7 +101,7 @@ def _http(data: bytes) -> None:
 
 
 def _address(location: str) -> None:
-    for read in (cut, origin, without_secrets, without_user):
+    for read in (cut, origin, without_secrets):
         read(location)
     same_origin(location, _BASE)
     cut(resolved(_BASE, location))
