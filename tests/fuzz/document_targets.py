@@ -130,8 +130,8 @@ def _drawn_manifests() -> SearchStrategy[bytes]:
 
 
 def _drawn_names() -> SearchStrategy[bytes]:
-    forms = (r"([a-zA-Z0-9.-]{1,20}(:\d{1,6})?/)?[a-z0-9._/-]{1,40}(:[\w.-]{1,130})?(@sha256:[0-9a-f]{64})?",
-             r"(linux|windows\([\d.]+\)|[!-~]+)/[!-~]{1,8}(/v?\d{0,4}(\.\d{0,4})?)?")  # fmt: skip
+    forms = (r"([a-zA-Z0-9.-]{1,20}(:[0-9]{1,6})?/)?[a-z0-9._/-]{1,40}(:[A-Za-z0-9_.-]{1,130})?(@sha256:[0-9a-f]{64})?",
+             r"(linux|windows\([0-9.]+\)|[!-~]+)/[!-~]{1,8}(/v?[0-9]{0,4}(\.[0-9]{0,4})?)?")  # fmt: skip
     return st.one_of(*(st.from_regex(form, fullmatch=True) for form in forms), st.text()).map(
         lambda name: name.encode("utf-8", "surrogatepass")
     )

@@ -126,7 +126,7 @@ def _drawn_policies() -> SearchStrategy[bytes]:
     names = st.lists(
         st.text(max_size=8) | st.sampled_from(["*", "v*", "/v[0-9]+/", "/(/", DIGEST, "a/b:c"]), max_size=3
     )
-    durations = st.from_regex(r"\d{1,12} ?[wdhms]", fullmatch=True) | st.booleans() | json_values
+    durations = st.from_regex(r"[0-9]{1,12} ?[wdhms]", fullmatch=True) | st.booleans() | json_values
     forms: dict[str, SearchStrategy[Any]] = dict.fromkeys(_RULE, names | json_values)
     forms |= {"keep_last": st.integers() | json_values, "older_than": durations, "untagged": durations}
     rule = st.fixed_dictionaries({}, optional=forms)

@@ -146,7 +146,7 @@ def _saved_logins(raw: bytes) -> None:
 
 
 def _drawn_challenges() -> SearchStrategy[bytes]:
-    token = st.from_regex(r"[\w.~+/-]{1,12}", fullmatch=True)
+    token = st.from_regex(r"[A-Za-z0-9_.~+/-]{1,12}", fullmatch=True)
     quoted = st.text(st.characters(max_codepoint=255), max_size=12).map(lambda text: f'"{text}"')
     parameter = st.tuples(token | st.sampled_from(["realm", "service", "scope"]), st.sampled_from(["=", " = ", ""]),
                           token | quoted | st.just("")).map("".join)  # fmt: skip
