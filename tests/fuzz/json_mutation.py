@@ -26,7 +26,7 @@ def json_changed(random: Random, seeds: Sequence[bytes]) -> bytes:
         return changed(random, seeds)
     document = json.loads(random.choice(seeds))
     for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
-        document = _with_a_change(random, document, seeds)
+        document = _with_a_change(random, document)
     return json.dumps(document).encode()[:LONGEST]
 
 
@@ -43,13 +43,11 @@ def lines_changed(random: Random, seeds: Sequence[bytes]) -> bytes:
             case 1 if len(lines) > 1:
                 del lines[at]
             case _:
-                lines[at] = json.dumps(
-                    _with_a_change(random, json.loads(lines[at]), seeds), separators=(",", ":")
-                ).encode()
+                lines[at] = json.dumps(_with_a_change(random, json.loads(lines[at])), separators=(",", ":")).encode()
     return b"\n".join([*lines, b""])[:LONGEST]
 
 
-def _with_a_change(random: Random, document: Any, seeds: Sequence[bytes]) -> Any:
+def _with_a_change(random: Random, document: Any) -> Any:
     places = list(_places(document))
     if not places or random.random() < 0.02:
         return deepcopy(random.choice(_VALUES))
@@ -73,7 +71,7 @@ def _with_a_change(random: Random, document: Any, seeds: Sequence[bytes]) -> Any
     except (ValueError, RecursionError):  # a value holds itself now
         written = ""
     # Read anew: parts of `_VALUES` and of the document must not change with what is made of them later.
-    return json.loads(written if 0 < len(written) <= LONGEST else random.choice(seeds).splitlines()[0])
+    return json.loads(written) if 0 < len(written) <= LONGEST else deepcopy(random.choice(_VALUES))
 
 
 def _places(document: Any) -> Iterator[tuple[Any, Any]]:
