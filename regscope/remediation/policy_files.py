@@ -14,6 +14,7 @@ from regscope.text import plain
 
 _LARGEST = 2**20  # bytes
 _MOST_VALUES = 100_000  # once every alias is written out
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml has a bound on depth, and takes linear time
 ONLY_KEEP = ("protect", "in_use")
 """What a rule may say without letting anything go."""
 
@@ -58,7 +59,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _of_yaml(text: str) -> Any:
-    loader = yaml.SafeLoader(text)
+    loader = _LOADER(text)
     try:
         node = loader.get_single_node()
         if node is None:

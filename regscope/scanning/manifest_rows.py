@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from regscope.spec.manifest import (
 )
 from regscope.spec.media_types import is_foreign_layer
 
+_MOST = 2**63 - 1  # what a column of the tables can hold
 _KIND = [column.name for column in TABLES["manifests"]].index("kind")
 CREATED = "org.opencontainers.image.created"
 _ATTESTATION_TYPE = "vnd.docker.reference.type"
@@ -111,7 +112,7 @@ def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | Non
     found.add(
         "manifests", found.digest, manifest.media_type, "artifact" if artifact else "image", len(manifest.raw),
         manifest.config.digest, artifact, subject,
-        *_platform(config), created, len(manifest.layers), sum(sizes.values()),
+        *_platform(config), created, len(manifest.layers), _total(sizes.values()),
     )  # fmt: skip
     found.add("blobs", manifest.config.digest, "config", manifest.config.size, manifest.config.mediaType, False)
     _layers(found, manifest.layers, config)
@@ -125,11 +126,10 @@ def _schema1(
 ) -> None:
     digests = [layer.blobSum for layer in reversed(manifest.fsLayers)]
     known = dict(zip(digests, sizes, strict=False))
-    total = sum(size for size in known.values() if size is not None) if None not in known.values() else None
     created = config.created if config else None
     found.add(
         "manifests", found.digest, manifest.media_type, "schema1", len(manifest.raw), None, None, None,
-        *_platform(config), created, len(digests), total,
+        *_platform(config), created, len(digests), _total(known.values()),
     )  # fmt: skip
     steps = config.history if config else ()
     for position, digest in enumerate(digests):
@@ -175,6 +175,16 @@ def _step(found: ManifestRows, number: int, step: History, digest: Digest | None
         "history", found.digest, number, step.created, step_line(step), step.comment,
         bool(step.empty_layer), digest, size,
     )  # fmt: skip
+
+
+def _total(sizes: Iterable[int | None]) -> int | None:
+    """What sizes add up to; None where one is unknown, or the sum is beyond 64 bits: manifests may claim anything."""
+    total = 0
+    for size in sizes:
+        if size is None:
+            return None
+        total += size
+    return total if total <= _MOST else None
 
 
 def _platform(config: ImageJSON | None) -> tuple[str | None, str | None, str | None]:
