@@ -33,6 +33,7 @@ HAND_MADE = CORNERS | MORE_CORNERS
 UNLIKE_UMOCI = {
     "a whiteout in the lowest layer": "containerd makes the directory that a whiteout is in",
     "a whiteout spares its own layer": "in containerd's eyes it does not",
+    "a link to a lower layer": "containerd gives a file the owner, mode and time of the last hardlink to it",
 }
 
 
