@@ -121,7 +121,7 @@ def assert_unpacked(image: str, files: pd.DataFrame, folder: Path) -> None:
         assert said == disk[path], path
 
 
-@pytest.mark.parametrize("corner", HAND_MADE.keys() - UNLIKE_UMOCI)
+@pytest.mark.parametrize("corner", [corner for corner in HAND_MADE if corner not in UNLIKE_UMOCI])
 def test_a_hand_made_image_unpacks_to_what_the_table_says(
     corner: str, hand_made: tuple[Path, Snapshot], tmp_path: Path
 ) -> None:
