@@ -33,6 +33,7 @@ HAND_MADE = CORNERS | MORE_CORNERS
 UNLIKE_UMOCI = {
     "a whiteout in the lowest layer": "containerd makes the directory that a whiteout is in",
     "a whiteout spares its own layer": "in containerd's eyes it does not",
+    "a link to a lower layer": "containerd gives a file the owner, mode and time of the last hardlink to it",
 }
 
 
@@ -112,7 +113,8 @@ def assert_unpacked(image: str, files: pd.DataFrame, folder: Path) -> None:
     for path, said in table.items():
         if os.getuid() != 0:
             said["owner"] = disk[path]["owner"]
-        if len(said["names"]) > 1:  # containerd gives a file the header of the last hardlink to it
+        if len(said["names"]) > 1 or path.endswith(".link"):
+            # A file has the header of the last hardlink to it, as for containerd; for umoci its own.
             said |= {field: disk[path][field] for field in ("mode", "owner", "mtime")}
         if said["mtime"] is None or (said["kind"] == "directory" and disk[path]["mtime"] >= began):
             # No layer has an entry for it, or umoci itself has touched it by a late whiteout.
@@ -120,7 +122,7 @@ def assert_unpacked(image: str, files: pd.DataFrame, folder: Path) -> None:
         assert said == disk[path], path
 
 
-@pytest.mark.parametrize("corner", HAND_MADE.keys() - UNLIKE_UMOCI)
+@pytest.mark.parametrize("corner", [corner for corner in HAND_MADE if corner not in UNLIKE_UMOCI])
 def test_a_hand_made_image_unpacks_to_what_the_table_says(
     corner: str, hand_made: tuple[Path, Snapshot], tmp_path: Path
 ) -> None:

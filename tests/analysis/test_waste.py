@@ -110,10 +110,10 @@ def test_a_directory_that_gives_way_takes_what_is_in_it_along() -> None:
     }
 
 
-def test_a_whiteout_does_not_hide_what_its_own_layer_brings() -> None:
-    again = tar(entry("d/a", content=b"new"), entry("d/.wh.a", content=b""))
-    assert causes(of(again)) == {}
-    assert causes(of(BASE, again)) == {"overwritten": 100}
+def test_a_whiteout_hides_what_its_own_layer_brought_before_it_and_nothing_after() -> None:
+    mark, new = entry("d/.wh.a", content=b""), entry("d/a", content=b"new")
+    assert causes(of(tar(new, mark))) == {"deleted": 3}
+    assert causes(of(BASE, tar(mark, new))) == {"overwritten": 100}
 
 
 def test_of_entries_for_one_path_in_one_layer_the_last_is_kept() -> None:

@@ -115,7 +115,7 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("corner", HAND_MADE.keys() - UNLIKE_UMOCI)
+@pytest.mark.parametrize("corner", [corner for corner in HAND_MADE if corner not in UNLIKE_UMOCI])
 def test_corners_unpack_to_the_same(corner: str, hand_made: Path, tmp_path: Path) -> None:
     name = layered.named(HAND_MADE)[corner]
     target = f"oci:{tmp_path / 'slim'}"

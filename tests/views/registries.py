@@ -168,7 +168,7 @@ def inside() -> Snapshot:
         file("app/libc.so", "libc", size=1_000_000, magic="elf"),
         whiteout("usr/lib/old.so"),
     )
-    rows.contents(fix, file("app/run", "two", size=800_000), whiteout("app/again"), whiteout("app/key.pem"))
+    rows.contents(fix, whiteout("app/again"), whiteout("app/key.pem"), file("app/run", "two", size=800_000))
     rows.image("team/api", ["1.0"], [base, app, fix])
     nightly = [layer(f"nightly {n}", 70_000 + n, "RUN pip install") for n in range(3)]
     for n, (one, content) in enumerate(zip(nightly, ["same", "same", "other"], strict=True)):
