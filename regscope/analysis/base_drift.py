@@ -8,6 +8,7 @@ import pandas as pd
 from regscope.analysis.fingerprints import ASPECTS, CONTENT, fingerprints
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.sizes import image_layers
+from regscope.analysis.unhashed import told_apart
 from regscope.file_rows import FileRows
 from regscope.schema import TIME
 from regscope.spec.build_history import is_of_many_steps
@@ -45,7 +46,7 @@ def base_drift(snap: Snapshot) -> pd.DataFrame:
         - `new_bytes` (Int64, bytes): in the regular files that were added or changed
     """
     versions = _versions(snap)
-    rows = FileRows(snap.files, [*ASPECTS[CONTENT], "size"])
+    rows = FileRows(snap.files, ["layer_digest", *ASPECTS[CONTENT], "size"])
     changes = _changes(rows, versions["layer_digest"].tolist())
     table = versions.assign(**changes.where(versions["version"] > 1))
     columns = ["group", "instruction", "parent", "version", "versions", "layer_digest", "created", "size", "images"]
@@ -112,7 +113,7 @@ def _changes(rows: FileRows, layers: list[str]) -> pd.DataFrame:
 
 def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
     """The same of layers that are read at once."""
-    frame = rows.of(*layers)
+    frame = told_apart(rows.of(*layers))
     layer = np.repeat(np.arange(len(layers)), [rows.length(name) for name in layers])
     path, value = _numbered(frame, ["path", "whiteout"]), _numbered(frame, _SAID)
     # What a layer says last of a path is what it says of it.

@@ -9,6 +9,7 @@ import pandas as pd
 
 from regscope.analysis.columns import in_order
 from regscope.analysis.relation import Bools
+from regscope.analysis.unhashed import told_apart
 
 CHANGES = pd.CategoricalDtype(pd.Index(["added", "removed", "content", "attributes"], dtype="str"))
 KINDS = pd.CategoricalDtype(
@@ -24,7 +25,8 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         before: the files of one image, each path once, with the columns of `files` that are compared: kind, size,
-            sha256, link_target and device are the content; mode, uid, gid, mtime and xattrs the attributes.
+            sha256, link_target and device are the content; mode, uid, gid, mtime and xattrs the attributes; and
+            `layer_digest`, for files that were not hashed.
         after: those of the other.
 
     Returns:
@@ -70,7 +72,7 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 def _comparable(files: pd.DataFrame) -> pd.DataFrame:
     """Categories as text: those of two tables need not be the same; numbers stay whole where they become absent."""
-    table = files[["path", *COMPARED]]
+    table = told_apart(files)[["path", *COMPARED]]
     texts = {column: table[column].astype("str") for column in ("kind", "device")}
     numbers = {column: table[column].astype("Int64") for column in ("size", "mode", "uid", "gid")}
     return table.assign(**texts, **numbers)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regscope.analysis.columns import as_arrow, strings
+from regscope.analysis.unhashed import told_apart
 from regscope.file_rows import FileRows
 from regscope.tables import Snapshot
 
@@ -52,6 +53,7 @@ def fingerprints(snap: Snapshot, layers: Collection[str] | None = None) -> pd.Da
 
 def _comparable(rows: pd.DataFrame) -> pa.RecordBatch:
     """The rows as integers and text without gaps: no text that is there is empty where it could be absent."""
+    rows = told_apart(rows)
     return pa.record_batch({name: _without_gaps(rows[name]) for name in _COLUMNS})
 
 
