@@ -15,6 +15,7 @@ from regscope.cli.source import CHECK, Source, opens_source, reads_source
 from regscope.errors import RegscopeError
 
 if TYPE_CHECKING:
+    from regscope.remediation.lacking import Lacking
     from regscope.remediation.plan import Plan
     from regscope.remediation.policy import Policy
 
@@ -67,7 +68,8 @@ def plan(
 ) -> None:
     """Say what a retention policy would delete, why, and how many bytes would come back; nothing is deleted.
 
-    What is protected, in use, part of an index that stays or attached to an image that stays is kept always.
+    What is protected, in use, part of an index that stays or attached to an image that stays is kept always. The
+    manifests and blobs that it is about are asked for, unless SOURCE is a saved snapshot: what is missing is told.
     """
     from regscope.remediation.plan import Plan
     from regscope.remediation.planning import plan as make_plan
@@ -80,7 +82,7 @@ def plan(
     if compare:
         output.show(made.compare(Plan.load(compare)), _DIFFERS, "The plans decide alike.")
     else:
-        _show(made, output)
+        _show(made, output, None if source.is_saved else made.check(source.fresh_store()))
     finish(snap)
 
 
@@ -112,11 +114,13 @@ def _label(text: str) -> tuple[str, str]:
     return key, pattern
 
 
-def _show(made: Plan, output: Output) -> None:
+def _show(made: Plan, output: Output, lacking: Lacking | None) -> None:
+    """The plan, and what was missing of what it is about; None where that was not asked for."""
     if output.as_csv:
         output.show(made.table, [])
     elif output.as_json:
-        click.echo(json.dumps(_summary(made), indent=2))
+        summary = _summary(made) | {"lacking": None if lacking is None else lacking.summary()}
+        click.echo(json.dumps(summary, indent=2))
     else:
         output.show_facts(made.title, made.facts(), [], {})
         if len(made.goes):
@@ -125,7 +129,7 @@ def _show(made: Plan, output: Output) -> None:
         if len(made.spared):
             click.echo("\nMatched, and stays:")
             output.show(made.spared, _SPARED)
-        for note in made.notes()[1:]:
+        for note in made.notes()[1:] + ([] if lacking is None else lacking.notes()):
             click.echo(note, err=True)
         click.echo("nothing was changed; --save FILE keeps the plan for `regscope apply`", err=True)
 

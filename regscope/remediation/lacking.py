@@ -12,6 +12,7 @@ import pandas as pd
 from regscope import text
 from regscope.errors import RegscopeError
 from regscope.images.image_names import named as image_name
+from regscope.progress import is_interactive
 from regscope.remediation.journal import Lacked
 from regscope.remediation.links import Links, links_of
 from regscope.remediation.plan import Plan
@@ -21,6 +22,8 @@ from regscope.scanning.read_manifest import Problem
 from regscope.scanning.worklist import Worklist
 from regscope.schema import LOST, MISSING_MANIFEST, UNCHECKED
 from regscope.stores.content_store import ContentStore
+from regscope.stores.open_store import as_store
+from regscope.stores.wrapped_store import unwrapped
 
 _SHOWN = 5
 
@@ -78,6 +81,29 @@ class Lacking:
     def summary(self) -> dict[str, object]:
         """All of it as JSON has it."""
         return {"asked": self.asked, "rows": self.table.astype(object).to_dict("records")}
+
+
+def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None) -> Lacking:
+    """Ask by HEAD for what a plan is about, as `apply` does before its first change; nothing is changed.
+
+    Args:
+        store: the one that was planned for, or its location.
+        concurrency: requests at once.
+        progress: show a progress bar; by default where somebody is watching.
+
+    Raises:
+        InvalidInput: `store` is none.
+    """
+    tags: dict[tuple[str, str], list[str]] = {}
+    for repository, tag, digest in plan.tags.loc[plan.tags["goes"], ["repository", "tag", "digest"]].itertuples(
+        index=False, name=None
+    ):
+        tags.setdefault((repository, digest), []).append(tag)
+    deletes = plan.steps.loc[plan.steps["action"] == "delete", ["repository", "digest"]]
+    going = ((*one, tags.get(one, [])) for one in deletes.itertuples(index=False, name=None))
+    show = is_interactive() if progress is None else progress
+    opened = unwrapped(as_store(store, cache=False, mirrors=()))
+    return lacking_before(plan, opened, going, concurrency, threading.Event(), show)
 
 
 def lacking_before(

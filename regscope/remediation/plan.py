@@ -32,6 +32,7 @@ from regscope.version import __version__
 
 if TYPE_CHECKING:
     from regscope.remediation.applied import Applied
+    from regscope.remediation.lacking import Lacking
     from regscope.stores.content_store import ContentStore
 
 _SHOWN = 10  # rows
@@ -124,6 +125,12 @@ class Plan:
         from regscope.remediation.applying import apply_plan
 
         return apply_plan(self, store, dry_run=dry_run, **options)
+
+    def check(self, store: ContentStore | str) -> Lacking:
+        """What the store has lost already of what this is about; see `regscope.remediation.lacking.check_plan`."""
+        from regscope.remediation.lacking import check_plan
+
+        return check_plan(self, store)
 
     def compare(self, other: Plan) -> pd.DataFrame:
         """Where `other` decides otherwise.

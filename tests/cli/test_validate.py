@@ -10,8 +10,10 @@ from pathlib import Path
 
 from regscope.cli.exit_codes import BAD_CONTENT, USAGE, WITH_PROBLEMS
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.digest import Digest
 from tests.cli.conftest import Run
 from tests.images import push
+from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -69,3 +71,18 @@ def test_a_saved_snapshot_cannot_be_asked(run: Run, layout: Path) -> None:
         assert ran.code == USAGE
         assert "says what was there" in ran.err
     assert run("scan", f"oci:{layout}", "--files", "--check").code == USAGE
+
+
+def test_a_plan_says_what_is_missing_of_what_it_is_about(run: Run, tmp_path: Path) -> None:
+    old = image([layer("base", 500), layer("own", 80)], 90)
+    with Registry(tmp_path / "registry") as registry:
+        Contents(pushes=[("app", "old", old), ("other", "1", image([layer("o", 9)], 1))]).push_to(registry.url)
+        whole = json.loads(run("plan", registry.url, "--tags", "old", "--json").out)
+        assert (whole["lacking"]["asked"], whole["lacking"]["rows"]) == (3, [])  # the config and two layers
+        lost = Digest.of(layer("own", 80))
+        shutil.rmtree(registry.blobs / "sha256" / lost.encoded[:2] / lost.encoded)
+        (row,) = json.loads(run("plan", registry.url, "--tags", "old", "--json").out)["lacking"]["rows"]
+        assert (row["digest"], row["what"], row["stays"]) == (lost, "missing blob", False)
+        shown = run("plan", registry.url, "--tags", "old")
+        assert shown.code == 0
+        assert "so that no undo brings it back: 1" in shown.err

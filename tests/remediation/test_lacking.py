@@ -79,6 +79,16 @@ def test_a_registry_that_lacks_nothing_is_asked_once_for_each_and_nothing_is_tol
     assert done.lacking.asked == len(heads) + len({KEPT, KEPT_INDEX, *KEPT_INDEX.children, *OLD_INDEX.children})
 
 
+def test_a_plan_asks_for_the_same_as_a_run(registry: Registry) -> None:
+    plan = planned(scanned(registry))
+    lose(registry, LOST_BLOB, LOST_CHILD, KEPT_CHILD, Digest.of(BASE))
+    by_plan, by_run = plan.check(registry.url), applied(plan, registry.url).lacking
+    assert by_run is not None
+    assert by_plan.asked == by_run.asked
+    assert by_plan.table.equals(by_run.table)
+    assert set(by_plan.table[["digest", "what"]].itertuples(index=False, name=None)) == STAYS | GOES
+
+
 @pytest.mark.parametrize("check", [False, True])
 def test_a_dry_run_says_what_is_missing_of_what_stays_and_of_what_goes(registry: Registry, check: bool) -> None:
     scanned(registry)  # into the cache
