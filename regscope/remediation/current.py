@@ -78,14 +78,13 @@ class Current:
     def look_again(self, digest: str) -> str | None:
         """Why a planned manifest stays after all, as it is right before its deletion; None where nothing has come.
 
-        Where the store lists referrers it is asked for those of this manifest; else for the tags, and for what those
-        that are new, or about this manifest, point to. That is one request more, where the tags fit in one page; of a
-        repository with very many only the fallback tag is looked at.
+        The store is asked for referrers of this manifest, where it lists these, and for the tags, and for what those
+        that are new, or about this manifest, point to. That is one request or two more, where the tags fit in one page;
+        of a repository with very many only the fallback tag is looked at.
         """
-        words = self._newcomers.listed(digest)
-        if words:
+        if words := self._newcomers.listed(digest):
             self.keep(digest, words)
-        elif words is None:
+        else:
             for tag in self._tags_to_look_at(Digest(digest)):
                 self._look_at_tag(tag)
         return self.held.get(digest)
@@ -100,10 +99,10 @@ class Current:
         digest = self._resolved(tag)
         if digest is None or digest == self._planned_tags.get(tag) or tag in self.stand_ins:
             return
-        self._seen.add(tag)
         if subject := subject_of_tag(tag):
             self.keep(subject, self._newcomers.under(tag, digest))
         self.keep(digest, f"the tag {tag}, which is new since it was planned, needs it")
+        self._seen.add(tag)  # not before: other threads pass over what was seen, and delete
 
     def holds(self, digest: str) -> tuple[str, ...]:
         """Children and referrers of a planned manifest, among those that are planned too."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
 import regscope as rs
+from regscope.remediation.current import Current
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.remediation.layouts import write
 from tests.servers.oci import OCIRegistry
@@ -132,6 +134,26 @@ def test_so_does_an_index_that_comes_during_the_run(registry: Registry, tmp_path
     assert rs.open(registry.url, cache=False).manifest("app", CHILDREN[1].digest).raw == CHILDREN[1].raw
 
 
+def test_threads_that_meet_one_new_index_at_once_all_keep_what_it_needs(registry: Registry) -> None:
+    fresh, others = index([*CHILDREN, KEPT]), list[Future[str | None]]()
+    with FaultProxy(registry.url) as proxy, ThreadPoolExecutor(1) as pool:
+        store, children = rs.open(proxy.url, cache=False), [child.digest for child in CHILDREN]
+        tags = {tag: store.resolve("app", tag) for tag in store.tags("app")}
+        current = Current(store, "app", tags, children, {}, set(children))
+        Contents(pushes=[("app", "fresh", fresh)]).push_to(registry.url)
+
+        def meanwhile(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+            """While the first thread reads the index, another one looks."""
+            if request.method == "GET" and request.path.endswith(fresh.digest) and not others:
+                others.append(pool.submit(current.look_again, children[1]))
+                wait(others, timeout=1)
+            return None
+
+        proxy.rule(meanwhile)
+        assert "the tag fresh" in (current.look_again(children[0]) or "")
+        assert "the tag fresh" in (others[0].result() or "")
+
+
 def test_what_the_plan_knew_is_no_newcomer(registry: Registry, tmp_path: Path) -> None:
     done = applied(planned(registry.url), registry.url, tmp_path / "journal")
     assert set(done.table["outcome"]) == {"done"}
@@ -187,6 +209,24 @@ def test_a_registry_that_lists_referrers_is_asked_again_right_before(with_api: O
         done = applied(plan, proxy.url, tmp_path / "journal")
         assert next(asked) == 2
     assert_kept_alone(done, with_api.url, SIGNED, NEW)
+
+
+@pytest.mark.parametrize("fresh", [SIGNED, index([SIGNED, KEPT])], ids=["tag", "index"])
+def test_so_it_is_for_tags_that_come_during_the_run(with_api: OCIRegistry, tmp_path: Path, fresh: Pushed) -> None:
+    with FaultProxy(with_api.url) as proxy:
+        plan, asked = planned(proxy.url), itertools.count()
+
+        def meanwhile(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+            if f"/referrers/{SIGNED.digest}" in request.path and next(asked) == 1:
+                Contents(pushes=[("app", "fresh", fresh)]).push_to(with_api.url)
+            return None
+
+        proxy.rule(meanwhile)
+        done = applied(plan, proxy.url, tmp_path / "journal")
+        assert next(asked) == 2
+    assert list(skipped(done)) == [SIGNED.digest]
+    assert "the tag fresh, which is new since it was planned" in skipped(done)[SIGNED.digest]
+    assert rs.open(with_api.url, cache=False).manifest("app", "fresh").raw == fresh.raw
 
 
 def test_a_referrer_whose_list_cannot_be_read_is_not_none(with_api: OCIRegistry, tmp_path: Path) -> None:
