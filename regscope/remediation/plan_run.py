@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -71,6 +72,7 @@ class Run:
         columns = ["repository", "action", "tag", "digest", "frees"]
         rows = plan.steps[columns].astype(object).where(plan.steps[columns].notna(), None)
         self._steps = [_Step(number, *row) for number, row in enumerate(rows.itertuples(index=False, name=None))]
+        self._tag_rows, self._table_rows = (rows.groupby("repository").indices for rows in (plan.tags, plan.table))
         self._going: dict[tuple[str, str], list[str]] = {}
         goes = plan.tags[plan.tags["goes"]]
         for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
@@ -122,10 +124,10 @@ class Run:
         self._allow(todo)
         try:
             self._look_at_done([step for step in self._steps if step.key in done])
-            for repository in dict.fromkeys(step.repository for step in todo):
+            for repository, steps in _by_repository(todo).items():
                 if self.stop.is_set():
                     break
-                self._one_repository(repository, [step for step in todo if step.repository == repository], begun)
+                self._one_repository(repository, steps, begun)
         except _Surprise:
             pass
         except RegscopeError as error:
@@ -154,10 +156,10 @@ class Run:
         self._bytes = None if self._max_bytes is None else self._max_bytes
 
     def _one_repository(self, repository: str, steps: list[_Step], begun: set[str]) -> None:
-        tags = self._plan.tags[self._plan.tags["repository"] == repository]
+        tags = self._plan.tags.iloc[self._tag_rows.get(repository, [])]
         planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
         deletions = [step.digest for step in steps if step.action == "delete"]
-        known = set(self._plan.table.loc[self._plan.table["repository"] == repository, "digest"])
+        known = set(self._plan.table["digest"].iloc[self._table_rows.get(repository, [])])
         current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
         for batch in _batches(steps, current):
             chosen = [step for step in batch if self._wanted(step, current, begun)]
@@ -339,6 +341,13 @@ class Run:
             lacking=self.lacking,
             tags_go=self.tags_go,
         )
+
+
+def _by_repository(steps: Iterable[_Step]) -> dict[str, list[_Step]]:
+    found: dict[str, list[_Step]] = defaultdict(list)
+    for step in steps:
+        found[step.repository].append(step)
+    return found
 
 
 def _batches(steps: Sequence[_Step], current: Current) -> Iterator[list[_Step]]:
