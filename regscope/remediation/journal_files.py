@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
 from regscope.errors import StoreError
 
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _PIECE = 2**20
 
 
@@ -32,7 +33,7 @@ def open_file(path: Path, flags: int) -> int:
     if not stat.S_ISREG(found.st_mode):
         os.close(file)
         raise OSError(errno.EINVAL, "it is no file")
-    if folder.st_mode & _OTHERS_MAY_WRITE and found.st_uid not in (os.geteuid(), 0):
+    if _others_may_write(folder) and found.st_uid not in (os.geteuid(), 0):
         os.close(file)
         raise StoreError(f"{path} is another user's, in a folder that all share", next_step="Name another place.")
     return file
@@ -46,12 +47,27 @@ def check_folder(folder: Path) -> os.stat_result:
         OSError: there is none.
     """
     found = folder.stat()
-    if found.st_mode & _OTHERS_MAY_WRITE and not found.st_mode & stat.S_ISVTX:
+    if _others_may_write(found) and not found.st_mode & stat.S_ISVTX:
         raise StoreError(
             f"others may write into {folder}, and so put another journal in the place of one",
             next_step=f"Take that away (chmod go-w {folder}), or name another place.",
         )
     return found
+
+
+def _others_may_write(folder: os.stat_result) -> bool:
+    if folder.st_mode & stat.S_IWOTH:
+        return True
+    return bool(folder.st_mode & stat.S_IWGRP) and not _is_own_group(folder.st_gid)
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether a group is this user's alone: it is called as the user is. Folders are made for it with umask 002."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    return (group.gr_gid, group.gr_name) == (user.pw_gid, user.pw_name) and {*group.gr_mem} <= {user.pw_name}
 
 
 def whole(file: int) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,7 +132,32 @@ def test_what_is_no_file_is_neither_read_nor_written(tmp_path: Path) -> None:
             JournalWriter(path, "http://localhost", "a")
 
 
-@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+OWN = pwd.getpwuid(os.geteuid())
+HAS_OWN_GROUP = grp.getgrgid(OWN.pw_gid).gr_name == OWN.pw_name
+
+
+@pytest.mark.skipif(not HAS_OWN_GROUP, reason="whose group is also others'")
+@pytest.mark.parametrize("mode", [0o775, 0o2770])
+def test_a_folder_that_ones_own_group_may_write_as_with_umask_002_is_taken(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    os.chown(folder, -1, OWN.pw_gid)
+    folder.chmod(mode)
+    with JournalWriter(folder / "journal", "http://localhost", "a"):
+        pass
+    assert read_journal(folder / "journal").plan == "a"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another group")
+@pytest.mark.parametrize("group", [1, 12345], ids=["another's", "of no name"])
+def test_a_folder_that_another_group_may_write_is_refused(tmp_path: Path, group: int) -> None:
+    os.chown(tmp_path, -1, group)
+    tmp_path.chmod(0o770)
+    with pytest.raises(StoreError, match="others may write into"):
+        JournalWriter(tmp_path / "journal", "http://localhost", "a")
+
+
+@pytest.mark.parametrize("mode", [0o707, 0o777])
 def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
     folder = tmp_path / "shared"
     with JournalWriter(folder / "journal", "http://localhost", "a"):
