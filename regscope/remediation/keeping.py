@@ -24,13 +24,13 @@ class Kept:
     Attributes:
         tags: by row of `tags`, why it stays; empty where nothing keeps it.
         nodes: by placement, why it stays; empty where nothing keeps it.
-        unknown: names that the policy keeps, and that the snapshot does not have.
+        unknown: names that the policy keeps, and that the snapshot does not have, as the keys of an ordered set.
     """
 
     def __init__(self, held: Holdings, policy: Policy) -> None:
         self.tags: Words = np.full(len(held.snap.tags), "", dtype=object)
         self.nodes: Words = np.full(held.n_nodes, "", dtype=object)
-        self.unknown: list[str] = []
+        self.unknown: dict[str, None] = {}
         self._held = held
         self._tag_names = pd.Index(held.snap.tags["tag"])
         self._protect(names_protected(policy))
@@ -44,7 +44,7 @@ class Kept:
             tags, nodes = self._named(named(text))
             self._note(tags, nodes, f"protect={text}")
             if not (len(tags) or len(nodes)):
-                self.unknown.append(text)
+                self.unknown[text] = None
 
     def _in_use(self, names: Sequence[str]) -> None:
         """Many names, none of them a pattern: looked up, not matched one by one.
@@ -67,9 +67,9 @@ class Kept:
                 found_tags, found_nodes = [row for row, name in ours if ends_alike(name, path)], []
             self._note(found_tags, found_nodes, f"in use: {text}")
             if found_tags or found_nodes:
-                self.unknown = [name for name in self.unknown if name != text]
-            elif text not in self.unknown:
-                self.unknown.append(text)
+                self.unknown.pop(text, None)
+            else:
+                self.unknown[text] = None
 
     def _unreadable(self) -> None:
         """What could not be read may need anything in its repository."""

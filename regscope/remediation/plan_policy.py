@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import starmap
 from typing import TYPE_CHECKING
 
@@ -40,13 +40,15 @@ def against_policy(plan: Plan) -> Iterator[str]:
 
 
 def _unknown(plan: Plan) -> Iterator[str]:
+    named_by_it = {*names_protected(plan.policy), *names_in_use(plan.policy)}
     for text in plan.unknown:
-        if text not in names_protected(plan.policy) and text not in names_in_use(plan.policy):
+        if text not in named_by_it:
             yield f"{plain(text, 100)!r} is unknown, and the policy does not name it"
 
 
 def _protected(plan: Plan) -> Iterator[str]:
-    table, in_use = plan.table, names_in_use(plan.policy)
+    table, unknown = plan.table, set(plan.unknown)
+    in_use, freed = set(names_in_use(plan.policy)), set(plan.blobs["digest"])
     repositories, tags = pd.Index(table["repository"]), pd.Index(table["tag"].fillna(""))
     for text in names_protected(plan.policy):
         name = named(text)
@@ -56,10 +58,10 @@ def _protected(plan: Plan) -> Iterator[str]:
         elif name.tag != "*":
             rows &= table["tag"].notna().to_numpy() & matching(tags, [name.tag or ""])
         yield from _let_go(
-            plan, np.flatnonzero(rows), f"protect={plain(text, 100)}", text in plan.unknown and text not in in_use
+            plan, np.flatnonzero(rows), f"protect={plain(text, 100)}", text in unknown and text not in in_use
         )
-        if name.digest is not None and text not in plan.unknown:
-            yield from _blob_let_go(plan, name.digest, f"protect={plain(text, 100)}")
+        if name.digest is not None and text not in unknown:
+            yield from _blob_let_go(freed, name.digest, f"protect={plain(text, 100)}")
 
 
 def _in_use(plan: Plan) -> Iterator[str]:
@@ -73,16 +75,18 @@ def _in_use(plan: Plan) -> Iterator[str]:
         if isinstance(tag, str):
             tagged[f"{repository.rpartition('/')[2]}:{tag}"].append(row)
     repositories = table["repository"].tolist()
+    unknown, protected = set(plan.unknown), set(names_protected(plan.policy))
+    freed = set(plan.blobs["digest"])
     for text in filter(is_image, names_in_use(plan.policy)):
         repository, tag, digest = named(text)
         path = repository.removeprefix("library/")
         found = placed.get(digest, []) if digest is not None else [
             row for row in tagged.get(f"{path.rpartition('/')[2]}:{tag}", []) if ends_alike(repositories[row], path)
         ]  # fmt: skip
-        is_unknown = text in plan.unknown and text not in names_protected(plan.policy)
+        is_unknown = text in unknown and text not in protected
         yield from _let_go(plan, np.array(found, dtype=np.int64), f"in use: {plain(text, 200)}", is_unknown)
-        if digest is not None and text not in plan.unknown:
-            yield from _blob_let_go(plan, digest, f"in use: {plain(text, 200)}")
+        if digest is not None and text not in unknown:
+            yield from _blob_let_go(freed, digest, f"in use: {plain(text, 200)}")
 
 
 def _let_go(plan: Plan, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
@@ -94,9 +98,9 @@ def _let_go(plan: Plan, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]
         yield f"{why} is said to be unknown, and the table has it"
 
 
-def _blob_let_go(plan: Plan, digest: str, why: str) -> Iterator[str]:
+def _blob_let_go(freed: Container[str], digest: str, why: str) -> Iterator[str]:
     """Some clusters know an image by its config alone."""
-    if (plan.blobs["digest"] == digest).any():
+    if digest in freed:
         yield f"the policy keeps {digest} ({why}), and it comes back by the blobs"
 
 
