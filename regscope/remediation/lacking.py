@@ -125,7 +125,7 @@ def lacking_before(
         concurrency: requests at once.
         stop: once it is set, no more is asked for.
     """
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="regscope-check") as pool:
+    with ThreadPoolExecutor(max(concurrency, 1), thread_name_prefix="regscope-check") as pool:
         found = _Wanted(plan)
         found.add_going(store, list(going), pool)
         named = list(found)

@@ -148,7 +148,11 @@ class Plan:
         return both.loc[differs, order].sort_values(key, ignore_index=True)
 
     def save(self, path: Path | str) -> Path:
-        """Write it as JSON."""
+        """Write it as JSON.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         path = Path(path)
         about = {
             "regscope_plan": FORMAT,
@@ -163,7 +167,14 @@ class Plan:
             "unknown": self.unknown,
         }
         tables = {name: as_rows(getattr(self, name)) for name in TABLES}
-        path.write_text(json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
+        content = json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n"
+        try:
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(
+                f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",
+                next_step="Make room for it, or name another place.",
+            ) from None
         return path
 
     @classmethod

@@ -11,6 +11,7 @@ import pytest
 
 import regscope as rs
 from regscope.remediation.journal import read_journal
+from regscope.remediation.lacking import check_plan
 from regscope.spec.digest import Digest
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
 from tests.servers.faults import refuse
@@ -87,6 +88,11 @@ def test_a_plan_asks_for_the_same_as_a_run(registry: Registry) -> None:
     assert by_plan.asked == by_run.asked
     assert by_plan.table.equals(by_run.table)
     assert set(by_plan.table[["digest", "what"]].itertuples(index=False, name=None)) == STAYS | GOES
+
+
+def test_at_least_one_is_asked_for_at_a_time(registry: Registry) -> None:
+    plan = planned(scanned(registry))
+    assert check_plan(plan, registry.url, concurrency=0, progress=False).asked == plan.check(registry.url).asked > 0
 
 
 @pytest.mark.parametrize("check", [False, True])

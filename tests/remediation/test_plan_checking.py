@@ -245,6 +245,12 @@ def test_a_number_that_is_none_is_damage(saved: Path, table: str, value: object)
         rs.Plan.load(saved)
 
 
+def test_a_plan_that_cannot_be_written_is_an_error_in_words(saved: Path, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "no folder" / "plan.json"):
+        with pytest.raises(StoreError, match="the plan cannot be written"):
+            rs.Plan.load(saved).save(place)
+
+
 def test_any_byte_changed_is_a_plan_or_an_error_in_words(saved: Path) -> None:
     content, refused = saved.read_bytes(), 0
     for at in range(0, len(content), 11):
