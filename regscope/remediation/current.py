@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -115,8 +115,7 @@ class Current:
 
     def blobs_of_alone(self, digest: str) -> set[Digest]:
         """The blobs that no other planned manifest names."""
-        others = {blob for other in self.manifests if other != digest for blob in self._links[other].blobs}
-        return set(self._links[digest].blobs) - others
+        return {blob for blob in self._links[digest].blobs if self._needed_by[blob] == 1}
 
     def _links_of_planned(self, digest: str) -> Links:
         return self._links.get(digest) or Links((), (), None)
@@ -154,6 +153,7 @@ class Current:
                 if found is not None:
                     self.manifests[digest] = found
                     self._links[digest] = links_of(found)
+        self._needed_by = Counter(blob for digest in self.manifests for blob in {*self._links[digest].blobs})
         self._onward: dict[str, list[str]] = defaultdict(list)
         for digest, links in self._links.items():
             self._onward[digest] += [child for child in links.children if child in self._links]
