@@ -69,7 +69,7 @@ def test_a_saved_snapshot_cannot_be_asked(run: Run, layout: Path) -> None:
     for command in ("validate", "scan"):
         ran = run(command, "saved", *(["--check"] if command == "scan" else []))
         assert ran.code == USAGE
-        assert "says what was there" in ran.err
+        assert "cannot show what is there now" in ran.err
     assert run("scan", f"oci:{layout}", "--files", "--check").code == USAGE
 
 
