@@ -1,4 +1,4 @@
-"""Arrays of whole numbers and of truths: their types, and what numpy has no quick way for."""
+"""Types of integer and boolean arrays, and a fast `unique`."""
 
 from __future__ import annotations
 

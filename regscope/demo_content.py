@@ -1,4 +1,4 @@
-"""What a `DemoRegistry` keeps, and what it understands of it."""
+"""The content of a `DemoRegistry`, and what it reads from manifests."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _check_claims(file: pq.ParquetFile, size: int, columns: Sequence[str], group
     if rows > ROWS_OF_A_BYTE * size or any(group.num_rows < 0 for group in about):
         raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")
     if unpacked > SMALL + EXPANSION * size:
-        raise ValueError(f"it says that its {size:,} bytes hold {unpacked:,}")
+        raise ValueError(f"its footer states {unpacked:,} unpacked bytes in a file of {size:,} bytes")
 
 
 def _read(path: Path, file: pq.ParquetFile, columns: list[str], groups: list[int], limit: int) -> pa.Table:

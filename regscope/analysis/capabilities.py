@@ -19,13 +19,13 @@ _WORDS = {1: 1, 2: 2, 3: 2}  # by revision: pairs of permitted and inheritable b
 
 
 def file_capabilities(xattrs: str) -> str | None:
-    """What a file may do whoever runs it, as `getcap` writes it: `cap_net_raw=ep`, or several with commas between.
+    """The file capabilities in extended attributes, as `getcap` writes them: `cap_net_raw=ep`, several with commas.
 
     Args:
-        xattrs: a cell of the column of that name.
+        xattrs: a cell of the column `xattrs` of the table `files`.
 
     Returns:
-        None where the file has none; `unreadable` where the attribute is of no known form.
+        None if the file has none; `unreadable` if the attribute has an unknown format.
     """
     kept = json.loads(xattrs).get("security.capability")
     if kept is None:
@@ -43,7 +43,7 @@ def file_capabilities(xattrs: str) -> str | None:
 
 
 def _written(permitted: int, inheritable: int, is_effective: bool) -> str:
-    """Capabilities of which the same is true stand together."""
+    """Capabilities with the same flags are written together."""
     by_flags: dict[str, list[str]] = {}
     for bit in range((permitted | inheritable).bit_length()):
         flags = "i" * (inheritable >> bit & 1) + "p" * (permitted >> bit & 1)

@@ -1,4 +1,4 @@
-"""Files whose content was not hashed, such as those with very large holes: each equals nothing but itself."""
+"""Files that were not hashed, such as those with very large holes: they count as equal to no other file."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _show(made: Plan, output: Output, lacking: Lacking | None) -> None:
-    """The plan, and what was missing of what it is about; None where that was not asked for."""
+    """Show the plan, and what the store lacks of what it concerns; None if that was not asked for."""
     if output.as_csv:
         output.show(made.table, [])
     elif output.as_json:
@@ -153,7 +153,7 @@ def _summary(made: Plan) -> dict[str, Any]:
 
 
 def _show_steps(made: Plan, output: Output) -> None:
-    """What is about to be done; a bounded part of it, and how much there is in each repository."""
+    """Show the first steps, and the number of steps in each repository."""
     if made.steps.empty:
         click.echo("The plan has no steps.\n")
         return
@@ -180,7 +180,7 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
     type=click.Path(dir_okay=False),
     help="Write down here what is done; one that is there is gone on with.",
 )
-@click.option("-n", "--limit", type=click.IntRange(min=0), help="Show so many of the steps; 25 by default.")
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="Most steps to show; 25 by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON, with every step.")
 @click.option("-y", "--yes", is_flag=True, help="Do it. Without this, only say what would be done.")
 def apply(
@@ -197,7 +197,7 @@ def apply(
 ) -> None:
     """Carry out a PLAN that `regscope plan --save` wrote.
 
-    A plan that was changed by hand is refused where its parts do not follow from one another. Its steps are shown
+    A plan that contradicts itself, as after a change by hand, is refused. Its steps are shown
     first, with or without --yes.
 
     Everything is looked up again right before: what changed since is left alone, and told. Each step is written down

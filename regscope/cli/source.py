@@ -43,9 +43,11 @@ _HOW = (
         "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many requests a second to a host."
     ),
     click.option(
-        "--slowest", type=click.FloatRange(min=0), help="Give up answers of fewer bytes a second; 1000, or 0 for none."
+        "--slowest",
+        type=click.FloatRange(min=0),
+        help="Give up answers slower than this many bytes a second; 1000 by default, 0 for none.",
     ),
-    click.option("--most-names", type=click.IntRange(min=1), help="Read at most so many names of one list; 250000."),
+    click.option("--most-names", type=click.IntRange(min=1), help="Most names to read of one list; 250000 by default."),
     click.option(
         "--mirror", multiple=True, metavar="ADDRESS", help="Read content from this mirror where it has it; repeatable."
     ),
@@ -53,7 +55,7 @@ _HOW = (
 )
 
 
-CHECK = click.option("--check", is_flag=True, help="Ask for every manifest and blob whether it is there.")
+CHECK = click.option("--check", is_flag=True, help="Check by HEAD that every manifest and blob is there.")
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,8 @@ class Source:
             return self.scan(self.store(), names, tags, known, check=check)
         if check:
             raise InvalidInput(
-                f"{self.source} is a saved snapshot, which says what was there",
-                next_step="Name the registry, or the layout, itself.",
+                f"{self.source} is a saved snapshot, and cannot show what is there now",
+                next_step="Name the registry or the layout instead.",
             )
         return self.saved()
 

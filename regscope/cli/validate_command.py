@@ -1,4 +1,4 @@
-"""`regscope validate`: whether all is there that the images of a store name."""
+"""`regscope validate`: whether a store has every manifest and blob that its images name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROBLEMS = columns(repository="text", what="text", reference="text", error="tex
 @prints_table
 @reads_source
 def validate(source: Source, output: Output) -> None:
-    """List manifests, configs and layers that images name and that are not there, or damaged.
+    """List manifests, configs and layers that images name and that are missing or damaged.
 
     A registry is asked by HEAD, in each repository, and no cache is believed. No layer is downloaded: its size is
     compared, and its digest is not. What the registry does not tell is listed as unchecked, not as missing.

@@ -76,14 +76,14 @@ class _Passing:
             raise _unlike(f"it has {self._next - first:,} entries or more to `tarfile`, and {entries:,} to regscope")
 
     def bare_folders(self) -> Iterator[bytes]:
-        """Directories that are only there because something was in them."""
+        """Directories without an entry of their own, which exist because something was in them."""
         for path in self._staying.bare_folders:
             member = tarfile.TarInfo(_as_written(path))
             member.type, member.mode = tarfile.DIRTYPE, 0o755
             yield _header(member)
 
     def _compare(self, member: tarfile.TarInfo, number: int) -> None:
-        """Make sure that both readers of tars say the same."""
+        """Make sure that `tarfile` and regscope read the same entry."""
         path, size = self._staying.read(number)
         found, mark = placed(inside(_text(member.name)))
         if found != path or (mark is None and member.isreg() and member.size != size):
@@ -145,13 +145,14 @@ def _text(name: str) -> str:
 def _as_written(path: str) -> str:
     """A path that our own reader has; where bytes in it may have been no UTF-8, these are not known any more."""
     if "\\x" in path:
-        raise InvalidInput(f"the name {path!r} may stand for one that is no UTF-8: it cannot be written elsewhere")
+        raise InvalidInput(f"the name {path!r} may not be UTF-8 in the layer, and cannot be written to another one")
     return path
 
 
 def _unlike(why: str) -> ContentError:
     return ContentError(
-        f"a layer cannot be flattened: {why}", next_step="Build the image anew: readers of tars do not agree on it."
+        f"a layer cannot be flattened: {why}",
+        next_step="Rebuild the image: programs that read tars disagree on this layer.",
     )
 
 

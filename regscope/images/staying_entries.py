@@ -1,4 +1,4 @@
-"""Which entries of an image's layers its one layer is made of when it is flattened."""
+"""Which entries of an image's layers go into its single layer when it is flattened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_TIME = -(2**63)
 
 
 class Header(NamedTuple):
-    """Of whom a file is, and since when: in microseconds since 1970, or `NO_TIME`."""
+    """Owner, mode and time of a file; the time in microseconds since 1970, or `NO_TIME`."""
 
     mode: int
     uid: int
@@ -73,7 +73,7 @@ class StayingEntries:
         return str(self._path[entry].as_py()), int(self._numbers["size"][entry])
 
     def header(self, entry: int) -> Header:
-        """What is said of owner, mode and time of a file."""
+        """Owner, mode and time of the file of an entry."""
         of = self._header[entry]
         return Header(*(int(self._numbers[field][of]) for field in Header._fields))
 

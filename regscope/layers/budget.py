@@ -1,4 +1,4 @@
-"""What one layer may ask for: each kind of work that its bytes can cause is counted, and has a bound."""
+"""Bounds on the work that one layer can cause, so that a hostile layer cannot exhaust memory or time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["unpacked", "headers", "lines", "kept", "holes"]
 
 
 class Bound(NamedTuple):
-    """How much a layer may ask for of one kind: `free`, and more the larger it is stored, up to `most`."""
+    """The bound on one kind of work: `free`, plus an amount for each stored byte of the layer, up to `most`."""
 
     name: str
     free: int
@@ -19,7 +19,7 @@ class Bound(NamedTuple):
     most: float = float("inf")
 
     def of(self, stored: int) -> int:
-        """The bound of a layer that is stored in so many bytes."""
+        """The bound for a layer of `stored` (compressed) bytes."""
         return int(min(self.free + self.for_each_byte * stored, self.most))
 
 
@@ -27,24 +27,24 @@ BOUNDS: dict[Kind, Bound] = {
     "unpacked": Bound("bytes of tar", 2 * 2**30, 200),
     # Entries, headers about them, blocks of sparse maps; members and frames that hold less than a block.
     "headers": Bound("entries and headers", 250_000, 0.25, 2_000_000),
-    # Of extended headers, sparse maps, and whatever is looked into; 8 bytes of what is looked into count as a line.
+    # Of extended headers, sparse maps and searched files (secrets, packages); 8 bytes of a searched file count as one.
     "lines": Bound("lines that would be looked into", 500_000, 2),
-    # As they apply: once for each entry.
+    # Counted once for each entry that they apply to.
     "kept": Bound("bytes of names and attributes beyond headers", 32 * 2**20, 16),
-    # Of sparse files. A file with more of them has no sha256: that is no reason to leave its layer unread.
+    # Of sparse files. A file beyond the bound is not hashed; its layer is still read.
     "holes": Bound("bytes of holes", 2**30),
 }
 
 
 class Budget:
-    """What reading one layer has asked for so far.
+    """What reading one layer has used so far.
 
     Args:
-        stored: bytes of the layer as it is stored; where that is not known, the bounds are those of a large one.
+        stored: bytes of the layer as it is stored (compressed); the default gives the bounds of a very large one.
 
     Attributes:
-        used: by kind.
-        most: by kind, what there is at most.
+        used: amount by kind.
+        most: bound by kind.
     """
 
     def __init__(self, stored: int = 2**40) -> None:
@@ -55,35 +55,35 @@ class Budget:
         return ", ".join(f"{kind} {used:,} of {self.most[kind]:,}" for kind, used in self.used.items())
 
     def take(self, kind: Kind, amount: int) -> None:
-        """Count what is about to be done.
+        """Count work that is about to be done.
 
         Raises:
-            TooLarge: it is more than the layer may ask for.
+            TooLarge: it exceeds the bound.
         """
         self.used[kind] += amount
         if self.used[kind] > self.most[kind]:
             raise TooLarge(
                 f"the layer has more than {self.most[kind]:,} {BOUNDS[kind].name}",
-                next_step="Leave it alone unless you trust who made it: honest layers stay far below.",
+                next_step="Treat it as hostile: ordinary layers stay far below. Leave it alone, or rebuild the image.",
             )
 
     def affords(self, kind: Kind, amount: int) -> bool:
-        """Whether so much is left; then it is counted."""
+        """Count the work if the budget allows it; whether it does."""
         if self.used[kind] + amount > self.most[kind]:
             return False
         self.used[kind] += amount
         return True
 
     def look_into(self, content: bytes) -> None:
-        """Count a content that is about to be looked into: the shortest lines that take long have some eight bytes.
+        """Count a file's content that is about to be searched; eight bytes count as one line.
 
         Raises:
-            TooLarge: it is more than the layer may ask for.
+            TooLarge: it exceeds the bound.
         """
         self.take("lines", len(content) >> 3)
 
     def unpacking(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """`pieces` of the tar as they come.
+        """Pass on `pieces` of the tar, counting their bytes.
 
         Raises:
             TooLarge: there are more bytes than the layer may unpack to.

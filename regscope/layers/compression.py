@@ -26,22 +26,22 @@ _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
 _PIECE = 2**21
-_SIP = 1024  # bytes of zstd at once: they may stand for 32 MB
-_AFTER_MEMBER = 2**16  # bytes of gzip at once, where there are many members
-_FRAME_HEADER = 18  # bytes of the longest there is (RFC 8878, 3.1.1.1)
+_SIP = 1024  # bytes of zstd decoded at once: they can expand to 32 MB
+_AFTER_MEMBER = 2**16  # bytes of gzip passed on at once after a member, see below
+_FRAME_HEADER = 18  # bytes of the longest frame header (RFC 8878, 3.1.1.1)
 
 
 def uncompressed(chunks: Iterable[bytes], budget: Budget | None = None) -> Iterator[bytes]:
     """What a layer unpacks to: gzip members or zstd frames one after another; a plain tar as it is.
 
-    No piece is empty, whatever `chunks` and the decoders yield: a reader may take an empty one for the end.
+    No piece is empty, since a reader may take an empty one for the end.
 
     Args:
-        budget: of the layer: members and frames that hold next to nothing are counted as headers.
+        budget: of the layer; nearly empty members and frames count as headers.
 
     Raises:
         InvalidInput: it is damaged, or ends too early.
-        TooLarge: it asks for more than the budget has, or for more memory than `REGSCOPE_ZSTD_WINDOW`.
+        TooLarge: it exceeds the budget, or its zstd window exceeds `REGSCOPE_ZSTD_WINDOW`.
     """
     budget = Budget() if budget is None else budget
     remaining = filter(None, chunks)
@@ -62,7 +62,7 @@ def _from_gzip(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     """All members. What follows the last one and is no gzip is passed over, as gzip itself does."""
     unpacking, begun, members, size = IgzipDecompressor(flag=DECOMP_GZIP), False, 0, 0
     try:
-        # What follows a member is copied for each one: in a long piece of short members that takes longest.
+        # zlib copies what follows a member: many short members in a long piece would take quadratic time.
         for packed in chain.from_iterable(_sips(chunk, _AFTER_MEMBER if members else len(chunk)) for chunk in chunks):
             while packed or (begun and not unpacking.needs_input):
                 if members and not begun:
@@ -127,8 +127,8 @@ def _count(size: int, budget: Budget) -> None:
 
 def _too_wide(window: int) -> TooLarge:
     return TooLarge(
-        f"a layer of zstd that takes {window:,} bytes of memory to unpack",
-        next_step=f"Set REGSCOPE_ZSTD_WINDOW to as many bytes, up to {MOST_ZSTD_WINDOW:,}, if you trust it.",
+        f"a zstd layer whose window takes {window:,} bytes of memory to unpack",
+        next_step=f"If you trust the layer, set REGSCOPE_ZSTD_WINDOW to {window:,} (at most {MOST_ZSTD_WINDOW:,}).",
     )
 
 

@@ -61,7 +61,7 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
     numbers["mode"] &= _MODE
     numbers["mtime"] = np.clip(numbers["mtime"], -(2**43), 2**43) * 1_000_000
     for row, field, value in batch.overridden:
-        numbers[field][row] = np.clip(value, -MOST, MOST)  # only of times is there more
+        numbers[field][row] = np.clip(value, -MOST, MOST)  # only times can be larger
     kinds = np.array(entries.kinds, dtype=np.int8)
     columns = {
         "position": np.arange(first, first + rows, dtype=np.int64),
@@ -92,9 +92,9 @@ class _Headers:
         """Their numbers, by field.
 
         Raises:
-            InvalidInput: a checksum is wrong, or a number is none.
+            InvalidInput: a checksum is wrong, or a field is not a number.
         """
-        # Byte by byte of all headers: where they stand they are far apart.
+        # One row for each byte position, so that numpy runs over all headers at once.
         digits = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
         self._check(self._numbers(CHECKSUM, digits, _NUMBERS.start, lambda block, span: octal(block[span])))
         found = {field: self._numbers(span, digits, _NUMBERS.start, _number) for field, span in _FIELDS.items()}
@@ -106,7 +106,7 @@ class _Headers:
         return found
 
     def _check(self, stated: Ints) -> None:
-        """A checksum counts its own field as blanks; some old programs summed signed bytes."""
+        """Compare checksums; the field itself counts as blanks, and some old programs summed signed bytes."""
         own = self._bytes[:, CHECKSUM].sum(axis=1, dtype=np.int64)
         found = self._bytes.sum(axis=1, dtype=np.int64) - own + 8 * ord(" ")
         for row in np.flatnonzero(found != stated).tolist():

@@ -1,4 +1,4 @@
-"""What layers laid over one another come to, as integers: no names, no bytes.
+"""Applying layers one upon another, on integers alone: paths are nodes, entries are positions.
 
 These are the rules, in one place (OCI image-spec, layer.md, Applying Changesets; where that is silent, what
 containerd's `archive.Apply` does). Entries take effect one after another, in the order of the tars:

@@ -1,4 +1,4 @@
-"""Layers upon one another: the entries of their tars, where each of them lands, and what that comes to."""
+"""The tar entries of an image's layers, the paths where they land, and the `Stack` that they form."""
 
 from __future__ import annotations
 

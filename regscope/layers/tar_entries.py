@@ -44,7 +44,7 @@ _TIMES = ("mtime", "atime", "ctime")
 _KEPT = ("uid", "gid", "mtime")  # the other times have to be right, and are not kept
 
 _A_BATCH = 8192
-_MOST_META = 2**20  # bytes of a name, or of an extended header: Go reads no longer one
+_MOST_META = 2**20  # bytes of a name, or of an extended header: Go's limit
 _HEAD = 512  # bytes of a file that say what it is
 
 
@@ -89,7 +89,7 @@ class Batch:
 
 
 class _About:
-    """What stands before an entry about it; it is of no effect where a global header stands between."""
+    """Extended headers and long names that apply to the next entry; a global header in between discards them."""
 
     def __init__(self) -> None:
         self.pax: dict[str, bytes] = {}
@@ -116,8 +116,8 @@ class TarReader:
         """All entries.
 
         Raises:
-            InvalidInput: it is no tar, or is cut short.
-            TooLarge: it asks for more than the budget has.
+            InvalidInput: it is not a tar, or ends too early.
+            TooLarge: it exceeds the budget.
         """
         source = self._source
         headers = 0
@@ -134,11 +134,11 @@ class TarReader:
         self._budget.take("headers", headers)
         yield self._batch
         if block and source.block() not in (b"", ZERO):
-            raise damaged("it goes on after a block of zeros")
+            raise damaged("a single block of zeros with more after it: two end a tar")
         source.drain()
 
     def _meta(self, block: bytes) -> None:
-        """A header about the next entry, or a global one: those are read, and apply to nothing."""
+        """Read an extended header, a long name, or a global header; the last applies to nothing, as in Go."""
         self._batch.others.append(block)
         size = size_of(block)
         if not 0 <= size <= _MOST_META:
@@ -166,15 +166,15 @@ class TarReader:
         told: list[tuple[str, int]] | None = None
         parts: list[Part] | None = None
         if size < 0 and flag not in _HEADER_ONLY:
-            raise damaged("an entry whose size is negative")
+            raise damaged(f"an entry with a negative size: {size:,} bytes")
         if not self._about.is_empty:
             is_odd = True
             name, link, size, attributes, told = self._told(name, link, size)
         if kind == _FILE and not flag and name.endswith("/"):
             kind = _DIRECTORY  # as tars before POSIX wrote directories
-        left = stored = size if kind is None or kind == _FILE else 0  # whatever size the others state
+        left = stored = size if kind is None or kind == _FILE else 0  # only regular files and unknown types have data
         if stored < 0:
-            raise damaged("an entry whose size is negative")
+            raise damaged(f"an entry with a negative size: {size:,} bytes")
         if is_odd:
             name, size, parts, left = self._sparse(block, kind, name, size, stored)
             self._about = _About()
@@ -195,7 +195,7 @@ class TarReader:
     def _told(
         self, name: str, link: str | None, size: int
     ) -> tuple[str, str | None, int, str | None, list[tuple[str, int]]]:
-        """Name, link, size, attributes, and other numbers, as what stands before the entry has them."""
+        """Name, link, size, attributes and other numbers, with the headers before the entry taking precedence."""
         about, pax = self._about, self._about.pax
         name = about.name or text(pax.get("path", b"")) or name
         if link is not None:
@@ -207,7 +207,7 @@ class TarReader:
         return name, link, integer(pax["size"]) if pax.get("size") else size, xattrs(pax), told
 
     def _keep(self, path: str, link: str | None, attributes: str | None, told: list[tuple[str, int]]) -> None:
-        """Note what extended headers say of the entry whose row is next."""
+        """Record what extended headers say of the entry whose row is appended next."""
         self._budget.take("kept", len(path) + len(link or "") + len(attributes or ""))
         row = len(self._batch)
         self._batch.overridden += [(row, field, value) for field, value in told if field in _KEPT]
@@ -215,7 +215,7 @@ class TarReader:
     def _sparse(
         self, block: bytes, kind: int | None, name: str, size: int, stored: int
     ) -> tuple[str, int, list[Part] | None, int]:
-        """Name and size of what may be a sparse file, its parts where it is one, and how many bytes of data follow."""
+        """Name and size (bytes), the parts of a sparse file (None for others), and how many bytes of data follow."""
         pax, taken = self._about.pax, 0
         if block[156] == _GNU_SPARSE:
             parts, size = tar_sparse.of_header(block, self._source, self._budget)
@@ -229,7 +229,7 @@ class TarReader:
             else:
                 parts = tar_sparse.of_records(pax)
         if kind not in (_FILE, None):
-            raise damaged("a sparse file that is none")
+            raise damaged("a sparse map for an entry that is not a regular file")
         tar_sparse.check(parts, size)
         return name, size, parts, stored - taken
 

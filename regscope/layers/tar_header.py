@@ -1,4 +1,4 @@
-"""The parts of tar headers that need care, read as Go's archive/tar reads them: what it reads is what containers see.
+"""Fields of tar headers, read as Go's archive/tar reads them, since containerd and Docker unpack layers with it.
 
 (POSIX.1-2017, pax; GNU tar manual, Basic Tar Format; star(5).)
 """
@@ -17,7 +17,7 @@ BLOCK = 512
 ZERO = bytes(BLOCK)
 CHECKSUM = slice(148, 156)
 MOST = 2**63 - 1
-"""The largest number that a header can say."""
+"""The largest number that a header may state; larger ones are refused."""
 
 STAR = b"tar\0"
 """The end of a header in star's format, whose prefix is shorter: two times follow it."""
@@ -50,16 +50,16 @@ def octal(field: bytes) -> int:
     """A field of octal digits between blanks; 0 where there are none.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it holds other characters.
     """
     digits = field.strip(_BLANK).partition(b"\0")[0]
     if digits.strip(b"01234567"):
-        raise damaged(f"a number that is none: {field!r}")
+        raise damaged(f"a field that is not an octal number: {field!r}")
     return int(digits or b"0", 8)
 
 
 def size_of(block: bytes) -> int:
-    """The size that a header states."""
+    """The size that a header states (bytes)."""
     digits = block[124:135]
     if block[135] in _BLANK and digits.isdigit():
         try:
@@ -74,7 +74,7 @@ def checked(block: bytes) -> None:
     stated = octal(block[CHECKSUM])
     rest = block[:148] + b" " * 8 + block[156:]
     if sum(rest) != stated and sum(byte - 256 if byte > 127 else byte for byte in rest) != stated:
-        raise damaged("a header with a wrong checksum")
+        raise damaged("a header whose checksum is wrong")
 
 
 def is_gnu(block: bytes) -> bool:
@@ -100,7 +100,7 @@ def _prefix(block: bytes) -> str:
         return text(block[345:476] if block.endswith(STAR) else block[345:500])
     if not is_gnu(block):
         return ""
-    try:  # two times stand there
+    try:  # GNU keeps two times in the place of the prefix
         number(block[345:357])
         number(block[357:369]) if block[357] else 0
     except InvalidInput:  # Go wrote prefixes into headers of this format until 1.8, and reads them still
@@ -110,7 +110,7 @@ def _prefix(block: bytes) -> str:
 
 
 def star_times(block: bytes) -> None:
-    """Raise InvalidInput where a header that ends as star's do has times that are none."""
+    """Raise InvalidInput if the two times in a header of star's format are not numbers."""
     if block.startswith(_POSIX, 257):
         number(block[476:488])
         number(block[488:500])
@@ -139,7 +139,7 @@ def pax_records(content: bytes) -> dict[str, bytes]:
     The sparse parts of format 0.0, one record each, become the one record of format 0.1.
 
     Raises:
-        InvalidInput: they are not of that form.
+        InvalidInput: a record is malformed.
     """
     found: dict[str, bytes] = {}
     parts: list[bytes] = []
@@ -149,14 +149,14 @@ def pax_records(content: bytes) -> dict[str, bytes]:
         begin, end = (length.end(), at + int(length[1])) if length is not None else (0, 0)
         key, equals, value = content[begin : end - 1].partition(b"=")
         if not (begin < end <= len(content) and content[end - 1] == 0x0A and key and equals) or b"\0" in key:
-            raise damaged("an extended header whose records are not of their form")
+            raise damaged("an extended header with a malformed record")
         at = end
         if key in _OF_PARTS:
             if key != _OF_PARTS[len(parts) % 2] or b"," in value:
-                raise damaged("a sparse file whose parts are not in pairs")
+                raise damaged("a sparse file whose map does not list offsets and lengths in pairs")
             parts.append(value)
         elif key in _TEXTS and b"\0" in value:
-            raise damaged("an extended header with a name that ends within itself")
+            raise damaged("an extended header with a NUL byte in a name")
         else:
             found[text(key)] = value
     if parts:
@@ -168,11 +168,11 @@ def seconds(value: bytes) -> int:
     """A time of an extended header, in microseconds.
 
     Raises:
-        InvalidInput: it is no number.
+        InvalidInput: it is not a number.
     """
     whole, _, fraction = value.partition(b".")
     if fraction and not fraction.isdigit():
-        raise damaged(f"a time that is none: {value[:40]!r}")
+        raise damaged(f"a time that is not a number of seconds: {value[:40]!r}")
     parts = int(fraction[:9].ljust(9, b"0"))
     return (integer(whole) * 10**9 + (-parts if whole.startswith(b"-") else parts)) // 1000
 
@@ -181,17 +181,17 @@ def integer(value: bytes) -> int:
     """A decimal number of an extended header or of a sparse map.
 
     Raises:
-        InvalidInput: it is none, or does not fit into 64 bits.
+        InvalidInput: it is not one, or does not fit into 64 bits.
     """
     digits = _INTEGER.fullmatch(value)
     if digits is None:
-        raise damaged(f"a number that is none: {value[:40]!r}")
+        raise damaged(f"a field that is not a decimal number: {value[:40]!r}")
     return _counted(int(digits[1] + (digits[2] or b"0")))
 
 
 def _counted(value: int) -> int:
     if not -MOST - 1 <= value <= MOST:
-        raise damaged(f"a number that is too large: {value:,}")
+        raise damaged(f"a number that does not fit into 64 bits: {value:,}")
     return value
 
 

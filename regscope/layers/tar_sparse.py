@@ -13,14 +13,14 @@ Part = tuple[int, int]
 Take = Callable[[bytes | memoryview], object]
 
 _ZEROS = memoryview(bytes(2**20))
-_MOST_MAP = 2**20  # bytes of a map: Go reads no longer one
+_MOST_MAP = 2**20  # bytes of a map: Go's limit
 _OF_HEADER, _OF_BLOCK = (386, 4, 482), (0, 21, 504)  # where the parts begin, how many there are, whether more follow
 
 
 def of_header(block: bytes, source: TarSource, budget: Budget) -> tuple[list[Part], int]:
-    """The parts that an old GNU header and the blocks after it name, and the size with the holes."""
+    """The parts listed in an old GNU header and the blocks after it, and the file's size with its holes (bytes)."""
     if not is_gnu(block):
-        raise damaged("a sparse file in a format that has none")
+        raise damaged("a sparse entry whose header is not in GNU format")
     real = number(block[483:495])
     parts, goes_on = _parts_in(block, *_OF_HEADER)
     blocks = 1
@@ -29,7 +29,7 @@ def of_header(block: bytes, source: TarSource, budget: Budget) -> tuple[list[Par
         budget.take("headers", 1)
         budget.take("lines", _OF_BLOCK[1])
         if blocks * BLOCK > _MOST_MAP:
-            raise damaged("a sparse file whose map is too long")
+            raise damaged(f"a sparse file whose map is longer than {_MOST_MAP:,} bytes")
         more, goes_on = _parts_in(_whole(source), *_OF_BLOCK)
         parts += more
     return parts, real
@@ -45,7 +45,7 @@ def _parts_in(block: bytes, start: int, most: int, flag: int) -> tuple[list[Part
 
 
 def version(pax: Mapping[str, bytes]) -> str | None:
-    """Which format the records of an extended header name: 0 or 1.0; None where they name none that is known."""
+    """The sparse format that an extended header states: "0" (0.0 and 0.1) or "1.0"; None for any other."""
     named = pax.get("GNU.sparse.major", b""), pax.get("GNU.sparse.minor", b"")
     if named == (b"1", b"0"):
         return "1.0"
@@ -55,34 +55,34 @@ def version(pax: Mapping[str, bytes]) -> str | None:
 
 
 def size_with_holes(pax: Mapping[str, bytes], size: int) -> int:
-    """The size that such records tell of, or else `size`."""
+    """The file's size with its holes (bytes) as the records state it; `size` if they do not."""
     told = pax.get("GNU.sparse.size") or pax.get("GNU.sparse.realsize")
     return integer(told) if told else size
 
 
 def of_records(pax: Mapping[str, bytes]) -> list[Part]:
-    """The parts that an extended header names, by the formats 0.0 and 0.1."""
+    """The parts listed in an extended header, in the formats 0.0 and 0.1."""
     count = integer(pax.get("GNU.sparse.numblocks", b""))
     written = pax.get("GNU.sparse.map", b"")
     numbers = [integer(part) for part in written.split(b",")] if written else []
     if count * 2 != len(numbers):
-        raise damaged(f"a sparse file with another number of parts than {count:,}")
+        raise damaged(f"a sparse file whose map states {count:,} parts and lists {len(numbers) / 2:,g}")
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def before_data(source: TarSource, stored: int, budget: Budget) -> tuple[list[Part], int]:
-    """The parts that stand before the data, by the format 1.0; and how many of the `stored` bytes they take."""
+    """The parts listed before the data, in the format 1.0, and how many of the `stored` bytes that list takes."""
     written, lines, count = bytearray(), 0, -1
     while count < 0 or lines < 2 * count + 1:
         if len(written) + BLOCK > min(stored, _MOST_MAP):
-            raise damaged("a sparse file whose map does not end")
+            raise damaged(f"a sparse file whose map does not end within its data or {_MOST_MAP:,} bytes")
         block = _whole(source)
         written += block
         lines += block.count(b"\n")
         if count < 0 and lines:
             count = integer(bytes(written[: written.index(b"\n")]))
             if count < 0:
-                raise damaged("a sparse file with less than no parts")
+                raise damaged(f"a sparse file whose map states a negative number of parts: {count:,}")
     budget.take("lines", 2 * count)
     numbers = [integer(line) for line in bytes(written).split(b"\n", 2 * count + 1)[1 : 2 * count + 1]]
     return list(zip(numbers[::2], numbers[1::2], strict=True)), len(written)
@@ -90,18 +90,18 @@ def before_data(source: TarSource, stored: int, budget: Budget) -> tuple[list[Pa
 
 def _whole(source: TarSource) -> bytes:
     if not (block := source.block()):
-        raise damaged("it ends within a sparse file's map")
+        raise damaged("it ends within the map of a sparse file")
     return block
 
 
 def check(parts: Sequence[Part], size: int) -> None:
-    """Raise InvalidInput where the parts overlap, or end after a file of `size` bytes."""
+    """Raise InvalidInput if the parts overlap, or end beyond a file of `size` bytes."""
     if size < 0:
-        raise damaged("an entry whose size is negative")
+        raise damaged(f"an entry with a negative size: {size:,} bytes")
     end = 0
     for offset, length in parts:
         if offset < end or length < 0 or offset + length > size:
-            raise damaged("a sparse file whose parts overlap or end after it")
+            raise damaged("a sparse file whose parts overlap or exceed its size")
         end = offset + length
 
 
@@ -111,12 +111,12 @@ def holes_of(parts: Sequence[Part], size: int) -> int:
 
 
 class Spread:
-    """A sparse file's content as it would be on a disk: its data where it belongs, and zeros between.
+    """The content of a sparse file with its holes filled in: data at its offsets, zeros between.
 
     Args:
-        parts: where its data stands.
+        parts: offset and length of each piece of data (bytes).
         size: bytes of the file with its holes.
-        take: is given all of it, piece by piece.
+        take: called with the content, piece by piece.
     """
 
     def __init__(self, parts: Sequence[Part], size: int, take: Take) -> None:
@@ -141,14 +141,14 @@ class Spread:
             amount -= len(_ZEROS)
 
     def update(self, piece: memoryview) -> None:
-        """Data that follows, as it stands in the tar.
+        """Pass on the next piece of data from the tar.
 
         Raises:
-            InvalidInput: there is more than the parts have room for.
+            InvalidInput: there is more data than the parts state.
         """
         while piece:
             if not self._left:
-                raise damaged("a sparse file with more data than its map has room for")
+                raise damaged("a sparse file with more data than its map states")
             taken = piece[: self._left]
             self._take(taken)
             self._at += len(taken)
@@ -158,11 +158,11 @@ class Spread:
                 self._next()
 
     def end(self) -> None:
-        """The hole after the last part.
+        """Pass on the hole after the last part.
 
         Raises:
-            InvalidInput: data is missing.
+            InvalidInput: there is less data than the parts state.
         """
         if self._left:
-            raise damaged("a sparse file whose data ends too early")
+            raise damaged("a sparse file with less data than its map states")
         self._zeros(self._size - self._at)

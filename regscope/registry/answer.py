@@ -162,7 +162,7 @@ class Body:
     def _count(self, gain: int) -> None:
         self._gain += gain
         if self._gain < -_FRUITLESS:
-            raise self._undecodable(f"a {self._encoding} encoding of next to nothing in many bytes")
+            raise self._undecodable(f"a {self._encoding} encoding of many bytes that decode to almost nothing")
 
     def _undecodable(self, why: str) -> ConnectionFailed:
         self.close()

@@ -148,8 +148,8 @@ class Blob:
 
     def _too_large(self, digest: Digest, most: int) -> TooLarge:
         return TooLarge(
-            f"the blob {digest} in {self.repo} has more than {most:,} bytes, and should not: not read further",
-            next_step="Push it again, or look at who pushed it; where its size is known, name it: Blob(…, size=…).",
+            f"the blob {digest} in {self.repo} has more than the expected {most:,} bytes: not read further",
+            next_step="Push it again, or find out who pushed it; give its size if known: Blob(…, size=…).",
         )
 
     def _from(self, digest: Digest, start: int, size: int | None) -> requests.Response:

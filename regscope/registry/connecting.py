@@ -28,10 +28,10 @@ def allowed(found: Sequence[Resolved], host: str, most: Reach) -> list[Resolved]
     on_this_machine = is_loopback(host)
     good = [each for each in found if each.reach <= most and (not on_this_machine or is_loopback(each.text))]
     if not good:
-        what = "another machine" if on_this_machine else "inside a private network, or a cloud's metadata"
+        what = "another machine" if on_this_machine else "in a private network, or a cloud's metadata service"
         raise UnsafeRedirect(
             f"{host} resolves to {', '.join(each.text for each in found)}, which is {what}: not connected",
-            next_step="Ask whoever runs the registry to correct the address; or open that one itself, by its number.",
+            next_step="Ask whoever runs the registry to correct the address, or open the registry by its IP address.",
         )
     return good
 
@@ -92,7 +92,7 @@ def open_tunnel(connection: socket.socket, proxy: SplitResult, host: str, port: 
     if not 200 <= header.status < 300:
         raise OSError(f"Tunnel connection failed: {header.status} {header.reason}")
     if incoming.has_more:
-        raise http.client.HTTPException("a proxy that speaks before it was spoken to")
+        raise http.client.HTTPException("the proxy sent data before the TLS handshake")
 
 
 def encrypted(connection: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:

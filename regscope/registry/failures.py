@@ -28,7 +28,7 @@ def connection_error(error: Exception, url: str) -> ConnectionFailed:
         return TimedOut(
             f"{host}:{port} answers too slowly: {text}",
             url=shown,
-            next_step="Try again, or allow slower answers: slowest=…, --slowest, REGSCOPE_SLOWEST; 0 for any.",
+            next_step="Try again, or lower the limit (bytes a second, 0 for none): slowest, REGSCOPE_SLOWEST.",
         )
     if isinstance(error, TimeoutError):
         return TimedOut(

@@ -1,6 +1,6 @@
-"""A registry that was named without a scheme, and speaks no TLS: it is read in the clear, and not written to.
+"""A registry that was named without a scheme and does not speak TLS: it is read over plain HTTP, and not written to.
 
-Whoever stands between can refuse the TLS of a registry that has it, and then gets all that is sent.
+An attacker on the network can block TLS to force the fallback, and then receives all that is sent.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def warn_of_reading(base_url: str) -> None:
     """
     warnings.warn(
         RegscopeWarning(
-            f"{without_secrets(base_url)} speaks no TLS, and nobody wrote http://: what is read there can be seen and "
-            "changed on the way, and nothing is written to it. Write http:// before the address if that is meant."
+            f"{without_secrets(base_url)} speaks no TLS, and its address has no http://: what is read can be seen and "
+            "changed on the way, and nothing is written to it. Put http:// before the address if that is intended."
         ),
         stacklevel=3,
     )
@@ -37,7 +37,7 @@ def refuse_writing(method: str, base_url: str) -> None:
         return
     shown = without_secrets(base_url)
     raise TLSFailed(
-        f"nothing is sent to {shown}: it speaks no TLS, and nobody wrote http://",
+        f"nothing is sent to {shown}: it speaks no TLS, and its address has no http://",
         url=shown,
-        next_step=f"Write {shown}, or allow it for this host (insecure, --insecure), if it may go in the clear.",
+        next_step=f"If plain HTTP is intended, write {shown}, or pass insecure=True (--insecure).",
     )

@@ -1,4 +1,4 @@
-"""How a list grows from page to page: by something new each time, and within bounds."""
+"""Bounds on a paged list: each page must bring something new, and the whole must not grow without end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from regscope.errors import RequestError, TooLarge
 
 MOST_NAMES = 250_000
-"""Entries of one list that are read, where nothing else is said."""
+"""Entries that are read of one list by default."""
 _MOST_BYTES = 2**27  # of all entries together
 _MOST_PAGES = 20_000
 _MOST_REPEATS = 3  # pages in a row with nothing but what was there before
@@ -19,10 +19,10 @@ _LONGEST = 3600  # seconds
 
 
 class ListGrowth:
-    """What a list has brought so far. Of names it keeps each once, of other entries a number.
+    """What a list has brought so far.
 
     Args:
-        what: the list.
+        what: the list, for messages.
         most: entries that are read of it.
     """
 
@@ -36,7 +36,7 @@ class ListGrowth:
         self._until = time.monotonic() + _LONGEST
 
     def ask(self, url: str) -> int:
-        """Note the address of a page before it is asked for; which page it is, from 1.
+        """Note the address of a page before it is requested, and return the page's number, from 1.
 
         Raises:
             RequestError: it was asked for before, or there are too many, or they take too long.
@@ -73,12 +73,12 @@ class ListGrowth:
     def _too_many(self) -> TooLarge:
         size = f"{self._most:,} entries" if len(self._known) > self._most else f"{_MOST_BYTES:,} bytes"
         return TooLarge(
-            f"{self._what} has more than {size}, and goes on",
-            next_step="Name what you look for yourself; or allow longer lists: most_names=…, REGSCOPE_MOST_NAMES.",
+            f"{self._what} has more than {size}: not read further",
+            next_step="Name the repositories or tags yourself, or raise the limit: most_names=…, REGSCOPE_MOST_NAMES.",
         )
 
     def _endless(self, why: str) -> RequestError:
         return RequestError(
             f"{self._what} never ends: {why}",
-            next_step="Report it to whoever runs the registry: its Link headers lead nowhere.",
+            next_step="Report it to whoever runs the registry: its Link headers should end with the last page.",
         )

@@ -99,7 +99,7 @@ def _too_long(what: str, response: requests.Response) -> TimedOut:
     return TimedOut(
         f"{what} did not arrive within {_LONGEST_READ} s",
         url=without_secrets(response.url),
-        next_step="Try again over a faster connection; if it stays so, report it to whoever runs the registry.",
+        next_step="Try again over a faster connection. If that fails too, report it to whoever runs the registry.",
     )
 
 
@@ -153,7 +153,7 @@ def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str,
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise TooLarge(
             f"{what} has more than {_MOST_VALUES:,} values",
-            next_step="It is not a sane one: report it to whoever runs the registry.",
+            next_step="Report it to whoever runs the registry: no ordinary document is so large.",
         )
     try:
         document = json.loads(body)

@@ -255,7 +255,7 @@ def _check_planned(record: JournalRecord, entry: Entry) -> None:
     if record.format >= _NOTES_ITS_PLAN:
         mark = step_mark(record.plan, entry.repository, entry.action, entry.tags, entry.digest)
         if record.planned is None or mark not in record.planned:
-            raise ValueError(f"the plan had no such step: {entry.key}")
+            raise ValueError(f"the journal has a step that its plan does not have: {entry.key}")
 
 
 def _entry(read: Begun) -> Entry:

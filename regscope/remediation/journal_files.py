@@ -1,4 +1,4 @@
-"""The files of journals: opened without following links, and nowhere where others may put another in their place."""
+"""Opening journal files: links are not followed, and folders in which others could replace a journal are refused."""
 
 from __future__ import annotations
 
@@ -32,25 +32,27 @@ def open_file(path: Path, flags: int) -> int:
     found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     if _others_may_write(folder) and found.st_uid not in (os.geteuid(), 0):
         os.close(file)
-        raise StoreError(f"{path} is another user's, in a folder that all share", next_step="Name another place.")
+        raise StoreError(
+            f"{path} is another user's file, in a shared folder", next_step="Name a journal in a folder of yours."
+        )
     return file
 
 
 def check_folder(folder: Path) -> os.stat_result:
-    """What is known about a folder in which nobody else can replace a journal.
+    """Make sure that nobody else can replace a journal in a folder; its `stat`.
 
     Raises:
         StoreError: others may write into it, and no sticky bit (as on `/tmp`) keeps them from replacing its files.
-        OSError: there is none.
+        OSError: the folder does not exist.
     """
     found = folder.stat()
     if _others_may_write(found) and not found.st_mode & stat.S_ISVTX:
         raise StoreError(
-            f"others may write into {folder}, and so put another journal in the place of one",
-            next_step=f"Take that away (chmod go-w {folder}), or name another place.",
+            f"others may write into {folder}, and could replace a journal there",
+            next_step=f"Remove their permission (chmod go-w {folder}), or name a journal in another folder.",
         )
     return found
 
@@ -71,7 +73,7 @@ def _is_own_group(number: int) -> bool:
 
 
 def whole(file: int) -> bytes:
-    """All that is in a file."""
+    """The whole content of an open file."""
     found = bytearray()
     while piece := os.pread(file, _PIECE, len(found)):
         found += piece

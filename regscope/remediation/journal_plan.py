@@ -43,5 +43,5 @@ def marks_in(text: str) -> frozenset[str]:
         ValueError: a part of one is left.
     """
     if len(text) % _LETTERS:
-        raise ValueError("the steps of the plan are cut off")
+        raise ValueError("the marks of the plan's steps are cut off")
     return frozenset(text[at : at + _LETTERS] for at in range(0, len(text), _LETTERS))

@@ -1,4 +1,4 @@
-"""What a registry lacks already before a run changes anything: of what stays, and of what goes."""
+"""What a registry lacks before a run changes anything, among what stays and among what goes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Lacking:
-    """What was asked for before the first change, and is not there, not whole, or not told.
+    """Manifests and blobs that are missing, damaged, or that the store did not answer for, before the first change.
 
     Attributes:
-        asked: how many manifests and blobs were asked for, each in its repository.
+        asked: how many manifests and blobs were asked for, counted once in each repository.
         table: `repository`, `digest` (str), `what` (category: missing manifest, missing blob, damaged, unchecked),
             `error` (str), `stays` (bool: whether something that stays needs it; else only what goes does).
     """
@@ -43,14 +43,14 @@ class Lacking:
 
     @classmethod
     def of(cls, asked: int, lacked: Sequence[Lacked]) -> Lacking:
-        """From what a journal has of it."""
+        """From the rows of a journal."""
         table = pd.DataFrame(lacked, columns=list(Lacked._fields))
         table["what"] = pd.Categorical(table["what"], categories=[*LOST, UNCHECKED])
         return cls(asked, table.astype({"repository": "str", "digest": "str", "error": "str", "stays": "bool"}))
 
     @property
     def rows(self) -> list[Lacked]:
-        """For a journal."""
+        """The rows as a journal keeps them."""
         return [Lacked(*row) for row in self.table.astype(object).itertuples(index=False, name=None)]
 
     @property
@@ -60,31 +60,33 @@ class Lacking:
 
     @property
     def missing(self) -> set[tuple[str, str]]:
-        """Repository and digest of what is not there, or cannot be read whole."""
+        """Repository and digest of what is missing or damaged."""
         return set(self.lost[["repository", "digest"]].itertuples(index=False, name=None))
 
     def notes(self) -> list[str]:
-        """What a reader of a run's result must know."""
+        """Sentences for the result of a run."""
         stays = int(self.lost["stays"].sum())
         goes, unchecked = len(self.lost) - stays, int((self.table["what"] == UNCHECKED).sum())
         found = []
         if stays:
-            found.append(f"Missing or damaged before anything was changed, and needed by what stays: {stays:,}.")
+            found.append(f"Missing or damaged before the run, and needed by what stays: {stays:,}. Push them again.")
         if goes:
-            found.append(f"Missing or damaged before anything was changed, so that no undo brings it back: {goes:,}.")
+            found.append(f"Missing or damaged before the run, so that undo cannot bring them back: {goes:,}.")
         if unchecked:
-            found.append("The registry does not tell of everything whether it is there: see `lacking.table`.")
+            found.append(
+                "The registry did not say of everything whether it is there: see the rows `unchecked` of lacking.table."
+            )
         rows = self.table.head(_SHOWN).to_dict("records")
         found += [f"{row['what']}: {image_name(row['repository'], row['digest'])}: {row['error']}" for row in rows]
         return [*found, f"{rest:,} more in .lacking.table"] if (rest := len(self.table) - len(rows)) > 0 else found
 
     def summary(self) -> dict[str, object]:
-        """All of it as JSON has it."""
+        """`asked` and the rows of `table`, as JSON values."""
         return {"asked": self.asked, "rows": self.table.astype(object).to_dict("records")}
 
 
 def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None) -> Lacking:
-    """Ask by HEAD for what a plan is about, as `apply` does before its first change; nothing is changed.
+    """Ask by HEAD for what a plan concerns, as `apply` does before its first change; nothing is changed.
 
     Args:
         store: the one that was planned for, or its location.
@@ -92,7 +94,8 @@ def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, p
         progress: show a progress bar; by default where somebody is watching.
 
     Raises:
-        InvalidInput: `store` is none.
+        InvalidInput: `store` is neither a store nor a location.
+        RegscopeError: the store cannot be opened.
     """
     tags: dict[tuple[str, str], list[str]] = {}
     for repository, tag, digest in plan.tags.loc[plan.tags["goes"], ["repository", "tag", "digest"]].itertuples(
@@ -114,13 +117,13 @@ def lacking_before(
     stop: threading.Event,
     show: bool,
 ) -> Lacking:
-    """Ask for what a run is about, by HEAD, once in each repository.
+    """Ask by HEAD for what a run concerns, once in each repository.
 
-    That is: the manifests that stay, in repositories in which something is to change; the blobs that what goes shares
-    with what stays; the blobs and children of what goes; and what was missing already when it was planned.
+    These are: the manifests that stay in repositories where something changes; blobs that a deleted manifest shares
+    with one that stays; blobs and children of deleted manifests; and what was missing when the plan was made.
 
     Args:
-        store: as it is now, no cache.
+        store: without a cache, which would answer for what the registry has lost.
         going: repository, digest and tags of each manifest that is to be deleted.
         concurrency: requests at once.
         stop: once it is set, no more is asked for.
@@ -152,7 +155,7 @@ class _Wanted:
         return iter(self._found.values())
 
     def lacked(self, problem: Problem) -> Lacked:
-        """What a problem says, with what the scan knew of it, which saw all that names it."""
+        """The row for a problem. The scan's own words come first: it saw everything that names the manifest or blob."""
         key = (problem.repository, problem.reference)
         error = self._known.get(key) if problem.what in LOST else None
         said = text.plain(error or problem.error.message, 1000)
@@ -180,7 +183,7 @@ class _Wanted:
             self._want(repository, digest, f"{name} (which stays)", is_manifest=False, stays=True)
 
     def add_going(self, store: ContentStore, going: list[tuple[str, str, list[str]]], pool: ThreadPoolExecutor) -> None:
-        """Add what the manifests name that are to be deleted."""
+        """Add the blobs and children of the manifests that are to be deleted."""
         read = pool.map(lambda one: _links(store, one[0], one[1]), going)
         for (repository, digest, tags), links in zip(going, read, strict=True):
             owner = f"{image_name(repository, tags[0] if tags else digest)} (which goes)"
@@ -195,7 +198,7 @@ def _sizes(blobs: pd.DataFrame) -> dict[str, int]:
 
 
 def _links(store: ContentStore, repository: str, digest: str) -> Links:
-    """What a manifest names; nothing of one that cannot be read, which the run meets by itself."""
+    """What a manifest names; nothing for one that cannot be read, since the run itself reports that."""
     try:
         return links_of(store.manifest(repository, digest))
     except RegscopeError:

@@ -1,4 +1,4 @@
-"""Referrers that came after a plan was made: what they refer to stays, as what a new tag or a new index needs."""
+"""Referrers that were pushed after a plan was made; their subjects stay."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _AT_ONCE = 8
 
 
 class Newcomers:
-    """What refers to manifests of one repository, and the plan did not know.
+    """Referrers in one repository that a plan did not know.
 
-    The store is asked for referrers; where it lists none, the tags tell: the fallback tag of a list of referrers
-    (distribution-spec, Referrers Tag Schema), and cosign's. A referrer in no list and under no tag is not seen there.
+    The store is asked for referrers. Where it has no referrers API, tags are looked at: the fallback tag
+    (distribution-spec, Referrers Tag Schema) and those of cosign. There, a referrer without such a tag is not found.
 
     Args:
         store: read as it is now.
@@ -31,13 +31,13 @@ class Newcomers:
         self._store, self._repository, self._known = store, repository, known
 
     def about(self, manifests: Iterable[str], changed_tags: Mapping[str, str]) -> dict[str, str]:
-        """Those of `manifests` that something new refers to, each with the words on what it is.
+        """Those of `manifests` that a new referrer refers to, each with a sentence about it.
 
         Args:
             changed_tags: the tags that are new or moved since the plan, and what they point to.
         """
         digests = list(manifests)
-        first = [self.listed(digest) for digest in digests[:1]]  # which finds out whether referrers are listed at all
+        first = [self.listed(digest) for digest in digests[:1]]  # alone, so that the referrers API is probed once
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             listed = dict(zip(digests, [*first, *pool.map(self.listed, digests[1:])], strict=True))
         found = {digest: words for digest, words in listed.items() if words}
@@ -48,14 +48,14 @@ class Newcomers:
         return found
 
     def listed(self, digest: str) -> str | None:
-        """What refers to a manifest and is new, in words; empty where nothing does, None where the store lists none."""
+        """A sentence about a new referrer of a manifest; empty if there is none, None without a referrers API."""
         listed = self._store.referrers(self._repository, digest)
         if listed is None:
             return None
         return next((_words(entry.digest) for entry in listed if entry.digest not in self._known), "")
 
     def under(self, tag: str, digest: str) -> str:
-        """What is new under a tag, in words: one that its list names, or what it points to itself."""
+        """A sentence about a new referrer under a tag: a new manifest in the tag's index, or the tag's own manifest."""
         try:
             children: Collection[Digest] = links_of(self._store.manifest(self._repository, digest)).children
         except RegscopeError as error:
@@ -67,4 +67,4 @@ class Newcomers:
 
 
 def _words(referrer: str) -> str:
-    return f"{referrer}, which came after it was planned, refers to it"
+    return f"{referrer}, which was pushed after the plan was made, refers to it"

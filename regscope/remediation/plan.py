@@ -62,9 +62,9 @@ class Plan:
             (int64: how many of the manifests that are deleted need it).
         shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
             `needed_by` (str: a manifest that stays there and needs it).
-        lacking: what was missing or damaged at the scan, as far as that says (`scan(check=True)` asks for everything):
+        lacking: what the scan found missing or damaged (everything only with `scan(check=True)`):
             `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether what stays needs it).
-        freed_bytes: how much that is.
+        freed_bytes: bytes that come back: the sum of `blobs`.
         at_most: whether it is an upper bound: something that was not seen may still need some of it.
         orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
         unknown: names in `protect` and `in_use` that the snapshot does not have.
@@ -127,7 +127,7 @@ class Plan:
         return apply_plan(self, store, dry_run=dry_run, **options)
 
     def check(self, store: ContentStore | str) -> Lacking:
-        """What the store has lost already of what this is about; see `regscope.remediation.lacking.check_plan`."""
+        """What the store already lacks of what this plan concerns; see `regscope.remediation.lacking.check_plan`."""
         from regscope.remediation.lacking import check_plan
 
         return check_plan(self, store)
@@ -179,15 +179,15 @@ class Plan:
 
     @classmethod
     def load(cls, path: Path | str) -> Plan:
-        """Read what `save` wrote, and make sure that its parts follow from one another.
+        """Read what `save` wrote, and check that it is consistent.
 
-        Its steps and tags must be those of its table, its bytes must add up, and nothing may go that its policy
-        protects or says to be in use. Whoever rewrites all of it so that it fits cannot be found out: look at
-        `plan.steps` before they are done. `apply` looks up everything again, whatever the plan says.
+        Its steps and tags must match its table, its byte counts must add up, and nothing may go that its policy
+        protects or lists as in use. A plan that was rewritten consistently passes: look at `plan.steps` before
+        applying it. `apply` looks up everything again, whatever the plan says.
 
         Raises:
-            NotAStore: the file is no plan.
-            StoreError: it is one, and damaged, changed by hand or of another version.
+            NotAStore: the file is not a plan.
+            StoreError: the plan is damaged, contradicts itself, or is of another version.
         """
         read = cls(**read_plan(Path(path)))
         for fault in contradictions(read):
@@ -227,7 +227,7 @@ class Plan:
             found.append("An upper bound: something that could not be seen may still need some of these blobs.")
         if len(self.lacking):
             lost = text.count(len(self.lacking), "manifest or blob is", "manifests and blobs are")
-            found.append(f"{lost} missing or damaged already, before anything is changed: see plan.lacking.")
+            found.append(f"{lost} already missing or damaged in the store: see plan.lacking.")
         found += surprises(self.table, self.policy)
         found += self._judged_otherwise()
         for number, earlier in overruled(self.policy):
@@ -283,7 +283,7 @@ class Plan:
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
 
     def _first_steps(self) -> list[str]:
-        """A line for each of the first steps, and how many more there are."""
+        """One line for each of the first steps, and one for the number of the others."""
         first = self.steps.head(_SHOWN)
         names = map(named, first["repository"], first["tag"].fillna(first["digest"]))
         rest = len(self.steps) - len(first)

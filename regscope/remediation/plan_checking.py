@@ -1,4 +1,4 @@
-"""Whether the parts of a saved plan follow from one another: its steps and tags from its table, its bytes from both."""
+"""Consistency checks of a saved plan: its steps and tags must match its table, and its byte counts must add up."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _DIGESTS = {"table": ["digest"], "steps": ["digest"], "blobs": ["digest"], "shar
 
 
 def contradictions(plan: Plan) -> Iterator[str]:
-    """What of a plan does not follow from the rest of it, or from what its policy protects, in words.
+    """One sentence for each place where a plan contradicts itself or its policy; none for a consistent plan.
 
-    A plan whose every part was rewritten to fit the others cannot be told from one that a policy gave. What it would
-    do is therefore shown before it is done, and looked up again then.
+    A plan in which every part was rewritten consistently cannot be told from one that a policy produced. The steps
+    are therefore shown before they are carried out, and everything is looked up again then.
     """
     yield from _about(plan)
     yield from _words(plan)
@@ -56,13 +56,13 @@ def contradictions(plan: Plan) -> Iterator[str]:
 def _about(plan: Plan) -> Iterator[str]:
     kind, colon, _ = plan.location.partition(":")
     if colon and kind not in _KINDS:
-        yield f"its location {plain(plan.location, 100)} is of no kind that there is"
+        yield f"its location {plain(plan.location, 100)} is of an unknown kind"
     if kind in ("http", "https") and without_secrets(plan.location) != plan.location:
-        yield f"its location has more than an address: {without_secrets(plan.location)}"
+        yield f"its location holds credentials or a query besides the address: {without_secrets(plan.location)}"
     if not _FINGERPRINT.fullmatch(plan.fingerprint):
-        yield "its fingerprint is none"
+        yield "its fingerprint is not 64 hexadecimal digits"
     if not FIRST_IMAGES <= plan.taken_at <= datetime.now(UTC) + timedelta(days=1):
-        yield f"its snapshot was taken at {plan.taken_at:%Y-%m-%d}, when there was no such registry, or not yet"
+        yield f"its snapshot was taken at {plan.taken_at:%Y-%m-%d}, in the future or before registries existed"
 
 
 def _words(plan: Plan) -> Iterator[str]:
@@ -70,11 +70,11 @@ def _words(plan: Plan) -> Iterator[str]:
         for column, words in columns.items():
             others = set(getattr(plan, name)[column].dropna()) - words
             if others:
-                yield f"{name}.{column} says {plain(min(others), 100)!r}, and only {', '.join(sorted(words))} are known"
+                yield f"{name}.{column} is {plain(min(others), 100)!r}, not one of {', '.join(sorted(words))}"
 
 
 def _names(plan: Plan) -> Iterator[str]:
-    """Of a registry only names that can be asked for; digests everywhere."""
+    """Repository names and tags must be valid for a registry; digests must be valid for every store."""
     tables = {"table": plan.table, "steps": plan.steps, "tags": plan.tags}
     if plan.location.partition(":")[0] in _CHECKED:
         for name, table in tables.items():
@@ -94,64 +94,64 @@ def _refused(where: str, cells: pd.Series[str], check: Callable[[str], object]) 
 
 
 def _steps(plan: Plan) -> Iterator[str]:
-    """Each change of the table is one step, and no step is about anything else; tags go first."""
+    """Each change in the table must have exactly one step, and each step a change; untagging comes first."""
     table, steps = plan.table, plan.steps
     deletes, untags = steps[steps["action"] == "delete"], steps[steps["action"] == "untag"]
     without = untags["tag"].isna().any() or (table["tag"].isna() & (table["action"] == "untag")).any()
     if without or deletes["tag"].notna().any():
-        yield "a step removes a tag and names none, or deletes a manifest and names a tag"
+        yield "an untag step names no tag, or a delete step names one"
         return
     going = table["action"] == "delete"
     gone, stays = set(_pairs(table[going])), set(_pairs(table[~going]))
     for repository, digest in sorted(gone & stays):
-        yield f"{named(repository, digest)} goes and stays: one of its tags is not deleted"
+        yield f"{named(repository, digest)} is both deleted and kept: one of its tags stays"
     yield from _differ(_pairs(deletes), gone, "deletes")
     leaving = table[(table["action"] == "untag") & table["tag"].notna()]
     yield from _differ(_triples(untags), set(_triples(leaving)), "untags")
     if (steps["action"].eq("untag") & steps["action"].eq("delete").cummax()).any():
-        yield "a tag is removed after a manifest is deleted"
+        yield "an untag step comes after a delete step"
     kinds = dict(zip(_pairs(table), table["kind"].astype(object), strict=True))
     for pair, kind in zip(_pairs(steps), steps["kind"].astype(object), strict=True):
         known = kinds.get(pair)
         if known != kind and not (pd.isna(known) and pd.isna(kind)):
-            yield f"{named(*pair)} is another kind of manifest in its step than in its table"
+            yield f"{named(*pair)} is {kind} in its step and {known} in the table"
 
 
 def _differ(steps: list[tuple[str, ...]], table: set[tuple[str, ...]], verb: str) -> Iterator[str]:
     for name, many in Counter(steps).items():
         if many > 1:
-            yield f"{many} steps are about {_said(name)}"
+            yield f"{many} steps change {_said(name)}"
         if name not in table:
-            yield f"a step {verb} {_said(name)}, which the table does not let go"
+            yield f"a step {verb} {_said(name)}, but the table does not say so"
     for name in sorted(table.difference(steps)):
-        yield f"the table lets {_said(name)} go, and no step {verb} it"
+        yield f"the table says that {_said(name)} goes, but no step {verb} it"
 
 
 def _tags(plan: Plan) -> Iterator[str]:
-    """The tags are those of the table, in the repositories in which something changes."""
+    """`tags` must have the same tags as the table, for the repositories in which something changes."""
     table, changed = plan.table, set(plan.steps["repository"])
     tagged = table[table["tag"].notna()]
     for rows, where in ((tagged, "table"), (plan.tags, "tags")):
         for name, many in Counter(_pairs(rows, "tag")).items():
             if many > 1:
-                yield f"{_said((*name, ''))} stands {many} times in its {where}"
+                yield f"{_said((*name, ''))} is listed {many} times in {where}"
     ours = tagged[tagged["repository"].isin(changed)]
     expected = dict(zip(_triples(ours), ours["action"] != "keep", strict=True))
     found = dict(zip(_triples(plan.tags), plan.tags["goes"], strict=True))
     for name in sorted(expected.keys() ^ found.keys()):
-        yield f"{_said(name)} is not the same in its tags and in its table"
+        yield f"{_said(name)} differs between tags and table, or is only in one of them"
     for name, goes in found.items():
         if name in expected and expected[name] != goes:
-            yield f"{_said(name)} goes by its tags or by its table, and stays by the other"
+            yield f"{_said(name)} goes according to one of tags and table, and stays according to the other"
 
 
 def _bytes(plan: Plan) -> Iterator[str]:
-    """What comes back is counted alike in all tables, and no blob both comes back and stays."""
+    """All tables must give the same number of freed bytes, and no blob may be both freed and kept."""
     table, steps = plan.table, plan.steps
     for what, numbers in (("steps", steps["frees"]), ("table", table["frees"]), ("blobs", plan.blobs["size"])):
         total = sum(numbers.tolist())
         if total != plan.freed_bytes:
-            yield f"{total:,} bytes come back by its {what}, and {plan.freed_bytes:,} are said to"
+            yield f"{what} adds up to {total:,} freed bytes, and freed_bytes says {plan.freed_bytes:,}"
     by_table: Counter[tuple[str, ...]] = Counter()
     for pair, frees in zip(_pairs(table), table["frees"].tolist(), strict=True):
         by_table[pair] += frees
@@ -159,18 +159,18 @@ def _bytes(plan: Plan) -> Iterator[str]:
     by_steps = Counter(dict(zip(_pairs(steps[deletes]), steps.loc[deletes, "frees"].tolist(), strict=True)))
     for pair in sorted(by_table.keys() | by_steps.keys()):
         if by_table[pair] != by_steps[pair]:
-            yield f"{named(*pair)} frees {by_table[pair]:,} bytes by its table, and {by_steps[pair]:,} by its step"
+            yield f"{named(*pair)} frees {by_table[pair]:,} bytes in the table and {by_steps[pair]:,} in its step"
     for where in ("blobs", "shared"):
         for digest, many in Counter(getattr(plan, where)["digest"]).items():
             if many > 1:
-                yield f"{digest} stands {many} times in its {where}"
+                yield f"{digest} is listed {many} times in {where}"
     for digest in sorted(set(plan.blobs["digest"]) & set(plan.shared["digest"])):
-        yield f"{digest} comes back by its blobs, and stays by its shared"
+        yield f"{digest} is freed according to blobs, and kept according to shared"
     if not plan.blobs["needed_by"].between(1, int(deletes.sum())).all():
-        yield "a blob comes back that no step, or more than there are, must free"
+        yield "needed_by of a freed blob is not between 1 and the number of delete steps"
     staying = set(_pairs(table[table["action"] != "delete"]))
     for pair in sorted(set(_pairs(plan.shared, "needed_by")) - staying):
-        yield f"{named(*pair)} is to stay and to need a blob, and the table does not keep it"
+        yield f"{named(*pair)} keeps a blob according to shared, but the table does not keep it"
 
 
 def _pairs(rows: pd.DataFrame, column: str = "digest") -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Plans as they are written: JSON whose every value has the type that it should have."""
+"""Reading saved plans: JSON in which the type of every value is checked."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Typed = TypeVar("Typed")
 
 
 def read_plan(path: Path) -> dict[str, Any]:
-    """The attributes of the plan in a file; whether they follow from one another is not looked at.
+    """The attributes of the plan in a file; whether they are consistent is not checked here.
 
     Raises:
-        NotAStore: the file is no plan.
-        StoreError: it is one, and damaged or of another version.
+        NotAStore: the file cannot be read, or is not a plan.
+        StoreError: the plan is damaged, or of another version.
     """
     found = _document(path)
     if found["regscope_plan"] != FORMAT:
@@ -41,7 +41,7 @@ def read_plan(path: Path) -> dict[str, Any]:
             **{name: from_rows(name, found[name]) for name in TABLES},
         }
     except KeyError as error:
-        raise StoreError(f"the plan in {path} is damaged: it has no {error}", next_step=_ANEW) from None
+        raise StoreError(f"the plan in {path} is damaged: it lacks {error}", next_step=_ANEW) from None
     except (TypeError, ValueError, RecursionError, RegscopeError) as error:
         raise StoreError(f"the plan in {path} is damaged: {text.plain(error, 300)}", next_step=_ANEW) from None
 
@@ -50,14 +50,14 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(_content(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise NotAStore(f"no plan can be read from {path}: {text.plain(error, 300)}") from None
+        raise NotAStore(f"no plan can be read from {path}: {text.plain(error, 300)}", next_step=_ANEW) from None
     if not isinstance(found, dict) or "regscope_plan" not in found:
-        raise NotAStore(f"{path} is no plan", next_step="Make one with `regscope plan SOURCE --save FILE`.")
+        raise NotAStore(f"{path} is not a plan", next_step="Make one with `regscope plan SOURCE --save FILE`.")
     return found
 
 
 def _content(path: Path) -> bytes:
-    """All of a file that begins as a plan does; of another one only the beginning."""
+    """The whole file if it begins like a JSON object; else only its first MiB, so that `/dev/zero` ends."""
     with path.open("rb") as file:
         found = bytearray(file.read(_PIECE))
         while found.lstrip()[:1] == b"{" and (piece := file.read(_PIECE)):
@@ -70,13 +70,13 @@ def _content(path: Path) -> bytes:
 def _typed(found: dict[str, Any], name: str, kind: type[Typed]) -> Typed:
     value = found[name]
     if type(value) is not kind:
-        raise TypeError(f"{name} is of type {type(value).__name__}, and should be {kind.__name__}")
+        raise TypeError(f"{name} must be of type {kind.__name__}, and is {type(value).__name__}")
     if isinstance(value, int) and not 0 <= value < 2**63:
-        raise ValueError(f"{name} is negative, or beyond 64 bits")
+        raise ValueError(f"{name} is negative, or does not fit into 64 bits")
     return value
 
 
 def _names(found: list[Any]) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in found):
-        raise TypeError("unknown is no list of names")
+        raise TypeError("unknown must be a list of names")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Whether what a plan lets go may go by its policy: nothing that this keeps, and each by a rule that it has."""
+"""Checks of a saved plan against its policy: nothing protected or in use goes, and each row names one of its rules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WITH_ITS_TAGS = "its other tags go"
 
 
 def against_policy(plan: Plan) -> Iterator[str]:
-    """What a plan lets go that its policy keeps, and what goes by no rule of it, in words."""
+    """One sentence for each row that goes though the policy keeps it, or that goes by no rule of the policy."""
     yield from _protected(plan)
     yield from _in_use(plan)
     yield from _by_no_rule(plan)
@@ -43,7 +43,7 @@ def _unknown(plan: Plan) -> Iterator[str]:
     named_by_it = {*names_protected(plan.policy), *names_in_use(plan.policy)}
     for text in plan.unknown:
         if text not in named_by_it:
-            yield f"{plain(text, 100)!r} is unknown, and the policy does not name it"
+            yield f"{plain(text, 100)!r} is listed as unknown, but the policy does not name it"
 
 
 def _protected(plan: Plan) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _protected(plan: Plan) -> Iterator[str]:
 
 
 def _in_use(plan: Plan) -> Iterator[str]:
-    """Looked up, as there may be many: see `Kept`."""
+    """Images are found by dictionaries, since there may be many: see `Kept`."""
     table = plan.table
     tagged: dict[str, list[int]] = defaultdict(list)
     placed: dict[str, list[int]] = defaultdict(list)
@@ -90,25 +90,25 @@ def _in_use(plan: Plan) -> Iterator[str]:
 
 
 def _let_go(plan: Plan, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
-    """What of these rows goes though the policy keeps them."""
+    """Those of these rows that go though the policy keeps them."""
     goes = rows[np.asarray(plan.table["action"].array[rows] != "keep", dtype=np.bool_)]
     for name in _named(plan.table.iloc[goes]) if len(goes) else ():
-        yield f"the policy keeps {name} ({why}), and the table lets it go"
+        yield f"the policy keeps {name} ({why}), but the table says that it goes"
     if is_unknown and len(rows):
-        yield f"{why} is said to be unknown, and the table has it"
+        yield f"{why} is listed as unknown, but the table has it"
 
 
 def _blob_let_go(freed: Container[str], digest: str, why: str) -> Iterator[str]:
-    """Some clusters know an image by its config alone."""
+    """A digest in a policy may be that of a config: some clusters name images by it."""
     if digest in freed:
-        yield f"the policy keeps {digest} ({why}), and it comes back by the blobs"
+        yield f"the policy keeps {digest} ({why}), but blobs says that it is freed"
 
 
 def _by_no_rule(plan: Plan) -> Iterator[str]:
-    """A row that goes says by which rule, and it must be one; what goes with another one comes after it."""
+    """Each row that goes must name a rule of the policy, or a manifest that goes too and is deleted before it."""
     goes = plan.goes
     if goes["rule"].isna().any():
-        yield "something goes by no rule"
+        yield "a row that goes names no rule"
         return
     deletes = plan.steps[plan.steps["action"] == "delete"]
     place = {pair: at for at, pair in enumerate(zip(deletes["repository"], deletes["digest"], strict=True))}
@@ -120,23 +120,23 @@ def _by_no_rule(plan: Plan) -> Iterator[str]:
     for name, repository, digest, is_untagged, rule in rows:
         if rule == _WITH_ITS_TAGS:
             if (repository, digest) not in led:
-                yield f"{name} goes since its other tags go, and it has none that does"
+                yield f"{name} goes because its other tags go, but no other tag of it goes"
         elif holder := _WITH_ITS_HOLDER.fullmatch(rule):
             before, after = place.get((repository, holder[2])), place.get((repository, digest))
             has_order = is_untagged or holder[1] != "attached to"  # tags can attach things to each other in a ring
             if before is None:
-                yield f"{name} goes with {holder[2]}, and no step deletes that"
+                yield f"{name} goes with {holder[2]}, but no step deletes {holder[2]}"
             elif has_order and after is not None and after < before:
                 yield f"{name} is deleted before {holder[2]}, which holds it"
         elif whole := _WITH_ITS_WHOLE.fullmatch(rule):
             if actions.get((repository, whole[1])) != "delete":
-                yield f"{name} goes as a part of {whole[1]}, which stays"
+                yield f"{name} goes as part of {whole[1]}, but {whole[1]} stays"
         elif not rule.startswith(known):
-            yield f"{name} goes by {plain(rule, 100)!r}, which is no rule of the policy"
+            yield f"{name} goes by {plain(rule, 100)!r}, which is not a rule of the policy"
 
 
 def _by_its_rules(plan: Plan) -> Iterator[str]:
-    """What goes by a rule about tags has a name that the rule is about, and the age that it wants."""
+    """A tag that goes by a rule about tags must match its patterns, and be as old as it demands."""
     tagged = plan.goes[plan.goes["tag"].notna()]
     for name, rule in named_rules(plan.policy):
         words = first_words(rule)
@@ -146,11 +146,11 @@ def _by_its_rules(plan: Plan) -> Iterator[str]:
         fits &= ~matching(tags, rule.exclude_tags)
         fits &= matching(tags, rule.tags) if rule.tags else True
         for tag in _named(rows[~fits]):
-            yield f"{tag} goes by {name}{plain(words, 100)}, which is not about it"
+            yield f"{tag} goes by {name}{plain(words, 100)}, but does not match that rule"
         if rule.older_than is not None:
             age = plan.taken_at - rows["age_from"]
             for tag in _named(rows[~(age > duration(rule.older_than))]):
-                yield f"{tag} goes by older_than={rule.older_than}, and is not so old"
+                yield f"{tag} goes by older_than={rule.older_than}, but is younger"
 
 
 def _named(rows: pd.DataFrame) -> Iterator[str]:
@@ -158,7 +158,7 @@ def _named(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _beginnings(name: str, rule: Retention) -> Iterator[str]:
-    """How the words begin by which a row goes by this rule."""
+    """How the column `rule` of a row begins that goes by this rule."""
     if words := first_words(rule):
         yield f"{name}{words}"
     if rule.untagged:

@@ -87,10 +87,10 @@ class Run:
         return list(dict.fromkeys(step.repository for step in self._steps))
 
     def try_out(self) -> None:
-        """Find out what of a run would be refused, and how tags go; nothing is changed.
+        """Find out whether the registry would refuse the steps, and how it removes tags; nothing is changed.
 
         Raises:
-            Unsupported, PermissionDeny, AuthFailed: a run would be refused that.
+            Unsupported, PermissionDeny, AuthFailed: the registry would refuse a step.
         """
         for repository in dict.fromkeys(repository for repository, _ in self._going):
             self.tags_go = self.removal.how_tags_go(repository)
@@ -107,7 +107,7 @@ class Run:
                 yield step.repository, step.digest, self._tags_on(step)
 
     def look_for_what_is_lacking(self, show: bool) -> None:
-        """Ask for what this is about, before anything is changed; a run that goes on knows it from its journal."""
+        """Ask for what the plan concerns, before the first change; a run that goes on reads it from its journal."""
         if self.journal is not None and self.journal.known.asked is not None:
             self.lacking = Lacking.of(self.journal.known.asked, self.journal.known.lacked)
             return
@@ -137,12 +137,12 @@ class Run:
             self._outcomes.setdefault(step.number, (LEFT, why))
 
     def _look_at_done(self, steps: Sequence[_Step]) -> None:
-        """What an earlier run has done: it may have been undone, or pushed again, and is not taken a second time."""
+        """Steps of an earlier run are not repeated: what is there again was undone or pushed again."""
         with ThreadPoolExecutor(self._concurrency) as pool:
             found = pool.map(lambda step: resolved(self._store, step.repository, step.tag or step.digest), steps)
             for step, now in zip(steps, found, strict=True):
                 if now == step.digest:
-                    self._told(step, SKIPPED, "it was done in an earlier run, and is there again: plan anew")
+                    self._told(step, SKIPPED, "an earlier run did this, and it is there again: make a new plan")
                 else:
                     self._told(step, DONE, "in an earlier run")
 

@@ -1,4 +1,4 @@
-"""What the author of a policy hardly meant: it empties a repository, or one of its rules is about no tag."""
+"""Warnings about a policy that was probably not meant so: it empties a repository, or a rule matches no tag."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def surprises(table: pd.DataFrame, policy: Policy) -> Iterator[str]:
     if emptied:
         names = ", ".join(emptied[:_NAMED]) + (" …" if len(emptied) > _NAMED else "")
         lose = "repository loses all its tags" if len(emptied) == 1 else "repositories lose all their tags"
-        yield f"{len(emptied):,} {lose}: {names}. Give keep_last=1, or name in protect what is to stay."
+        yield f"{len(emptied):,} {lose}: {names}. To keep some, set keep_last=1, or list them in protect."
     rules = each_rule(policy)
     for number, rule in enumerate(rules, 1):
         if rule.tags and not _is_about_any(rule, tags):
             name = f"Rule {number}" if len(rules) > 1 else "The policy"
-            yield f"{name} is about no tag: none in this snapshot matches {', '.join(map(repr, rule.tags))}."
+            yield f"{name} matches no tag: none in this snapshot fits {', '.join(map(repr, rule.tags))}."
 
 
 def _emptied(tags: pd.DataFrame) -> list[str]:
-    """Repositories of which every tag goes."""
+    """Repositories that lose every tag."""
     stays = (tags["action"] == "keep").groupby(tags["repository"].astype("str")).any()
     return sorted(stays.index[~stays.to_numpy(dtype=bool)])
 
 
 def _is_about_any(rule: Retention, tags: pd.DataFrame) -> bool:
-    """Whether the patterns of a rule match one of the tags."""
+    """Whether the patterns of a rule match any tag."""
     here = matching(pd.Index(tags["repository"]), rule.repositories)
     return bool((here & matching(pd.Index(tags["tag"]), rule.tags)).any())

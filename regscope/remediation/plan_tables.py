@@ -77,7 +77,7 @@ LACKING = (
     Column("error", "str", "what names it"),
     Column("stays", "bool", "whether something that stays needs it; else only what goes does"),
 )
-"""What was lost already when it was planned, as far as the snapshot says: see `regscope.scan(check=True)`."""
+"""What the snapshot says was missing or damaged when the plan was made: see `regscope.scan(check=True)`."""
 TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED, "lacking": LACKING}
 """All of them, by their attribute of `Plan`."""
 
@@ -90,7 +90,7 @@ _LARGEST = 2**63
 
 
 def as_rows(table: pd.DataFrame) -> list[list[Any]]:
-    """The rows as JSON has them: times as text, nothing for what is absent."""
+    """The rows as JSON values: times as text, null where a value is absent."""
     plain = table.astype(object)
     for name in table.select_dtypes("datetimetz"):
         plain[name] = table[name].map(lambda time: time.isoformat(), na_action="ignore").astype(object)
@@ -98,17 +98,17 @@ def as_rows(table: pd.DataFrame) -> list[list[Any]]:
 
 
 def from_rows(name: str, rows: Any) -> pd.DataFrame:
-    """The table `name` from what `as_rows` made of it, and from nothing that only looks like it.
+    """The table `name` from the rows of `as_rows`; every cell is checked.
 
     Raises:
-        ValueError: a row has other columns, or a cell another type; or a number is negative, or beyond 64 bits.
+        ValueError: a row has another number of columns, a cell another type, or a number is negative or beyond 64 bits.
     """
     columns = TABLES[name]
     if not isinstance(rows, list):
-        raise ValueError(f"{name} is no list of rows")
+        raise ValueError(f"{name} must be a list of rows")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(columns):
-            raise ValueError(f"row {number} of {name} has not {len(columns)} columns")
+            raise ValueError(f"row {number} of {name} must have {len(columns)} columns")
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)
     absent = _MAY_BE_ABSENT.get(name, ())
     read = [
@@ -120,14 +120,14 @@ def from_rows(name: str, rows: Any) -> pd.DataFrame:
 
 def _cells(where: str, column: Column, cells: Sequence[Any], may_be_absent: bool) -> Sequence[Any]:
     if not may_be_absent and None in cells:
-        raise ValueError(f"{where} lacks a value")
+        raise ValueError(f"{where} must have a value in every row")
     kinds = {type(cell) for cell in cells} - {type(None)}
     wanted = {"int64": int, "Int64": int, "bool": bool}.get(column.dtype, str)
     if not kinds <= {wanted}:
         (found, *_) = sorted(kind.__name__ for kind in kinds - {wanted})
-        raise ValueError(f"{where} has a value of type {found}, and should have {wanted.__name__}")
+        raise ValueError(f"{where} must be of type {wanted.__name__}, and has a value of type {found}")
     if wanted is int and not all(0 <= number < _LARGEST for number in cells if number is not None):
-        raise ValueError(f"{where} has a number that is negative, or beyond 64 bits")
+        raise ValueError(f"{where} has a number that is negative, or does not fit into 64 bits")
     return [None if cell is None else utc(where, cell) for cell in cells] if column.dtype == TIME else cells
 
 
@@ -135,7 +135,7 @@ def utc(where: str, written: str) -> datetime:
     """A time that is written with its zone.
 
     Raises:
-        ValueError: it is none, has no zone, or cannot be told in UTC.
+        ValueError: it is not an ISO 8601 time, has no time zone, or cannot be converted to UTC.
     """
     try:
         time = datetime.fromisoformat(written)
@@ -143,7 +143,7 @@ def utc(where: str, written: str) -> datetime:
             return time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{where} has a time that is none, or has no zone")
+    raise ValueError(f"{where} must be an ISO 8601 time with a time zone")
 
 
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:

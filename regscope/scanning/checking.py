@@ -1,4 +1,4 @@
-"""Whether what a snapshot names is there: asked of the store itself, by HEAD, where it is placed."""
+"""Whether the store has the manifests and blobs that a snapshot names: asked by HEAD, in each repository."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def look_for(store: ContentStore, named: Named) -> Problem | None:
 
 
 def _missing(named: Named, what: str) -> Problem:
-    error = ContentMissing(f"it is not there, and is named by {named.named_by}: {_AGAIN}")
+    error = ContentMissing(f"it is missing, and is named by {named.named_by}: {_AGAIN}")
     return Problem(named.repository, named.digest, what, error)
 
 
@@ -78,7 +78,7 @@ def look_for_all(
 
 
 def _alike_as_one(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """A registry that refuses one HEAD of a repository refuses thousands: they are one row, that says how many."""
+    """Make like refusals in a repository one row with their number: a registry that refuses one HEAD refuses all."""
     refused: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         if problem.what != UNCHECKED:

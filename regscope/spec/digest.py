@@ -123,7 +123,7 @@ def no_longer_than(chunks: Iterable[bytes], size: int | None, what: str) -> Iter
         if size is not None and got > size:
             raise TooLarge(
                 f"{what} has more than the {size:,} bytes that its descriptor says: not read further",
-                next_step="Push it again; or look at who pushed it, and leave its tag out to read the rest.",
+                next_step="Push it again, or find out who pushed it; leave its tag out to read the rest.",
             )
         yield chunk
 

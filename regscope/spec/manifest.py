@@ -218,7 +218,7 @@ def too_deep(name: str) -> InvalidManifest:
     """The error for indexes within indexes beyond that; `name` is what the first of them is called."""
     return InvalidManifest(
         f"{name} is an index of indexes, more than {DEEPEST} deep",
-        next_step="Name one of the images in it by its digest, or push the index anew with its images alone.",
+        next_step="Name one of its images by digest, or push an index that lists the images directly.",
     )
 
 

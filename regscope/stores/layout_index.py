@@ -32,7 +32,7 @@ def check_no_links(folder: Path, *names: str) -> None:
             if path.is_symlink():
                 raise StoreError(
                     f"{path} is a link: nothing is written through it",
-                    next_step="Name another folder, or put what the link leads to in its place.",
+                    next_step="Name another folder, or replace the link with what it leads to.",
                 )
 
 

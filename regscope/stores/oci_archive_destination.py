@@ -38,7 +38,7 @@ class OCIArchiveDestination:
             )
         if self.path.exists() and not self._may_be_replaced():
             raise NotAStore(
-                f"{self.path} is there, and is no archive of images: it is left alone", next_step="Name a new file."
+                f"{self.path} exists, and is not an image archive: it is left alone", next_step="Name a new file."
             )
         self._folder = self.path.with_name(f"{self.path.name}.unfinished")
         self._layout = self._workplace()

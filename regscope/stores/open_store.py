@@ -147,7 +147,7 @@ def as_store(place: ContentStore | str, **options: Any) -> ContentStore:
     if isinstance(place, type) or not (hasattr(place, "location") and hasattr(place, "stored_blobs")):
         raise InvalidInput(
             f"a store is wanted here, and this is {text.plain(repr(place), 100)}",
-            next_step="Give what regscope.open(...) returned, or a location: registry.example.com, oci:FOLDER.",
+            next_step="Pass the result of regscope.open(...), or a location: registry.example.com, oci:FOLDER.",
         )
     return place
 

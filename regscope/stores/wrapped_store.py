@@ -15,7 +15,7 @@ from regscope.stores.stored_names import Fault
 
 
 def unwrapped(store: ContentStore) -> ContentStore:
-    """The store itself, behind caches and mirrors: it alone knows what is there now."""
+    """The store itself, behind caches and mirrors: only it knows what is there now."""
     while isinstance(store, WrappedStore):
         store = store.store
     return store

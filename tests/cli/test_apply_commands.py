@@ -107,7 +107,7 @@ def test_a_tampered_plan_is_refused_and_nothing_of_it_is_shown(run: Run, registr
         refused = run("apply", registry.url, plan, *yes)
         assert refused.code == BAD_CONTENT
         assert refused.out == ""
-        assert "which the table does not let go" in refused.err
+        assert "but the table does not say so" in refused.err
         assert "Plan anew" in refused.err
     assert len(tags(registry)) == 5
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_is_told_in_words(run: Run, registry: Registry, plan: Pat
         Contents(pushes=[("app", "v1", image([], 1))]).push_to(other.url)
         for arguments, code, words in (
             (("apply", registry.url, tmp_path / "absent"), NOT_FOUND, "no plan can be read"),
-            (("apply", registry.url, tmp_path / "nonsense"), NOT_FOUND, "is no plan"),
+            (("apply", registry.url, tmp_path / "nonsense"), NOT_FOUND, "is not a plan"),
             (("apply", other.url, by_api), USAGE, "the plan is for"),
             (("apply", other.url, plan, "--yes"), NOT_ALLOWED, "unsupported"),
             (("undo", registry.url, tmp_path / "absent"), NOT_FOUND, "no journal can be read"),

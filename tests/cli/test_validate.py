@@ -51,7 +51,7 @@ def test_what_was_lost_is_listed_whatever_the_cache_says(
         assert run("scan", registry.url, "--check").code == WITH_PROBLEMS
         planned = run("plan", registry.url, "--tags", "none", "--check")
         assert planned.code == WITH_PROBLEMS
-        assert "1 manifest or blob is missing or damaged already" in planned.err
+        assert "1 manifest or blob is already missing or damaged in the store" in planned.err
 
 
 def test_what_is_not_told_is_a_problem_and_not_missing(run: Run, registry: Registry, proxy: FaultProxy) -> None:
@@ -69,7 +69,7 @@ def test_a_saved_snapshot_cannot_be_asked(run: Run, layout: Path) -> None:
     for command in ("validate", "scan"):
         ran = run(command, "saved", *(["--check"] if command == "scan" else []))
         assert ran.code == USAGE
-        assert "says what was there" in ran.err
+        assert "cannot show what is there now" in ran.err
     assert run("scan", f"oci:{layout}", "--files", "--check").code == USAGE
 
 
@@ -85,4 +85,4 @@ def test_a_plan_says_what_is_missing_of_what_it_is_about(run: Run, tmp_path: Pat
         assert (row["digest"], row["what"], row["stays"]) == (lost, "missing blob", False)
         shown = run("plan", registry.url, "--tags", "old")
         assert shown.code == 0
-        assert "so that no undo brings it back: 1" in shown.err
+        assert "so that undo cannot bring them back: 1" in shown.err

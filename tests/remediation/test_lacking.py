@@ -101,13 +101,13 @@ def test_a_dry_run_says_what_is_missing_of_what_stays_and_of_what_goes(registry:
     lose(registry, Digest.of(BASE), KEPT_CHILD, LOST_BLOB, LOST_CHILD)
     plan = planned(scanned(registry, check=check))
     assert set(zip(plan.lacking["digest"], plan.lacking["what"], strict=True)) == (STAYS | GOES if check else set())
-    assert ("4 manifests and blobs are missing or damaged already" in repr(plan)) == check
+    assert ("4 manifests and blobs are already missing or damaged in the store" in repr(plan)) == check
     done = applied(plan, registry.url)
     assert (rows(done, stay=True), rows(done, stay=False)) == (STAYS, GOES)
     assert done.facts()["missing before"].startswith("4 manifests and blobs of ")
     notes = " ".join(done.notes())
     assert "needed by what stays: 2" in notes
-    assert "so that no undo brings it back: 2" in notes
+    assert "so that undo cannot bring them back: 2" in notes
     assert {row["digest"] for row in done.summary()["lacking"]["rows"]} == {digest for digest, _ in STAYS | GOES}
 
 
@@ -183,5 +183,5 @@ def test_what_the_registry_does_not_tell_is_told_as_that(registry: Registry) -> 
     assert done.lacking is not None
     assert done.lacking.lost.empty
     assert done.lacking.table[["digest", "what"]].astype("str").to_numpy().tolist() == [[LOST_BLOB, "unchecked"]]
-    assert "does not tell" in repr(done)
+    assert "did not say" in repr(done)
     assert plan.steps["digest"].tolist() == plan_there.steps["digest"].tolist()

@@ -67,7 +67,7 @@ def assert_kept_alone(done: rs.Applied, url: str, kept: Pushed, newcomer: Pushed
     """Nothing else that was planned stays, and the reason says what came."""
     assert done.ok, repr(done)
     assert list(skipped(done)) == [kept.digest]
-    assert f"{newcomer.digest}, which came after it was planned, refers to it" in skipped(done)[kept.digest]
+    assert f"{newcomer.digest}, which was pushed after the plan was made, refers to it" in skipped(done)[kept.digest]
     store = rs.open(url, cache=False)
     assert store.manifest("app", kept.digest).raw == kept.raw
     for gone in {OTHER, SIGNED, MULTI} - {kept}:

@@ -305,5 +305,5 @@ def test_a_plan_says_which_rule_is_about_no_tag(registry: Registry) -> None:
     """ustaxcourt/ef-cms#10265: a rule for a prefix that nobody used any more, and images without end."""
     push(registry, ("app", "build-1", built("a")), ("app", "v1", built("b")))
     found = rs.plan(by_api(registry), [rs.Retention(tags="SNAPSHOT-*"), rs.Retention(tags="build-*")])
-    assert "Rule 1 is about no tag: none in this snapshot matches 'SNAPSHOT-*'." in found.notes()
+    assert "Rule 1 matches no tag: none in this snapshot fits 'SNAPSHOT-*'." in found.notes()
     assert not any(note.startswith("Rule 2") for note in found.notes())
