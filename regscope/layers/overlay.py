@@ -15,8 +15,8 @@ containerd's `archive.Apply` does). Entries take effect one after another, in th
 - A symlink on the way to an entry is followed, also one of a lower layer: `regscope.layers.landing` says where entries
   land, and the paths here are those.
 
-What containerd refuses is taken as it can be: what is below a file makes a directory in its place, and a hardlink to
-nothing stands for itself.
+What containerd refuses is taken as it can be: an entry below a file makes a directory in its place, a mark below a file
+means nothing (umoci writes such marks where a file replaces a directory), and a hardlink to nothing stands for itself.
 """
 
 from __future__ import annotations
@@ -95,14 +95,18 @@ class Stack:
         """The entry that each hardlink found at its target then; of all else, and without a target, itself."""
         linked = np.arange(len(self))
         links = np.flatnonzero(self.link >= 0)
-        rows, keys = self._by_node
-        before = np.searchsorted(keys, self._key(self.link[links], links)) - 1
-        target = np.where(before >= 0, rows[np.maximum(before, 0)] if len(rows) else -1, -1)
-        there = (target >= 0) & (self.node[target] == self.link[links]) & ~self.is_directory[target]
-        links, target = links[there], target[there]
-        lasting = self.hidden_at[target] > self.time[links]
-        linked[links[lasting]] = target[lasting]
+        target, there = self._file_at(self.link[links], links)
+        linked[links[there]] = target[there]
         return linked
+
+    def _file_at(self, node: Ints, rows: Ints) -> tuple[Ints, Bools]:
+        """The last entry at each of `node` before each of the entries `rows`, and whether it is no directory and is
+        there then."""
+        ordered, keys = self._by_node
+        before = np.searchsorted(keys, self._key(node, rows)) - 1
+        found = np.where(before >= 0, ordered[np.maximum(before, 0)] if len(ordered) else -1, -1)
+        is_there = (found >= 0) & (self.node[found] == node) & ~self.is_directory[found]
+        return found, is_there & (self.hidden_at[found] > self.time[rows])
 
     @cached_property
     def inode(self) -> Ints:
@@ -147,7 +151,8 @@ class Stack:
         missing = np.flatnonzero(is_missing)
         first = np.full(len(self.parent), len(self))
         removed = self._removed(missing)
-        rows, node = np.arange(len(self)), self._folder
+        rows = np.flatnonzero(~self._is_below_file)
+        node = self._folder[rows]
         while len(rows) and len(missing):
             rows, node = rows[node >= 0], node[node >= 0]
             lasting = is_missing[node] & (self.time[rows] > removed[node])
@@ -155,6 +160,18 @@ class Stack:
             node = self.parent[node]
         found = missing[first[missing] < len(self)]
         return found, first[found]
+
+    @cached_property
+    def _is_below_file(self) -> Bools:
+        """Whether each entry is a mark below what is a file then."""
+        is_below = np.zeros(len(self), dtype=np.bool_)
+        rows = np.flatnonzero(self.deletes | self.clears)
+        node = self._folder[rows]
+        while len(rows):
+            rows, node = rows[node >= 0], node[node >= 0]
+            is_below[rows[self._file_at(node, rows)[1]]] = True
+            node = self.parent[node]
+        return is_below
 
     def _removed(self, nodes: Ints) -> Ints:
         """When the directories `nodes` were last deleted or replaced, or one above them; by node, -1 where never."""
@@ -278,7 +295,7 @@ class Stack:
         is_other = np.zeros(len(self.parent), dtype=np.bool_)
         others = np.flatnonzero(self.is_entry & ~self.is_directory)
         is_other[self.node[others]] = True
-        rows, node = np.arange(len(self)), self._folder
+        rows, node = self._entries, self._folder[self._entries]
         needing: list[Ints] = []
         needed: list[Ints] = []
         while len(rows):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from regscope.remediation.plan import Plan
 
 _KINDS = {"http", "https", "oci", "oci-archive", "docker-archive", "storage"}
-_CHECKED = {"http", "https", "storage"}  # names in a layout are whatever its writer chose
+_CHECKED = {"http", "https"}  # a layout's names are its writer's, and a folder in a storage: may be called anything
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _WORDS = {
     "table": {

@@ -30,6 +30,7 @@ KINDS = {
     stat.S_IFIFO: "fifo",
 }
 HAND_MADE = CORNERS | MORE_CORNERS
+REFUSED_BY_CONTAINERD = {"whiteouts below the file that takes a folder's place"}  # umoci writes such layers
 UNLIKE_UMOCI = {
     "a whiteout in the lowest layer": "containerd makes the directory that a whiteout is in",
     "a whiteout spares its own layer": "in containerd's eyes it does not",

@@ -168,7 +168,7 @@ PROMISED: dict[Question, dict[str, str]] = {
         "mode": "int64",
         **dict.fromkeys(["setuid", "setgid"], "bool"),
         **dict.fromkeys(["uid", "gid"], "int64"),
-        **dict.fromkeys(["layer_digest", "created_by"], "str"),
+        **dict.fromkeys(["capabilities", "layer_digest", "created_by"], "str"),
         **dict.fromkeys(["images", "repositories"], "int64"),
     },
     secrets: {

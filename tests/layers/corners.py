@@ -130,6 +130,10 @@ MORE_CORNERS: dict[str, list[bytes]] = {
         tar(entry("a", FOLDER), entry("a/b"), entry("a-b"), entry("a.b", FOLDER), entry("a.b/c"), entry("a b")),
         tar(entry(".wh.a", content=b"")),
     ],
+    "whiteouts below the file that takes a folder's place": [
+        tar(entry("man", FOLDER), entry("man/a"), entry("man/d", FOLDER), entry("man/d/b"), entry("z")),
+        tar(entry("man", content=b"x"), entry("man/.wh.a", content=b""), entry("man/d/.wh.b", content=b"")),
+    ],
     "one layer twice": [tar(entry("a"), entry("d", FOLDER), entry("d/b"))] * 2,
     "nothing at all": [tar()],
 }  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
@@ -88,6 +89,7 @@ class Folder:
     folders: set[str] = field(default_factory=set)  # once all is written
     contents: dict[int, bytes | None] = field(default_factory=dict)  # by entry, what it put at its path
     landed: dict[int, str] = field(default_factory=dict)  # by entry, where it was put
+    _dangling: set[str] = field(default_factory=set)  # where hardlinks to nothing were ever put
     _unpacked: set[str] = field(default_factory=set)  # of this layer, where its entries were put
 
     def apply(self, layers: Sequence[Layer]) -> None:
@@ -114,6 +116,8 @@ class Folder:
     def _put(self, number: int, each: Entry) -> None:
         landed = self.landed[number] = self._landed(each)
         path = self.folder / landed
+        if each.kind in (DELETE, OPAQUE) and self._is_below_file(path / "x" if each.kind == OPAQUE else path):
+            return
         for above in reversed(path.relative_to(self.folder).parents[:-1]):
             _make_folder(self.folder / above)
         if each.kind == DELETE:
@@ -141,6 +145,8 @@ class Folder:
             self.names[landed] = Name(number, there.file)
         elif self._is_symlink(target):
             os.link(self.folder / target, path, follow_symlinks=False)
+        else:
+            self._dangling.add(landed)
         file = self.names.get(landed)
         is_file = file is not None and self._is_there(landed, file)
         self.contents[number] = path.read_bytes() if is_file else None
@@ -177,6 +183,12 @@ class Folder:
         """Whether it is one, with no link on the way."""
         parts = [path, *path.parents]
         return all(each.is_dir() and not each.is_symlink() for each in parts[: parts.index(self.folder)])
+
+    def _is_below_file(self, path: Path) -> bool:
+        """Whether something above it is there and is no folder."""
+        above = path.relative_to(self.folder).parents[:-1]
+        assume(self._dangling.isdisjoint(map(str, above)))  # what a mark below a link to nothing means is not asked
+        return any(os.path.lexists(self.folder / each) and not self._is_folder(self.folder / each) for each in above)
 
     def _is_symlink(self, name: str) -> bool:
         path = self.folder / name

@@ -175,7 +175,8 @@ def test_a_dry_run_changes_nothing(registry: Registry, tmp_path: Path) -> None:
     assert registry.blob_digests() == files
     assert not [line for line in asked if line.split()[0] in ("PUT", "PATCH", "POST")]
     deletions = [line for line in asked if line.startswith("DELETE")]
-    assert all(line.endswith(" 404") for line in deletions), deletions
+    assert deletions
+    assert not [line for line in deletions if line.split()[-1].startswith("2")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
