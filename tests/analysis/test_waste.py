@@ -25,8 +25,8 @@ from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
 from tests.layers.folder_model import DELETE, FILE, OPAQUE, Entry, Folder, Layer, Lost, layers, tar_of
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(layers, min_size=1, max_size=8))
+@settings(max_examples=20, deadline=None)
+@given(st.lists(layers, min_size=1, max_size=3))
 @example([[[Entry("a", FILE, b"22"), Entry("b", LINK, b"a")], [Entry("a", DELETE)], [Entry("b", FILE, b"22")]]])
 @example([[[Entry("a/b", FILE, b"1")], [Entry("a", FILE, b"1"), Entry("a", OPAQUE)], [Entry("a/a", FILE, b"1")]]])
 def test_what_the_tables_say_is_what_is_left_of_layers_written_into_a_folder(stacks: list[list[Layer]]) -> None:

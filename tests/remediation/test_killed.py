@@ -1,4 +1,7 @@
-"""Killed at any moment: the same journal goes on, to the same end, and undo brings back the same beginning."""
+"""Killed at any moment: the same journal goes on, to the same end, and undo brings back the same beginning.
+
+KILLED_ROUNDS in the environment is how often a run is killed; 24 times by default.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from tests.forked import forked
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
-ROUNDS = 50
+ROUNDS = int(os.environ.get("KILLED_ROUNDS", "24"))
 _IN_MEMORY = Path("/dev/shm")
 
 

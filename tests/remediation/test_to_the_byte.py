@@ -181,7 +181,7 @@ def many(number: int, takes_old_caches: bool = True, changes: bool = False) -> A
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@pytest.mark.parametrize(("version", "by_default"), [("2.8", 40), ("3", 12)])
+@pytest.mark.parametrize(("version", "by_default"), [("2.8", 24), ("3", 12)])
 def test_a_plan_frees_what_it_says_breaks_nothing_and_is_undone(version: str, by_default: int) -> None:
     program = distribution_3() if version == "3" else None
     figures: Counter[str] = Counter()
