@@ -9,13 +9,13 @@ _A_DIGEST = r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9A-Fa-f]{32}"
 _USERS_OF_URLS = (
     re.compile(_SCHEME + r"(?P<user>[^\s/?#]{0,4096}@)"),
     # With what should have been encoded in the password, which is not to be taken for a port and a path.
-    re.compile(_SCHEME + r"(?P<user>[^\s/@:?#\[]{0,256}:(?!\d{1,5}(?:[/?#\s'\")\]},]|$))[^\s@]{0,4096}@)"),
+    re.compile(_SCHEME + r"(?P<user>[^\s/@:?#\[]{0,256}:(?!\d{1,5}(?:[/?#\s'\")\]},]|$))[^\s@]{0,4096}+@)"),
 )
-_QUERY_OF_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
+_QUERY_OF_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?#'\"<>]{0,2048}+)[?#][^\s'\"<>]*")
 _OTHER_QUERY = re.compile(r"(?<=[\w/.\]-])\?[\w.~%+-]+=[^\s'\"<>]*")
 _USER_WITHOUT_SCHEME = re.compile(
     r"(?<![\w/@:.%+-])(?!(?:oci|oci-archive|docker-archive|storage):)"
-    rf"[^\s/@:'\"()<>=,]{{1,256}}:[^\s/@'\"<>]{{1,4096}}@(?!{_A_DIGEST})(?=[\w\[])"
+    rf"[^\s/@:'\"()<>=,]{{1,256}}:[^\s/@'\"<>]{{1,4096}}+@(?!{_A_DIGEST})(?=[\w\[])"
 )
 _ONLY_AN_ADDRESS = re.compile(rf"^[^\s/@]*@(?!{_A_DIGEST})(?=[\w\[]\S*$)")
 _ENCODED_USER = re.compile(r"(?i)(%(?:25)*3A(?:%(?:25)*2F){2})(?:(?!%(?:25)*(?:2F|3F|23))[^\s/?#&]){1,4096}%(?:25)*40")
