@@ -85,7 +85,7 @@ class FilesOnDisk:
         chosen = list(columns or COLUMNS)
         tables = [self._read(path, numbers, chosen) for path, numbers in self._parts(wanted)]
         table = pa.concat_tables(tables) if tables else _empty(chosen)
-        with readable(self.folder, _NEXT_STEP):  # text that is none shows only here
+        with readable(self.folder, _NEXT_STEP):  # invalid UTF-8 is found only here
             return conformed("files", table.to_pandas(), chosen)
 
     def head(self, rows: int = 5) -> pd.DataFrame:

@@ -130,14 +130,8 @@ class Snapshot:
         on_disk = self.files if isinstance(self.files, FilesOnDisk) else None
         about = About(
             regscope=__version__,
-            location=self.location,
-            taken_at=self.taken_at,
-            sees_untagged=self.sees_untagged,
-            filtered=self.filtered,
-            rate_limit=self.rate_limit,
-            remembers_since=self.remembers_since,
-            checked=self.checked,
             files_on_disk=on_disk is not None,
+            **{name: getattr(self, name) for name in _NO_TABLES},
         )
         first_seen = {FIRST_SEEN_TABLE: self.first_seen} if len(self.first_seen) else {}
         place.write(about, self.tables | first_seen, on_disk)
@@ -163,13 +157,7 @@ class Snapshot:
         tables |= {name: place.table(name, columns) for name, columns in TABLES.items() if name not in tables}
         return cls(
             **tables,
-            location=about.location,
-            taken_at=about.taken_at,
-            sees_untagged=about.sees_untagged,
-            filtered=about.filtered,
-            rate_limit=about.rate_limit,
-            remembers_since=about.remembers_since,
-            checked=about.checked,
+            **{name: getattr(about, name) for name in _NO_TABLES},
             first_seen=place.first_seen(),
         )
 
@@ -229,8 +217,8 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_ABOUT = {"location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "first_seen", "checked"}
-assert {field.name for field in fields(Snapshot)} - _ABOUT == set(TABLES), "Snapshot and TABLES differ"
+_NO_TABLES = ("location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "checked")
+assert {field.name for field in fields(Snapshot)} == {*TABLES, *_NO_TABLES, "first_seen"}, "Snapshot and TABLES differ"
 
 
 def is_saved_snapshot(folder: Path) -> bool:

@@ -69,7 +69,7 @@ class Deletion:
             )
 
     def make_sure_it_takes(self) -> None:
-        """Find out whether manifests may be put: one is that is none, under a digest that it has not.
+        """Find out whether manifests may be put: `{}`, which is no manifest, is put under another content's digest.
 
         Raises:
             Unsupported: the registry takes none.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -24,14 +23,16 @@ def step_mark(plan: str, repository: str, action: str, tags: Iterable[str], dige
 
 def marks_of(plan: Plan) -> list[str]:
     """The marks of a plan's steps; a manifest is deleted with those of its tags that go."""
-    going: dict[tuple[str, str], list[str]] = defaultdict(list)
-    goes = plan.tags[plan.tags["goes"]]
-    for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
-        going[repository, digest].append(tag)
-    identity, steps = plan.identity, plan.steps
+    identity, steps, going = plan.identity, plan.steps, plan.tags_by_manifest
     rows = zip(steps["repository"], steps["action"], steps["tag"], steps["digest"], strict=True)
     return [
-        step_mark(identity, repository, action, [tag] if action == "untag" else going[repository, digest], digest)
+        step_mark(
+            identity,
+            repository,
+            action,
+            [tag] if action == "untag" else going.get((repository, digest), []),
+            digest,
+        )
         for repository, action, tag, digest in rows
     ]
 

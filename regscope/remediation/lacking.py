@@ -97,11 +97,7 @@ def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, p
         InvalidInput: `store` is neither a store nor a location.
         RegscopeError: the store cannot be opened.
     """
-    tags: dict[tuple[str, str], list[str]] = {}
-    for repository, tag, digest in plan.tags.loc[plan.tags["goes"], ["repository", "tag", "digest"]].itertuples(
-        index=False, name=None
-    ):
-        tags.setdefault((repository, digest), []).append(tag)
+    tags = plan.tags_by_manifest
     deletes = plan.steps.loc[plan.steps["action"] == "delete", ["repository", "digest"]]
     going = ((*one, tags.get(one, [])) for one in deletes.itertuples(index=False, name=None))
     show = is_interactive() if progress is None else progress

@@ -92,6 +92,15 @@ class Plan:
         return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
+    def tags_by_manifest(self) -> dict[tuple[str, str], list[str]]:
+        """The tags that go, by the repository and the digest of their manifest."""
+        found: dict[tuple[str, str], list[str]] = {}
+        goes = self.tags[self.tags["goes"]]
+        for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
+            found.setdefault((repository, digest), []).append(tag)
+        return found
+
+    @property
     def goes(self) -> pd.DataFrame:
         """The rows of `table` that change anything."""
         return self.table[self.table["action"] != "keep"].reset_index(drop=True)

@@ -73,10 +73,7 @@ class Run:
         rows = plan.steps[columns].astype(object).where(plan.steps[columns].notna(), None)
         self._steps = [_Step(number, *row) for number, row in enumerate(rows.itertuples(index=False, name=None))]
         self._tag_rows, self._table_rows = (rows.groupby("repository").indices for rows in (plan.tags, plan.table))
-        self._going: dict[tuple[str, str], list[str]] = {}
-        goes = plan.tags[plan.tags["goes"]]
-        for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
-            self._going.setdefault((repository, digest), []).append(tag)
+        self._going = plan.tags_by_manifest
 
     def bound(self, max_deletes: int | None, max_bytes: int | None) -> None:
         """Do no more than this."""
