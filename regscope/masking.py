@@ -6,16 +6,25 @@ import re
 
 _SCHEME = r"(?P<start>(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)"
 _A_DIGEST = r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9A-Fa-f]{32}"
+# Each pattern that may go over slashes begins where a run of its characters begins, and looks first whether the run
+# ends as it should: a run is then read once, however many addresses seem to begin in it.
 _USERS_OF_URLS = (
-    re.compile(_SCHEME + r"(?P<user>[^\s/?#]{0,4096}@)"),
+    re.compile(r"(?P<before>)" + _SCHEME + r"(?P<user>[^\s/?#]{0,4096}@)"),
     # With what should have been encoded in the password, which is not to be taken for a port and a path.
-    re.compile(_SCHEME + r"(?P<user>[^\s/@:?#\[]{0,256}:(?!\d{1,5}(?:[/?#\s'\")\]},]|$))[^\s@]{0,4096}+@)"),
+    re.compile(
+        r"(?<![^\s@])(?=[^\s@]*+@)(?P<before>[^\s@]*?)"
+        + _SCHEME
+        + r"(?P<user>[^\s/@:?#\[]{0,256}:(?!\d{1,5}(?:[/?#\s'\")\]},]|$))[^\s@]*+@)"
+    ),
 )
-_QUERY_OF_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s?#'\"<>]{0,2048}+)[?#][^\s'\"<>]*")
+_QUERY_OF_URL = re.compile(
+    r"(?<![^\s?#'\"<>])(?=[^\s?#'\"<>]*?[A-Za-z0-9+.-]://)([^\s?#'\"<>]*+)[?#][^\s'\"<>]*"
+)
 _OTHER_QUERY = re.compile(r"(?<=[\w/.\]-])\?[\w.~%+-]+=[^\s'\"<>]*")
 _USER_WITHOUT_SCHEME = re.compile(
+    rf"(?<![^\s/@'\"<>])(?=[^\s/@'\"<>]*+@(?!{_A_DIGEST})[\w\[])([^\s/@'\"<>]*?)"
     r"(?<![\w/@:.%+-])(?!(?:oci|oci-archive|docker-archive|storage):)"
-    rf"[^\s/@:'\"()<>=,]{{1,256}}:[^\s/@'\"<>]{{1,4096}}+@(?!{_A_DIGEST})(?=[\w\[])"
+    r"[^\s/@:'\"()<>=,]{1,256}:[^\s/@'\"<>]++@"
 )
 _ONLY_AN_ADDRESS = re.compile(rf"^[^\s/@]*@(?!{_A_DIGEST})(?=[\w\[]\S*$)")
 _ENCODED_USER = re.compile(r"(?i)(%(?:25)*3A(?:%(?:25)*2F){2})(?:(?!%(?:25)*(?:2F|3F|23))[^\s/?#&]){1,4096}%(?:25)*40")
@@ -45,7 +54,7 @@ def without_secrets(text: object) -> str:
         shown = users.sub(_without_user, shown)
     shown = _QUERY_OF_URL.sub(r"\1", shown)
     shown = _OTHER_QUERY.sub("", shown)
-    shown = _USER_WITHOUT_SCHEME.sub("", shown)
+    shown = _USER_WITHOUT_SCHEME.sub(r"\1", shown)
     shown = _ONLY_AN_ADDRESS.sub("", shown)
     shown = _ENCODED_USER.sub(r"\1", shown)
     shown = _ENCODED_QUERY.sub("", shown)
@@ -56,4 +65,4 @@ def without_secrets(text: object) -> str:
 
 def _without_user(found: re.Match[str]) -> str:
     is_a_registry = (found["scheme"] or "").lower() in ("", "http:", "https:")
-    return found["start"] if is_a_registry or ":" in found["user"] else found[0]
+    return found["before"] + found["start"] if is_a_registry or ":" in found["user"] else found[0]
