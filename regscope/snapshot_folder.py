@@ -18,7 +18,7 @@ from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk, is_part, part_name
 from regscope.parquet_tables import as_frame, read_columns, readable
 from regscope.schema import FIRST_SEEN, Column, recast, table_of
-from regscope.spec.mending import first_fault
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.rate_limit import RateLimit
 
 ABOUT = "snapshot.json"

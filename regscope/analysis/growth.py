@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Relation
 from regscope.schema import TIME
 from regscope.tables import Snapshot
@@ -61,13 +61,13 @@ def _change(
 
 def _blobs_by_repository(snap: Snapshot) -> dict[str | None, dict[str, int]]:
     """Sizes by digest, of each repository and (under None) of them all."""
-    held = Holdings(snap)
-    source, blob = held.contents.of(held.node_manifest)
-    owned = Relation(held.node_repository[source], blob, len(held.repositories), len(held.blobs))
-    sizes = held.blob_size
-    found: dict[str | None, dict[str, int]] = {None: dict(zip(held.blobs, sizes.tolist(), strict=True))}
+    graph = ReferenceGraph(snap)
+    source, blob = graph.contents.of(graph.node_manifest)
+    owned = Relation(graph.node_repository[source], blob, len(graph.repositories), len(graph.blobs))
+    sizes = graph.blob_size
+    found: dict[str | None, dict[str, int]] = {None: dict(zip(graph.blobs, sizes.tolist(), strict=True))}
     found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # one may have nothing readable
-    for number, name in enumerate(held.repositories):
+    for number, name in enumerate(graph.repositories):
         _, mine = owned.of(np.array([number]))
-        found[name] = dict(zip(held.blobs[mine], sizes[mine].tolist(), strict=True))
+        found[name] = dict(zip(graph.blobs[mine], sizes[mine].tolist(), strict=True))
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import distinct
 from regscope.analysis.selection import select
 from regscope.errors import InvalidInput
@@ -35,7 +35,7 @@ def choose_one(snap: Snapshot, image: str, platform: str | None = None) -> str:
         InvalidInput: it names no image, or several.
         InvalidPlatform: `platform` is none.
     """
-    choices = _choices(Holdings(snap), image)
+    choices = _choices(ReferenceGraph(snap), image)
     if platform is not None:
         return _only(choices, Platform.parse(platform), image).digest
     if len(choices) > 1:
@@ -55,8 +55,8 @@ def choose_two(snap: Snapshot, a: str, b: str, platform: str | None = None) -> t
         InvalidInput: a name that names no image, or several; or more than one platform that both have, or none.
         InvalidPlatform: `platform` is none.
     """
-    held = Holdings(snap)
-    ours, theirs = _choices(held, a), _choices(held, b)
+    graph = ReferenceGraph(snap)
+    ours, theirs = _choices(graph, a), _choices(graph, b)
     if platform is not None:
         wanted = Platform.parse(platform)
         return _only(ours, wanted, a), _only(theirs, wanted, b)
@@ -91,25 +91,25 @@ def _platforms(choices: list[Choice]) -> str:
     return ", ".join(str(choice.platform) or "one that is unknown" for choice in choices)
 
 
-def _choices(held: Holdings, name: str) -> list[Choice]:
+def _choices(graph: ReferenceGraph, name: str) -> list[Choice]:
     """The images that a name leads to, directly or through an index."""
-    tags, nodes = select(held, name)
-    named = held.tag_node[tags & (held.tag_node >= 0)] if tags.any() else np.flatnonzero(nodes)
-    manifests = distinct(held.node_manifest[named])
+    tags, nodes = select(graph, name)
+    named = graph.tag_node[tags & (graph.tag_node >= 0)] if tags.any() else np.flatnonzero(nodes)
+    manifests = distinct(graph.node_manifest[named])
     if len(manifests) > 1:
         raise InvalidInput(
             f"{name!r} names {len(manifests)} manifests", next_step="Name one: repository:tag or a digest."
         )
-    _, found = held.children.closure(named)
-    about = held.snap.manifests.iloc[distinct(held.node_manifest[found])]
-    about = about[held.snap.is_image.reindex(about.index)]
+    _, found = graph.children.closure(named)
+    about = graph.snap.manifests.iloc[distinct(graph.node_manifest[found])]
+    about = about[graph.snap.is_image.reindex(about.index)]
     parts = zip(*(about[name].tolist() for name in ("digest", "os", "architecture", "variant")), strict=True)
     choices = [
         Choice(digest, Platform(os=_known(os), architecture=_known(architecture), variant=_known(variant) or None))
         for digest, os, architecture, variant in parts
     ]
     if not choices:
-        raise no_image(held.snap, held.manifests[manifests], name)
+        raise no_image(graph.snap, graph.manifests[manifests], name)
     return sorted(choices, key=lambda choice: (str(choice.platform), choice.digest))
 
 

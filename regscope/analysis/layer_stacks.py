@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.history_cost import UNKNOWN
-from regscope.analysis.holdings import Holdings
 from regscope.analysis.image_choice import no_image
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.selection import Selection, select
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
@@ -69,11 +69,11 @@ def _file_systems(layers: pd.DataFrame) -> pd.DataFrame:
 
 def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
     """The digests of all images that `wanted` names, directly or through an index."""
-    held = Holdings(snap)
-    tags, nodes = select(held, wanted)
-    named = np.concatenate([held.tag_node[tags & (held.tag_node >= 0)], np.flatnonzero(nodes)])
-    _, found = held.children.closure(named)
-    digests = held.manifests[np.unique(held.node_manifest[found])]
+    graph = ReferenceGraph(snap)
+    tags, nodes = select(graph, wanted)
+    named = np.concatenate([graph.tag_node[tags & (graph.tag_node >= 0)], np.flatnonzero(nodes)])
+    _, found = graph.children.closure(named)
+    digests = graph.manifests[np.unique(graph.node_manifest[found])]
     images = digests[digests.isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
     if images.empty:
         if isinstance(wanted, str):

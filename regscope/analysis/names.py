@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.tables import Snapshot
 
 
@@ -15,16 +15,16 @@ def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
         By repository, tag and digest: `repository`, `tag`, `digest` (str) and `is_direct` (bool: not through an
         index). Tags that are about another manifest (`sha256-…`) are left out.
     """
-    held = Holdings(snap)
-    rows = held.tag_is_root.nonzero()[0]
-    position, node = held.children.closure(held.tag_node[rows])
+    graph = ReferenceGraph(snap)
+    rows = graph.tag_is_root.nonzero()[0]
+    position, node = graph.children.closure(graph.tag_node[rows])
     tags = snap.tags.iloc[rows[position]]
     table = pd.DataFrame(
         {
             "repository": tags["repository"].astype("str").to_numpy(),
             "tag": tags["tag"].to_numpy(),
-            "digest": held.manifests[held.node_manifest[node]],
-            "is_direct": held.tag_node[rows[position]] == node,
+            "digest": graph.manifests[graph.node_manifest[node]],
+            "is_direct": graph.tag_node[rows[position]] == node,
         }
     ).astype({"repository": "str", "tag": "str", "digest": "str"})
     return table.sort_values(["repository", "tag", "digest"], ignore_index=True)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools
 from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
@@ -21,7 +21,7 @@ Selection: TypeAlias = str | Sequence[str] | pd.DataFrame
 _GLOB = re.compile(r"[*?\[]")
 
 
-def select(held: Holdings, wanted: Selection) -> tuple[Bools, Bools]:
+def select(graph: ReferenceGraph, wanted: Selection) -> tuple[Bools, Bools]:
     """The tags and the placements that `wanted` names, as masks.
 
     A name is `repository`, `repository:tag`, `repository@digest` or a bare digest; names and tags may be globs. A
@@ -32,14 +32,14 @@ def select(held: Holdings, wanted: Selection) -> tuple[Bools, Bools]:
         InvalidInput: a name, or a row, that names nothing.
     """
     if isinstance(wanted, pd.DataFrame):
-        return _select_rows(held, wanted)
-    tags = np.zeros(len(held.snap.tags), dtype=np.bool_)
-    nodes = np.zeros(held.n_nodes, dtype=np.bool_)
+        return _select_rows(graph, wanted)
+    tags = np.zeros(len(graph.snap.tags), dtype=np.bool_)
+    nodes = np.zeros(graph.n_nodes, dtype=np.bool_)
     for text in [wanted] if isinstance(wanted, str) else wanted:
-        tag_mask, node_mask = _select_one(held, text)
+        tag_mask, node_mask = _select_one(graph, text)
         if not (tag_mask.any() or node_mask.any()):
             raise InvalidInput(
-                f"{text!r} names nothing in {held.snap.location}",
+                f"{text!r} names nothing in {graph.snap.location}",
                 next_step="Write repository, repository:tag, repository@digest or a digest; * stands for anything.",
             )
         tags |= tag_mask
@@ -47,16 +47,16 @@ def select(held: Holdings, wanted: Selection) -> tuple[Bools, Bools]:
     return tags, nodes
 
 
-def _select_one(held: Holdings, text: str) -> tuple[Bools, Bools]:
+def _select_one(graph: ReferenceGraph, text: str) -> tuple[Bools, Bools]:
     repository, tag, digest = split_image(f"*@{text}" if text.startswith(("sha256:", "sha512:")) else text)
-    repositories = _matching(held.repositories, repository)
-    nodes = repositories[held.node_repository]
-    in_repository = np.append(repositories, False)[held.tag_repository]
+    repositories = _matching(graph.repositories, repository)
+    nodes = repositories[graph.node_repository]
+    in_repository = np.append(repositories, False)[graph.tag_repository]
     if tag is not None:
-        return in_repository & _matching(held.snap.tags["tag"], tag), np.zeros(held.n_nodes, dtype=np.bool_)
+        return in_repository & _matching(graph.snap.tags["tag"], tag), np.zeros(graph.n_nodes, dtype=np.bool_)
     if digest is not None:
-        nodes &= (held.snap.placements["digest"] == digest).to_numpy()
-        return in_repository & (held.snap.tags["digest"] == digest).to_numpy(), nodes
+        nodes &= (graph.snap.placements["digest"] == digest).to_numpy()
+        return in_repository & (graph.snap.tags["digest"] == digest).to_numpy(), nodes
     return in_repository, nodes
 
 
@@ -66,16 +66,16 @@ def _matching(names: pd.Series[str] | pd.Index[str], pattern: str) -> Bools:
     return np.array([fnmatchcase(name, pattern) for name in names], dtype=np.bool_)
 
 
-def _select_rows(held: Holdings, wanted: pd.DataFrame) -> tuple[Bools, Bools]:
+def _select_rows(graph: ReferenceGraph, wanted: pd.DataFrame) -> tuple[Bools, Bools]:
     if "repository" not in wanted or not {"tag", "digest"} & set(wanted):
         raise InvalidInput(
             f"a table with the columns {', '.join(map(str, wanted))} does not say what is meant",
             next_step="Give it the column repository, and tag or digest.",
         )
     by_tag = wanted["tag"].notna() if "tag" in wanted else pd.Series(False, index=wanted.index)
-    tags = _among(held.snap.tags, wanted[by_tag], "tag")
-    nodes = _among(held.snap.placements, wanted[~by_tag], "digest")
-    on_nodes = np.append(nodes, False)[held.tag_node]
+    tags = _among(graph.snap.tags, wanted[by_tag], "tag")
+    nodes = _among(graph.snap.placements, wanted[~by_tag], "digest")
+    on_nodes = np.append(nodes, False)[graph.tag_node]
     return tags | on_nodes, nodes
 
 

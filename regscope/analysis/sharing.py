@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import in_order, strings
-from regscope.analysis.holdings import Holdings
 from regscope.analysis.names import tagged_manifests
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
 from regscope.schema import TIME
 from regscope.tables import Snapshot
@@ -34,26 +34,26 @@ def sharing(snap: Snapshot) -> pd.DataFrame:
           that one alone frees
         - `dedup_ratio` (float64): its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing
     """
-    held = Holdings(snap)
-    return pd.concat([_registry(held), _repositories(held), _tags(held), _images(held)], ignore_index=True)
+    graph = ReferenceGraph(snap)
+    return pd.concat([_registry(graph), _repositories(graph), _tags(graph), _images(graph)], ignore_index=True)
 
 
-def _registry(held: Holdings) -> pd.DataFrame:
-    every = np.arange(len(held.manifests), dtype=np.int64)
-    return _described(_measured(held, np.zeros_like(every), every, 1), "registry")
+def _registry(graph: ReferenceGraph) -> pd.DataFrame:
+    every = np.arange(len(graph.manifests), dtype=np.int64)
+    return _described(_measured(graph, np.zeros_like(every), every, 1), "registry")
 
 
-def _repositories(held: Holdings) -> pd.DataFrame:
-    measured = _measured(held, held.node_repository, held.node_manifest, len(held.repositories))
-    return _described(measured, "repository", repository=held.repositories)
+def _repositories(graph: ReferenceGraph) -> pd.DataFrame:
+    measured = _measured(graph, graph.node_repository, graph.node_manifest, len(graph.repositories))
+    return _described(measured, "repository", repository=graph.repositories)
 
 
-def _tags(held: Holdings) -> pd.DataFrame:
-    tags = held.snap.tags[held.tag_is_root]
-    alone = held.snap.placements[held.is_untagged]
-    roots = np.concatenate([held.tag_node[held.tag_is_root], np.flatnonzero(held.is_untagged)])
-    entity, node = held.onward.closure(roots)
-    measured = _measured(held, entity, held.node_manifest[node], len(roots))
+def _tags(graph: ReferenceGraph) -> pd.DataFrame:
+    tags = graph.snap.tags[graph.tag_is_root]
+    alone = graph.snap.placements[graph.is_untagged]
+    roots = np.concatenate([graph.tag_node[graph.tag_is_root], np.flatnonzero(graph.is_untagged)])
+    entity, node = graph.onward.closure(roots)
+    measured = _measured(graph, entity, graph.node_manifest[node], len(roots))
     return _described(
         measured,
         "tag",
@@ -63,27 +63,27 @@ def _tags(held: Holdings) -> pd.DataFrame:
     )
 
 
-def _images(held: Holdings) -> pd.DataFrame:
-    every = np.arange(len(held.manifests), dtype=np.int64)
-    is_image = held.snap.is_image.to_numpy()
-    measured = _measured(held, every, every, len(every))[is_image].reset_index(drop=True)
-    return _described(measured, "image", digest=held.manifests[is_image])
+def _images(graph: ReferenceGraph) -> pd.DataFrame:
+    every = np.arange(len(graph.manifests), dtype=np.int64)
+    is_image = graph.snap.is_image.to_numpy()
+    measured = _measured(graph, every, every, len(every))[is_image].reset_index(drop=True)
+    return _described(measured, "image", digest=graph.manifests[is_image])
 
 
-def _measured(held: Holdings, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
+def _measured(graph: ReferenceGraph, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
     """The sizes of `n_entities` things, each made of manifests; the pairs say which."""
-    entity, manifest = distinct_pairs(entity, manifest, len(held.manifests))
-    position, blob = held.contents.of(manifest)
+    entity, manifest = distinct_pairs(entity, manifest, len(graph.manifests))
+    position, blob = graph.contents.of(manifest)
     owner = entity[position]
-    size = held.blob_size[blob]
-    layer_total = sums(owner, np.where(held.is_layer[blob], size, 0), n_entities)
+    size = graph.blob_size[blob]
+    layer_total = sums(owner, np.where(graph.is_layer[blob], size, 0), n_entities)
     total = sums(owner, size, n_entities)
-    owned = Relation(owner, blob, n_entities, len(held.blobs))
-    sharers = np.bincount(owned.right, minlength=len(held.blobs))
-    size = held.blob_size[owned.right]
+    owned = Relation(owner, blob, n_entities, len(graph.blobs))
+    sharers = np.bincount(owned.right, minlength=len(graph.blobs))
+    size = graph.blob_size[owned.right]
     unique = sums(owned.left, size, n_entities)
     exclusive = sums(owned.left, np.where(sharers[owned.right] == 1, size, 0), n_entities)
-    layer_unique = sums(owned.left, np.where(held.is_layer[owned.right], size, 0), n_entities)
+    layer_unique = sums(owned.left, np.where(graph.is_layer[owned.right], size, 0), n_entities)
     return pd.DataFrame(
         {
             "total": total,
@@ -112,7 +112,7 @@ def tag_weights(snap: Snapshot) -> pd.DataFrame:
         `created` (UTC: of its newest image; absent if unknown).
     """
     names = ["repository", "tag", "digest"]
-    weights = _tags(Holdings(snap))
+    weights = _tags(ReferenceGraph(snap))
     weights = weights.loc[weights["tag"].notna(), [*names, "unique", "exclusive"]]
     created = snap.manifests[["created"]].assign(digest=snap.manifests["digest"].astype("str"))
     newest = tagged_manifests(snap).merge(created, on="digest").groupby(names[:2])["created"].max()

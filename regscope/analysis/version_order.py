@@ -1,13 +1,20 @@
-"""Which of two versions of a package is the newer, by the rules of its manager."""
+"""The order of versions: of packages by the rules of their manager, of tags by those of semantic versions."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
+
+from regscope.arrays import Ints
 
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 _SEGMENTS = re.compile(r"[0-9]+|[A-Za-z]+|[~^]")
 _NUMBERS = re.compile(r"((?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*)(?:-r([0-9]{1,18}))?")
+_SEMANTIC_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?")
+NO_VERSION = np.iinfo(np.int64).min
 
 
 def version_change(manager: str, before: str, after: str) -> str:
@@ -19,6 +26,16 @@ def version_change(manager: str, before: str, after: str) -> str:
     if old is None or new is None or old == new:
         return "changed"
     return "upgraded" if old < new else "downgraded"
+
+
+def semantic_order(tags: Iterable[str]) -> Ints:
+    """The order of tags that are semantic versions (semver.org, 11), a missing minor or patch being 0.
+
+    The tags `1.10`, `1.9`, `latest` and `v1.10.0` have the places 1, 0, `NO_VERSION` and 1.
+    """
+    keys = [_semantic_version(tag) for tag in tags]
+    order = {key: number for number, key in enumerate(sorted({key for key in keys if key is not None}))}
+    return np.array([NO_VERSION if key is None else order[key] for key in keys], dtype=np.int64)
 
 
 def natural_order(version: str) -> Any:
@@ -93,3 +110,14 @@ def _number(digits: str) -> tuple[int, str]:
     """A number's order without its value: Python turns no thousands of digits into one."""
     significant = digits.lstrip("0")
     return len(significant), significant
+
+
+def _semantic_version(tag: str) -> Any:
+    found = _SEMANTIC_VERSION.fullmatch(tag)
+    if found is None:
+        return None
+    numbers = tuple(int(found[part] or 0) for part in (1, 2, 3))
+    if found[4] is None:
+        return numbers, 1, ()
+    parts = found[4].split(".")
+    return numbers, 0, tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from regscope import text
 from regscope.analysis.columns import in_order, taken
 from regscope.analysis.freed import blob_table, freed_blobs, largest_first
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.keep_reasons import keep_reasons
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection, select
-from regscope.analysis.staying import why_they_stay
 from regscope.tables import Snapshot
 
 
@@ -80,42 +80,42 @@ def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     Raises:
         InvalidInput: one of them names nothing.
     """
-    held = Holdings(snap)
-    tags, nodes = select(held, delete)
-    roots = held.tag_node[held.tag_is_root & ~tags]
-    standing = np.flatnonzero(held.is_untagged & ~nodes)
-    stays = held.onward.reached(np.concatenate([roots, standing]))
-    named = np.concatenate([held.tag_node[tags & (held.tag_node >= 0)], np.flatnonzero(nodes)])
-    gone = held.onward.reached(named) & ~stays
-    freed = freed_blobs(held, gone)
+    graph = ReferenceGraph(snap)
+    tags, nodes = select(graph, delete)
+    roots = graph.tag_node[graph.tag_is_root & ~tags]
+    standing = np.flatnonzero(graph.is_untagged & ~nodes)
+    stays = graph.onward.reached(np.concatenate([roots, standing]))
+    named = np.concatenate([graph.tag_node[tags & (graph.tag_node >= 0)], np.flatnonzero(nodes)])
+    gone = graph.onward.reached(named) & ~stays
+    freed = freed_blobs(graph, gone)
     return WhatIf(
-        freed_bytes=int(held.blob_size[freed].sum()),
+        freed_bytes=int(graph.blob_size[freed].sum()),
         at_most=not snap.sees_everything,
-        blobs=blob_table(held, largest_first(held, freed)),
-        gone=_gone(held, gone),
-        kept=_kept(held, tags, nodes, stays),
+        blobs=blob_table(graph, largest_first(graph, freed)),
+        gone=_gone(graph, gone),
+        kept=_kept(graph, tags, nodes, stays),
     )
 
 
-def _gone(held: Holdings, gone: Bools) -> pd.DataFrame:
+def _gone(graph: ReferenceGraph, gone: Bools) -> pd.DataFrame:
     nodes = np.flatnonzero(gone)
-    manifests = held.node_manifest[nodes]
+    manifests = graph.node_manifest[nodes]
     table = pd.DataFrame(
         {
-            "repository": held.repositories[held.node_repository[nodes]],
-            "digest": held.manifests[manifests],
-            "kind": taken(held.snap.manifests["kind"], manifests),
-            "tags": _tags_on(held, nodes),
+            "repository": graph.repositories[graph.node_repository[nodes]],
+            "digest": graph.manifests[manifests],
+            "kind": taken(graph.snap.manifests["kind"], manifests),
+            "tags": _tags_on(graph, nodes),
         }
     )
     return in_order(table, {"repository": "ascending", "digest": "ascending"})
 
 
-def _tags_on(held: Holdings, nodes: Ints) -> pd.Series[str]:
+def _tags_on(graph: ReferenceGraph, nodes: Ints) -> pd.Series[str]:
     """The tags on each of `nodes`, in order; empty where there is none."""
-    position = np.full(held.n_nodes + 1, -1)
+    position = np.full(graph.n_nodes + 1, -1)
     position[nodes] = np.arange(len(nodes))
-    tags = pd.DataFrame({"position": position[held.tag_node], "tag": held.snap.tags["tag"].array})
+    tags = pd.DataFrame({"position": position[graph.tag_node], "tag": graph.snap.tags["tag"].array})
     tags = in_order(tags[tags["position"] >= 0], {"position": "ascending", "tag": "ascending"})
     starts = tags["position"].searchsorted(np.arange(len(nodes) + 1))
     names = pa.array(pd.Index(tags["tag"]), pa.large_string())
@@ -123,18 +123,18 @@ def _tags_on(held: Holdings, nodes: Ints) -> pd.Series[str]:
     return pd.Series(pc.binary_join(lists, pa.scalar(", ", pa.large_string())).to_pandas(), dtype="str")
 
 
-def _kept(held: Holdings, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFrame:
-    tagged = np.flatnonzero(tags & np.append(stays, False)[held.tag_node])
-    is_tagged = np.zeros(held.n_nodes, dtype=np.bool_)
-    is_tagged[held.tag_node[tagged]] = True
+def _kept(graph: ReferenceGraph, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFrame:
+    tagged = np.flatnonzero(tags & np.append(stays, False)[graph.tag_node])
+    is_tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
+    is_tagged[graph.tag_node[tagged]] = True
     alone = np.flatnonzero(nodes & stays & ~is_tagged)
-    named = np.concatenate([held.tag_node[tagged], alone])
+    named = np.concatenate([graph.tag_node[tagged], alone])
     table = pd.DataFrame(
         {
-            "repository": held.repositories[held.node_repository[named]],
-            "tag": pd.Series(held.snap.tags["tag"].array[tagged]).reindex(range(len(named))),
-            "digest": held.manifests[held.node_manifest[named]],
-            "reason": why_they_stay(held, named, tags, stays),
+            "repository": graph.repositories[graph.node_repository[named]],
+            "tag": pd.Series(graph.snap.tags["tag"].array[tagged]).reindex(range(len(named))),
+            "digest": graph.manifests[graph.node_manifest[named]],
+            "reason": keep_reasons(graph, named, tags, stays),
         }
     )
     return in_order(table, {"repository": "ascending", "tag": "ascending", "digest": "ascending"})

@@ -95,15 +95,15 @@ def _is_digest(image: str) -> bool:
 
 
 def _whole_names(snap: Snapshot, images: Sequence[str]) -> list[str]:
-    from regscope.analysis.holdings import Holdings
+    from regscope.analysis.reference_graph import ReferenceGraph
     from regscope.analysis.selection import select
     from regscope.registry.endpoint import full_name
 
     names = [image if _is_digest(image) else full_name(snap.location, image) for image in images]
-    held = Holdings(snap)
+    graph = ReferenceGraph(snap)
     for image, name in zip(images, names, strict=True):
         try:
-            select(held, name)
+            select(graph, name)
         except InvalidInput:
             finish(snap)
             raise no_such_image(snap, image) from None

@@ -10,12 +10,12 @@ from regscope.errors import RequestError
 from regscope.registry.answer import Answer
 from regscope.registry.connections import Connections
 from regscope.registry.responses import discard, read_json
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import Transport
 
 _VERSION = "Docker-Distribution-Api-Version"
-_ONCE = Patience(failures=0, refusals=0)
+_ONCE = RetryPolicy(failures=0, refusals=0)
 _MOST_BYTES = 2**16
 
 

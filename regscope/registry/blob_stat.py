@@ -154,7 +154,7 @@ def _look(
         except ResourceNotFound:
             if attempt == _LOOKS:
                 raise _not_as_sent(repository, digest, "is not there") from None
-            time.sleep(client.patience.pause(attempt))
+            time.sleep(client.retry_policy.pause(attempt))
         except RequestErrorWithResponse:
             return
     if size is not None and found is not None and found != size:

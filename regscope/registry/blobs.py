@@ -11,10 +11,10 @@ from typing import IO
 import requests
 
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooLarge, TooManyRequests
+from regscope.registry.background_hash import verified_in_background
 from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
-from regscope.registry.hashing_aside import verified_aside
 from regscope.registry.local_content import LocalContent, written_whole
 from regscope.registry.mounting import mount
 from regscope.registry.origin import without_secrets
@@ -100,7 +100,7 @@ class Blob:
             TooLarge: it is larger than its `size`; or nobody says its size, and it does not end.
         """
         wanted = self._wanted(digest)
-        yield from verified_aside(self._pieces(wanted, 0, self.size), wanted, f"the blob in {self.repo}")
+        yield from verified_in_background(self._pieces(wanted, 0, self.size), wanted, f"the blob in {self.repo}")
 
     def rest(self, start: int, size: int) -> Iterator[bytes]:
         """What follows the first `start` of its `size` bytes, not verified: only who has those bytes too can do that.

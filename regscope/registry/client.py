@@ -20,22 +20,22 @@ from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
 from regscope.registry.credentials import Keychain, login_from
-from regscope.registry.deletion_habits import DeletionHabits
+from regscope.registry.deletion_behaviour import DeletionBehaviour
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.framing import SLOWEST
 from regscope.registry.guessed_http import refuse_writing, warn_of_reading
 from regscope.registry.list_growth import MOST_NAMES
 from regscope.registry.origin import origin, same_origin, without_secrets
-from regscope.registry.outgoing import Payload, is_repeatable
+from regscope.registry.request_body import Payload, is_repeatable
 from regscope.registry.responses import discard, error_from, read_bounded
-from regscope.registry.retrying import TOO_MANY, Patience
+from regscope.registry.retry_policy import TOO_MANY, RetryPolicy
 from regscope.registry.scopes import Asked, need_of
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.token_fetcher import TokenFetcher
 from regscope.registry.transport import Transport
-from regscope.registry.upload_habits import UploadHabits
+from regscope.registry.upload_behaviour import UploadBehaviour
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
 Timeout: TypeAlias = float | tuple[float, float] | None
@@ -140,7 +140,7 @@ class DockerRegistryV2Client:
         slowest: float | None = None,
         most_names: int | None = None,
         guessed_http: bool = False,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self.api_base_url = api_base_url.rstrip("/")
         given = login_from(username, password or "") if username else None
@@ -157,11 +157,11 @@ class DockerRegistryV2Client:
         self.slowest = SLOWEST if slowest is None else slowest
         self.most_names = most_names or MOST_NAMES
         self.guessed_http = guessed_http and not insecure and not is_loopback(origin(self.api_base_url)[1])
-        self.patience = patience or Patience()
+        self.retry_policy = retry_policy or RetryPolicy()
         self.rate_limit: RateLimit | None = None
         self.has_referrers_api: bool | None = None  # not known before it was asked
-        self.uploads = UploadHabits()
-        self.deletions = DeletionHabits()
+        self.uploads = UploadBehaviour()
+        self.deletions = DeletionBehaviour()
         self._connect()
 
     def _connect(self) -> None:
@@ -175,7 +175,7 @@ class DockerRegistryV2Client:
             certificate=self.client_certificate,
             slowest=self.slowest,
         )
-        self._transport = Transport(self.api_base_url, connections, self.patience, self.concurrency, self.rate)
+        self._transport = Transport(self.api_base_url, connections, self.retry_policy, self.concurrency, self.rate)
         guard = self._refuse_to_leak
         self._authorizer: Authorizer | CustomAuthorizer
         if self.authenticator_class is None:

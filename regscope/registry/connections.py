@@ -26,8 +26,8 @@ from regscope.registry.connecting import allowed, connect, encrypted, most_of_na
 from regscope.registry.failures import connection_error
 from regscope.registry.framing import SLOWEST, Incoming
 from regscope.registry.origin import cut, origin
-from regscope.registry.outgoing import Outgoing, Payload
 from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_for
+from regscope.registry.request_body import Payload, RequestBody
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
 
 _SURE_FOR = 1.0  # seconds in which a connection is used again without a look whether it still stands
@@ -244,7 +244,7 @@ def _close_all(idle: list[tuple[_Connection, float]]) -> None:
 
 
 def _send(connection: socket.socket, head: bytes, body: Payload | None) -> None:
-    if not isinstance(body, Outgoing):
+    if not isinstance(body, RequestBody):
         connection.sendall(head + body if body else head)
         return
     connection.sendall(head)
@@ -270,7 +270,7 @@ def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: P
 
 
 def _stated_length(method: str, body: Payload | None) -> str:
-    if isinstance(body, Outgoing):
+    if isinstance(body, RequestBody):
         return "Transfer-Encoding: chunked\r\n" if body.length is None else f"Content-Length: {body.length}\r\n"
     if body is None and method in ("GET", "HEAD", "DELETE"):
         return ""

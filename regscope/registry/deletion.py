@@ -21,9 +21,9 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
+from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
-from regscope.registry.settling import settled
 from regscope.registry.tag_list import read_tag_list
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_MANIFEST, SCHEMA1
@@ -183,7 +183,7 @@ class Deletion:
     def _until_gone(self, digest: Digest) -> None:
         """Delete a manifest; once more where it stays: Pulp keeps one that was pushed by a tag and by its digest."""
         self._send(digest)
-        if settled(lambda: self.now(digest) is None, min(_FIRST_WAIT, self._client.patience.settling)):
+        if eventually(lambda: self.now(digest) is None, min(_FIRST_WAIT, self._client.retry_policy.settling)):
             return
         with contextlib.suppress(ResourceNotFound):
             self._send(digest)
@@ -247,7 +247,7 @@ class Deletion:
         return self._in_time(lambda: self.now(reference) is None)
 
     def _in_time(self, is_so: Callable[[], bool]) -> bool:
-        return settled(is_so, self._client.patience.settling)
+        return eventually(is_so, self._client.retry_policy.settling)
 
     def _not_done(self, reference: str, digest: Digest) -> RequestError:
         what = "it" if reference == digest else f"its tag {reference}"

@@ -9,7 +9,7 @@ import warnings
 
 from regscope.errors import RegscopeWarning, TLSFailed
 from regscope.registry.origin import without_secrets
-from regscope.registry.outgoing import READING
+from regscope.registry.request_body import READING
 
 
 def warn_of_reading(base_url: str) -> None:

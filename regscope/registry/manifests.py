@@ -22,10 +22,10 @@ from regscope.errors import (
 )
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
+from regscope.registry.eventually import eventually
 from regscope.registry.fallback_tag import add_referrer, fallback_tag, remove_referrer
 from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
-from regscope.registry.settling import settled
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, mismatch
 from regscope.spec.manifest import (
@@ -287,7 +287,7 @@ class ManifestRef:
             listed = list_referrers(self.client, self.repo, subject.digest)
             return any(entry.digest == digest for entry in listed or ())
 
-        return settled(is_there, _LISTED_WITHIN)
+        return eventually(is_there, _LISTED_WITHIN)
 
     def delete(self, raise_not_found: bool = True) -> bool:
         """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.

@@ -12,8 +12,8 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import pages
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
-from regscope.spec.mending import first_fault
 
 _FALLBACK_TAG = re.compile(
     r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.(?P<suffix>[A-Za-z0-9_]{1,32}))?"

@@ -10,7 +10,7 @@ from regscope.errors import ConnectionFailed, ContentError, RequestError, Reques
 from regscope.registry.blob_stat import make_sure, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
-from regscope.registry.outgoing import Content, Outgoing, Payload
+from regscope.registry.request_body import Content, Payload, RequestBody
 from regscope.registry.streaming import (
     CHUNK,
     MOST_BREAKS,
@@ -169,7 +169,7 @@ class Sender:
 
     def _put(self, content: Content, digest: Digest, size: int, upload: Upload) -> None:
         """All in one PUT; once more where the registry has lost the upload, or what came in is not what was sent."""
-        body = Outgoing(content.pieces, size, content.can_start_again)
+        body = RequestBody(content.pieces, size, content.can_start_again)
         trouble = self._finish(upload, digest, size, body)
         if trouble is not None and content.can_start_again:
             trouble = self._finish(self._open(), digest, size, body, look=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 
 from regscope.errors import ConnectionFailed, ContentError, RequestError, RequestErrorWithResponse
-from regscope.registry.outgoing import Content
+from regscope.registry.request_body import Content
 from regscope.registry.uploads import PASSING_FAULTS, Upload
 from regscope.spec.digest import Passing
 
@@ -161,7 +161,7 @@ class Streaming:
         if self._idle_breaks > MOST_BREAKS:
             raise trouble
         if status in PASSING_FAULTS:
-            time.sleep(upload.client.patience.pause(self._idle_breaks))
+            time.sleep(upload.client.retry_policy.pause(self._idle_breaks))
         if received is None or received > self.passing.size:
             return None
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and received == self.position:

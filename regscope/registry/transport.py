@@ -13,10 +13,10 @@ from regscope.registry.addresses import Reach
 from regscope.registry.answer import Answer
 from regscope.registry.connections import Connections
 from regscope.registry.origin import check_hop, cut, resolved, same_origin, without_secrets
-from regscope.registry.outgoing import READING, Payload, is_repeatable
-from regscope.registry.pace import Pace
+from regscope.registry.rate_limiter import RateLimiter
+from regscope.registry.request_body import READING, Payload, is_repeatable
 from regscope.registry.responses import discard
-from regscope.registry.retrying import Attempts, Patience
+from regscope.registry.retry_policy import Attempts, RetryPolicy
 from regscope.version import __version__
 
 _MOST_REDIRECTS = 5
@@ -40,14 +40,19 @@ class Transport:
     """
 
     def __init__(
-        self, home: str, connections: Connections, patience: Patience, concurrency: int | None, rate: float | None
+        self,
+        home: str,
+        connections: Connections,
+        retry_policy: RetryPolicy,
+        concurrency: int | None,
+        rate: float | None,
     ) -> None:
         self._home = home
         self._connections = connections
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._concurrency = concurrency
         self._rate = rate
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, RateLimiter] = {}
 
     def send(
         self,
@@ -104,7 +109,7 @@ class Transport:
         most: Reach,
     ) -> Answer:
         pace = self._pace(url)
-        attempts = Attempts(method, is_repeatable(body), self._patience, pace, outlast_errors)
+        attempts = Attempts(method, is_repeatable(body), self._retry_policy, pace, outlast_errors)
         headers = {**_HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())
@@ -120,7 +125,7 @@ class Transport:
             discard(answer)
 
     def _authorized(
-        self, headers: dict[str, str], authorize: Authorize, pace: Pace, leave: Callable[[], None]
+        self, headers: dict[str, str], authorize: Authorize, pace: RateLimiter, leave: Callable[[], None]
     ) -> dict[str, str]:
         """`headers` with the one that says who asks. A turn that a question to the token service took is over."""
         try:
@@ -134,10 +139,10 @@ class Transport:
             raise
         return headers if header is None else {**headers, "Authorization": header}
 
-    def _pace(self, url: str) -> Pace:
+    def _pace(self, url: str) -> RateLimiter:
         host = cut(url)[0]
         if host not in self._paces:
-            self._paces.setdefault(host, Pace(self._concurrency, self._rate))
+            self._paces.setdefault(host, RateLimiter(self._concurrency, self._rate))
         return self._paces[host]
 
     def close(self) -> None:

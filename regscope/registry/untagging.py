@@ -16,9 +16,9 @@ from regscope.errors import AuthFailed, PermissionDeny, RequestError, RequestErr
 from regscope.registry.blobs import Blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.deletion import Deletion
+from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
-from regscope.registry.settling import settled
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFESTS, OCI_EMPTY, OCI_MANIFEST
 
@@ -146,7 +146,7 @@ def _by_stand_in(
             over_the_tag.put(original.raw, original.media_type)
             raise
         else:
-            if settled(is_gone, client.patience.settling) and _is_forgotten(client, repository, tag, timeout):
+            if eventually(is_gone, client.retry_policy.settling) and _is_forgotten(client, repository, tag, timeout):
                 return
             break
     over_the_tag.put(original.raw, original.media_type)

@@ -14,7 +14,7 @@ from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResp
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.framing import whole_number
 from regscope.registry.origin import without_secrets
-from regscope.registry.outgoing import Outgoing, Payload
+from regscope.registry.request_body import Payload, RequestBody
 from regscope.registry.responses import discard, error_from
 from regscope.registry.upload_location import upload_location
 from regscope.spec.digest import Digest
@@ -71,7 +71,7 @@ class Upload:
         headers = dict(_OCTETS)
         if length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
-        body = Outgoing(pieces, length, repeatable)
+        body = RequestBody(pieces, length, repeatable)
         response = self.client.patch(self.location, headers=headers, data=body, timeout=self.timeout)
         self._follow(response)
 
@@ -134,7 +134,7 @@ def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTim
         except (ConnectionFailed, RequestErrorWithResponse) as error:
             if isinstance(error, RequestErrorWithResponse) and error.status_code not in PASSING_FAULTS:
                 raise
-        time.sleep(client.patience.pause(attempt))
+        time.sleep(client.retry_policy.pause(attempt))
     return opened(client, client.post(url, data=b"", timeout=timeout), timeout)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import numbered
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.stale import FIRST_IMAGES
 from regscope.remediation.stated_times import inherited, stated
@@ -25,7 +24,6 @@ BY = ("unknown", "created", "label", "annotation", FIRST_SEEN, "pushed")
 
 _UNKNOWN, _CREATED, _LABEL, _ANNOTATION, _FIRST_SEEN, _PUSHED = range(len(BY))
 _FIRST_IMAGES = FIRST_IMAGES.value // 1000
-_VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?")
 
 
 class Age(NamedTuple):
@@ -56,8 +54,8 @@ class Ages:
     later of them; then when an earlier snapshot saw the digest first: it is at least that old.
     """
 
-    def __init__(self, held: Holdings) -> None:
-        self._held = held
+    def __init__(self, graph: ReferenceGraph) -> None:
+        self._graph = graph
 
     @cached_property
     def built(self) -> Age:
@@ -66,26 +64,26 @@ class Ages:
         Where one of the images does not say, that one may be the newest: then the index's own annotation counts, and
         then when the index, or each of them, was seen first.
         """
-        held, total = self._held, self._held.n_nodes
-        images = held.snap.is_image.to_numpy()
-        root, node = held.children.closure(np.arange(total, dtype=np.int64))
-        manifest = held.node_manifest[node]
+        graph, total = self._graph, self._graph.n_nodes
+        images = graph.snap.is_image.to_numpy()
+        root, node = graph.children.closure(np.arange(total, dtype=np.int64))
+        manifest = graph.node_manifest[node]
         counts = images[manifest] | ~_any(images[manifest], root, total)[root]
         root, manifest = root[counts], manifest[counts]
         newest, complete = _newest(self._said, root, manifest, total)
-        own = self._said.of(held.node_manifest)
+        own = self._said.of(graph.node_manifest)
         own = own.where(own.at >= newest.at, newest)
-        seen = self._first_seen.of(held.node_manifest)
+        seen = self._first_seen.of(graph.node_manifest)
         at_least, all_seen = _newest(self._said.where(self._said.at > UNKNOWN, self._first_seen), root, manifest, total)
         found = seen.where(seen.at > UNKNOWN, at_least.where(all_seen, _nothing(total)))
         found = Age(np.maximum(found.at, np.where(found.at > UNKNOWN, newest.at, UNKNOWN)), found.by)
-        found = own.where(self._said.at[held.node_manifest] > UNKNOWN, found)
+        found = own.where(self._said.at[graph.node_manifest] > UNKNOWN, found)
         return newest.where(complete, found)
 
     @cached_property
     def pushed(self) -> Age:
         """When each row of `tags` was pushed."""
-        at = _microseconds(self._held.snap.tags["pushed"])
+        at = _microseconds(self._graph.snap.tags["pushed"])
         return Age(at, np.where(at > UNKNOWN, _PUSHED, _UNKNOWN))
 
     @cached_property
@@ -107,12 +105,12 @@ class Ages:
     def _built_under(self, tags: Ints) -> Age:
         """When the manifests that these rows of `tags` point to were built; unknown where they could not be read."""
         at, by = np.append(self.built.at, UNKNOWN), np.append(self.built.by, _UNKNOWN)
-        return Age(at, by).of(self._held.tag_node[tags])
+        return Age(at, by).of(self._graph.tag_node[tags])
 
     @cached_property
     def _said(self) -> Age:
         """When each manifest says that it was built."""
-        snap = self._held.snap
+        snap = self._graph.snap
         created = _microseconds(snap.manifests["created"])
         # Of what has no config the scan has read the annotation.
         found = Age(created, np.where(snap.is_image.to_numpy(), _CREATED, _ANNOTATION))
@@ -122,19 +120,19 @@ class Ages:
 
     def _stated(self, source: str) -> Age:
         """What the manifests' labels or annotations say."""
-        table = stated(self._held.snap, source)
-        at = np.full(len(self._held.manifests), UNKNOWN)
-        numbers, times = numbered(self._held.manifests, table["digest"])[0], _microseconds(table["at"])
+        table = stated(self._graph.snap, source)
+        at = np.full(len(self._graph.manifests), UNKNOWN)
+        numbers, times = numbered(self._graph.manifests, table["digest"])[0], _microseconds(table["at"])
         if source == "config":
-            times = np.where(inherited(self._held.snap, table), UNKNOWN, times)
+            times = np.where(inherited(self._graph.snap, table), UNKNOWN, times)
         np.maximum.at(at, numbers[numbers >= 0], times[numbers >= 0])
         return Age(at, np.where(at > UNKNOWN, _LABEL if source == "config" else _ANNOTATION, _UNKNOWN))
 
     @cached_property
     def _first_seen(self) -> Age:
-        table = self._held.snap.first_seen
-        at = np.full(len(self._held.manifests), UNKNOWN)
-        numbers = numbered(self._held.manifests, table["digest"])[0]
+        table = self._graph.snap.first_seen
+        at = np.full(len(self._graph.manifests), UNKNOWN)
+        numbers = numbered(self._graph.manifests, table["digest"])[0]
         at[numbers[numbers >= 0]] = _microseconds(table["at"])[numbers >= 0]
         return Age(at, np.where(at > UNKNOWN, _FIRST_SEEN, _UNKNOWN))
 
@@ -148,24 +146,6 @@ def _newest(times: Age, root: Ints, manifest: Ints, total: int) -> tuple[Age, Bo
 
 def _nothing(total: int) -> Age:
     return Age(np.full(total, UNKNOWN), np.full(total, _UNKNOWN))
-
-
-def versions(tags: pd.Index[str]) -> Ints:
-    """The order of tags that are semantic versions (semver.org, 11), a missing minor or patch being 0."""
-    keys = [_version(tag) for tag in tags]
-    order = {key: number for number, key in enumerate(sorted({key for key in keys if key is not None}))}
-    return np.array([UNKNOWN if key is None else order[key] for key in keys], dtype=np.int64)
-
-
-def _version(tag: str) -> Any:
-    found = _VERSION.fullmatch(tag)
-    if found is None:
-        return None
-    numbers = tuple(int(found[part] or 0) for part in (1, 2, 3))
-    if found[4] is None:
-        return numbers, 1, ()
-    parts = found[4].split(".")
-    return numbers, 0, tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
 
 
 def _any(flags: Any, position: Ints, n: int) -> Any:

@@ -13,12 +13,12 @@ from regscope.errors import InvalidInput
 from regscope.progress import is_interactive
 from regscope.remediation.applied import Applied
 from regscope.remediation.backup import absolute, back_up, check_backup, staying
-from regscope.remediation.giving_back import how_bytes_come_back
 from regscope.remediation.journal import JournalWriter, Predicted, Shared
 from regscope.remediation.journal_names import new_journal
 from regscope.remediation.journal_plan import marks_of
 from regscope.remediation.plan import Plan
 from regscope.remediation.plan_run import Run
+from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.stores.registry_store import RegistryStore
@@ -103,7 +103,7 @@ def apply_plan(
             run.try_out()
         else:
             if len(plan.steps):
-                run.comes_back = how_bytes_come_back(store, from_inside)
+                run.comes_back = how_space_is_freed(store, from_inside)
             path = new_journal(plan.identity) if journal is None else Path(journal)
             run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
             run.journal.plans(marks_of(plan))

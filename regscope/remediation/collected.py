@@ -13,10 +13,10 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import InvalidInput, StoreError
-from regscope.remediation.giving_back import how_bytes_come_back
 from regscope.remediation.journal import Entry, JournalRecord, Predicted, read_journal
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.links import links_of
+from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
@@ -157,7 +157,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
         }
     )
     found = Collected(store.location, table)
-    return found if found.ok else Collected(store.location, table, how_bytes_come_back(store))
+    return found if found.ok else Collected(store.location, table, how_space_is_freed(store))
 
 
 def _needed_in(deleted: Iterable[Entry]) -> dict[Digest, list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import Words, strings
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints
 from regscope.remediation.in_use import is_image
 from regscope.remediation.patterns import Named, matching, named
@@ -27,12 +27,12 @@ class Kept:
         unknown: names that the policy keeps, and that the snapshot does not have, as the keys of an ordered set.
     """
 
-    def __init__(self, held: Holdings, policy: Policy) -> None:
-        self.tags: Words = np.full(len(held.snap.tags), "", dtype=object)
-        self.nodes: Words = np.full(held.n_nodes, "", dtype=object)
+    def __init__(self, graph: ReferenceGraph, policy: Policy) -> None:
+        self.tags: Words = np.full(len(graph.snap.tags), "", dtype=object)
+        self.nodes: Words = np.full(graph.n_nodes, "", dtype=object)
         self.unknown: dict[str, None] = {}
-        self._held = held
-        self._tag_names = pd.Index(held.snap.tags["tag"])
+        self._graph = graph
+        self._tag_names = pd.Index(graph.snap.tags["tag"])
         self._protect(names_protected(policy))
         self._in_use([name for name in names_in_use(policy) if is_image(name)])
         self._unreadable()
@@ -73,56 +73,56 @@ class Kept:
 
     def _unreadable(self) -> None:
         """What could not be read may need anything in its repository."""
-        problems = self._held.snap.problems
+        problems = self._graph.snap.problems
         for repository, reference, what in (
             problems.loc[problems["what"].isin(BLOCKING), ["repository", "reference", "what"]]
             .astype(object)
             .itertuples(index=False)
         ):
-            nodes = np.flatnonzero(self._repositories(repository)[self._held.node_repository])
-            tags = np.flatnonzero(np.append(self._repositories(repository), False)[self._held.tag_repository])
+            nodes = np.flatnonzero(self._repositories(repository)[self._graph.node_repository])
+            tags = np.flatnonzero(np.append(self._repositories(repository), False)[self._graph.tag_repository])
             of = f"of {reference}" if reference else ""
             self._note(tags, nodes, f"the {what} {of} in its repository could not be read, and may need it")
 
     def _what_is_attached(self) -> None:
         """An attachment whose tag is kept goes with no subject: by its tag alone it would."""
-        rows = np.flatnonzero((self.tags != "") & (self._held.tag_subject >= 0) & (self._held.tag_node >= 0))
-        for row, node in zip(rows.tolist(), self._held.tag_node[rows].tolist(), strict=True):
+        rows = np.flatnonzero((self.tags != "") & (self._graph.tag_subject >= 0) & (self._graph.tag_node >= 0))
+        for row, node in zip(rows.tolist(), self._graph.tag_node[rows].tolist(), strict=True):
             self._note([], [node], self.tags[row])
 
     def _what_holds_them(self) -> None:
         """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
         kept = np.flatnonzero(self.nodes != "")
-        position, holder = self._held.holders.closure(kept)
+        position, holder = self._graph.holders.closure(kept)
         is_new = self.nodes[holder] == ""
         for at, node in zip(kept[position[is_new]].tolist(), holder[is_new].tolist(), strict=True):
-            digest = self._held.manifests[self._held.node_manifest[at]]
+            digest = self._graph.manifests[self._graph.node_manifest[at]]
             self._note([], [node], f"{self.nodes[at]}, through {short_digest(digest)}")
-        of_manifest = np.append(self.nodes, "")[self._held.tag_node]
+        of_manifest = np.append(self.nodes, "")[self._graph.tag_node]
         self.tags = np.where(self.tags == "", of_manifest, self.tags)
 
     def _named(self, name: Named) -> tuple[Ints, Ints]:
         """The rows of `tags` and the placements that a name means."""
-        nodes = self._repositories(name.repository)[self._held.node_repository]
+        nodes = self._repositories(name.repository)[self._graph.node_repository]
         if name.digest is not None:
             return np.array([], dtype=np.int64), np.flatnonzero(nodes & self._has_digest(name.digest))
-        rows = np.flatnonzero(np.append(self._repositories(name.repository), False)[self._held.tag_repository])
+        rows = np.flatnonzero(np.append(self._repositories(name.repository), False)[self._graph.tag_repository])
         if name.tag == "*":
             return rows, np.flatnonzero(nodes)
         return rows[matching(self._tag_names[rows], [name.tag or ""])], np.array([], dtype=np.int64)
 
     def _repositories(self, pattern: str) -> Bools:
-        return matching(self._held.repositories, [pattern])
+        return matching(self._graph.repositories, [pattern])
 
     def _has_digest(self, digest: str) -> Bools:
-        manifests = self._held.snap.manifests
+        manifests = self._graph.snap.manifests
         ours = ((manifests["digest"] == digest) | (manifests["config_digest"] == digest)).to_numpy()
-        return ours[self._held.node_manifest]
+        return ours[self._graph.node_manifest]
 
     def _tags_by_end(self) -> dict[str, list[tuple[int, str]]]:
         """Rows of `tags` with their repository, by its last component and the tag."""
         found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for row, (repository, tag) in enumerate(zip(self._held.snap.tags["repository"], self._tag_names, strict=True)):
+        for row, (repository, tag) in enumerate(zip(self._graph.snap.tags["repository"], self._tag_names, strict=True)):
             found[f"{repository.rpartition('/')[2]}:{tag}"].append((row, repository))
         return found
 
@@ -130,7 +130,7 @@ class Kept:
         """By the digest of the manifest, and of the config: some clusters know no other."""
         found: dict[str, list[int]] = defaultdict(list)
         for column in ("digest", "config_digest"):
-            digests = strings(self._held.snap.manifests[column]).take(self._held.node_manifest)
+            digests = strings(self._graph.snap.manifests[column]).take(self._graph.node_manifest)
             for node, digest in enumerate(digests.tolist()):
                 if isinstance(digest, str):
                     found[digest].append(node)

@@ -17,9 +17,9 @@ from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.applied import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, Applied
 from regscope.remediation.backup import Backup
-from regscope.remediation.current import Current
 from regscope.remediation.journal import Entry, JournalWriter
 from regscope.remediation.lacking import Lacking, lacking_before
+from regscope.remediation.live_state import LiveState
 from regscope.remediation.plan import Plan
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -157,7 +157,7 @@ class Run:
         planned_tags = dict(zip(tags["tag"], tags["digest"], strict=True))
         deletions = [step.digest for step in steps if step.action == "delete"]
         known = set(self._plan.table["digest"].iloc[self._table_rows.get(repository, [])])
-        current = Current(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
+        current = LiveState(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
         for batch in _batches(steps, current):
             chosen = [step for step in batch if self._wanted(step, current, begun)]
             chosen = [step for step in chosen if self._affordable(step)]
@@ -172,7 +172,7 @@ class Run:
             if self._surprise is not None:
                 raise _Surprise
 
-    def _wanted(self, step: _Step, current: Current, begun: set[str]) -> bool:
+    def _wanted(self, step: _Step, current: LiveState, begun: set[str]) -> bool:
         """Whether a step is still to be done; else what became of it is told."""
         if step.action == "untag":
             if step.tag in current.moved:
@@ -200,7 +200,7 @@ class Run:
             self._bytes -= frees
         return True
 
-    def _do(self, step: _Step, current: Current) -> None:
+    def _do(self, step: _Step, current: LiveState) -> None:
         if self._stopped.is_set() or self.stop.is_set():
             return
         try:
@@ -213,7 +213,7 @@ class Run:
             if step.number not in self._outcomes:
                 self._told(step, FAILED, error.message)
 
-    def _done(self, step: _Step, current: Current) -> tuple[str, str | None]:
+    def _done(self, step: _Step, current: LiveState) -> tuple[str, str | None]:
         """What became of a step."""
         if step.action == "untag":
             return self._untagged(step, current)
@@ -238,7 +238,7 @@ class Run:
             self._blobs_stay or self.removal.frees_at_once or self.journal.has_backup
         )
 
-    def _see_that_blobs_stay(self, step: _Step, current: Current) -> None:
+    def _see_that_blobs_stay(self, step: _Step, current: LiveState) -> None:
         """After the first deletion that tells: some registries forget the blobs of a manifest with it.
 
         Raises:
@@ -256,7 +256,7 @@ class Run:
                 )
         self._blobs_stay = not self._freed.isdisjoint(current.blobs_of_alone(step.digest) - missing)
 
-    def _untagged(self, step: _Step, current: Current) -> tuple[str, str | None]:
+    def _untagged(self, step: _Step, current: LiveState) -> tuple[str, str | None]:
         assert step.tag is not None
         tag = step.tag
         now = resolved(self._store, step.repository, tag)
@@ -347,7 +347,7 @@ def _by_repository(steps: Iterable[_Step]) -> dict[str, list[_Step]]:
     return found
 
 
-def _batches(steps: Sequence[_Step], current: Current) -> Iterator[list[_Step]]:
+def _batches(steps: Sequence[_Step], current: LiveState) -> Iterator[list[_Step]]:
     """Steps that can be done at once: none of them deletes what another one holds."""
     batch: list[_Step] = []
     below: set[str] = set()

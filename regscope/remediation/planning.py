@@ -13,9 +13,9 @@ import pandas as pd
 
 from regscope.analysis.columns import Words, strings, taken
 from regscope.analysis.freed import blob_table, freed_blobs, largest_first
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.keep_reasons import held_by, keep_reasons
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints, distinct, sums
-from regscope.analysis.staying import held_by, why_they_stay
 from regscope.errors import InvalidInput
 from regscope.remediation.ages import BY, UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
@@ -53,34 +53,34 @@ class Planner:
     """Plans for one snapshot: what is the same for every policy is found once."""
 
     def __init__(self, snap: Snapshot) -> None:
-        self._held = Holdings(snap)
-        self._ages = Ages(self._held)
+        self._graph = ReferenceGraph(snap)
+        self._ages = Ages(self._graph)
 
     def plan(self, policy: Policy) -> Plan:
         """See `regscope.plan`."""
-        held, snap = self._held, self._held.snap
+        graph, snap = self._graph, self._graph.snap
         for what in ("tags", "platforms"):
             if what in snap.filtered:
                 raise InvalidInput(
                     f"only some {what} were scanned, and the others may need what would go, or be left behind",
                     next_step=f"Scan whole repositories, and let the policy choose the {what}.",
                 )
-        fate = _decide(held, self._ages, policy)
-        freed = freed_blobs(held, fate.gone)
-        order = _order(held, self._ages, fate)
-        frees = freed_by_each(held, order, freed)
+        fate = _decide(graph, self._ages, policy)
+        freed = freed_blobs(graph, fate.gone)
+        order = _order(graph, self._ages, fate)
+        frees = freed_by_each(graph, order, freed)
         return Plan(
             location=snap.location,
             fingerprint=snap.fingerprint,
             taken_at=snap.taken_at,
             policy=policy,
-            table=_table(held, self._ages, policy, fate, self._rows, sums(order, frees, held.n_nodes)),
-            steps=_steps(held, fate, order, frees),
-            tags=_tags(held, fate),
-            blobs=_blobs(held, order, self._blobs[np.isin(self._blobs, freed)]),
-            shared=_shared(held, fate, self._blobs),
-            lacking=_lacking(held, fate),
-            freed_bytes=int(held.blob_size[freed].sum()),
+            table=_table(graph, self._ages, policy, fate, self._rows, sums(order, frees, graph.n_nodes)),
+            steps=_steps(graph, fate, order, frees),
+            tags=_tags(graph, fate),
+            blobs=_blobs(graph, order, self._blobs[np.isin(self._blobs, freed)]),
+            shared=_shared(graph, fate, self._blobs),
+            lacking=_lacking(graph, fate),
+            freed_bytes=int(graph.blob_size[freed].sum()),
             at_most=not snap.sees_everything,
             orphaned_bytes=int(snap.orphans["size"].sum()),
             unknown=tuple(fate.kept.unknown),
@@ -88,11 +88,11 @@ class Planner:
 
     @cached_property
     def _rows(self) -> _Rows:
-        return _rows(self._held)
+        return _rows(self._graph)
 
     @cached_property
     def _blobs(self) -> Ints:
-        return largest_first(self._held, np.arange(len(self._held.blobs), dtype=np.int64))
+        return largest_first(self._graph, np.arange(len(self._graph.blobs), dtype=np.int64))
 
 
 class _Rows(NamedTuple):
@@ -109,21 +109,21 @@ class _Rows(NamedTuple):
     about: pd.DataFrame
 
 
-def _rows(held: Holdings) -> _Rows:
-    tags, node = held.snap.tags, held.tag_node
-    tagged = np.zeros(held.n_nodes, dtype=np.bool_)
+def _rows(graph: ReferenceGraph) -> _Rows:
+    tags, node = graph.snap.tags, graph.tag_node
+    tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
     tagged[node[node >= 0]] = True
     alone = np.flatnonzero(~tagged)
     nodes = np.concatenate([node, alone])
-    manifest = np.append(held.node_manifest, -1)[nodes]
+    manifest = np.append(graph.node_manifest, -1)[nodes]
     about = pd.DataFrame(
         {
-            "repository": strings(tags["repository"]).append(held.repositories[held.node_repository[alone]]),
+            "repository": strings(tags["repository"]).append(graph.repositories[graph.node_repository[alone]]),
             "tag": pd.Index(tags["tag"]).append(pd.Index([None] * len(alone), dtype="str")),
-            "digest": strings(tags["digest"]).append(held.manifests[held.node_manifest[alone]]),
-            "kind": taken(held.snap.manifests["kind"], manifest),
-            "created": held.snap.manifests["created"].array.take(manifest, allow_fill=True),
-            "size": held.snap.manifests["image_size"].array.take(manifest, allow_fill=True),
+            "digest": strings(tags["digest"]).append(graph.manifests[graph.node_manifest[alone]]),
+            "kind": taken(graph.snap.manifests["kind"], manifest),
+            "created": graph.snap.manifests["created"].array.take(manifest, allow_fill=True),
+            "size": graph.snap.manifests["image_size"].array.take(manifest, allow_fill=True),
         }
     ).sort_values(["repository", "tag", "digest"], kind="stable")
     return _Rows(nodes, about.index.to_numpy(), settled(TABLE, about))
@@ -158,15 +158,15 @@ class _Fate(NamedTuple):
     stays: Bools
 
 
-def _decide(held: Holdings, ages: Ages, policy: Policy) -> _Fate:
-    kept, judged = Kept(held, policy), judge_tags(held, ages, policy)
-    leftover_tags, leftover_nodes = matched_leftovers(held, ages, policy)
+def _decide(graph: ReferenceGraph, ages: Ages, policy: Policy) -> _Fate:
+    kept, judged = Kept(graph, policy), judge_tags(graph, ages, policy)
+    leftover_tags, leftover_nodes = matched_leftovers(graph, ages, policy)
     is_leftover, is_kept, must_stay = leftover_tags != "", kept.tags != "", kept.nodes != ""
     rule = np.where(is_leftover, leftover_tags, judged.rule)
     reason = np.where(is_kept, kept.tags, np.where(is_leftover, "", judged.reason))
     leaves = (judged.matched | is_leftover) & ~is_kept
     named = (leftover_nodes != "") & ~must_stay
-    gone, stays = _gone_and_staying(held, leaves, named, must_stay)
+    gone, stays = _gone_and_staying(graph, leaves, named, must_stay)
     # Parts were taken to leave: those of what stays do not.
     parts, held_back = judged.parts, judged.parts.held_back(gone)
     rule[parts.row] = [f"it is part of {name}, which goes" for name in parts.name]
@@ -174,35 +174,35 @@ def _decide(held: Holdings, ages: Ages, policy: Policy) -> _Fate:
     reason[parts.row[held_back]] = [f"it is part of {name}, which stays" for name in parts.name[held_back]]
     reason = np.where(is_kept, kept.tags, reason)
     leaves[parts.row[held_back]] = False
-    gone, stays = _gone_and_staying(held, leaves, named, must_stay)
+    gone, stays = _gone_and_staying(graph, leaves, named, must_stay)
     # What an attachment's tag names goes with its subject, by that tag or another.
-    leaves |= np.append(gone, False)[held.tag_node]
+    leaves |= np.append(gone, False)[graph.tag_node]
     return _Fate(kept, rule, reason, leftover_nodes, leaves, gone, stays)
 
 
-def _gone_and_staying(held: Holdings, leaves: Bools, named: Bools, must_stay: Bools) -> tuple[Bools, Bools]:
+def _gone_and_staying(graph: ReferenceGraph, leaves: Bools, named: Bools, must_stay: Bools) -> tuple[Bools, Bools]:
     """Which placements go with the tags that leave and those that are `named`, and which are held by what stays."""
     standing = must_stay.copy()
-    standing[held.tag_node[held.tag_is_root & ~leaves]] = True
-    stays = held.onward.reached(np.flatnonzero(standing | (held.is_untagged & ~named)))
-    roots = np.concatenate([held.tag_node[leaves & held.tag_is_root], np.flatnonzero(named)])
-    return held.onward.reached(roots) & ~stays, stays
+    standing[graph.tag_node[graph.tag_is_root & ~leaves]] = True
+    stays = graph.onward.reached(np.flatnonzero(standing | (graph.is_untagged & ~named)))
+    roots = np.concatenate([graph.tag_node[leaves & graph.tag_is_root], np.flatnonzero(named)])
+    return graph.onward.reached(roots) & ~stays, stays
 
 
-def _table(held: Holdings, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows, frees: Ints) -> pd.DataFrame:
+def _table(graph: ReferenceGraph, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows, frees: Ints) -> pd.DataFrame:
     nodes, order = rows.nodes, rows.order
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
-    tagged, alone = judged_ages(held, ages, policy), ages.built.of(nodes[len(fate.leaves) :])
+    tagged, alone = judged_ages(graph, ages, policy), ages.built.of(nodes[len(fate.leaves) :])
     at = np.append(tagged.at, alone.at)[order]
     decided = pd.DataFrame(
         {
             "age_from": pd.Series(at.view("datetime64[us]")).dt.tz_localize("UTC").astype(TIME),
             "age_by": _categories(np.append(tagged.by, alone.by)[order], _BY),
             "action": _categories(actions[order], _ACTIONS),
-            "rule": pd.array(_rules(held, fate, nodes, goes)[order], dtype="str"),
-            "reason": pd.array(_reasons(held, fate, nodes, actions)[order], dtype="str"),
+            "rule": pd.array(_rules(graph, fate, nodes, goes)[order], dtype="str"),
+            "reason": pd.array(_reasons(graph, fate, nodes, actions)[order], dtype="str"),
             "frees": np.where(_is_first(nodes[order]), np.append(frees, 0)[nodes[order]], 0),
         }
     )
@@ -214,103 +214,103 @@ def _is_first(nodes: Ints) -> Bools:
     return ~pd.Series(nodes).duplicated().to_numpy()
 
 
-def _rules(held: Holdings, fate: _Fate, nodes: Ints, goes: Bools) -> Words:
+def _rules(graph: ReferenceGraph, fate: _Fate, nodes: Ints, goes: Bools) -> Words:
     """The rule for each row; for what goes without one of its own: with what it goes."""
     rules = np.append(fate.tag_rule, fate.node_rule[nodes[len(fate.tag_rule) :]])
     rest = np.flatnonzero(goes & (rules == ""))
-    holder = held_by(held, nodes[rest], fate.gone)
+    holder = held_by(graph, nodes[rest], fate.gone)
     rules[rest] = ("it is " + holder + ", which goes").fillna("its other tags go")
     rules[rules == ""] = None
     return rules
 
 
-def _reasons(held: Holdings, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
+def _reasons(graph: ReferenceGraph, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
     """Why each row, or the manifest that a tag is taken from, stays."""
     kept = np.append(fate.kept.nodes, "")[nodes]
     n_tags = len(fate.tag_reason)
     reasons = np.append(np.where(fate.tag_reason == "", kept[:n_tags], fate.tag_reason), kept[n_tags:])
     rest = np.flatnonzero((reasons == "") & (nodes >= 0) & (actions != _DELETE))
-    reasons[rest] = why_they_stay(held, nodes[rest], fate.leaves, fate.stays)
+    reasons[rest] = keep_reasons(graph, nodes[rest], fate.leaves, fate.stays)
     reasons[actions == _DELETE] = None
     return reasons
 
 
-def _order(held: Holdings, ages: Ages, fate: _Fate) -> Ints:
+def _order(graph: ReferenceGraph, ages: Ages, fate: _Fate) -> Ints:
     """The placements that go, in the order in which they are deleted: the oldest first."""
-    first = distinct(held.tag_node[fate.leaves & (held.tag_node >= 0)])
+    first = distinct(graph.tag_node[fate.leaves & (graph.tag_node >= 0)])
     age = ages.built.at[first]
     first = first[np.argsort(np.where(age == UNKNOWN, np.iinfo(np.int64).max, age), kind="stable")]
-    return deletion_order(held, fate.gone, first)
+    return deletion_order(graph, fate.gone, first)
 
 
-def _steps(held: Holdings, fate: _Fate, order: Ints, frees: Ints) -> pd.DataFrame:
-    untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[held.tag_node] & (held.tag_node >= 0))
-    tags, nodes = held.snap.tags, np.concatenate([held.tag_node[untagged], order])
+def _steps(graph: ReferenceGraph, fate: _Fate, order: Ints, frees: Ints) -> pd.DataFrame:
+    untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[graph.tag_node] & (graph.tag_node >= 0))
+    tags, nodes = graph.snap.tags, np.concatenate([graph.tag_node[untagged], order])
     found = pd.DataFrame(
         {
-            "repository": held.repositories[held.node_repository[nodes]],
+            "repository": graph.repositories[graph.node_repository[nodes]],
             "action": _categories(np.repeat([_UNTAG, _DELETE], [len(untagged), len(order)]), _ACTIONS),
             "tag": tags["tag"].array.take(np.append(untagged, np.full(len(order), -1)), allow_fill=True),
-            "digest": held.manifests[held.node_manifest[nodes]],
-            "kind": taken(held.snap.manifests["kind"], held.node_manifest[nodes]),
+            "digest": graph.manifests[graph.node_manifest[nodes]],
+            "kind": taken(graph.snap.manifests["kind"], graph.node_manifest[nodes]),
             "frees": np.concatenate([np.zeros(len(untagged), dtype=np.int64), frees]),
         }
     )
     return settled(STEPS, found)
 
 
-def _blobs(held: Holdings, order: Ints, freed: Ints) -> pd.DataFrame:
-    found = blob_table(held, freed)
-    return settled(BLOBS, found.assign(needed_by=users_of_each(held, order)[freed]))
+def _blobs(graph: ReferenceGraph, order: Ints, freed: Ints) -> pd.DataFrame:
+    found = blob_table(graph, freed)
+    return settled(BLOBS, found.assign(needed_by=users_of_each(graph, order)[freed]))
 
 
-def _shared(held: Holdings, fate: _Fate, blobs: Ints) -> pd.DataFrame:
+def _shared(graph: ReferenceGraph, fate: _Fate, blobs: Ints) -> pd.DataFrame:
     """Of each blob that is needed by what goes, and by what stays: one that stays."""
-    _, gone = held.contents.of(held.node_manifest[fate.gone])
+    _, gone = graph.contents.of(graph.node_manifest[fate.gone])
     staying = np.flatnonzero(~fate.gone)
-    position, blob = held.contents.of(held.node_manifest[staying])
-    user = np.full(len(held.blobs), -1, dtype=np.int64)
+    position, blob = graph.contents.of(graph.node_manifest[staying])
+    user = np.full(len(graph.blobs), -1, dtype=np.int64)
     user[blob[::-1]] = staying[position[::-1]]
-    is_manifest = (held.snap.blobs["kind"] == "manifest").to_numpy()
+    is_manifest = (graph.snap.blobs["kind"] == "manifest").to_numpy()
     found = blobs[np.isin(blobs, gone) & (user[blobs] >= 0) & ~is_manifest[blobs]]
     rows = {
-        "digest": held.blobs[found],
-        "size": held.blob_size[found],
-        "repository": held.repositories[held.node_repository[user[found]]],
-        "needed_by": held.manifests[held.node_manifest[user[found]]],
+        "digest": graph.blobs[found],
+        "size": graph.blob_size[found],
+        "repository": graph.repositories[graph.node_repository[user[found]]],
+        "needed_by": graph.manifests[graph.node_manifest[user[found]]],
     }
     return settled(SHARED, pd.DataFrame(rows))
 
 
-def _lacking(held: Holdings, fate: _Fate) -> pd.DataFrame:
+def _lacking(graph: ReferenceGraph, fate: _Fate) -> pd.DataFrame:
     """What the scan found to be missing or damaged: it blocks nothing, since nothing is hidden by it."""
-    problems = held.snap.problems
+    problems = graph.snap.problems
     rows = problems[problems["what"].isin(LOST) & problems["reference"].str.contains(":")]
     found = {"repository": strings(rows["repository"]), "digest": rows["reference"].array, "what": rows["what"].array}
     table = pd.DataFrame({**found, "error": rows["error"].array})
     stays = np.ones(len(table), dtype=np.bool_)
     if len(table):
-        goes, kept = _named_by(held, fate.gone), _named_by(held, ~fate.gone)
+        goes, kept = _named_by(graph, fate.gone), _named_by(graph, ~fate.gone)
         places = zip(table["repository"], table["digest"], strict=True)
         stays[:] = [place in kept or place not in goes for place in places]
     return settled(LACKING, table.assign(stays=stays))
 
 
-def _named_by(held: Holdings, nodes: Bools) -> set[tuple[str, str]]:
+def _named_by(graph: ReferenceGraph, nodes: Bools) -> set[tuple[str, str]]:
     """Repository and digest of all that some placements name."""
-    columns = {"repository": held.node_repository[nodes], "digest": held.node_manifest[nodes]}
-    names = {"repository": held.repositories, "digest": held.manifests}
+    columns = {"repository": graph.node_repository[nodes], "digest": graph.node_manifest[nodes]}
+    names = {"repository": graph.repositories, "digest": graph.manifests}
     placements = pd.DataFrame({name: names[name][codes] for name, codes in columns.items()})
-    part = replace(held.snap, placements=placements)
+    part = replace(graph.snap, placements=placements)
     return {(named.repository, named.digest) for named in (*named_manifests(part), *named_blobs(part))}
 
 
-def _tags(held: Holdings, fate: _Fate) -> pd.DataFrame:
-    changed = np.zeros(len(held.repositories), dtype=np.bool_)
-    changed[held.node_repository[fate.gone]] = True
-    changed[held.tag_repository[fate.leaves & (held.tag_repository >= 0)]] = True
-    rows = np.flatnonzero(np.append(changed, False)[held.tag_repository])
-    tags = held.snap.tags
+def _tags(graph: ReferenceGraph, fate: _Fate) -> pd.DataFrame:
+    changed = np.zeros(len(graph.repositories), dtype=np.bool_)
+    changed[graph.node_repository[fate.gone]] = True
+    changed[graph.tag_repository[fate.leaves & (graph.tag_repository >= 0)]] = True
+    rows = np.flatnonzero(np.append(changed, False)[graph.tag_repository])
+    tags = graph.snap.tags
     found = {
         "repository": strings(tags["repository"])[rows],
         "tag": tags["tag"].array[rows],

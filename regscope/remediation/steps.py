@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints, sums
 
 _DEEPEST = 64  # levels; only a ring of attachments has more
 
 
-def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
+def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
     """The nodes that go, in the order in which they are deleted.
 
     Each repository by itself; in it what belongs together stands together, those that were named `first` before the
     others; what holds comes before what it holds: an index before its children, a subject before its referrers. Cut
     off anywhere, no index is left without a child and no image without its signature.
     """
-    place = np.full(held.n_nodes, len(first), dtype=np.int64)
+    place = np.full(graph.n_nodes, len(first), dtype=np.int64)
     place[first[::-1]] = np.arange(len(first), dtype=np.int64)[::-1]
-    left, right = held.onward.left, held.onward.right
+    left, right = graph.onward.left, graph.onward.right
     inner = gone[left] & gone[right] & (left != right)
     left, right = left[inner], right[inner]
-    group, level = np.where(gone, place, 0), np.zeros(held.n_nodes, dtype=np.int64)
+    group, level = np.where(gone, place, 0), np.zeros(graph.n_nodes, dtype=np.int64)
     group[right] = 0  # it goes with the last of what holds it
     for _ in range(_DEEPEST):
         before = group.copy(), level.copy()
@@ -31,19 +31,22 @@ def deletion_order(held: Holdings, gone: Bools, first: Ints) -> Ints:
         if (group == before[0]).all() and (level == before[1]).all():
             break
     nodes = np.flatnonzero(gone)
-    digests, names = held.manifest_rank[held.node_manifest[nodes]], held.repository_rank[held.node_repository[nodes]]
+    digests, names = (
+        graph.manifest_rank[graph.node_manifest[nodes]],
+        graph.repository_rank[graph.node_repository[nodes]],
+    )
     return nodes[np.lexsort([digests, level[nodes], group[nodes], names])]
 
 
-def freed_by_each(held: Holdings, order: Ints, freed: Ints) -> Ints:
+def freed_by_each(graph: ReferenceGraph, order: Ints, freed: Ints) -> Ints:
     """For each node of `order`, the bytes of the blobs of `freed` that nothing needs any more once it is gone."""
-    position, blob = held.spared.of(held.node_manifest[order])
-    last = np.full(len(held.blobs), -1, dtype=np.int64)
+    position, blob = graph.spared.of(graph.node_manifest[order])
+    last = np.full(len(graph.blobs), -1, dtype=np.int64)
     np.maximum.at(last, blob, position)
-    return sums(last[freed], held.blob_size[freed], len(order))
+    return sums(last[freed], graph.blob_size[freed], len(order))
 
 
-def users_of_each(held: Holdings, order: Ints) -> Ints:
+def users_of_each(graph: ReferenceGraph, order: Ints) -> Ints:
     """For each blob, how many of the nodes of `order` need it."""
-    _, blob = held.spared.of(held.node_manifest[order])
-    return np.bincount(blob, minlength=len(held.blobs)).astype(np.int64)
+    _, blob = graph.spared.of(graph.node_manifest[order])
+    return np.bincount(blob, minlength=len(graph.blobs)).astype(np.int64)

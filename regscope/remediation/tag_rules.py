@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import Words, numbered
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
-from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages, versions
-from regscope.remediation.parts import NO_PARTS, Parts, joined, parts_among
+from regscope.analysis.version_order import semantic_order
+from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages
 from regscope.remediation.patterns import compiled, grouping, matching
+from regscope.remediation.platform_tags import NO_PLATFORM_TAGS, PlatformTags, joined, platform_tags_among
 from regscope.remediation.policy import Policy, each_rule, named_rules
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
@@ -35,7 +36,7 @@ class Judged(NamedTuple):
     matched: Bools
     rule: Words
     reason: Words
-    parts: Parts = NO_PARTS
+    parts: PlatformTags = NO_PLATFORM_TAGS
 
 
 class _Rule(NamedTuple):
@@ -45,30 +46,30 @@ class _Rule(NamedTuple):
     words: Words
 
 
-def judge_tags(held: Holdings, ages: Ages, policy: Policy) -> Judged:
+def judge_tags(graph: ReferenceGraph, ages: Ages, policy: Policy) -> Judged:
     """Every row of `tags`; of several rules the first decides that is about it."""
-    total = len(held.snap.tags)
+    total = len(graph.snap.tags)
     judged = Judged(np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object), np.full(total, "", dtype=object))
     judged.reason[:] = "the policy is not about it"
-    judged.reason[held.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
-    parts: list[Parts] = []
-    for name, rule, rows in _decided(held, policy):
+    judged.reason[graph.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
+    parts: list[PlatformTags] = []
+    for name, rule, rows in _decided(graph, policy):
         if not rule.is_about_tags:
             judged.reason[rows] = "no rule is about tags"
             continue
-        found = NO_PARTS if rule.keep_last is None else parts_among(held, rows)
+        found = NO_PLATFORM_TAGS if rule.keep_last is None else platform_tags_among(graph, rows)
         judged.matched[found.row], judged.reason[found.row] = True, ""
         whole = rows[~judged.matched[rows]]
-        _judge(judged, whole, list(_rules(held, ages, rule, whole)), name)
+        _judge(judged, whole, list(_rules(graph, ages, rule, whole)), name)
         parts.append(found)
     return judged._replace(parts=joined(parts))
 
 
-def _decided(held: Holdings, policy: Policy) -> Iterator[tuple[str, Retention, Ints]]:
+def _decided(graph: ReferenceGraph, policy: Policy) -> Iterator[tuple[str, Retention, Ints]]:
     """Each rule, what it is called, and the rows of `tags` on which it decides: those that none before was about."""
-    is_left = np.ones(len(held.snap.tags), dtype=np.bool_)
+    is_left = np.ones(len(graph.snap.tags), dtype=np.bool_)
     for name, rule in named_rules(policy):
-        rows = _candidates(held, rule)
+        rows = _candidates(graph, rule)
         rows = rows[is_left[rows]]
         is_left[rows] &= not rule.is_about_tags
         yield name, rule, rows
@@ -85,14 +86,14 @@ def _judge(judged: Judged, rows: Ints, rules: list[_Rule], name: str) -> None:
     judged.reason[rows[fit]] = ""
 
 
-def judged_ages(held: Holdings, ages: Ages, policy: Policy) -> Age:
+def judged_ages(graph: ReferenceGraph, ages: Ages, policy: Policy) -> Age:
     """When each row of `tags` is from, as the rule that decides on it takes it."""
     first, *others = each_rule(policy)
     if not others:
         return _taken(ages, first)
     found = ages.last_active(np.arange(len(ages.pushed.at), dtype=np.int64))
     at, by = found.at.copy(), found.by.copy()
-    for _, rule, rows in _decided(held, policy):
+    for _, rule, rows in _decided(graph, policy):
         taken = _taken(ages, rule)
         at[rows], by[rows] = taken.at[rows], taken.by[rows]
     return Age(at, by)
@@ -105,13 +106,13 @@ def _taken(ages: Ages, rule: Retention) -> Age:
     return ages.pushed if rule.keep_last_by == "pushed" else ages.built_or_pushed(rows)
 
 
-def _candidates(held: Holdings, policy: Retention) -> Ints:
+def _candidates(graph: ReferenceGraph, policy: Retention) -> Ints:
     """The rows of `tags` that the policy looks at."""
-    tags = held.snap.tags
-    repositories = matching(held.repositories, policy.repositories)
-    repositories &= ~matching(held.repositories, policy.exclude_repositories)
-    wanted = np.append(repositories, False)[held.tag_repository]
-    wanted &= tags["subject"].isna().to_numpy() & (held.tag_node >= 0)
+    tags = graph.snap.tags
+    repositories = matching(graph.repositories, policy.repositories)
+    repositories &= ~matching(graph.repositories, policy.exclude_repositories)
+    wanted = np.append(repositories, False)[graph.tag_repository]
+    wanted &= tags["subject"].isna().to_numpy() & (graph.tag_node >= 0)
     rows = np.flatnonzero(wanted)
     texts = pd.Index(tags["tag"].array[rows])
     chosen = matching(texts, policy.tags) if policy.tags else np.ones(len(rows), dtype=np.bool_)
@@ -130,27 +131,27 @@ def first_words(policy: Retention) -> str:
     return next((words for words, is_said in said.items() if is_said), "")
 
 
-def _rules(held: Holdings, ages: Ages, policy: Retention, rows: Ints) -> Iterator[_Rule]:
+def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> Iterator[_Rule]:
     if policy.tags:
         name = f"tags={_listed(policy.tags)}"
         yield _Rule(np.ones(len(rows), dtype=np.bool_), np.full(len(rows), name, dtype=object))
     if policy.keep_last is not None:
-        yield _beyond_the_last(held, ages, policy, rows, policy.keep_last)
+        yield _beyond_the_last(graph, ages, policy, rows, policy.keep_last)
     if policy.older_than is not None:
-        yield older_than(held, ages.last_active(rows), str(policy.older_than), f"older_than={policy.older_than}")
+        yield older_than(graph, ages.last_active(rows), str(policy.older_than), f"older_than={policy.older_than}")
     if policy.platforms:
-        yield _for_platforms(held, policy, rows)
+        yield _for_platforms(graph, policy, rows)
     if policy.labels:
-        yield _with_labels(held, policy, rows)
+        yield _with_labels(graph, policy, rows)
 
 
-def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
+def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """Images as new as the last that is kept are kept: which of them is the newer is not known."""
-    nodes = held.tag_node[rows]
-    tags = pd.Index(held.snap.tags["tag"].array[rows])
-    at_least = np.zeros(held.n_nodes, dtype=np.bool_)
+    nodes = graph.tag_node[rows]
+    tags = pd.Index(graph.snap.tags["tag"].array[rows])
+    at_least = np.zeros(graph.n_nodes, dtype=np.bool_)
     if policy.keep_last_by == "version":
-        value = versions(tags)
+        value = semantic_order(tags)
     elif policy.keep_last_by == "pushed":
         value = ages.pushed.at[rows]
     else:
@@ -168,7 +169,7 @@ def _beyond_the_last(held: Holdings, ages: Ages, policy: Retention, rows: Ints, 
     # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
     for ranked in (newest > UNKNOWN, (newest > UNKNOWN) & ~at_least[node]):
         known = np.flatnonzero(ranked)
-        places[known] = _places(held.node_repository[node[known]] * len(names) + of_group[known], newest[known])
+        places[known] = _places(graph.node_repository[node[known]] * len(names) + of_group[known], newest[known])
     place[counted] = places[image]
     return _Rule(place > keep, _words_on_places(policy, keep, place, group, names))
 
@@ -218,9 +219,9 @@ def _last(at: Ints, marked: Bools) -> Ints:
     return np.maximum.accumulate(np.where(marked, at, 0))
 
 
-def older_than(held: Holdings, active: Age, limit: str, name: str) -> _Rule:
+def older_than(graph: ReferenceGraph, active: Age, limit: str, name: str) -> _Rule:
     """What was `active` longer ago than `limit` before the snapshot was taken."""
-    taken = pd.Timestamp(held.snap.taken_at).value // 1000
+    taken = pd.Timestamp(graph.snap.taken_at).value // 1000
     known = active.at > UNKNOWN
     age = np.maximum(np.where(known, taken - active.at, 0), 0)
     days, at = np.unique(age // _DAY, return_inverse=True)
@@ -230,29 +231,29 @@ def older_than(held: Holdings, active: Age, limit: str, name: str) -> _Rule:
     return _Rule(known & (age > duration(limit).value // 1000), np.where(known, said, f"{name}: its age is unknown"))
 
 
-def _for_platforms(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
+def _for_platforms(graph: ReferenceGraph, policy: Retention, rows: Ints) -> _Rule:
     wanted = [Platform.parse(text) for text in policy.platforms]
-    manifests = held.snap.manifests[["os", "architecture", "variant"]].astype("str").fillna("")
+    manifests = graph.snap.manifests[["os", "architecture", "variant"]].astype("str").fillna("")
     of = [
         any(one.covers(Platform(os=os, architecture=architecture, variant=variant or None)) for one in wanted)
         for os, architecture, variant in manifests.itertuples(index=False)
     ]
     name = f"platforms={_listed(policy.platforms)}"
-    fits = _all_images(held, rows, np.array(of, dtype=np.bool_))
+    fits = _all_images(graph, rows, np.array(of, dtype=np.bool_))
     return _Rule(fits, _either(fits, name, f"{name}: it is for another platform, or for none"))
 
 
-def _with_labels(held: Holdings, policy: Retention, rows: Ints) -> _Rule:
-    labels = held.snap.labels
-    number, *_ = numbered(held.manifests, labels["digest"])
-    has = np.ones(len(held.manifests), dtype=np.bool_)
+def _with_labels(graph: ReferenceGraph, policy: Retention, rows: Ints) -> _Rule:
+    labels = graph.snap.labels
+    number, *_ = numbered(graph.manifests, labels["digest"])
+    has = np.ones(len(graph.manifests), dtype=np.bool_)
     for key, pattern in policy.labels.items():
         ours = (labels["key"] == key).to_numpy() & (number >= 0)
         test = compiled(pattern).fullmatch
         values = [value is not None and bool(test(value)) for value in labels["value"].array[ours]]
         has &= np.isin(np.arange(len(has)), number[ours][np.array(values, dtype=np.bool_)])
     name = f"labels={_listed(_labels(policy))}"
-    fits = _all_images(held, rows, has)
+    fits = _all_images(graph, rows, has)
     return _Rule(fits, _either(fits, name, f"{name}: not all of its images have them"))
 
 
@@ -264,11 +265,11 @@ def _either(fits: Bools, yes: str, no: str) -> Words:
     return np.array([no, yes], dtype=object)[fits.astype(np.int64)]
 
 
-def _all_images(held: Holdings, rows: Ints, fits: Bools) -> Bools:
+def _all_images(graph: ReferenceGraph, rows: Ints, fits: Bools) -> Bools:
     """Whether all images of each tag, of which there must be one, are among the manifests that `fits` says."""
-    images = held.snap.is_image.to_numpy()
-    position, node = held.children.closure(held.tag_node[rows])
-    manifest = held.node_manifest[node]
+    images = graph.snap.is_image.to_numpy()
+    position, node = graph.children.closure(graph.tag_node[rows])
+    manifest = graph.node_manifest[node]
     position, manifest = position[images[manifest]], manifest[images[manifest]]
     there = np.isin(np.arange(len(rows)), distinct(position))
     return there & ~np.isin(np.arange(len(rows)), position[~fits[manifest]])

@@ -10,7 +10,7 @@ import pandas as pd
 from regscope import text
 from regscope.analysis.final_tree import final_files
 from regscope.analysis.fingerprints import ASPECTS, fingerprints
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.selection import Selection, select
 from regscope.analysis.what_if import what_if
 from regscope.errors import ContentError, ContentMissing, InvalidInput, ResourceNotFound
@@ -132,8 +132,8 @@ def _tags(snap: Snapshot, images: Selection | None) -> list[tuple[str, str]]:
     """The tags that are meant: of images and indexes, and not of signatures and the like."""
     tags = snap.tags
     if images is not None:
-        chosen, nodes = select(held := Holdings(snap), images)
-        tags = tags[chosen | pd.Series(nodes).reindex(held.tag_node).fillna(False).to_numpy(dtype=bool)]
+        chosen, nodes = select(graph := ReferenceGraph(snap), images)
+        tags = tags[chosen | pd.Series(nodes).reindex(graph.tag_node).fillna(False).to_numpy(dtype=bool)]
     digests = snap.manifests.loc[snap.manifests["kind"].isin(["image", "index"]), "digest"]
     tags = tags[tags["subject"].isna() & tags["digest"].isin(digests)]
     return list(zip(tags["repository"].astype("str"), tags["tag"], strict=True))

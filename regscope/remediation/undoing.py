@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from regscope import text
 from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
-from regscope.registry.settling import settled
+from regscope.registry.eventually import eventually
 from regscope.remediation.applied import told_lines
 from regscope.remediation.backup import check_backup
 from regscope.remediation.journal import Entry, JournalRecord, read_journal
@@ -284,7 +284,7 @@ class _Undoing:
 
     def _look_at_restored(self, repository: str, reference: str, digest: Digest) -> None:
         """A registry may accept what it never has: Pulp's earlier deletion may still be under way."""
-        if not settled(lambda: self._resolved(repository, reference) == digest, _COMES_WITHIN):
+        if not eventually(lambda: self._resolved(repository, reference) == digest, _COMES_WITHIN):
             self._not_there.add((repository, reference))
 
     def _forget(self, repository: str, stand_in: Digest) -> None:

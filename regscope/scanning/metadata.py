@@ -13,10 +13,10 @@ from regscope.errors import RegscopeError
 from regscope.progress import is_interactive
 from regscope.registry.endpoint import full_name
 from regscope.scanning.checking import look_for_all
-from regscope.scanning.collecting import Collected, matches
+from regscope.scanning.first_sightings import first_seen
 from regscope.scanning.named_content import named_blobs, named_manifests
-from regscope.scanning.sightings import first_seen
-from regscope.scanning.worklist import Crew, Worklist, local_pool, rarely_collecting
+from regscope.scanning.scan_state import ScanState, matches
+from regscope.scanning.worklist import AdaptiveLimit, Worklist, local_pool, rarely_collecting
 from regscope.schema import make_table
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -76,13 +76,13 @@ def scan(
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
-        work = Worklist(pool, Crew() if executor is None else None)
-        collected = Collected(store, work, tag_globs, chosen, must_exist)
+        work = Worklist(pool, AdaptiveLimit() if executor is None else None)
+        collected = ScanState(store, work, tag_globs, chosen, must_exist)
         stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
         earlier = [known] if isinstance(known, Snapshot) else list(known)
         collected.run(names, earlier, show)
 
-        def made(found: Collected) -> Snapshot:
+        def made(found: ScanState) -> Snapshot:
             return Snapshot.from_rows(
                 found.rows(stored),
                 location=store.location,
@@ -103,7 +103,7 @@ def scan(
 
 
 def _checked(
-    collected: Collected, made: Callable[[Collected], Snapshot], store: ContentStore, work: Worklist, show: bool
+    collected: ScanState, made: Callable[[ScanState], Snapshot], store: ContentStore, work: Worklist, show: bool
 ) -> Snapshot:
     """What was collected without the manifests that are missing, and with what else is as a problem."""
     itself = unwrapped(store)

@@ -15,8 +15,8 @@ from regscope.layers.compression import compression_of, uncompressed
 from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader
 from regscope.layers.tar_source import TarSource, not_small
-from regscope.scanning.ahead import ahead
 from regscope.scanning.layer_files import LayerFiles, keep_files, known_files
+from regscope.scanning.prefetch import prefetch
 from regscope.spec.digest import Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
@@ -78,7 +78,7 @@ def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     blob = store.blob(wanted.repository, wanted.digest)
     stored = _Counted(no_longer_than(blob, wanted.size or None, f"the layer {wanted.digest}"))
     pieces = not_small(budget.unpacking(uncompressed(stored, budget)))
-    passing = ahead(pieces, unpacked.take) if alone else unpacked.through(pieces)
+    passing = prefetch(pieces, unpacked.take) if alone else unpacked.through(pieces)
     with closing(passing):
         files, packages = _rows(TarReader(TarSource(passing), budget))
     for _ in stored:  # what follows the compressed data; at its end the store verifies the whole

@@ -27,7 +27,7 @@ class Done(NamedTuple):
     busy: float
 
 
-class Crew:
+class AdaptiveLimit:
     """How many calls run at once on this machine.
 
     Threads hide the time that answers take on their way; more of them than that only get into each other's way. While
@@ -52,12 +52,12 @@ class Worklist:
 
     Args:
         executor: where calls run. Functions and arguments pickle, so it may be a process pool or a cluster's.
-        crew: how many run at once; a fixed number, enough for a cluster, by default.
+        limit: how many run at once; a fixed number, enough for a cluster, by default.
     """
 
-    def __init__(self, executor: Executor, crew: Crew | None = None) -> None:
+    def __init__(self, executor: Executor, limit: AdaptiveLimit | None = None) -> None:
         self._executor = executor
-        self._crew = crew
+        self._limit = limit
         self._waiting: deque[_Call] = deque()
         self.added = 0
 
@@ -73,14 +73,14 @@ class Worklist:
         done: SimpleQueue[Future[Done]] = SimpleQueue()
         try:
             while self._waiting or running:
-                while self._waiting and len(running) < (self._crew.size if self._crew else _IN_FLIGHT):
+                while self._waiting and len(running) < (self._limit.size if self._limit else _IN_FLIGHT):
                     future = self._executor.submit(_run, self._together())
                     running.add(future)
                     future.add_done_callback(done.put)
                 future = done.get()
                 running.discard(future)
-                if self._crew:
-                    self._crew.saw(future.result())
+                if self._limit:
+                    self._limit.saw(future.result())
                 yield from future.result().results
         finally:
             for future in running:

@@ -14,8 +14,8 @@ from pydantic_core import from_json
 from regscope.errors import InvalidConfig
 from regscope.spec.descriptor import NullAsEmptyList, StringMap, Strings
 from regscope.spec.digest import Digest
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import json_object
-from regscope.spec.mending import first_fault
 from regscope.spec.raw_backed import RawBacked
 
 _USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)

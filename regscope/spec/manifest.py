@@ -22,6 +22,7 @@ from regscope.spec.descriptor import (
     StringMap,
 )
 from regscope.spec.digest import Digest
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
@@ -34,7 +35,6 @@ from regscope.spec.media_types import (
     is_filesystem_layer,
     names_manifest,
 )
-from regscope.spec.mending import first_fault
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.raw_backed import RawBacked
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from regscope.spec.digest import Digest
-from regscope.spec.mending import NEEDED, read_without_faults
+from regscope.spec.lenient_reading import NEEDED, read_without_faults
 
 
 class RawBacked(BaseModel):

@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import ManifestSchema1
-from regscope.spec.mending import first_fault
 
 
 def schema1_payload(raw: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from regscope.registry.manifests import RawManifest
-from regscope.registry.outgoing import Content
+from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
 
 Taken = Literal["sent", "mounted", "there"]

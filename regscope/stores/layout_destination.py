@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO
 
 from regscope.errors import NotAStore
-from regscope.registry.hashing_aside import hashed_aside
+from regscope.registry.background_hash import background_hash
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import RawManifest
-from regscope.registry.outgoing import Content
+from regscope.registry.request_body import Content
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
@@ -75,11 +75,11 @@ class LayoutDestination:
             while piece := file.read(_CHUNK):
                 passing.take(piece)
             resumed = passing.size > 0
-            file.writelines(hashed_aside(passing, content.pieces(passing.size)))
+            file.writelines(background_hash(passing, content.pieces(passing.size)))
             if resumed and passing.digest != digest:
                 passing = Passing(digest.algorithm)
                 file.truncate(0)
-                file.writelines(hashed_aside(passing, content.pieces()))
+                file.writelines(background_hash(passing, content.pieces()))
             file.flush()
             if passing.digest != digest:
                 file.truncate(0)

@@ -15,9 +15,9 @@ from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
+from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import MANIFESTS
-from regscope.spec.mending import first_fault
 from regscope.stores.content_store import no_such_repository, no_such_tag
 from regscope.stores.layout_files import INDEX, LayoutFiles
 from regscope.stores.stored_names import Fault, ImageName, StoredNames

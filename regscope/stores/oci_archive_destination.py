@@ -9,7 +9,7 @@ from pathlib import Path
 from regscope.errors import NotAStore
 from regscope.registry.local_content import opened_anew
 from regscope.registry.manifests import RawManifest
-from regscope.registry.outgoing import Content
+from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
 from regscope.stores.destination import Taken
 from regscope.stores.layout_destination import LayoutDestination

@@ -12,7 +12,7 @@ from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.mounting import mount
 from regscope.registry.open_uploads import OpenUploads
 from regscope.registry.origin import without_secrets
-from regscope.registry.outgoing import Content
+from regscope.registry.request_body import Content
 from regscope.registry.responses import discard
 from regscope.registry.sending import Sender
 from regscope.registry.uploads import Upload

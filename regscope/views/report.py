@@ -19,10 +19,10 @@ from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
 from regscope.tables import Snapshot
 from regscope.views import content_sections, file_sections, sections
-from regscope.views.answers import answers
 from regscope.views.figures import Figure, figures_of_files, key_figures
 from regscope.views.histogram import histogram
 from regscope.views.page import Page, rendered
+from regscope.views.report_answers import answers
 from regscope.views.sections import Section
 from regscope.views.treemap import treemap
 

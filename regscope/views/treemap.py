@@ -11,7 +11,7 @@ import squarify
 
 from regscope import text
 from regscope.spec.instructions import normalised
-from regscope.views.fit import fitted
+from regscope.views.label_fit import fitted
 
 HEADER = 18.0
 LINE = 13.0

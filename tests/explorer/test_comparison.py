@@ -8,20 +8,20 @@ import pytest
 
 import regscope as rs
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.comparison import COLUMNS, Comparison
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from tests.explorer.code import gives
 
 
 @pytest.fixture
 def comparison(inside: Snapshot) -> Comparison:
-    made = Comparison(Answers(inside))
+    made = Comparison(SnapshotViews(inside))
     made.before.image, made.after.image = "team/nightly:0", "team/nightly:2"
     return made
 
 
 def test_it_says_what_to_do_until_both_are_picked(inside: Snapshot) -> None:
-    comparison = Comparison(Answers(inside))
+    comparison = Comparison(SnapshotViews(inside))
     assert comparison.diff is None
     assert "Pick an image on either side." in comparison.answer.html
     comparison.before.image = "team/nightly:0"
@@ -45,7 +45,7 @@ def test_every_table_of_it_can_be_seen_with_its_code(comparison: Comparison, ins
 
 
 def test_images_that_cannot_be_compared_are_told(inside: Snapshot) -> None:
-    comparison = Comparison(Answers(inside))
+    comparison = Comparison(SnapshotViews(inside))
     comparison.answer.a, comparison.answer.b = "team/api:1.0", "no/such:image"
     assert "no/such:image" in comparison.answer.html
     assert comparison.diff is None
@@ -53,7 +53,7 @@ def test_images_that_cannot_be_compared_are_told(inside: Snapshot) -> None:
 
 def test_without_files_it_says_so_and_with_a_store_it_reads_them(layout: Path) -> None:
     store = rs.open(f"oci:{layout}")
-    comparison = Comparison(Answers(rs.scan(store)), store)
+    comparison = Comparison(SnapshotViews(rs.scan(store)), store)
     comparison.before.image, comparison.after.image = "app:1.0", "app:1.1"
     comparison.answer.do("part", "files")
     assert comparison.listing is not None

@@ -8,8 +8,8 @@ import pandas as pd
 
 import regscope as rs
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.holders import Holders
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from tests.explorer.code import gives
 
 
@@ -50,7 +50,7 @@ def test_picking_a_layer_gives_its_digest_and_another_image_lets_it_go(small: Sn
 
 
 def test_who_has_a_layer_are_all_tags_with_it(small: Snapshot) -> None:
-    holders = Holders(Answers(small))
+    holders = Holders(SnapshotViews(small))
     assert holders.table.empty
     holders.layer = rs.layer_bars(small, "team/web:1").table["blob_digest"].iloc[0]
     names = holders.table["repository"] + ":" + holders.table["tag"]

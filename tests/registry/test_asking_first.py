@@ -14,7 +14,7 @@ from regscope.errors import AuthFailed, ConnectionFailed, PermissionDeny, Regsco
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credentials import Credentials, IdentityToken, Keychain
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from tests.registry.guarded import guarded_by
 from tests.servers import faults
@@ -154,7 +154,7 @@ def test_a_registry_that_cannot_be_asked_for_its_challenge_tells_a_login_nothing
     proxy: FaultProxy, status: int, kind: type[RegscopeError]
 ) -> None:
     proxy.rule(faults.refuse("/v2/", status, "BUSY", "later", times=1))
-    client = password(proxy, patience=Patience(refusals=0))
+    client = password(proxy, retry_policy=RetryPolicy(refusals=0))
     with pytest.raises(kind):
         list_repositories(client)
     assert len(proxy.requests) == 1
@@ -328,7 +328,7 @@ def test_what_is_denied_in_both_ways_is_denied_in_a_few_requests(guarded: FaultP
 )
 def test_the_other_way_is_taken_where_one_cannot_be_met(proxy: FaultProxy, challenge: str) -> None:
     proxy.rule(asks(challenge))
-    client = password(proxy, patience=Patience(failures=0))
+    client = password(proxy, retry_policy=RetryPolicy(failures=0))
     assert Tags("base", client).list() == ["1", "stable"]
     assert Tags("tool", client).list()
     assert [status for _, status in statuses(proxy)] == [401, 200, 200]
@@ -407,7 +407,7 @@ def test_a_failing_token_service_is_not_asked_for_each_of_many_requests(proxy: F
         tokens.rule(lambda request, forward: ProxyResponse(status))
         realm = "http://127.0.0.1:1/token" if fault == "is gone" else f"{tokens.url}/token"
         proxy.rule(lambda request, forward: ProxyResponse(401, [("WWW-Authenticate", f'Bearer realm="{realm}"')]))
-        client = password(proxy, patience=Patience(failures=0, refusals=0))
+        client = password(proxy, retry_policy=RetryPolicy(failures=0, refusals=0))
         for number in range(50):
             with pytest.raises(ConnectionFailed if fault == "is gone" else RegscopeError) as caught:
                 Tags(f"team/app-{number}", client).list()
@@ -424,7 +424,7 @@ def test_a_token_service_that_came_back_is_asked_again(
         tokens.rule(faults.refuse("/token", 500, "DOWN", "no", times=1))
         challenge = f'Bearer realm="{tokens.url}/token",service="{service.service}"'
         guarded.rule(faults.replace_header("", "WWW-Authenticate", challenge))
-        client = password(guarded, patience=Patience(refusals=0))
+        client = password(guarded, retry_policy=RetryPolicy(refusals=0))
         with pytest.raises(RegscopeError):
             Tags("base", client).list()
         time.sleep(0.25)

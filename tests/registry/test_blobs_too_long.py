@@ -13,7 +13,7 @@ from regscope.errors import ConnectionFailed, TooLarge
 from regscope.registry import blobs
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.spec.digest import Digest, no_longer_than
@@ -96,7 +96,7 @@ def test_a_copy_does_not_take_more_than_the_descriptor_says(proxy: FaultProxy, l
 def test_a_blob_that_breaks_off_each_time_soon_is_given_up(each: int) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n" + b"x" * each
     with RawServer(answer, hangs_up=True) as server:
-        client = DockerRegistryV2Client(server.url, patience=Patience(0, 0))
+        client = DockerRegistryV2Client(server.url, retry_policy=RetryPolicy(0, 0))
         with pytest.raises(ConnectionFailed):
             read(Blob("app", Digest.of(b"x"), client=client))
         assert len(server.requests) == 4

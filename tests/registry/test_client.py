@@ -30,7 +30,7 @@ from regscope.errors import (
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from tests.servers import faults
@@ -155,7 +155,7 @@ def test_an_unreadable_time_to_wait_is_no_obstacle(
 
 def test_a_registry_that_never_stops_refusing_is_given_up(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
     proxy.rule(faults.too_many(100, "0"))
-    proxied.patience = Patience(backoff=0)
+    proxied.retry_policy = RetryPolicy(backoff=0)
     with pytest.raises(TooManyRequests, match="TOOMANYREQUESTS: too many requests") as caught:
         Tags("base", proxied).list()
     assert (caught.value.status_code, caught.value.code) == (429, "TOOMANYREQUESTS")

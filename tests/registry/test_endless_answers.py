@@ -17,7 +17,7 @@ from regscope.registry import framing, list_growth, responses
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.referrers import list_referrers
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from tests.servers.proxy import FaultProxy, ProxyResponse
@@ -50,8 +50,8 @@ def dripping(*pieces: bytes, pause: float, then: bytes | None = None) -> Callabl
 
 
 def client_of(server: RawServer, timeout: float = 5, **options: float) -> DockerRegistryV2Client:
-    patience = Patience(failures=0, refusals=0)
-    return DockerRegistryV2Client(server.url, patience=patience, default_timeout=timeout, **options)  # type: ignore[arg-type]
+    retry_policy = RetryPolicy(failures=0, refusals=0)
+    return DockerRegistryV2Client(server.url, retry_policy=retry_policy, default_timeout=timeout, **options)  # type: ignore[arg-type]
 
 
 def error_of(answer: Answer, timeout: float = 5) -> RegscopeError:

@@ -13,7 +13,7 @@ import pytest
 
 from regscope.errors import ConnectionFailed, RequestError
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from tests.servers.raw import RawServer
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -21,7 +21,7 @@ HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
 
 
 def client_of(server: RawServer) -> DockerRegistryV2Client:
-    return DockerRegistryV2Client(server.url, patience=Patience(failures=0, refusals=0), default_timeout=5)
+    return DockerRegistryV2Client(server.url, retry_policy=RetryPolicy(failures=0, refusals=0), default_timeout=5)
 
 
 def body_of(*answers: bytes, hangs_up: bool = False, method: str = "GET") -> bytes:

@@ -23,7 +23,7 @@ from regscope.errors import (
 from regscope.registry import catalog
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.media_types import OCI_CONFIG, OCI_MANIFEST
 from tests.images import TAGS as HELD
@@ -339,7 +339,7 @@ def test_what_was_read_is_kept_where_the_question_for_more_is_refused(
 
 
 def test_a_failure_of_the_question_for_more_is_an_error(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
-    proxied.patience = Patience(refusals=0)
+    proxied.retry_policy = RetryPolicy(refusals=0)
     proxy.rule(faults.refuse("last=", 500, "NO", "no"))
     proxy.rule(names_in_pages([f"app-{number:05}" for number in range(1000)], "repositories", 1000))
     with pytest.raises(RequestErrorWithResponse, match="500"):

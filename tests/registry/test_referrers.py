@@ -10,7 +10,7 @@ import pytest
 from regscope.errors import InvalidManifest, RequestErrorWithResponse, UnsafeRedirect
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.referrers import has_referrers_api, list_referrers, subject_of_tag
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
@@ -83,7 +83,7 @@ def test_an_answer_without_manifests_is_no_api(proxy: FaultProxy, proxied: Docke
 
 
 def test_a_failing_api_is_an_error_and_not_an_absence(proxy: FaultProxy, proxied: DockerRegistryV2Client) -> None:
-    proxied.patience = Patience(backoff=0)
+    proxied.retry_policy = RetryPolicy(backoff=0)
     proxy.rule(faults.refuse("/referrers/", 500, "UNKNOWN", "no"))
     with pytest.raises(RequestErrorWithResponse):
         list_referrers(proxied, "app", f"sha256:{HEX}")

@@ -18,7 +18,7 @@ from regscope.registry.blobs import Blob
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.registry.uploads import open_upload
 from regscope.scanning.files import scan_files
@@ -44,7 +44,7 @@ def endless(status: bytes, header: bytes = b"") -> Callable[[], Iterable[bytes]]
 
 
 def hasty(url: str, *login: str, timeout: float = 5) -> DockerRegistryV2Client:
-    return DockerRegistryV2Client(url, *login, default_timeout=timeout, patience=Patience(0, 0))
+    return DockerRegistryV2Client(url, *login, default_timeout=timeout, retry_policy=RetryPolicy(0, 0))
 
 
 def test_a_page_after_the_last_that_is_the_first_again_ends_the_catalog(proxy: FaultProxy) -> None:

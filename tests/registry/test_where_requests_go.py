@@ -14,7 +14,7 @@ from regscope.registry.addresses import _reach_of_name
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from tests.servers import faults
@@ -42,7 +42,7 @@ def elsewhere(registry: Registry) -> Iterator[FaultProxy]:
 
 
 def hasty(url: str, **options: Any) -> DockerRegistryV2Client:
-    return DockerRegistryV2Client(url, default_timeout=5, patience=Patience(0, 0), **options)
+    return DockerRegistryV2Client(url, default_timeout=5, retry_policy=RetryPolicy(0, 0), **options)
 
 
 def test_a_redirect_whose_name_resolves_anew_is_not_connected_to(proxy: FaultProxy, names: Names) -> None:
@@ -89,7 +89,7 @@ def test_an_open_connection_is_not_used_by_whom_it_was_not_made_for(
 def test_the_registry_itself_cannot_become_a_clouds_metadata(registry: Registry, names: Names) -> None:
     """Its owner is whoever owns its name: he would be sent what is found there, as a token."""
     names.lead("registry.test", "127.0.0.1", METADATA)
-    with DockerRegistryV2Client(f"http://registry.test:{registry.port}", patience=Patience(0, 0)) as client:
+    with DockerRegistryV2Client(f"http://registry.test:{registry.port}", retry_policy=RetryPolicy(0, 0)) as client:
         assert Tags("base", client).list() == ["1", "stable"]
         client.close()
         with pytest.raises(UnsafeRedirect, match=METADATA):

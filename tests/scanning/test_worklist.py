@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from regscope.scanning.worklist import Crew, Worklist
+from regscope.scanning.worklist import AdaptiveLimit, Worklist
 
 
 def size_after(call: Callable[[], object]) -> int:
     """The crew that so many calls end with."""
-    crew = Crew()
+    limit = AdaptiveLimit()
     with ThreadPoolExecutor(64) as pool:
-        todo = Worklist(pool, crew)
+        todo = Worklist(pool, limit)
         for _ in range(200):
             todo.add(call)
         assert len(list(todo.results())) == 200
-    return crew.size
+    return limit.size
 
 
 def test_many_wait_at_once_for_answers_that_are_long_on_their_way() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from regscope.errors import DigestMismatch, InvalidLocation, InvalidReference, MirrorWarning, ResourceNotFound
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -98,7 +98,7 @@ def test_a_mirror_that_fails_is_set_aside_with_one_warning(
     proxy: FaultProxy, mirror: FaultProxy, images: dict[str, Descriptor], status: int, code: str
 ) -> None:
     mirror.rule(refuse("/manifests/", status, code, "not now"))
-    hasty = DockerRegistryV2Client(mirror.url, patience=Patience(failures=0, refusals=0))
+    hasty = DockerRegistryV2Client(mirror.url, retry_policy=RetryPolicy(failures=0, refusals=0))
     store = MirroredStore(RegistryStore(DockerRegistryV2Client(proxy.url)), [Mirror(RegistryStore(hasty))])
     with pytest.warns(MirrorWarning, match="not now|cannot be read"):
         assert store.manifest("app", images["app:1.0"].digest).digest == images["app:1.0"].digest

@@ -20,8 +20,8 @@ from regscope.scanning.metadata import scan
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from regscope.views.answers import answers
 from regscope.views.report import Report, report
+from regscope.views.report_answers import answers
 from tests.views import registries
 from tests.views.reading import ReadPage, Section
 from tests.views.registries import RegistryRows, layer

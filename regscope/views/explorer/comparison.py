@@ -12,10 +12,10 @@ from regscope import text
 from regscope.analysis.diff import Diff
 from regscope.errors import InvalidInput
 from regscope.stores.content_store import ContentStore
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.image_picker import SHORT, ImagePicker
 from regscope.views.explorer.listing import Listing
 from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.table import Cell, Column, code, digest, path, size, words
 
 
@@ -75,8 +75,8 @@ class DiffPane(Pane):
 
     template = "diff_pane.html.j2"
 
-    def __init__(self, answers: Answers, store: ContentStore | None = None) -> None:
-        self.answers, self.store = answers, store
+    def __init__(self, views: SnapshotViews, store: ContentStore | None = None) -> None:
+        self.views, self.store = views, store
         super().__init__()
         self.observe(lambda _: self.compare(), ["a", "b"])
         self.observe(lambda _: self.show(), ["part", "diff"])
@@ -109,7 +109,7 @@ class DiffPane(Pane):
         self.trouble, answer = "", None
         if self.a and self.b:
             try:
-                answer = self.answers.diff(self.a, self.b)
+                answer = self.views.diff(self.a, self.b)
             except InvalidInput as error:
                 self.trouble = text.plain(error, 600)
         self.diff = answer
@@ -121,7 +121,7 @@ class DiffPane(Pane):
         if self.diff is not None and self.store is not None:
             self.reading = 0.0
             try:
-                self.answers.read_files(self.store, self.diff.a, self.diff.b, watch=self.watch)
+                self.views.read_files(self.store, self.diff.a, self.diff.b, watch=self.watch)
             finally:
                 self.reading = None
             self.compare()
@@ -137,10 +137,10 @@ class Comparison(VBox):
         listing: a table of the answer.
     """
 
-    def __init__(self, answers: Answers, store: ContentStore | None = None) -> None:
-        self.before = ImagePicker(answers, title="Before", about="", columns=SHORT, rows=8)
-        self.after = ImagePicker(answers, title="After", about="", columns=SHORT, rows=8)
-        self.answer = DiffPane(answers, store)
+    def __init__(self, views: SnapshotViews, store: ContentStore | None = None) -> None:
+        self.before = ImagePicker(views, title="Before", about="", columns=SHORT, rows=8)
+        self.after = ImagePicker(views, title="After", about="", columns=SHORT, rows=8)
+        self.answer = DiffPane(views, store)
         self.listing: Listing | None = None
         self._listings: dict[str, Listing] = {}
         self._pickers = HBox([self.before, self.after])

@@ -14,7 +14,6 @@ from regscope.analysis.diff import Diff
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.comparison import Comparison
 from regscope.views.explorer.facts import Facts
 from regscope.views.explorer.file_browser import FileBrowser
@@ -24,6 +23,7 @@ from regscope.views.explorer.layer_bars import LayerBars
 from regscope.views.explorer.listing import Listing
 from regscope.views.explorer.registry_treemap import RegistryTreemap
 from regscope.views.explorer.sharing_view import Sharing
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.explorer.tabs import Tabs
 from regscope.views.table import Column, words
 
@@ -61,8 +61,8 @@ class Explorer(VBox):
     layer = traitlets.Unicode()
 
     def __init__(self, snap: Snapshot, store: ContentStore | None = None) -> None:
-        self._answers, self._store = Answers(snap), store
-        self._answers.prepare()
+        self._views, self._store = SnapshotViews(snap), store
+        self._views.prepare()
         self._tabs = Tabs(
             {key: view.name for key, view in VIEWS.items()}, "Views", heading=text.plain(snap.location, 200)
         )
@@ -77,7 +77,7 @@ class Explorer(VBox):
     @property
     def snap(self) -> Snapshot:
         """The snapshot, with the files that were read here."""
-        return self._answers.snap
+        return self._views.snap
 
     @property
     def tags(self) -> pd.DataFrame:
@@ -121,50 +121,50 @@ class Explorer(VBox):
     @cached_property
     def picker(self) -> ImagePicker:
         """Images by tag."""
-        made = ImagePicker(self._answers, sort="size", descending=True)
+        made = ImagePicker(self._views, sort="size", descending=True)
         traitlets.link((self, "image"), (made, "image"))
         return made
 
     @cached_property
     def facts(self) -> Facts:
         """What the snapshot is, in words."""
-        return Facts(self._answers)
+        return Facts(self._views)
 
     @cached_property
     def treemap(self) -> RegistryTreemap:
         """Where the bytes are."""
-        made = RegistryTreemap(self._answers)
+        made = RegistryTreemap(self._views)
         traitlets.dlink((made, "layer"), (self, "layer"))
         return made
 
     @cached_property
     def bars(self) -> LayerBars:
         """The layers of the picked image."""
-        made = LayerBars(self._answers)
+        made = LayerBars(self._views)
         traitlets.dlink((made, "layer"), (self, "layer"))
         return made
 
     @cached_property
     def holders(self) -> Holders:
         """Who has the picked layer."""
-        made = Holders(self._answers)
+        made = Holders(self._views)
         traitlets.dlink((self, "layer"), (made, "layer"))
         return made
 
     @cached_property
     def browser(self) -> FileBrowser:
         """The files of the picked image."""
-        return FileBrowser(self._answers, store=self._store)
+        return FileBrowser(self._views, store=self._store)
 
     @cached_property
     def sharing(self) -> Sharing:
         """Who shares what."""
-        return Sharing(self._answers)
+        return Sharing(self._views)
 
     @cached_property
     def comparison(self) -> Comparison:
         """Two images side by side."""
-        return Comparison(self._answers, self._store)
+        return Comparison(self._views, self._store)
 
     @cached_property
     def problems(self) -> Listing:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from regscope import text
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.snapshot_views import SnapshotViews
 
 
 class Facts(Pane):
@@ -14,12 +14,12 @@ class Facts(Pane):
 
     template = "facts.html.j2"
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
+    def __init__(self, views: SnapshotViews) -> None:
+        self.views = views
         super().__init__()
         self.show()
 
     def values(self) -> dict[str, Any]:
         """What a person wants to know first."""
-        snap = self.answers.snap
+        snap = self.views.snap
         return {"facts": snap.facts(), "notes": [text.plain(note, 600) for note in snap.notes()]}

@@ -15,9 +15,9 @@ from regscope.spec.instructions import normalised
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.open_tree import FEW, chain_below, open_tree
 from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.image_files import tree_of
 
 SHOWN = {
@@ -52,8 +52,8 @@ class FileBrowser(Pane):
 
     template = "file_browser.html.j2"
 
-    def __init__(self, answers: Answers, image: str = "", store: ContentStore | None = None) -> None:
-        self.answers, self.store = answers, store
+    def __init__(self, views: SnapshotViews, image: str = "", store: ContentStore | None = None) -> None:
+        self.views, self.store = views, store
         self._forget()
         super().__init__()
         self.observe(self._begin, "image")
@@ -67,12 +67,12 @@ class FileBrowser(Pane):
         """The files of `regscope.final_files`, or the wasted ones: of the layer, and below what was picked."""
         if not self.image or self.unread:
             return make_table("files", ())
-        digest, is_wasted = self.answers.digest_of(self.image), self.shown == "wasted"
-        found = self.answers.wasted_files(digest) if is_wasted else self.answers.final_files(digest)
+        digest, is_wasted = self.views.digest_of(self.image), self.shown == "wasted"
+        found = self.views.wasted_files(digest) if is_wasted else self.views.final_files(digest)
         if self.layer is not None:
             found = found[found["brought_layer" if is_wasted else "layer"] == self.layer]
         if self.shown == "copies":
-            found = found[found["sha256"].isin(self.answers.copies.index)]
+            found = found[found["sha256"].isin(self.views.copies.index)]
         return found[(found["path"] + "/").str.startswith(f"{self.picked}/")] if self.picked else found
 
     @property
@@ -114,7 +114,7 @@ class FileBrowser(Pane):
             "layer": self.layer,
             "choices": SHOWN,
             "shown": self.shown,
-            "tree": open_tree(self._tree, self._opened, self._more, self.answers.copies, self.picked),
+            "tree": open_tree(self._tree, self._opened, self._more, self.views.copies, self.picked),
             "code": self.code,
         }
 
@@ -126,7 +126,7 @@ class FileBrowser(Pane):
     def _layers(self) -> list[tuple[int, str]]:
         if not self.image:
             return []
-        rows = self.answers.layers_of(self.answers.digest_of(self.image))
+        rows = self.views.layers_of(self.views.digest_of(self.image))
         lines = rows["created_by"].astype(object)
         return [
             (int(position), text.plain(normalised(line), 80) if isinstance(line, str) else "")
@@ -154,11 +154,11 @@ class FileBrowser(Pane):
         self.show()
 
     def _entries(self) -> pd.DataFrame:
-        entries = self.answers.entries(self.answers.digest_of(self.image))
+        entries = self.views.entries(self.views.digest_of(self.image))
         if self.layer is not None:
             entries = entries[entries["layer"] == self.layer]
         if self.shown == "copies":
-            return entries[entries["sha256"].isin(self.answers.copies.index)]
+            return entries[entries["sha256"].isin(self.views.copies.index)]
         if self.shown == "all":
             return entries
         return entries[entries["cause"].isna() == (self.shown == "final")]
@@ -195,7 +195,7 @@ class FileBrowser(Pane):
             return
         self.reading = 0.0
         try:
-            self.answers.read_files(self.store, self.answers.digest_of(self.image), watch=self.watch)
+            self.views.read_files(self.store, self.views.digest_of(self.image), watch=self.watch)
         finally:
             self.reading = None
         self._begin(None)
@@ -214,4 +214,4 @@ def file_browser(snap: Snapshot, image: str = "", store: ContentStore | str | No
     Returns:
         A widget. Its `table` has the files that are shown, as a DataFrame, `code` gives the same one.
     """
-    return FileBrowser(Answers(snap), image, None if store is None else as_store(store))
+    return FileBrowser(SnapshotViews(snap), image, None if store is None else as_store(store))

@@ -6,9 +6,9 @@ import pandas as pd
 import traitlets
 
 from regscope import text
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.image_picker import WHOLE
 from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.snapshot_views import SnapshotViews
 
 
 class Holders(Listing):
@@ -20,8 +20,8 @@ class Holders(Listing):
 
     layer = traitlets.Unicode()
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
+    def __init__(self, views: SnapshotViews) -> None:
+        self.views = views
         frame, code = self._images()
         super().__init__(
             frame,
@@ -42,4 +42,4 @@ class Holders(Listing):
     def _images(self) -> tuple[pd.DataFrame, str]:
         """The rows of `images` with the layer, and the expression that gives them."""
         has_it = f"snap.layers.loc[snap.layers['blob_digest'] == {self.layer!r}, 'digest']"
-        return self.answers.holders(self.layer), f"rs.image_sizes(snap)[lambda t: t['digest'].isin({has_it})]"
+        return self.views.holders(self.layer), f"rs.image_sizes(snap)[lambda t: t['digest'].isin({has_it})]"

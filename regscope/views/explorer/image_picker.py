@@ -9,8 +9,8 @@ import pandas as pd
 import traitlets
 
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.table import Column, count, day, size, words
 
 WHOLE = (
@@ -38,16 +38,16 @@ class ImagePicker(Listing):
 
     def __init__(
         self,
-        answers: Answers,
+        views: SnapshotViews,
         *,
         title: str = "Images",
         about: str = _ABOUT,
         columns: Sequence[Column] = WHOLE,
         **options: Any,
     ) -> None:
-        self.answers = answers
+        self.views = views
         super().__init__(
-            answers.images,
+            views.images,
             columns,
             "rs.image_sizes(snap)",
             title=title,
@@ -66,13 +66,13 @@ class ImagePicker(Listing):
         return self.table
 
     def _name(self, _: object) -> None:
-        self.image = "" if self.picked is None else self.answers.image_name(self.picked)
+        self.image = "" if self.picked is None else self.views.image_name(self.picked)
 
     def _find(self, _: object) -> None:
         if not self.image:
             self.picked = None
-        elif self.picked is None or self.answers.image_name(self.picked) != self.image:
-            self.picked = self.answers.row_of(self.image)
+        elif self.picked is None or self.views.image_name(self.picked) != self.image:
+            self.picked = self.views.row_of(self.image)
 
 
 def image_picker(snap: Snapshot, **options: Any) -> ImagePicker:
@@ -86,4 +86,4 @@ def image_picker(snap: Snapshot, **options: Any) -> ImagePicker:
         A widget. Its trait `image` is what was picked, `selection` and `tags` are DataFrames; `image` can be linked
         to the one of `regscope.layer_bars` with `traitlets.link`.
     """
-    return ImagePicker(Answers(snap), **options)
+    return ImagePicker(SnapshotViews(snap), **options)

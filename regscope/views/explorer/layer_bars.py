@@ -7,8 +7,8 @@ import traitlets
 
 from regscope import text
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.file_map import COLOURS
 from regscope.views.table import Cell, Column, code, count, digest, size, two_parts
 
@@ -31,8 +31,8 @@ class LayerBars(Listing):
     image = traitlets.Unicode()
     layer = traitlets.Unicode()
 
-    def __init__(self, answers: Answers, image: str = "") -> None:
-        self.answers = answers
+    def __init__(self, views: SnapshotViews, image: str = "") -> None:
+        self.views = views
         columns = [
             Column("Layer", "position", layer_mark),
             Column("Bytes", "bar", two_parts),
@@ -57,7 +57,7 @@ class LayerBars(Listing):
 
     def dressed(self, shown: pd.DataFrame) -> pd.DataFrame:
         """With a bar against the largest layer, and how many images have each."""
-        used = self.answers.layers["images"].reindex(shown["blob_digest"])
+        used = self.views.layers["images"].reindex(shown["blob_digest"])
         images = used.fillna(0).astype("int64").to_list()
         sizes = shown["size"].fillna(0).astype("int64").to_list()
         longest = max(sizes, default=0)
@@ -68,8 +68,8 @@ class LayerBars(Listing):
 
     def _layers(self, image: str) -> tuple[pd.DataFrame, str]:
         """The rows of `layers`, and the expression that gives them."""
-        chosen = self.answers.digest_of(image) if image else ""
-        return self.answers.layers_of(chosen), f"snap.layers[snap.layers['digest'] == {chosen!r}]"
+        chosen = self.views.digest_of(image) if image else ""
+        return self.views.layers_of(chosen), f"snap.layers[snap.layers['digest'] == {chosen!r}]"
 
     def _about(self, image: str) -> str:
         return f"Of {text.plain(image, 200)}, lowest first. Grey is what other images have as well." if image else ""
@@ -85,4 +85,4 @@ def layer_bars(snap: Snapshot, image: str = "") -> LayerBars:
     Returns:
         A widget. Its trait `layer` is the digest of the layer that was picked, `selection` its row.
     """
-    return LayerBars(Answers(snap), image)
+    return LayerBars(SnapshotViews(snap), image)

@@ -10,8 +10,8 @@ import traitlets
 
 from regscope import text
 from regscope.tables import Snapshot
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.pane import Pane
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.treemap import Treemap, owner_sizes, treemap
 
 _WIDTH, _HEIGHT = 1120, 460
@@ -43,8 +43,8 @@ class RegistryTreemap(Pane):
 
     template = "registry_treemap.html.j2"
 
-    def __init__(self, answers: Answers) -> None:
-        self._trail = [_place("All repositories", answers.stored, "rs.stored_layers(snap)")]
+    def __init__(self, views: SnapshotViews) -> None:
+        self._trail = [_place("All repositories", views.stored, "rs.stored_layers(snap)")]
         super().__init__()
         self.observe(lambda _: self.show(), ["layer", "place"])
         self.show()
@@ -130,4 +130,4 @@ def registry_treemap(snap: Snapshot) -> RegistryTreemap:
         A widget. Its trait `layer` is the digest of the layer that was picked, `table` the layers in sight as a
         DataFrame, as `regscope.stored_layers` has them.
     """
-    return RegistryTreemap(Answers(snap))
+    return RegistryTreemap(SnapshotViews(snap))

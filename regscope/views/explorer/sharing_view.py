@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from ipywidgets import VBox
 
-from regscope.views.explorer.answers import Answers
 from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.explorer.tabs import Tabs
 from regscope.views.table import Column, digest, size, times, two_parts, words
 
@@ -27,12 +27,12 @@ class SharingPane(Listing):
     """A listing of `regscope.sharing` on one level.
 
     Args:
-        answers: of the snapshot.
+        views: of the snapshot.
         level: repository, tag or image.
     """
 
-    def __init__(self, answers: Answers, level: str) -> None:
-        rows = answers.sharing[answers.sharing["level"] == level]
+    def __init__(self, views: SnapshotViews, level: str) -> None:
+        rows = views.sharing[views.sharing["level"] == level]
         self._longest = int(rows["unique"].max()) if len(rows) else 0
         columns = [
             *_NAMES[level],
@@ -66,8 +66,8 @@ class Sharing(VBox):
         listing: of the one that was chosen.
     """
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
+    def __init__(self, views: SnapshotViews) -> None:
+        self.views = views
         self.tabs = Tabs(LEVELS, "Levels")
         super().__init__()
         self.tabs.observe(lambda _: self._open(), "chosen")
@@ -77,5 +77,5 @@ class Sharing(VBox):
         """Nothing of this changes."""
 
     def _open(self) -> None:
-        self.listing = SharingPane(self.answers, self.tabs.chosen)
+        self.listing = SharingPane(self.views, self.tabs.chosen)
         self.children = (self.tabs, self.listing)

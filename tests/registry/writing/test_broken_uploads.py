@@ -13,7 +13,7 @@ from regscope.errors import ContentError, RegscopeError, RequestError, ResourceN
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.sending import Sender
 from regscope.registry.uploads import open_upload
 from regscope.spec.digest import Digest
@@ -26,7 +26,7 @@ from tests.servers.registry import Registry, distribution_3
 
 MIB = 2**20
 SEEDS = range(40)
-QUICK = Patience(failures=1, refusals=1, backoff=0.001)
+QUICK = RetryPolicy(failures=1, refusals=1, backoff=0.001)
 
 
 @pytest.fixture(params=KINDS)
@@ -38,7 +38,7 @@ def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultProx
 
 def patient(proxy: FaultProxy, chunk: int | None = None) -> DockerRegistryV2Client:
     """A client that waits for nothing."""
-    client = DockerRegistryV2Client(proxy.url, patience=QUICK)
+    client = DockerRegistryV2Client(proxy.url, retry_policy=QUICK)
     client.uploads.chunk = chunk
     return client
 
@@ -147,7 +147,7 @@ class HalfHeard(LoopbackHandler):
 def test_a_blob_that_was_cut_short_gets_no_digest_of_its_first_part() -> None:
     """What was not sent was not hashed, whatever the registry says that it has."""
     with LoopbackServer(HalfHeard) as server:
-        client = DockerRegistryV2Client(server.url, patience=QUICK)
+        client = DockerRegistryV2Client(server.url, retry_policy=QUICK)
         assert push(client, LARGE) == Digest.of(LARGE)
     assert HalfHeard.kept == {Digest.of(LARGE): LARGE}
 

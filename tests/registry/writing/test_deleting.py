@@ -11,7 +11,7 @@ import regscope as rs
 from regscope.errors import ContentError, PermissionDeny, RequestError, RequestErrorWithResponse, Unsupported
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from tests.registry.writing.pushed import put_image
@@ -42,7 +42,7 @@ def tag_deleting(tmp_path: Path) -> Iterator[FaultProxy]:
 
 
 def impatient(url: str) -> DockerRegistryV2Client:
-    return DockerRegistryV2Client(url, patience=Patience(refusals=1, settling=1))
+    return DockerRegistryV2Client(url, retry_policy=RetryPolicy(refusals=1, settling=1))
 
 
 def pushed(url: str, *tags: str) -> Digest:
@@ -133,7 +133,7 @@ def test_what_is_deleted_later_is_waited_for(tag_deleting: FaultProxy, status: i
     digest = pushed(tag_deleting.url, "1")
     tag_deleting.rule(deleting.knows_no_tag_deletion())
     tag_deleting.rule(deleting.later(tag_deleting, 0.7, status))
-    client = DockerRegistryV2Client(tag_deleting.url, patience=Patience(refusals=0))
+    client = DockerRegistryV2Client(tag_deleting.url, retry_policy=RetryPolicy(refusals=0))
     ManifestRef("app", digest, client).delete()
     assert_gone(tag_deleting.url, digest)
 

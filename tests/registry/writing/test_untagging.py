@@ -18,7 +18,7 @@ from regscope.errors import (
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2
@@ -168,7 +168,7 @@ def test_removal_that_comes_later_is_waited_for_and_one_that_never_comes_is_an_e
     late = False
     tag_deleting.rule(accepted)
     with pytest.raises(RequestError, match="accepted the deletion of the tag app:1, and still serves it"):
-        Tags("app", DockerRegistryV2Client(tag_deleting.url, patience=Patience(settling=1))).untag("1")
+        Tags("app", DockerRegistryV2Client(tag_deleting.url, retry_policy=RetryPolicy(settling=1))).untag("1")
     late = True
     Tags("app", patient).untag("1")
     assert Tags("app", patient).list() == []

@@ -13,7 +13,7 @@ from regscope.errors import ContentError, PermissionDeny
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
-from regscope.registry.retrying import Patience
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
 from tests.registry.writing.pushed import LARGE
@@ -21,7 +21,7 @@ from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry
 
-QUICK = Patience(backoff=0.001)
+QUICK = RetryPolicy(backoff=0.001)
 
 
 def accepted(digest: str | None, *, keep: bool = True) -> Rule:
@@ -57,7 +57,7 @@ def test_an_answer_that_proves_nothing_is_looked_behind(faulty: FaultProxy, cont
     faulty.clear()
     faulty.rule(accepted(stated, keep=False))
     with pytest.raises(ContentError, match="is not there"):
-        push(DockerRegistryV2Client(faulty.url, patience=QUICK), content + b"!")
+        push(DockerRegistryV2Client(faulty.url, retry_policy=QUICK), content + b"!")
 
 
 def test_another_size_is_an_error(faulty: FaultProxy) -> None:

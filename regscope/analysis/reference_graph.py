@@ -18,7 +18,7 @@ from regscope.tables import Snapshot
 
 
 @dataclass(frozen=True, eq=False)
-class Holdings:
+class ReferenceGraph:
     """A snapshot's placements (a manifest in a repository) as numbered nodes of a graph, and its blobs.
 
     A tag holds its placement; an index holds its children, and a subject its referrers, in the same repository. A
@@ -136,9 +136,9 @@ class Holdings:
         independent = self.tag_subject < 0
         readable = self.tag_node >= 0
         roots = np.concatenate([self.tag_node[independent & readable], np.flatnonzero(self.is_untagged)])
-        held = self.onward.reached(roots)
+        graph = self.onward.reached(roots)
         # A subject that nothing else holds is held by its attachment's tag: letting both go would be a surprise.
-        attached: Bools = np.append(held, False)[self.tag_subject]
+        attached: Bools = np.append(graph, False)[self.tag_subject]
         return readable & (independent | ~attached)
 
     @cached_property

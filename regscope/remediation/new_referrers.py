@@ -15,7 +15,7 @@ from regscope.stores.presence import is_gone
 _AT_ONCE = 8
 
 
-class Newcomers:
+class NewReferrers:
     """Referrers in one repository that a plan did not know.
 
     The store is asked for referrers. Where it has no referrers API, tags are looked at: the fallback tag

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from regscope.scanning.ahead import ahead
+from regscope.scanning.prefetch import prefetch
 
 _MANY = 100
 
@@ -23,7 +23,7 @@ def _slowly(pause: float) -> Iterator[int]:
 def test_each_item_is_taken_aside_once_and_in_order_whoever_is_the_slower(making: float, using: float) -> None:
     taken: list[int] = []
     used = []
-    for number in ahead(_slowly(making), taken.append):
+    for number in prefetch(_slowly(making), taken.append):
         time.sleep(using)
         used.append(number)
     assert used == taken == list(range(_MANY))
@@ -31,7 +31,7 @@ def test_each_item_is_taken_aside_once_and_in_order_whoever_is_the_slower(making
 
 def test_a_slow_maker_leaves_it_to_the_user() -> None:
     by: set[str] = set()
-    for _ in ahead(_slowly(0.001), lambda _: by.add(threading.current_thread().name)):
+    for _ in prefetch(_slowly(0.001), lambda _: by.add(threading.current_thread().name)):
         pass
     assert threading.current_thread().name in by
 
@@ -42,7 +42,7 @@ def test_an_error_within_what_is_done_aside_reaches_the_user() -> None:
             raise ValueError("half way")
 
     with pytest.raises(ValueError, match="half way"):
-        list(ahead(_slowly(0), refuse))
+        list(prefetch(_slowly(0), refuse))
 
 
 def test_an_error_of_the_maker_comes_after_what_was_made() -> None:
@@ -50,7 +50,7 @@ def test_an_error_of_the_maker_comes_after_what_was_made() -> None:
         yield from range(3)
         raise ValueError("no more")
 
-    made = ahead(failing())
+    made = prefetch(failing())
     assert [next(made) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="no more"):
         next(made)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from regscope.analysis.columns import Words
-from regscope.analysis.holdings import Holdings
+from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints, Relation, distinct
 
 
-class Parts(NamedTuple):
+class PlatformTags(NamedTuple):
     """Pairs of a tag and a manifest that it is a part of, which another of the same tags names.
 
     Attributes:
@@ -30,33 +30,33 @@ class Parts(NamedTuple):
         return np.flatnonzero(~gone[self.whole])
 
 
-NO_PARTS = Parts(np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([], dtype=object))
+NO_PLATFORM_TAGS = PlatformTags(np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([], dtype=object))
 
 
-def joined(each: Sequence[Parts]) -> Parts:
+def joined(each: Sequence[PlatformTags]) -> PlatformTags:
     """All pairs of several rules."""
-    return Parts(*map(np.concatenate, zip(NO_PARTS, *each, strict=True)))
+    return PlatformTags(*map(np.concatenate, zip(NO_PLATFORM_TAGS, *each, strict=True)))
 
 
-def parts_among(held: Holdings, rows: Ints) -> Parts:
+def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
     """Those of the tags at `rows` that name a part of what another of them names, however deep within it."""
-    node = held.tag_node[rows]
-    name = np.full(held.n_nodes, None, dtype=object)
-    name[node[::-1]] = held.snap.tags["tag"].array[rows[::-1]]  # the first tag of each
+    node = graph.tag_node[rows]
+    name = np.full(graph.n_nodes, None, dtype=object)
+    name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each
     asked = distinct(node)
-    position, whole = _wholes(held).closure(asked)
-    tagged = np.zeros(held.n_nodes, dtype=np.bool_)
+    position, whole = _wholes(graph).closure(asked)
+    tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
     tagged[asked] = True
     is_part = tagged[whole] & (whole != asked[position])
-    of_node = Relation(asked[position[is_part]], whole[is_part], held.n_nodes, held.n_nodes)
+    of_node = Relation(asked[position[is_part]], whole[is_part], graph.n_nodes, graph.n_nodes)
     position, whole = of_node.of(node)
-    return Parts(rows[position], whole, name[whole])
+    return PlatformTags(rows[position], whole, name[whole])
 
 
-def _wholes(held: Holdings) -> Relation:
+def _wholes(graph: ReferenceGraph) -> Relation:
     """Node to node: a child to its indexes, and an artifact to its subjects. An image with a subject is its own."""
-    is_artifact = (held.snap.manifests["kind"] == "artifact").to_numpy()[held.node_manifest]
-    attached = is_artifact[held.referring.right]
-    part = np.concatenate([held.children.right, held.referring.right[attached]])
-    whole = np.concatenate([held.children.left, held.referring.left[attached]])
-    return Relation(part, whole, held.n_nodes, held.n_nodes)
+    is_artifact = (graph.snap.manifests["kind"] == "artifact").to_numpy()[graph.node_manifest]
+    attached = is_artifact[graph.referring.right]
+    part = np.concatenate([graph.children.right, graph.referring.right[attached]])
+    whole = np.concatenate([graph.children.left, graph.referring.left[attached]])
+    return Relation(part, whole, graph.n_nodes, graph.n_nodes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class DeletionHabits:
+class DeletionBehaviour:
     """What a client has found out about a registry's deletions.
 
     Attributes:

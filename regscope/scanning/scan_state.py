@@ -38,7 +38,7 @@ _ASKED_ELSEWHERE = 10_000  # requests for subjects that may be in any repository
 _HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 
 
-class Collected:
+class ScanState:
     """What a running scan has found so far, and what it still has to read."""
 
     def __init__(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class UploadHabits:
+class UploadBehaviour:
     """Kept by the client, for all its threads; what is not known yet is what the specification promises.
 
     Attributes:

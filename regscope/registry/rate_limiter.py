@@ -11,7 +11,7 @@ from collections import Counter
 _JITTER = 0.1  # seconds: so that those who waited together do not come back together
 
 
-class Pace:
+class RateLimiter:
     """The pace of one host.
 
     Args:

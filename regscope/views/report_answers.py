@@ -34,7 +34,7 @@ class Place(NamedTuple):
     is_shared: bool = False
 
 
-class Answers(NamedTuple):
+class ReportAnswers(NamedTuple):
     """What the page says first.
 
     Attributes:
@@ -50,7 +50,7 @@ class Answers(NamedTuple):
     offers: list[Amount]
 
 
-def answers(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> Answers:
+def answers(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> ReportAnswers:
     """What a reader asks first.
 
     Args:
@@ -62,7 +62,7 @@ def answers(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_th
     registry = sharing.iloc[0]
     stored, apart = int(registry["unique"]), int(registry["total"])
     repositories = sharing[sharing["level"] == "repository"]
-    return Answers(
+    return ReportAnswers(
         Amount(text.size(stored), "stored, with what images share counted once", exact_bytes(stored)),
         Amount(text.size(apart), "if nothing were shared", exact_bytes(apart)),
         _places(repositories, stored),

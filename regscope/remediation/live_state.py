@@ -12,7 +12,7 @@ from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
 from regscope.registry.referrers import subject_of_tag
 from regscope.remediation.links import Links, links_of
-from regscope.remediation.newcomers import Newcomers
+from regscope.remediation.new_referrers import NewReferrers
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
@@ -21,7 +21,7 @@ _AT_ONCE = 8
 _MOST_LISTED = 1000  # tags that are listed before each deletion
 
 
-class Current:
+class LiveState:
     """One repository, looked at again.
 
     Args:
@@ -52,7 +52,7 @@ class Current:
         known: Container[str],
     ) -> None:
         self._store, self._repository = store, repository
-        self._newcomers = Newcomers(store, repository, known)
+        self._newcomers = NewReferrers(store, repository, known)
         self._links: dict[str, Links] = {}
         self.manifests: dict[str, RawManifest] = {}
         self.held: dict[str, str] = {}

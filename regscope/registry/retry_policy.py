@@ -10,7 +10,7 @@ from http import HTTPStatus
 import requests
 
 from regscope.errors import ConnectionFailed, TLSFailed
-from regscope.registry.pace import Pace
+from regscope.registry.rate_limiter import RateLimiter
 from regscope.spec.retry_after import wait_asked_for
 
 TOO_MANY = 429
@@ -21,7 +21,7 @@ _ONCE_MORE = 1  # where waiting for others like it was in vain
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often a request is sent again, and how long is waited before.
 
     Attributes:
@@ -47,12 +47,12 @@ class Attempts:
     """The attempts at one request; without `outlast_errors` a server's error is an answer."""
 
     def __init__(
-        self, method: str, repeatable: bool, patience: Patience, pace: Pace, outlast_errors: bool = True
+        self, method: str, repeatable: bool, retry_policy: RetryPolicy, pace: RateLimiter, outlast_errors: bool = True
     ) -> None:
         self._repeatable = repeatable and method in _REPEATABLE
         self._can_be_sent_again = repeatable
         self._outlasts_errors = outlast_errors
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._pace = pace
         self._failures = 0
         self._refusals = 0
@@ -61,10 +61,10 @@ class Attempts:
     def again_after(self, error: ConnectionFailed) -> bool:
         """Whether to try again after there was no answer; waits before it says so."""
         # A certificate that is not trusted will not be trusted a second later.
-        if not self._repeatable or isinstance(error, TLSFailed) or self._failures >= self._patience.failures:
+        if not self._repeatable or isinstance(error, TLSFailed) or self._failures >= self._retry_policy.failures:
             return False
         self._failures += 1
-        time.sleep(self._patience.pause(self._failures))
+        time.sleep(self._retry_policy.pause(self._failures))
         return True
 
     def again_instead_of(self, response: requests.Response) -> bool:
@@ -84,9 +84,9 @@ class Attempts:
             self._pace.stumbles_pass &= status != HTTPStatus.INTERNAL_SERVER_ERROR
             return False
         asked = wait_asked_for(response.headers.get("Retry-After"))
-        if asked is not None and asked > self._patience.longest:
+        if asked is not None and asked > self._retry_policy.longest:
             return False
-        pause = self._patience.pause(self._refusals) if asked is None else asked
+        pause = self._retry_policy.pause(self._refusals) if asked is None else asked
         if status == TOO_MANY or asked is not None:
             self._pace.refused(pause)  # waited for there, by this thread and all others
         else:
@@ -95,8 +95,8 @@ class Attempts:
 
     def _is_hopeless(self, status: int) -> bool:
         if status == HTTPStatus.INTERNAL_SERVER_ERROR and not self._pace.stumbles_pass:
-            return self._refusals > min(_ONCE_MORE, self._patience.refusals)
-        if self._refusals <= self._patience.refusals:
+            return self._refusals > min(_ONCE_MORE, self._retry_policy.refusals)
+        if self._refusals <= self._retry_policy.refusals:
             return False
         moving = status == TOO_MANY and self._pace.answered_since(self._refused_at)
         return not moving or self._refusals > _MOST_REFUSALS

@@ -11,8 +11,8 @@ import pytest
 
 from regscope.errors import TooManyRequests
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.pace import Pace
-from regscope.registry.retrying import Patience
+from regscope.registry.rate_limiter import RateLimiter
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.retry_after import wait_asked_for
 from tests.servers import faults
@@ -73,7 +73,7 @@ def test_one_refusal_makes_all_threads_wait(proxy: FaultProxy) -> None:
 
 
 def test_a_host_that_refuses_is_asked_by_fewer_threads_and_by_more_again_when_it_answers() -> None:
-    pace = Pace(concurrency=8)
+    pace = RateLimiter(concurrency=8)
     holders = [pace.enter()]
     pace.refused(0)
     assert pace._limit == 1
@@ -93,7 +93,7 @@ def test_a_refused_request_goes_on_as_long_as_others_get_through(proxy: FaultPro
         return ProxyResponse(429, [("Retry-After", "0")]) if refused else None
 
     proxy.rule(every_third)
-    with DockerRegistryV2Client(proxy.url, patience=Patience(backoff=0)) as client:
+    with DockerRegistryV2Client(proxy.url, retry_policy=RetryPolicy(backoff=0)) as client:
         ask_often(client, 40)  # which fails where one of them was given up
     assert len(proxy.requests) >= 3 * 40 - 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.remediation.current import Current
+from regscope.remediation.live_state import LiveState
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.remediation.layouts import write
 from tests.servers.oci import OCIRegistry
@@ -139,7 +139,7 @@ def test_threads_that_meet_one_new_index_at_once_all_keep_what_it_needs(registry
     with FaultProxy(registry.url) as proxy, ThreadPoolExecutor(1) as pool:
         store, children = rs.open(proxy.url, cache=False), [child.digest for child in CHILDREN]
         tags = {tag: store.resolve("app", tag) for tag in store.tags("app")}
-        current = Current(store, "app", tags, children, {}, set(children))
+        current = LiveState(store, "app", tags, children, {}, set(children))
         Contents(pushes=[("app", "fresh", fresh)]).push_to(registry.url)
 
         def meanwhile(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:

@@ -68,7 +68,7 @@ _WAYS = {
 _BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR, product.GOOGLE, product.ACR)
 
 
-def how_bytes_come_back(store: ContentStore, is_distribution: bool = False) -> tuple[str, ...]:
+def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tuple[str, ...]:
     """What is to be done so that a store gives bytes back, in sentences; that it is not known, where it is not.
 
     Args:

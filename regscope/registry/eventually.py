@@ -9,7 +9,7 @@ _FIRST_PAUSE = 0.1  # seconds, doubled for each that follows
 _LONGEST_PAUSE = 2.0
 
 
-def settled(is_so: Callable[[], bool], within: float) -> bool:
+def eventually(is_so: Callable[[], bool], within: float) -> bool:
     """Whether something is so, now or `within` so many seconds."""
     end = time.monotonic() + within
     pause = _FIRST_PAUSE

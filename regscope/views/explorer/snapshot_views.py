@@ -25,7 +25,7 @@ from regscope.views.image_files import image_entries
 _REMEMBERED = 6  # answers about the files of an image, which are long
 
 
-class Answers:
+class SnapshotViews:
     """The tables of a snapshot, and what analysis makes of them."""
 
     def __init__(self, snap: Snapshot) -> None:

@@ -11,7 +11,7 @@ from regscope.spec.digest import Digest, Passing, mismatch
 _WAITING = 4  # pieces
 
 
-def hashed_aside(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def background_hash(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """`pieces` as they come; `passing` has seen all of them once the iterator is exhausted."""
     waiting: Queue[bytes | None] = Queue(_WAITING)
 
@@ -37,9 +37,9 @@ def hashed_aside(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes]:
     passing.take(last)
 
 
-def verified_aside(pieces: Iterable[bytes], digest: Digest, what: str) -> Iterator[bytes]:
+def verified_in_background(pieces: Iterable[bytes], digest: Digest, what: str) -> Iterator[bytes]:
     """`pieces` as they come, and DigestMismatch after the last if together they do not hash to `digest`."""
     passing = Passing(digest.algorithm)
-    yield from hashed_aside(passing, pieces)
+    yield from background_hash(passing, pieces)
     if passing.digest != digest:
         raise mismatch(digest, passing.digest, what)

@@ -12,7 +12,7 @@ _Item = TypeVar("_Item")
 _WAITING = 4
 
 
-def ahead(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None) -> Generator[_Item, None, None]:
+def prefetch(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None) -> Generator[_Item, None, None]:
     """`items` as they come, a few of them made before they are asked for. Left early, it makes no more.
 
     Args:

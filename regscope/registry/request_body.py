@@ -26,7 +26,7 @@ class Content(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class RequestBody:
     """A body that is sent piece by piece.
 
     Attributes:
@@ -63,10 +63,10 @@ class Outgoing:
             raise ValueError("what is sent is not as long as it was said to be")
 
 
-Payload = bytes | Outgoing
+Payload = bytes | RequestBody
 """The body of a request."""
 
 
 def is_repeatable(payload: Payload | None) -> bool:
     """Whether a request that carries it can be sent again."""
-    return payload.repeatable if isinstance(payload, Outgoing) else True
+    return payload.repeatable if isinstance(payload, RequestBody) else True

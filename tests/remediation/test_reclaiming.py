@@ -9,8 +9,8 @@ import pytest
 import regscope as rs
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.product import product_of
-from regscope.registry.retrying import Patience
-from regscope.remediation.giving_back import how_bytes_come_back
+from regscope.registry.retry_policy import RetryPolicy
+from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.stores.registry_store import RegistryStore
 from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.crane import CraneRegistry
@@ -28,7 +28,7 @@ def answers(status: str, *headers: str, body: str = "") -> RawServer:
 
 
 def said(url: str) -> str:
-    return " ".join(how_bytes_come_back(rs.open(url, cache=False)))
+    return " ".join(how_space_is_freed(rs.open(url, cache=False)))
 
 
 @pytest.mark.parametrize("version", ["2.8", "3"])
@@ -38,7 +38,7 @@ def test_distribution_is_told_what_to_run_and_what_to_mind(tmp_path: Path, versi
     users = {"ann": "secret"} if has_login else None
     with Registry(tmp_path / "registry", program=program, htpasswd=users) as registry:
         login = {"username": "ann", "password": "secret"} if has_login else {}
-        told = " ".join(how_bytes_come_back(rs.open(registry.url, cache=False, **login)))  # type: ignore[arg-type]
+        told = " ".join(how_space_is_freed(rs.open(registry.url, cache=False, **login)))  # type: ignore[arg-type]
     for word in ("registry garbage-collect", "readonly", "Restart it afterwards", "Without --delete-untagged"):
         assert word in told
 
@@ -146,5 +146,5 @@ def test_one_that_sends_the_same_header_and_nothing_else_is_not_known() -> None:
 def test_one_that_does_not_answer_is_not_known() -> None:
     with answers("200 OK", VERSION_2, body="{}") as server:
         url = server.url
-    store = RegistryStore(DockerRegistryV2Client(url, patience=Patience(failures=0)))
-    assert "is not known" in " ".join(how_bytes_come_back(store))
+    store = RegistryStore(DockerRegistryV2Client(url, retry_policy=RetryPolicy(failures=0)))
+    assert "is not known" in " ".join(how_space_is_freed(store))
