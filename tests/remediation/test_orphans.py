@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.scanning import collecting
+from regscope.scanning import scan_state
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
@@ -96,7 +96,7 @@ def test_where_too_many_requests_would_be_needed_nothing_is_an_orphan(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push(registry, ("team/app", "1", built("here")), signature(built("gone")))
-    monkeypatch.setattr(collecting, "_ASKED_ELSEWHERE", 0)
+    monkeypatch.setattr(scan_state, "_ASKED_ELSEWHERE", 0)
     snap = scan(registry.url)
     assert snap.problems[["repository", "what"]].to_numpy().tolist() == [["signatures", "subject"]]
     assert orphans(snap) == []
