@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,6 +61,20 @@ def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] |
     return table.select(list(columns)).replace_schema_metadata(None)
 
 
+def row_groups_of(about: pq.FileMetaData, numbers: Iterable[int]) -> Iterator[pq.RowGroupMetaData]:
+    """Some row groups of a Parquet file: Arrow ends the process where a column chunk is not of its column's type.
+
+    Raises:
+        TypeError: one has other columns than the schema.
+    """
+    types = [column.physical_type for column in about.schema]
+    for number in numbers:
+        group = about.row_group(number)
+        if [group.column(place).physical_type for place in range(group.num_columns)] != types:
+            raise TypeError(f"row group {number} has other columns than the schema")
+        yield group
+
+
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """As a DataFrame in which integers stay integers, whether or not some are absent."""
     frame: pd.DataFrame = table.to_pandas(types_mapper=_INTEGERS.get)
@@ -76,7 +90,7 @@ def _check_claims(file: pq.ParquetFile, size: int, columns: Sequence[str], group
         kind = file.schema_arrow.field(name).type
         if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
             raise TypeError(f"the column {name} holds {kind}")
-    about = [file.metadata.row_group(group) for group in groups]
+    about = list(row_groups_of(file.metadata, groups))
     rows, unpacked = (sum(getattr(group, what) for group in about) for what in ("num_rows", "total_byte_size"))
     if rows > ROWS_OF_A_BYTE * size or any(group.num_rows < 0 for group in about):
         raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")

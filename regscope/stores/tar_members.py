@@ -126,6 +126,8 @@ class TarMembers:
             source = _source_of(file)
             with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r:") as archive:
                 while (info := archive.next()) is not None:
+                    if archive.offset <= info.offset:  # a negative size: the same headers would be read again and again
+                        raise tarfile.ReadError("headers that lead back")
                     self._note(info, found)
                     if isinstance(source, _Forward) and found.has_room_for(info):
                         found.keep(info, archive.extractfile(info))
