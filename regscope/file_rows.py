@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from regscope import text
 from regscope.errors import NotAStore, StoreError
-from regscope.parquet_tables import read_columns, readable, row_groups_of
+from regscope.parquet_tables import read_columns, readable, word_of_each_row_group
 from regscope.schema import TABLES, conformed
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class FilesOnDisk:
         for path in self.parts:
             with readable(path, _NEXT_STEP):
                 about = pq.read_metadata(path)
-                for number, group in enumerate(row_groups_of(about, range(about.num_row_groups))):
-                    layer = group.column(0).statistics.max
-                    found[str(layer)].append((path, number, group.num_rows))
+                for number, layer in enumerate(word_of_each_row_group(path, "layer_digest")):
+                    found[layer].append((path, number, about.row_group(number).num_rows))
         return dict(found)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,18 +61,22 @@ def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] |
     return table.select(list(columns)).replace_schema_metadata(None)
 
 
-def row_groups_of(about: pq.FileMetaData, numbers: Iterable[int]) -> Iterator[pq.RowGroupMetaData]:
-    """Some row groups of a Parquet file: Arrow ends the process where a column chunk is not of its column's type.
+def word_of_each_row_group(path: Path, column: str) -> Iterator[str]:
+    """The word that all rows of a row group have in a column, for each of its row groups.
+
+    It is read from the rows: where the statistics in a footer are damaged, Arrow ends the process.
 
     Raises:
-        TypeError: one has other columns than the schema.
+        ValueError, ArrowException and others of `readable`: a row group has several words there, or none.
     """
-    types = [column.physical_type for column in about.schema]
-    for number in numbers:
-        group = about.row_group(number)
-        if [group.column(place).physical_type for place in range(group.num_columns)] != types:
-            raise TypeError(f"row group {number} has other columns than the schema")
-        yield group
+    with pq.ParquetFile(path, read_dictionary=[column]) as file:
+        numbers = range(file.num_row_groups)
+        _check_claims(file, path.stat().st_size, [column], numbers)
+        for number in numbers:
+            words = pc.unique(file.read_row_group(number, columns=[column], use_threads=False).column(0))
+            if len(words) != 1 or not words[0].is_valid:
+                raise ValueError(f"row group {number} has {text.count(len(words), 'value')} of {column}")
+            yield words[0].as_py()
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
@@ -90,7 +94,7 @@ def _check_claims(file: pq.ParquetFile, size: int, columns: Sequence[str], group
         kind = file.schema_arrow.field(name).type
         if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
             raise TypeError(f"the column {name} holds {kind}")
-    about = list(row_groups_of(file.metadata, groups))
+    about = [file.metadata.row_group(group) for group in groups]
     rows, unpacked = (sum(getattr(group, what) for group in about) for what in ("num_rows", "total_byte_size"))
     if rows > ROWS_OF_A_BYTE * size or any(group.num_rows < 0 for group in about):
         raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")

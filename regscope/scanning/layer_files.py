@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from regscope.layers.entry_rows import SCHEMA
-from regscope.parquet_tables import row_groups_of
 from regscope.schema import TABLES
 from regscope.stores.cached_store import or_without_it
 from regscope.stores.digest_cache import DigestCache
@@ -54,9 +53,7 @@ class LayerFiles:
         Raises:
             ValueError, LookupError, TypeError, ArrowException: something else wrote it.
         """
-        file = pq.ParquetFile(io.BytesIO(content))
-        list(row_groups_of(file.metadata, range(file.num_row_groups)))
-        table = file.read(use_threads=False)
+        table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
         about = json.loads(table.schema.metadata[_ABOUT])
         diff_id, compression, size, tar_size, entries = about["unpacked"]
         packages = [(path, manager, *rest) for path, manager, *rest in about["packages"]]
