@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.explorer.jupyter import jupyter
+from tests.views.explorer.jupyter import jupyter
 
 PATIENCE = 90_000  # ms: a machine may have much else to do
 expect.set_options(timeout=PATIENCE)

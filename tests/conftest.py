@@ -12,7 +12,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.settings import VARIABLES
 from regscope.spec.descriptor import Descriptor
 from tests.browser import base_url, browser_type_launch_args, jupyter_url, notebooks, window
-from tests.images import push, write_layout
+from tests.lab.images import push, write_layout
 from tests.servers.oci import OCIRegistry
 from tests.servers.places import Places, places
 from tests.servers.proxy import FaultProxy
@@ -64,7 +64,7 @@ def _written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 @pytest.fixture(scope="session")
 def layout(_written: tuple[Path, dict[str, Descriptor]]) -> Path:
-    """The folder of the layout of `tests.images`; not to be changed, see `own_layout`."""
+    """The folder of the layout of `tests.lab.images`; not to be changed, see `own_layout`."""
     return _written[0]
 
 

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 import regscope as rs
 from regscope.errors import InvalidInput, RegistryWarning, RegscopeError
 from regscope.masking import without_secrets
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.registry import Registry
 
 SECRET = "Zq7wJalrXUtn"

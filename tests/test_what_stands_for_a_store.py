@@ -11,7 +11,7 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.remediation.collected import collected
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.registry import Registry
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from tests.explorer.browsing import open_tab, pane, run_in_lab, settled, write_notebook
-from tests.explorer.jupyter import jupyter
+from tests.views.explorer.browsing import open_tab, pane, run_in_lab, settled, write_notebook
+from tests.views.explorer.jupyter import jupyter
 
 _ROUNDS = 7
 _OPEN = """

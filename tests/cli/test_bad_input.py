@@ -21,7 +21,7 @@ from regscope.cli.exit_codes import (
 )
 from regscope.spec.descriptor import Descriptor
 from tests.cli.conftest import Ran, Run
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.faults import corrupt_body, cut_body, refuse, replace_body, replace_header
 from tests.servers.proxy import FaultProxy
@@ -163,7 +163,7 @@ def test_an_archive_that_is_not_one(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_truncated_archive(run: Run, layout: Path, tmp_path: Path) -> None:
-    from tests.images import skopeo
+    from tests.lab.images import skopeo
 
     whole = tmp_path / "whole.tar"
     skopeo("copy", "-q", f"oci:{layout}:app:1.0", f"docker-archive:{whole}:app:1.0")

@@ -9,8 +9,8 @@ import pytest
 import regscope as rs
 from regscope.stores.layout_writer import tar_of
 from tests.cli.conftest import Run
+from tests.images.test_changing_images import bases, config_of
 from tests.servers.places import Places
-from tests.test_changing_images import bases, config_of
 
 
 def test_images_are_changed(run: Run, layout: Path, tmp_path: Path) -> None:

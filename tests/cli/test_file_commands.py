@@ -21,7 +21,7 @@ from regscope.stores.layout_writer import LayoutWriter
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import assert_clear
 from tests.cli.test_commands import on_a_terminal
-from tests.images import push
+from tests.lab.images import push
 from tests.layers import layered
 from tests.layers.corners import FOLDER, entry, tar
 from tests.servers.registry import Registry

@@ -22,7 +22,7 @@ from regscope.spec.manifest import OCIIndex
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.oci_layout import OCILayoutStore
 from tests.cli.conftest import Run
-from tests.images import push
+from tests.lab.images import push
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

@@ -20,7 +20,7 @@ from tests.field.contents import made, multi
 from tests.field.kinds import chosen
 from tests.field.servers.server import FieldServer
 from tests.field.wire import Wire
-from tests.images import TAGS
+from tests.lab.images import TAGS
 from tests.remediation.drawn_registry import artifact
 
 SERVERS = chosen()
@@ -112,7 +112,7 @@ def test_referrers_are_listed(store: rs.ContentStore, filling: Wire, wire: Wire,
 
 @pytest.fixture(scope="module")
 def filled(server: FieldServer, layout: Path) -> str:
-    """The layout of `tests.images`, pushed by plain HTTP; what its repositories' names begin with."""
+    """The layout of `tests.lab.images`, pushed by plain HTTP; what its repositories' names begin with."""
     prefix = f"{server.prefix}scan-{secrets.token_hex(4)}/"
     with Wire(server.origin) as filling:
         filling.push_layout(layout, prefix)

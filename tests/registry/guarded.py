@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService
 

@@ -19,7 +19,7 @@ from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
 from regscope.stores.open_store import open as open_store
-from tests.images import push
+from tests.lab.images import push
 from tests.registry.guarded import guarded_by
 from tests.servers import faults
 from tests.servers.certificates import CertificateAuthority

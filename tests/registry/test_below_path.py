@@ -17,13 +17,13 @@ from regscope.registry.scopes import need_of
 from regscope.spec.descriptor import Descriptor
 from regscope.stores.mirrored_store import MirroredStore
 from regscope.stores.registry_store import RegistryStore
-from tests.images import TAGS
+from tests.images.test_copying import everything_below
+from tests.lab.images import TAGS
 from tests.servers.certificates import Certificate
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService
-from tests.test_copying import everything_below
 
 PATH = "artifactory/api/docker/key"
 USERS = {"ann": "hunter2"}

@@ -14,7 +14,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.faults import refuse, replace_header
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, ProxyResponse

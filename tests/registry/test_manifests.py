@@ -33,7 +33,7 @@ from regscope.spec.manifest import ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.registry_store import RegistryStore
-from tests.images import put_blob, put_manifest
+from tests.lab.images import put_blob, put_manifest
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry

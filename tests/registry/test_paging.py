@@ -26,8 +26,8 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.media_types import OCI_CONFIG, OCI_MANIFEST
-from tests.images import TAGS as HELD
-from tests.images import push, put_blob, put_manifest
+from tests.lab.images import TAGS as HELD
+from tests.lab.images import push, put_blob, put_manifest
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule

@@ -11,7 +11,7 @@ from regscope.errors import AuthFailed, ConnectionFailed, RequestError, TLSFaile
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
 from regscope.stores.open_store import open as open_store
-from tests.images import push
+from tests.lab.images import push
 from tests.servers import faults
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.forward_proxy import ForwardProxy

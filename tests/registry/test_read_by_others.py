@@ -14,7 +14,7 @@ import pytest
 import regscope as rs
 from regscope.stores.layout_writer import tar_of
 from regscope.stores.oci_layout import REF_NAME
-from tests.images import skopeo
+from tests.lab.images import skopeo
 from tests.servers.registry import Registry
 
 IMAGES = ("app:1.0", "base:1", "legacy:1", "team/api:1.0", "made:flat", "made:changed", "made:docker", "made:index")

@@ -15,7 +15,7 @@ from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
 from regscope.stores.registry_store import RegistryStore
-from tests.images import push
+from tests.lab.images import push
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule

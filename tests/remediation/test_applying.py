@@ -25,7 +25,7 @@ from regscope.errors import (
 )
 from regscope.remediation.journal import JournalWriter, read_journal
 from regscope.spec.digest import Digest
-from tests.images import push as push_layout
+from tests.lab.images import push as push_layout
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state
 from tests.remediation.layouts import write
 from tests.servers.faults import refuse

@@ -22,7 +22,7 @@ from regscope.spec.media_types import DOCKER_FOREIGN_LAYER, OCI_LAYER, OCI_LAYER
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.stores.removal import open_removal
 from tests.analysis.test_final_tree import UNLIKE_UMOCI
-from tests.images import skopeo
+from tests.lab.images import skopeo
 from tests.layers import folder_model, layered
 from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, XATTRS, entry, tar
 from tests.layers.real_images import real_images

@@ -18,7 +18,7 @@ from regscope.spec.image_config import chain_ids
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.images import skopeo
+from tests.lab.images import skopeo
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService

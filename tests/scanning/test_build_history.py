@@ -22,7 +22,7 @@ from regscope.stores.digest_cache import DigestCache
 from regscope.stores.layout_writer import LayoutWriter, encoded, fields_of, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.registry import Registry
 
 RUNS = [{"created_by": f"/bin/sh -c make {number}", "empty_layer": True} for number in range(20)]

@@ -16,7 +16,7 @@ import regscope as rs
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
 from regscope.stores.layout_writer import LayoutWriter, tar_of
-from tests.images import push, skopeo
+from tests.lab.images import push, skopeo
 from tests.remediation.drawn_registry import Contents, image, index, layer
 from tests.remediation.layouts import write
 from tests.servers.faults import refuse

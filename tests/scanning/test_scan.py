@@ -29,7 +29,7 @@ from regscope.stores.digest_cache import DigestCache
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.images import TAGS
+from tests.lab.images import TAGS
 from tests.servers.faults import corrupt_body, cut_body, refuse, replace_body
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest
 from tests.servers.registry import Registry

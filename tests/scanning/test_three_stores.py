@@ -10,7 +10,7 @@ import pytest
 from regscope.scanning.metadata import scan
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.images import skopeo
+from tests.lab.images import skopeo
 from tests.servers.registry import Registry
 
 NAMES = ["base:1", "app:1.0", "app:1.1"]

@@ -17,7 +17,7 @@ from regscope.scanning.metadata import scan
 from regscope.spec.media_types import ACCEPT_MANIFESTS
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.registry import Registry
 
 CASES = 25

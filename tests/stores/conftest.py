@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import skopeo
+from tests.lab.images import skopeo
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.digest_cache import DigestCache
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
-from tests.images import push, put_manifest
+from tests.lab.images import push, put_manifest
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry

@@ -21,7 +21,7 @@ from regscope.stores.cached_store import CachedStore
 from regscope.stores.mirrored_store import Mirror, MirroredStore
 from regscope.stores.open_store import open as open_store
 from regscope.stores.registry_store import RegistryStore
-from tests.images import push
+from tests.lab.images import push
 from tests.servers.faults import corrupt_body, cut_body, refuse
 from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry

@@ -26,9 +26,9 @@ from regscope.stores.docker_archive import DockerArchiveStore
 from regscope.stores.oci_archive import OCIArchiveStore
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
-from tests.images import TAGS, skopeo
+from tests.images.test_copying import everything_below
+from tests.lab.images import TAGS, skopeo
 from tests.stores.archives import new_form, old_form
-from tests.test_copying import everything_below
 
 Packing = Callable[[bytes], bytes]
 PACKINGS: dict[str, Packing] = {
@@ -54,7 +54,7 @@ def files_of(folder: Path) -> list[tuple[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def tarred(layout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The layout of `tests.images`, as `tar` packs it: with folders, and `./` before each name."""
+    """The layout of `tests.lab.images`, as `tar` packs it: with folders, and `./` before each name."""
     path = tmp_path_factory.mktemp("tarred") / "layout.tar"
     subprocess.run(["tar", "-C", str(layout), "-cf", str(path), "."], check=True, timeout=60)
     return path

@@ -22,7 +22,7 @@ from regscope.spec.manifest import OCIManifestSchema1
 from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
 from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
 from regscope.stores.removal import open_removal
-from tests.images import TAGS, skopeo, write_layout
+from tests.lab.images import TAGS, skopeo, write_layout
 
 Images = dict[str, Descriptor]
 NOBODY = "sha256:" + "0" * 64

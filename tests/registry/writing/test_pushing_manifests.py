@@ -26,7 +26,7 @@ from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema1, ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from tests.images import push, skopeo
+from tests.lab.images import push, skopeo
 from tests.registry.writing.pushed import CONFIG, put_image
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.explorer.browsing import (
+from tests.servers.registry import Registry
+from tests.views.explorer.browsing import (
     column,
     open_tab,
     pane,
@@ -19,7 +20,6 @@ from tests.explorer.browsing import (
     watched,
     write_notebook,
 )
-from tests.servers.registry import Registry
 
 _OPEN = """
 import regscope as rs

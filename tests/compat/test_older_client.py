@@ -36,7 +36,7 @@ from regscope import (
     set_default_client,
 )
 from regscope.spec.digest import Digest
-from tests.images import push, skopeo
+from tests.lab.images import push, skopeo
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry

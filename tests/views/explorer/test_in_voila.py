@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.explorer.browsing import column, open_tab, pane, picture, settled, watched
-from tests.explorer.jupyter import voila
 from tests.servers.registry import Registry
+from tests.views.explorer.browsing import column, open_tab, pane, picture, settled, watched
+from tests.views.explorer.jupyter import voila
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explorer.ipynb"
+NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "explorer.ipynb"
 
 
 @pytest.fixture(scope="module")

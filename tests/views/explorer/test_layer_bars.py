@@ -10,7 +10,7 @@ import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.holders import Holders
 from regscope.views.explorer.snapshot_views import SnapshotViews
-from tests.explorer.code import gives
+from tests.views.explorer.code import gives
 
 
 def test_each_layer_stands_with_its_build_line_lowest_first(small: Snapshot) -> None:

@@ -10,7 +10,7 @@ import pytest
 import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.explore import VIEWS, Explorer
-from tests.explorer.code import gives
+from tests.views.explorer.code import gives
 from tests.views.registries import empty
 
 

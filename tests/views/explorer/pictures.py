@@ -1,4 +1,4 @@
-"""The README's pictures, made anew: `python -m tests.explorer.pictures`."""
+"""The README's pictures, made anew: `python -m tests.views.explorer.pictures`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 import regscope as rs
-from tests.explorer.browsing import open_tab, run_in_lab, settled, write_notebook
-from tests.explorer.jupyter import jupyter
+from tests.views.explorer.browsing import open_tab, run_in_lab, settled, write_notebook
+from tests.views.explorer.jupyter import jupyter
 
-_FOLDER = Path(__file__).parents[2] / "notebooks" / "pictures"
+_FOLDER = Path(__file__).parents[3] / "notebooks" / "pictures"
 _OPEN = """
 import os
 import regscope as rs

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Request
 
-PICTURES = Path(__file__).parents[2] / ".screenshots"
+PICTURES = Path(__file__).parents[3] / ".screenshots"
 
 # Notebook 7.6 raises them on any notebook, an empty one too; the second where JupyterLab has left a workspace.
 _NOT_OURS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.explorer import test_themes as explorer
-from tests.explorer.browsing import run_in_voila, watched, write_notebook
-from tests.remediator import test_themes as remediator
+from tests.views.explorer import test_themes as explorer
+from tests.views.explorer.browsing import run_in_voila, watched, write_notebook
+from tests.views.remediator import test_themes as remediator
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ from regscope.spec.media_types import (
 )
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
-from tests.images import skopeo
+from tests.lab.images import skopeo
 from tests.layers.corners import CORNERS
 from tests.servers.registry import Registry
 
 
 @pytest.fixture
 def store(layout: Path) -> ContentStore:
-    """The layout of `tests.images`."""
+    """The layout of `tests.lab.images`."""
     return rs.open(f"oci:{layout}", cache=False)
 
 

@@ -10,7 +10,7 @@ import regscope as rs
 from regscope.analysis.stored_layers import SHARED
 from regscope.tables import Snapshot
 from regscope.views.explorer.registry_treemap import RegistryTreemap
-from tests.explorer.code import gives
+from tests.views.explorer.code import gives
 from tests.views.registries import RegistryRows, empty, layer
 
 

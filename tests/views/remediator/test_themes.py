@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.explorer.browsing import pane, picture, run_in_lab, settled, watched, write_notebook
-from tests.explorer.contrast import faint
+from tests.views.explorer.browsing import pane, picture, run_in_lab, settled, watched, write_notebook
+from tests.views.explorer.contrast import faint
 
 OPEN = """
 import tempfile

@@ -7,7 +7,7 @@ import pytest
 
 from regscope.tables import Snapshot
 from regscope.views.explorer.image_picker import ImagePicker, image_picker
-from tests.explorer.code import gives
+from tests.views.explorer.code import gives
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import regscope as rs
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from tests.browser import PATIENCE
-from tests.explorer.browsing import column, open_tab, pane, picture, settled, watched
-from tests.explorer.contrast import faint
-from tests.explorer.test_themes import VIEWS, show
-from tests.explorer.webview import THEMES, Webview
-from tests.remediator.test_themes import look_at_it
+from tests.views.explorer.browsing import column, open_tab, pane, picture, settled, watched
+from tests.views.explorer.contrast import faint
+from tests.views.explorer.test_themes import VIEWS, show
+from tests.views.explorer.webview import THEMES, Webview
+from tests.views.remediator.test_themes import look_at_it
 
 # What stands out of its pane, or is wider than the page; a table may be scrolled within its box.
 _OUTSIDE = """

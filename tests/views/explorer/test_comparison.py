@@ -10,7 +10,7 @@ import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.comparison import COLUMNS, Comparison
 from regscope.views.explorer.snapshot_views import SnapshotViews
-from tests.explorer.code import gives
+from tests.views.explorer.code import gives
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.stores.open_destination import open_destination
-from tests.images import TAGS, skopeo
+from tests.lab.images import TAGS, skopeo
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.places import Places
@@ -35,7 +35,7 @@ from tests.servers.registry import Registry
 
 @pytest.fixture
 def store(layout: Path) -> ContentStore:
-    """The layout of `tests.images`."""
+    """The layout of `tests.lab.images`."""
     return rs.open(f"oci:{layout}", cache=False)
 
 

@@ -10,7 +10,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import regscope as rs
-from tests.explorer.browsing import (
+from tests.remediation.drawn_registry import Contents, image, layer
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
+from tests.servers.registry import Registry
+from tests.views.explorer.browsing import (
     column,
     pane,
     picture,
@@ -21,9 +24,6 @@ from tests.explorer.browsing import (
     watched,
     write_notebook,
 )
-from tests.remediation.drawn_registry import Contents, image, layer
-from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
-from tests.servers.registry import Registry
 
 _OPEN = """
 import regscope as rs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.explorer.browsing import (
+from tests.views.explorer.browsing import (
     open_tab,
     pane,
     picture,
@@ -17,7 +17,7 @@ from tests.explorer.browsing import (
     watched,
     write_notebook,
 )
-from tests.explorer.contrast import faint
+from tests.views.explorer.contrast import faint
 
 OPEN = """
 import tempfile

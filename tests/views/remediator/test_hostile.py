@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.explorer.browsing import pane, run_in_lab, run_in_voila, settled, watched, write_notebook
+from tests.views.explorer.browsing import pane, run_in_lab, run_in_voila, settled, watched, write_notebook
 
 _SCRIPT = "<script>alert('script')</script>"
 _IMAGE = "\"'><img src=x onerror=alert('image')>"

@@ -1,0 +1,1 @@
+"""Tests of the older client's names and manners."""

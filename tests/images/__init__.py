@@ -1,0 +1,1 @@
+"""Tests of images: changing, copying and attaching."""

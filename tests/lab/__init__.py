@@ -1,0 +1,1 @@
+"""Builders of what tests are about: layers, images, layouts, archives, registries and snapshots."""
