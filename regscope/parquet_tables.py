@@ -45,6 +45,16 @@ def readable(path: Path, next_step: str) -> Iterator[None]:
         raise StoreError(f"{path} is damaged: {text.plain(error, 300)}", next_step=next_step) from None
 
 
+def column_names(path: Path) -> set[str]:
+    """What the columns of a Parquet file are called.
+
+    Raises:
+        ValueError, ArrowException and others of `readable`: the file is damaged.
+    """
+    with pq.ParquetFile(path) as file:
+        return set(file.schema_arrow.names)
+
+
 def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] | None = None) -> pa.Table:
     """Some columns of a Parquet file, of all its row groups or some, in the order of `columns`.
 

@@ -57,6 +57,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _REPOSITORY,
         _DIGEST,
         Column("found", "category", "how it was found: tag, index child, referrer or untagged"),
+        Column("pushed", TIME, "when the manifest was pushed there; absent where the store does not know"),
+        Column("locked", "bool", "whether the registry refuses to delete it, or to move its tags"),
     ),
     "platforms": (
         Column("index_digest", "category", "digest of the index"),
@@ -156,6 +158,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("error", "str", "why"),
     ),
 }
+
+ADDED: dict[str, dict[str, bool | None]] = {"placements": {"pushed": None, "locked": False}}
+"""Columns that snapshots of earlier versions do not have, by table, with what they hold there."""
 
 _EARLIEST = pd.Timestamp(datetime(1, 1, 1, tzinfo=UTC))
 _LATEST = pd.Timestamp(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))

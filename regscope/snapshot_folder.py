@@ -16,8 +16,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from regscope import text
 from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk, is_part, part_name
-from regscope.parquet_tables import as_frame, read_columns, readable
-from regscope.schema import FIRST_SEEN, Column, recast, table_of
+from regscope.parquet_tables import as_frame, column_names, read_columns, readable
+from regscope.schema import ADDED, FIRST_SEEN, Column, recast, table_of
 from regscope.spec.lenient_reading import first_fault
 from regscope.spec.rate_limit import RateLimit
 
@@ -159,9 +159,14 @@ class SnapshotFolder:
         Raises:
             StoreError: it is missing or damaged.
         """
-        path = self.folder / f"{name}.parquet"
+        path, added = self.folder / f"{name}.parquet", ADDED.get(name, {})
         with readable(path, _NEXT_STEP):
-            return recast(columns, as_frame(read_columns(path, [column.name for column in columns])))
+            there = column_names(path) if added else set()
+            missing = added.keys() - there
+            found = as_frame(read_columns(path, [column.name for column in columns if column.name not in missing]))
+            for column in missing:
+                found[column] = added[column]
+            return recast(columns, found)
 
     def first_seen(self) -> pd.DataFrame:
         """When manifests were seen first; empty where no earlier snapshot was known."""

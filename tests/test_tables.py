@@ -33,7 +33,11 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
         (ONE, "m", "image", 500, THREE, None, None, "linux", "arm64", "v8", WHEN, 2, 2**40),
         (TWO, "m", "index", 700, None, None, None, None, None, None, None, None, None),
     ],
-    "placements": [("team/app", ONE, "tag"), ("team/app", TWO, "tag"), ("b", TWO, "tag")],
+    "placements": [
+        ("team/app", ONE, "tag", datetime(2024, 1, 2, tzinfo=UTC), False),
+        ("team/app", TWO, "tag", None, True),
+        ("b", TWO, "tag", None, False),
+    ],
     "platforms": [(TWO, ONE, "linux", "arm64", "v8", False)],
     "layers": [
         (ONE, 0, THREE, TWO, TWO, "l", 2**53 + 1, "ADD file"),

@@ -80,6 +80,12 @@ class Authorizer:
         self._greeting: Greeting | None = None
         self._greeting_lock = threading.Lock()
 
+    @property
+    def token_service(self) -> TokenService | None:
+        """The one that the registry as a whole has named; None as long as it has named none."""
+        way = self._ways.get(("", ""))
+        return way.bearer if way else None
+
     def header(self, asked: Asked) -> str | None:
         """The header for a request; None for an anonymous one. It is good for now: tokens expire.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from regscope import text
 from regscope.errors import (
@@ -33,6 +33,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.manifest import DEEPEST, DockerManifestList, ManifestSchema1, OCIIndex
 
 _PAGE_LIMIT = 2**20
+_OF_PROVIDERS = ("reasons", "provider", "adds", "would_add")
 _LACKING = {
     "catalog": "does not list its repositories: name them when scanning",
     "delete": "does not delete manifests: nothing can be cleaned up through its API",
@@ -40,6 +41,14 @@ _LACKING = {
     "referrers": "has no referrers API: signatures and SBOMs are found by their fallback tags",
     "ranges": "sends no part of a blob: a download that breaks off starts over",
 }
+
+
+class _Offers(Protocol):
+    """What a provider says of itself, see `regscope.hosted.provider.Provider`."""
+
+    name: ClassVar[str]
+    adds: ClassVar[tuple[str, ...]]
+    would_add: ClassVar[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,9 @@ class Capabilities:
         ranges: it sends a part of a blob (RFC 9110, 14).
         chunk_minimum: the least bytes of a chunk of an upload (`OCI-Chunk-Min-Length`); 0 where it asks for none.
         reasons: by name, for all that is False or None: why.
+        provider: who runs it, where that is known.
+        adds: what the provider's own API adds to that of the distribution-spec.
+        would_add: what it would add, by the credential that it takes.
     """
 
     catalog: bool | None = None
@@ -63,11 +75,24 @@ class Capabilities:
     ranges: bool | None = None
     chunk_minimum: int | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    provider: str | None = None
+    adds: tuple[str, ...] = ()
+    would_add: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, str]:
         """Each by its name, worded for people."""
-        names = [found.name for found in fields(self) if found.name != "reasons"]
-        return {name.replace("_", " "): self._worded(name) for name in names}
+        names = [found.name for found in fields(self) if found.name not in _OF_PROVIDERS]
+        found = {name.replace("_", " "): self._worded(name) for name in names}
+        if self.provider is not None:
+            more = [f"with {credential}: {what}" for credential, what in self.would_add.items()]
+            found["provider"] = "; ".join([f"{self.provider} adds {', '.join(self.adds)}", *more])
+        return found
+
+    def beside(self, provider: _Offers, lists: bool) -> Capabilities:
+        """With what a provider adds; `lists` says whether it lists the repositories."""
+        reasons = {name: why for name, why in self.reasons.items() if not (lists and name == "catalog")}
+        found = replace(self, catalog=lists or self.catalog, reasons=reasons)
+        return replace(found, provider=provider.name, adds=provider.adds, would_add=provider.would_add)
 
     def _worded(self, name: str) -> str:
         value = getattr(self, name)

@@ -34,6 +34,7 @@ from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.token_fetcher import TokenFetcher
+from regscope.registry.tokens import TokenService
 from regscope.registry.transport import Transport
 from regscope.registry.upload_behaviour import UploadBehaviour
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
@@ -218,6 +219,11 @@ class DockerRegistryV2Client:
     def stated_digests(self) -> StatedDigests:
         """What the registry's answers say of the digests of manifests."""
         return self._stated_digests
+
+    @property
+    def token_service(self) -> TokenService | None:
+        """The one that the registry has named; None as long as it has named none."""
+        return self._authorizer.token_service if isinstance(self._authorizer, Authorizer) else None
 
     @property
     def counts_pulls(self) -> bool:

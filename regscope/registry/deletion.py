@@ -155,8 +155,9 @@ class Deletion:
         try:
             self._send(tag)
         except RequestErrorWithResponse as error:
-            # Older ones take the tag for a broken digest.
-            if not isinstance(error, Unsupported) and error.status_code != HTTPStatus.BAD_REQUEST:
+            # Older ones take the tag for a broken digest; one that knew better before refuses this tag alone.
+            is_unknown = isinstance(error, Unsupported) or error.status_code == HTTPStatus.BAD_REQUEST
+            if not is_unknown or self._client.deletions.by_tag:
                 raise
             self._client.deletions.by_tag = False
             return False

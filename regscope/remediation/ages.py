@@ -94,8 +94,12 @@ class Ages:
 
     def last_active(self, tags: Ints) -> Age:
         """When each of these rows of `tags` was built or, where that is known, pushed, whichever was later."""
-        built, pushed = self._built_under(tags), self.pushed.of(tags)
-        return pushed.where((pushed.at > UNKNOWN) & ((pushed.at >= built.at) | (built.by == _FIRST_SEEN)), built)
+        return _later(self._built_under(tags), self.pushed.of(tags))
+
+    def last_active_without_tag(self, nodes: Ints) -> Age:
+        """The same of these placements, whose manifests were pushed by themselves."""
+        at = _microseconds(self._graph.snap.placements["pushed"])
+        return _later(self.built.of(nodes), Age(at, np.where(at > UNKNOWN, _PUSHED, _UNKNOWN)).of(nodes))
 
     def built_or_pushed(self, tags: Ints) -> Age:
         """When each of these rows of `tags` was built; where nothing tells, when it was pushed, if that is known."""
@@ -135,6 +139,11 @@ class Ages:
         numbers = numbered(self._graph.manifests, table["digest"])[0]
         at[numbers[numbers >= 0]] = _microseconds(table["at"])[numbers >= 0]
         return Age(at, np.where(at > UNKNOWN, _FIRST_SEEN, _UNKNOWN))
+
+
+def _later(built: Age, pushed: Age) -> Age:
+    """When things were pushed, where that is known and they were not built later; else when they were built."""
+    return pushed.where((pushed.at > UNKNOWN) & ((pushed.at >= built.at) | (built.by == _FIRST_SEEN)), built)
 
 
 def _newest(times: Age, root: Ints, manifest: Ints, total: int) -> tuple[Age, Bools]:

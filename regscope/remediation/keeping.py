@@ -36,6 +36,7 @@ class Kept:
         self._protect(names_protected(policy))
         self._in_use([name for name in names_in_use(policy) if is_image(name)])
         self._unreadable()
+        self._note([], np.flatnonzero(graph.snap.placements["locked"]), "it is locked in the registry")
         self._what_is_attached()
         self._what_holds_them()
 

@@ -49,7 +49,7 @@ def _untagged(graph: ReferenceGraph, ages: Ages, policy: Retention, within: Bool
     if policy.untagged is True:
         words[found] = "untagged"
     elif policy.untagged:
-        rule = older_than(graph, ages.built.of(found), policy.untagged, f"untagged={policy.untagged}")
+        rule = older_than(graph, ages.last_active_without_tag(found), policy.untagged, f"untagged={policy.untagged}")
         words[found[rule.matched]] = rule.words[rule.matched]
     return words
 

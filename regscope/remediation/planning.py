@@ -194,7 +194,7 @@ def _table(graph: ReferenceGraph, ages: Ages, policy: Policy, fate: _Fate, rows:
     goes = np.append(fate.gone, False)[nodes]
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
-    tagged, alone = judged_ages(graph, ages, policy), ages.built.of(nodes[len(fate.leaves) :])
+    tagged, alone = judged_ages(graph, ages, policy), ages.last_active_without_tag(nodes[len(fate.leaves) :])
     at = np.append(tagged.at, alone.at)[order]
     decided = pd.DataFrame(
         {

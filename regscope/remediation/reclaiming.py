@@ -65,7 +65,7 @@ _WAYS = {
         "left the trash can."
     ),
 }
-_BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR, product.GOOGLE, product.ACR)
+_BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR, product.ACR)
 
 
 def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tuple[str, ...]:
@@ -77,6 +77,8 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
     """
     if store.location.startswith("oci:"):
         return (_AT_ONCE,)
+    if isinstance(store, RegistryStore) and store.provider is not None:
+        return (store.provider.frees,)
     found = _product(store.client) if isinstance(store, RegistryStore) else None
     if found is None and (is_distribution or store.location.startswith("storage:")):
         return (_ITS_FILES, _COMMAND, _CAVEATS)

@@ -21,6 +21,7 @@ from regscope.schema import make_table
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
+from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from regscope.tables import Snapshot
 
@@ -75,6 +76,8 @@ def scan(
     wanted, tag_globs = _listed(repositories), _listed(tags)
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
+    itself = unwrapped(store)
+    is_part = bool(wanted) or (isinstance(itself, RegistryStore) and itself.is_partial)
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
         work = Worklist(pool, AdaptiveLimit() if executor is None else None)
         collected = ScanState(store, work, tag_globs, chosen, must_exist)
@@ -87,10 +90,10 @@ def scan(
                 found.rows(stored),
                 location=store.location,
                 taken_at=started,
-                sees_untagged=store.sees_untagged,
+                sees_untagged=found.sees_untagged,
                 filtered=tuple(
                     what
-                    for what, some in (("repositories", wanted), ("tags", tag_globs), ("platforms", chosen))
+                    for what, some in (("repositories", is_part), ("tags", tag_globs), ("platforms", chosen))
                     if some
                 ),
                 rate_limit=store.rate_limit,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from regscope.errors import RegscopeError
+from regscope.hosted.provider import ListedManifest
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
@@ -19,6 +20,8 @@ from regscope.spec.schema1 import schema1_config
 from regscope.stores.cached_store import CachedStore
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
+from regscope.stores.registry_store import RegistryStore
+from regscope.stores.wrapped_store import unwrapped
 from regscope.text import plain
 
 _FAULTS_NAMED = 3
@@ -75,12 +78,16 @@ class ListedRepository:
     """A repository's tags and untagged manifests.
 
     Attributes:
+        manifests: all that it has, where a provider lists them: then what is not among them is not there.
+        sees_untagged: whether `untagged` tells all.
         faults: names that can be read, and mean less than they seem to.
     """
 
     repository: str
     tags: list[str] = field(default_factory=list)
     untagged: list[Digest] = field(default_factory=list)
+    manifests: list[ListedManifest] | None = None
+    sees_untagged: bool = False
     faults: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -111,18 +118,28 @@ def list_repository(store: ContentStore, repository: str) -> ListedRepository:
     try:
         listed.tags = store.tags(repository)
         listed.untagged = store.untagged(repository)
+        itself = unwrapped(store)
+        listed.manifests = itself.listed_manifests(repository) if isinstance(itself, RegistryStore) else None
+        listed.sees_untagged = store.sees_untagged
         listed.faults = [Problem(repository, *fault) for fault in store.faults(repository)]
     except RegscopeError as error:
         listed.problems.append(Problem(repository, "", "tag list", error))
     return listed
 
 
-def read_manifest(store: ContentStore, repository: str, reference: str) -> ReadManifest:
-    """Read a manifest by tag or digest, with its config and its referrers."""
+def read_manifest(
+    store: ContentStore, repository: str, reference: str, listed: ListedManifest | None = None
+) -> ReadManifest:
+    """Read a manifest by tag or digest, with its config and its referrers.
+
+    Args:
+        listed: what a provider says of it: then the tag need not be asked for.
+    """
     result = ReadManifest(repository, reference)
     try:
-        result.found = _found(store, result)
-        result.pushed = store.pushed(repository, reference) if ":" not in reference else None
+        result.found = _found(store, result, listed.digest if listed else reference)
+        if ":" not in reference:
+            result.pushed = listed.pushed if listed else store.pushed(repository, reference)
         result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
         result.fail("referrers" if result.found else MISSING_MANIFEST if is_gone(error) else "manifest", error)
@@ -143,8 +160,7 @@ def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifes
     return found
 
 
-def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
-    reference: str = result.reference
+def _found(store: ContentStore, result: ReadManifest, reference: str) -> ManifestRows:
     if isinstance(store, CachedStore) and ":" not in reference:
         reference = store.current(result.repository, reference) or reference
     known = known_rows(store, reference) if ":" in reference else None

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
+from regscope.hosted.provider import ListedManifest
 from regscope.registry.referrers import subject_of_tag, type_of_tag
 from regscope.scanning.manifest_rows import ManifestRows, Rows, is_image
 from regscope.scanning.read_manifest import (
@@ -59,6 +60,8 @@ class ScanState:
         self._missing: set[tuple[str, str]] = set()
         self._placed: dict[tuple[str, str], str] = {}
         self._listed: set[str] = set()
+        self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # all that a repository has, by digest
+        self._is_blind = False  # a list has not shown what has no tag
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
         self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
@@ -75,12 +78,17 @@ class ScanState:
             self._work.add(list_repository, self._store, repository)
         with tqdm(desc="scan", unit=" read", disable=not show, leave=False, total=self._work.added) as bar:
             self._read_all(bar)
-            if self._tag_globs is None and not self._store.sees_untagged:
+            if self._tag_globs is None and not self.sees_untagged:
                 self._look_again(earlier)
                 self._read_all(bar)
                 self._look_elsewhere()
                 self._read_all(bar)
         self._note_too_deep()
+
+    @property
+    def sees_untagged(self) -> bool:
+        """Whether the store has shown what has no tag."""
+        return self._store.sees_untagged and not self._is_blind
 
     def _read_all(self, bar: tqdm[Any]) -> None:
         more = True
@@ -144,9 +152,13 @@ class ScanState:
         if listed.problems and self._must_exist:
             raise listed.problems[0].error
         self._take_problems((*listed.faults, *listed.problems))
+        self._is_blind |= not (listed.sees_untagged or listed.problems)
+        if listed.manifests is not None:
+            self._by_provider[listed.repository] = {row.digest: row for row in listed.manifests}
+        on_tags = {tag: row for row in listed.manifests or () for tag in row.tags}
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
-                self._work.add(read_manifest, self._store, listed.repository, tag)
+                self._work.add(read_manifest, self._store, listed.repository, tag, on_tags.get(tag))
         for digest in listed.untagged if self._tag_globs is None else ():
             self._untagged.append((listed.repository, digest))
             self._ask(listed.repository, digest, 0)
@@ -267,7 +279,7 @@ class ScanState:
             "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
             "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
-            "placements": sorted((repository, digest, how) for (repository, digest), how in self._placed.items()),
+            "placements": [self._placement(*place, how) for place, how in sorted(self._placed.items())],
             "referrers": [
                 (*pair, *_best(about, self._own_type(pair[1]))) for pair, about in sorted(self._referrers.items())
             ],
@@ -327,7 +339,7 @@ class ScanState:
             for repository, digest, how in sorted(reached):
                 if (repository, digest) in placed:
                     continue
-                missing = (repository, digest) in self._missing or self._store.has_manifest(repository, digest) is False
+                missing = (repository, digest) in self._missing or self._has(repository, digest) is False
                 if missing or digest not in self._manifests:  # it may be another repository's
                     lacking.add((repository, digest))
                     continue
@@ -336,6 +348,17 @@ class ScanState:
                 onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]
             reached = onward
         return {(repository, digest) for repository, digest, _ in reached}
+
+    def _has(self, repository: str, digest: str) -> bool | None:
+        """Whether a repository has a manifest of its own; None where that takes a request to find out."""
+        if repository in self._by_provider:
+            return digest in self._by_provider[repository]
+        return self._store.has_manifest(repository, digest)
+
+    def _placement(self, repository: str, digest: str, how: str) -> tuple[Any, ...]:
+        """A row of `placements`, with what a provider says of it."""
+        listed = self._by_provider.get(repository, {}).get(digest)
+        return repository, digest, how, listed.pushed if listed else None, bool(listed and listed.locked)
 
     def _note_too_deep(self) -> None:
         """One row for each repository: in each of them some thousands may be beyond."""

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from regscope import text
 from regscope.errors import InvalidInput, InvalidLocation, MirrorWarning, RequestError, TLSFailed
+from regscope.hosted.finding import without_prefix
 from regscope.masking import without_secrets
 from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
@@ -59,9 +60,10 @@ def open(
 
     Args:
         location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` where one is below
-            a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's
-            registry keeps its files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. It alone
-            shows what no tag keeps.
+            a path, `gcr.io/project` for what a hosted registry has below a name, `oci:FOLDER`,
+            `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's registry keeps its
+            files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. `storage:` shows what
+            no tag keeps of any registry.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
             `podman login` left behind.
@@ -105,6 +107,7 @@ def open(
             raise InvalidLocation(f"{location!r} names no place", next_step=_FORMS)
         return _with_cache(RegistryStorageStore(rest), cache)
     _refuse_paths(location)
+    location, prefix = without_prefix(location)
     settings = read_settings()
     for_all: dict[str, Any] = {
         "insecure_hosts": settings.insecure,
@@ -125,7 +128,7 @@ def open(
         client_certificate=certificate,
         **for_all,
     )
-    store: ContentStore = RegistryStore(client)
+    store: ContentStore = RegistryStore(client, prefix)
     places = _mirrors_of(location, settings.mirrors) if mirrors is None else mirrors
     if found := [mirror for place in places if (mirror := _mirror(place, for_all)) is not None]:
         store = MirroredStore(store, found)

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from regscope import text
-from regscope.errors import ResourceNotFound
+from regscope.errors import PermissionDeny, ResourceNotFound, Unsupported
+from regscope.hosted.finding import provider_of
+from regscope.hosted.provider import ListedManifest, Provider
 from regscope.registry.blobs import Blob
 from regscope.registry.capabilities import Capabilities, probe_capabilities
 from regscope.registry.catalog import list_repositories
@@ -24,21 +26,43 @@ from regscope.stores.stored_names import Fault
 
 
 class RegistryStore:
-    """Images in a registry, read through `client`."""
+    """Images in a registry, read through `client`.
 
-    sees_untagged = False
+    Args:
+        prefix: the beginning of the names of those repositories that are meant; all by default.
+    """
 
-    def __init__(self, client: DockerRegistryV2Client) -> None:
+    def __init__(self, client: DockerRegistryV2Client, prefix: str = "") -> None:
         self.client = client
+        self.prefix = prefix
+        self._provider: Provider | None = None
         self._capabilities: Capabilities | None = None
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
+        self._listed_manifests: dict[str, list[ListedManifest] | None] = {}
         self._knows_conditions = True  # as long as it has not shown the opposite
 
     @functools.cached_property
     def location(self) -> str:
-        """The registry's address."""
-        return without_secrets(self.client.api_base_url)
+        """The registry's address, and its prefix where it has one."""
+        return without_secrets(f"{self.client.api_base_url}/{self.prefix}".rstrip("/"))
+
+    @property
+    def provider(self) -> Provider | None:
+        """Whoever runs the registry, as far as its address and its answers have shown it."""
+        if self._provider is None:
+            self._provider = provider_of(self.client)
+        return self._provider
+
+    @property
+    def sees_untagged(self) -> bool:
+        """Whether a provider lists them; that it did not, once, shows when it is asked."""
+        return self.provider is not None and None not in self._listed_manifests.values()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether other repositories, which are not among those that are meant, may share their blobs."""
+        return bool(self.prefix) and self.provider is not None and self.provider.is_partial(self.prefix)
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -60,23 +84,52 @@ class RegistryStore:
             CapabilityWarning: for each that it lacks.
         """
         if self._capabilities is None:
-            self._capabilities = probe_capabilities(self.client, self._listed)
+            first = self._listed or (next(iter(self.repositories()), None) if self.prefix else None)
+            self._capabilities = probe_capabilities(self.client, first)
+            if self.provider is not None:
+                self._capabilities = self._capabilities.beside(self.provider, lists=bool(self.prefix))
             self._capabilities.warn(self.location)
         return self._capabilities
 
     def repositories(self) -> list[str]:
-        """As the catalog lists them; see `list_repositories` for registries that close it."""
-        return list_repositories(self.client)
+        """As the catalog lists them, or, where that is closed, and below a prefix, as the provider does."""
+        if self.prefix and self.provider is not None:
+            return self.provider.repositories(self.prefix)
+        try:
+            return list_repositories(self.client)
+        except (PermissionDeny, Unsupported):
+            if self.provider is None:
+                raise
+            return self.provider.repositories("")
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
+        manifests = self.manifests(repository)
+        if manifests is not None:
+            return sorted({tag for row in manifests for tag in row.tags})
         found = read_tag_list(self.client, check_repository(repository))
         self._listed = repository
         self._listed_digests[repository] = found.digests
         return found.tags
 
+    def manifests(self, repository: str) -> list[ListedManifest] | None:
+        """Every manifest, with what the provider says of it; None where there is none, or it does not list them."""
+        found = self.provider.manifests(check_repository(repository)) if self.provider else None
+        self._listed_manifests[repository] = found
+        self._listed = repository if found is not None else self._listed
+        return found
+
+    def listed_manifests(self, repository: str) -> list[ListedManifest] | None:
+        """As `manifests`, as they were listed last."""
+        if repository not in self._listed_manifests:
+            return self.manifests(repository)
+        return self._listed_manifests[repository]
+
     def untagged(self, repository: str) -> list[Digest]:
-        """Those that the tag list names, once it was read: zuul-registry's does; no other registry's API lists them."""
+        """Those that a provider lists, with the children and referrers among them; else, once it was read, those that
+        the tag list names: zuul-registry's does."""
+        if (manifests := self.listed_manifests(repository)) is not None:
+            return sorted(row.digest for row in manifests if not row.tags)
         return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:
@@ -135,8 +188,9 @@ class RegistryStore:
         return None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """None: no registry's API says it."""
-        return None
+        """As the provider listed it last, by the manifest that the tag is on; None where there is none."""
+        manifests = self.listed_manifests(repository) or ()
+        return next((row.pushed for row in manifests if tag in row.tags), None)
 
     def faults(self, repository: str) -> list[Fault]:
         """None: each name stands once."""
@@ -151,4 +205,7 @@ class RegistryStore:
 
     def _repr_html_(self) -> str:
         who = "with credentials" if self.client.keychain else "anonymously"
-        return text.card("Registry", {"address": self.location, "read": who})
+        return text.card("Registry", {"address": self.location, "read": who} | self._run_by())
+
+    def _run_by(self) -> dict[str, str]:
+        return {"run by": self.provider.name} if self.provider else {}

@@ -93,7 +93,7 @@ class Registry:
     def place(self, repository: str, manifest: str, found: str = "index child") -> None:
         """Put a manifest into a repository."""
         if (repository, manifest) not in {row[:2] for row in self.rows["placements"]}:
-            self.rows["placements"].append((repository, manifest, found))
+            self.rows["placements"].append((repository, manifest, found, None, False))
 
     def snapshot(self) -> Snapshot:
         """The tables."""

@@ -96,7 +96,11 @@ def fallback_tagged() -> Snapshot:
         "blobs": [(row[0], "manifest", row[3], "m", False) for row in manifests],
         "tags": [("r", "1", image, None, None), ("r", image.replace(":", "-"), index, image, None)],
         "platforms": [(index, sbom, None, None, None, False)],
-        "placements": [("r", image, "tag"), ("r", index, "tag"), ("r", sbom, "index child")],
+        "placements": [
+            ("r", image, "tag", None, False),
+            ("r", index, "tag", None, False),
+            ("r", sbom, "index child", None, False),
+        ],
         "referrers": [(image, sbom, "sbom", "fallback tag")],
     }
     return Snapshot.from_rows(rows, location="fallback", taken_at=NOW, sees_untagged=True)

@@ -172,7 +172,7 @@ def test_manifests_without_a_tag_are_judged_in_the_same_way() -> None:
     undated(registry, "blank")
     registry.rows["tags"].clear()
     registry.rows["placements"] = [
-        (repository, each, "untagged") for repository, each, _ in registry.rows["placements"]
+        (repository, each, "untagged", None, False) for repository, each, *_ in registry.rows["placements"]
     ]
     plan = rs.plan(seen(registry.snapshot(), seen=9), rs.Retention(untagged="7d"))
     assert set(plan.goes["digest"]) == {digest("old"), digest("seen")}

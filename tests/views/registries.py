@@ -53,7 +53,7 @@ class RegistryRows:
             self.rows["tags"].append((repository, tag, digest, None, None))
         if (repository, digest) not in self.placed:
             self.placed.add((repository, digest))
-            self.rows["placements"].append((repository, digest, "tag" if tags else "untagged"))
+            self.rows["placements"].append((repository, digest, "tag" if tags else "untagged", None, False))
         if digest in self.manifests:
             return digest
         self.manifests.add(digest)

@@ -1,0 +1,1 @@
+"""What hosted registries offer beyond the distribution API, one module for each provider."""

@@ -1,0 +1,215 @@
+"""Google Artifact Registry, and gcr.io, whose names live on as its repositories.
+
+`GET /v2/NAME/tags/list` itself says more than the distribution-spec: `manifest` has every manifest, tagged or not, with
+size, media type and times, and `child` the names one level below (google/go-containerregistry, pkg/v1/google/list.go).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from regscope.errors import (
+    CapabilityWarning,
+    InvalidDigest,
+    InvalidReference,
+    RequestError,
+    RequestErrorWithResponse,
+    TooLarge,
+    Unsupported,
+)
+from regscope.hosted.provider import ListedManifest, Provider
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.manifests import ManifestRef
+from regscope.registry.paging import pages, strings
+from regscope.registry.tokens import TokenService
+from regscope.spec.digest import Digest
+from regscope.spec.reference import check_repository
+
+_HOSTS = re.compile(r"(.+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev", re.IGNORECASE)
+_NAMES_IN_A_PAGE = 10_000  # tags and children that one answer lists at most (go-containerregistry#1645)
+_AT_ONCE = 8
+_DEEPEST = 32  # levels below a prefix
+_TAGGED, _PRECONDITION = "GOOGLE_MANIFEST_DANGLING_TAG", "FAILED_PRECONDITION"
+
+
+class Google(Provider):
+    """Artifact Registry, read with the login that the registry takes."""
+
+    name = "Google Artifact Registry"
+    frees = (
+        "Google Artifact Registry gives the bytes back by itself, in its own time: nothing is to be done. There is no "
+        "way back after that but a backup; sizeBytes of `gcloud artifacts repositories describe` shows it."
+    )
+    adds = ("manifests without a tag", "push times", "repositories below a project", "sizes")
+    would_add: ClassVar[Mapping[str, str]] = {
+        "an OAuth token for artifactregistry.googleapis.com": "the repositories of a project, its clean-up policies, "
+        "and whether tags are immutable",
+    }
+
+    def __init__(self, client: DockerRegistryV2Client) -> None:
+        self._client = client
+
+    @classmethod
+    def is_at(cls, host: str) -> bool:
+        """`gcr.io`, `eu.gcr.io`, `europe-west1-docker.pkg.dev` and their like."""
+        return _HOSTS.fullmatch(host) is not None
+
+    @classmethod
+    def is_named_by(cls, service: TokenService, host: str) -> bool:
+        """Never: its hosts have names of their own."""
+        return False
+
+    def is_partial(self, prefix: str) -> bool:
+        """Below a repository of Artifact Registry: PROJECT at gcr.io, else PROJECT/REPOSITORY."""
+        host = urlsplit(self._client.api_base_url).hostname or ""
+        whole = (1 if host.endswith("gcr.io") else 2) + ("." in prefix.partition("/")[0])  # example.com/project
+        return prefix.count("/") >= whole
+
+    def repositories(self, prefix: str) -> list[str]:
+        """By a walk through the names below the prefix: one request for each."""
+        if not prefix:
+            raise Unsupported(
+                f"{self._client.api_base_url} lists repositories below a project alone",
+                next_step=f"Name the project: {self._client.api_base_url.rpartition('/')[2]}/PROJECT.",
+            )
+        found: list[str] = []
+        seen, level = {prefix}, [prefix]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for depth in range(_DEEPEST):
+                answers = list(pool.map(self._below_the_first if depth == 0 else self._below, level))
+                found += [name for name, (has_images, _) in zip(level, answers, strict=True) if has_images]
+                level = sorted({name for _, names in answers for name in names} - seen)
+                seen.update(level)
+                if len(seen) > self._client.most_names:
+                    raise _too_many(prefix, self._client.most_names)
+                if not level:
+                    break
+        return sorted(found)
+
+    def manifests(self, repository: str) -> list[ListedManifest] | None:
+        """By one request; None where the answer has no such list, as at the mirror of Docker Hub."""
+        listed: dict[Digest, ListedManifest] = {}
+        named: set[str] = set()
+        for page in self._pages(repository):
+            about = page.get("manifest")
+            if not isinstance(about, dict) or _is_cut(page):
+                return None
+            named.update(strings(page, "tags"))
+            try:
+                listed.update({row.digest: row for row in _rows(about)})
+            except InvalidDigest:
+                return None
+        tagged = {tag for row in listed.values() for tag in row.tags}
+        for tag in sorted(named - tagged):  # pushed between the two halves of one answer
+            self._put_on_its_manifest(repository, tag, listed)
+        return list(listed.values())
+
+    def explained(self, error: RequestError, repository: str) -> RequestError:
+        """A tag that cannot be deleted holds its manifest: where tags are immutable none can be."""
+        if not isinstance(error, RequestErrorWithResponse):
+            return error
+        if "immutab" in error.message.lower() or error.code == _PRECONDITION:
+            return Unsupported(
+                f"{repository} keeps its tags, and all that is tagged: they are immutable there. {error.message}",
+                error.status_code,
+                error.response,
+                code=error.code,
+                url=error.url,
+                next_step="Keep these tags by the policy, or let whoever owns the repository allow their deletion: "
+                "gcloud artifacts repositories update REPOSITORY --no-immutable-tags.",
+            )
+        if error.code == _TAGGED:
+            error.next_step = "Scan and plan again: a tag was put on it meanwhile."
+        return error
+
+    def _pages(self, name: str) -> Iterator[dict[str, Any]]:
+        url = f"{self._client.url(name, 'tags', 'list')}?n={_NAMES_IN_A_PAGE}"
+        return pages(self._client, url, f"the tag list of {name}", "tags")
+
+    def _below_the_first(self, name: str) -> tuple[bool, list[str]]:
+        """Whether there are images under this name itself, and the names one level below.
+
+        Raises:
+            RequestError: it cannot be read: then nothing is known of what is below.
+        """
+        has_images, below = False, list[str]()
+        for page in self._pages(name):
+            has_images |= bool(page.get("manifest") or page.get("tags"))
+            children = strings(page, "child")
+            below += [full for child in children if (full := _valid(f"{name}/{child}"))]
+            if _is_cut(page):
+                said = f"{name} lists its first {_NAMES_IN_A_PAGE:,} names alone: name the repositories to read others"
+                warnings.warn(CapabilityWarning(said, "catalog"), stacklevel=2)
+        return has_images, below
+
+    def _below(self, name: str) -> tuple[bool, list[str]]:
+        """As the first; one that cannot be read may have images: whoever scans it will be told why not."""
+        try:
+            return self._below_the_first(name)
+        except RequestError:
+            return True, []
+
+    def _put_on_its_manifest(self, repository: str, tag: str, listed: dict[Digest, ListedManifest]) -> None:
+        found = ManifestRef(repository, tag, self._client).get_metadata()
+        if found is not None:
+            row = listed.get(found.digest, ListedManifest(found.digest, media_type=found.mediaType))
+            listed[found.digest] = row._replace(tags=tuple(sorted({*row.tags, tag})))
+
+
+def _rows(about: Mapping[str, Any]) -> Iterator[ListedManifest]:
+    """One for each entry of `manifest`; its numbers are written as strings, and its times in milliseconds.
+
+    Raises:
+        InvalidDigest: one is none.
+    """
+    for name, said in about.items():
+        entry = said if isinstance(said, dict) else {}
+        kind = entry.get("mediaType")
+        yield ListedManifest(
+            Digest(name),
+            tags=tuple(sorted(strings(entry, "tag"))),
+            media_type=kind if isinstance(kind, str) else None,
+            size=_number(entry.get("imageSizeBytes")),
+            pushed=_time(entry.get("timeUploadedMs")),
+        )
+
+
+def _number(said: Any) -> int | None:
+    text = said if isinstance(said, str) else str(said) if isinstance(said, int) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _time(said: Any) -> datetime | None:
+    """Of nothing, or of a time that no calendar has, nothing is known."""
+    if not (milliseconds := _number(said)):
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _is_cut(page: dict[str, Any]) -> bool:
+    """Whether an answer is as long as one can be: there may be more that it does not list."""
+    return len(strings(page, "tags")) + len(strings(page, "child")) >= _NAMES_IN_A_PAGE
+
+
+def _valid(name: str) -> str:
+    """The name, where it can be a repository's; else nothing."""
+    try:
+        return check_repository(name)
+    except InvalidReference:
+        return ""
+
+
+def _too_many(prefix: str, most: int) -> TooLarge:
+    return TooLarge(
+        f"there are more than {most:,} names below {prefix}: not read further",
+        next_step="Open a longer prefix, or raise the limit: most_names=…, REGSCOPE_MOST_NAMES.",
+    )
