@@ -105,7 +105,8 @@ class Drawn:
                 "blobs": list(blobs.values()),
                 "tags": [(r, t, digest(f"manifest {m}"), None, None) for (r, t), m in self.tags.items()],
                 "placements": [
-                    (r, digest(f"manifest {m}"), "untagged" if (r, m) in standing else "tag") for r, m in self.placed()
+                    (r, digest(f"manifest {m}"), "untagged" if (r, m) in standing else "tag", None, False)
+                    for r, m in self.placed()
                 ],
                 "referrers": [
                     (digest(f"manifest {s}"), digest(f"manifest {m}"), None, "subject")

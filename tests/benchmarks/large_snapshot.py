@@ -166,6 +166,7 @@ class _Draw:
                 ["tag", "index child", "tag", "index child", "tag"],
                 [len(own), len(child), len(promoted), int(again.sum()), len(self.signed)],
             ),
+            locked=False,
         )
         found["found"] = found["found"].cat.add_categories(["untagged"])
         found.loc[np.flatnonzero(self.is_untagged), "found"] = "untagged"

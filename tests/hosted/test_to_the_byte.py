@@ -1,0 +1,37 @@
+"""Over drawn registries: what a provider shows is what is there, and a plan by it frees to the byte what it says.
+
+With `DRAWN_CASES=100` in the environment so many registries are drawn for each provider; by default 20.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from tests.hosted.carrying_out import Make, carry_out
+from tests.remediation.busy_registry import Case
+from tests.remediation.test_to_the_byte import many
+from tests.servers.hosted.google import GoogleRegistry
+
+PROFILES: dict[str, tuple[Make, str]] = {
+    "Google": (partial(GoogleRegistry, keeps_children=True), "gcr.io/team"),
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@pytest.mark.parametrize("provider", PROFILES)
+def test_a_plan_by_what_the_provider_shows_frees_what_it_says_and_is_undone(provider: str) -> None:
+    make, location = PROFILES[provider]
+    figures: Counter[str] = Counter()
+
+    @many(int(os.environ.get("DRAWN_CASES", 20)))
+    def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
+        figures.update(carry_out(case, make, location, undo_at_once))
+
+    each()
+    print(f"{provider}: {dict(figures)}")
+    assert figures["in which something goes"] > figures["registries"] / 3
