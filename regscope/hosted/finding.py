@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from urllib.parse import urlsplit
 
 from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
+from regscope.hosted.azure import Azure
 from regscope.hosted.google import Google
 from regscope.hosted.provider import Provider
 from regscope.registry.client import DockerRegistryV2Client
@@ -21,7 +22,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google,)
+_OWN: tuple[type[Provider], ...] = (Google, Azure)
 
 
 @functools.cache

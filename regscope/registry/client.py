@@ -29,7 +29,7 @@ from regscope.registry.origin import origin, same_origin, without_secrets
 from regscope.registry.request_body import Payload, is_repeatable
 from regscope.registry.responses import discard, error_from, read_bounded
 from regscope.registry.retry_policy import TOO_MANY, RetryPolicy
-from regscope.registry.scopes import Asked, need_of
+from regscope.registry.scopes import Asked, Need, need_of
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
@@ -306,10 +306,12 @@ class DockerRegistryV2Client:
         data: Payload | None = None,
         timeout: AskTimeout = "default",
         outlast_errors: bool = True,
+        need: Need | None = None,
     ) -> requests.Response:
         """Send a request and return the answer, its body still unread.
 
         Args:
+            need: what it is about, and what its token must allow; by default as its path and its method say it.
             outlast_errors: send it again after a server's error (500, 502, 503, 504), as `patience` says.
             data: the request's body; one that cannot be begun again is sent once only.
 
@@ -321,7 +323,8 @@ class DockerRegistryV2Client:
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         seconds = _pair(self.default_timeout if timeout == "default" else timeout)
-        asked, may_be_repeated = Asked(need_of(method, url, self.api_base_url), url), is_repeatable(data)
+        asked = Asked(need or need_of(method, url, self.api_base_url), url)
+        may_be_repeated = is_repeatable(data)
         authorize = partial(self._authorize, asked) if same_origin(url, self.api_base_url) else None
         for _ in range(_MOST_ANSWERS):
             response = self._transport.send(method, url, headers or {}, seconds, data, authorize, outlast_errors)

@@ -21,7 +21,7 @@ PUSHES: list[tuple[str, str | None, Pushed]] = [
     ("team/app", None, SBOM),
     ("team/app", None, LONE),
     ("team/tools/base", "1", OLD),
-    ("other/app", "1", OLD),
+    ("other/app", "1", image([layer("other", 80)], 10)),
 ]
 
 

@@ -14,10 +14,12 @@ import pytest
 from tests.hosted.carrying_out import Make, carry_out
 from tests.remediation.busy_registry import Case
 from tests.remediation.test_to_the_byte import many
+from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.google import GoogleRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (partial(GoogleRegistry, keeps_children=True), "gcr.io/team"),
+    "Azure": (AzureRegistry, "ours.azurecr.io"),
 }
 
 

@@ -18,11 +18,12 @@ from .loopback import LoopbackHandler, LoopbackServer
 _HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 _FRAMING = {"content-length", *_HOP}
 _PIECE = 1 << 16
+_SMALL = 4096
 
 
 @dataclass
 class ProxyRequest:
-    """One request as it arrived; status and sent tell how it was answered."""
+    """One request as it arrived, a small body with it; status and sent tell how it was answered."""
 
     method: str
     path: str
@@ -30,6 +31,7 @@ class ProxyRequest:
     body_length: int = 0
     status: int = 0
     sent: int = 0
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -118,7 +120,7 @@ class _Handler(LoopbackHandler):
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
         for name, value in self.headers.items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        request = ProxyRequest(self.command, self.path, headers, len(body))
+        request = ProxyRequest(self.command, self.path, headers, len(body), body=body[:_SMALL])
         self.proxy.requests.append(request)
         rules = list(self.proxy.rules)
         upstream = _Once(lambda: self._buffered(body))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,7 +20,6 @@ class Stored(NamedTuple):
     document: dict[str, Any]
     tags: list[str]
     uploaded: datetime
-    size: int
 
     @property
     def media_type(self) -> str:
@@ -52,17 +52,25 @@ class Upstream:
         on = self.tags(repository)
         found = []
         for link in sorted(self._revisions(repository).glob("*/link")):
-            digest = f"sha256:{link.parent.name}"
-            raw = (self.registry.blobs / "sha256" / link.parent.name[:2] / link.parent.name / "data").read_bytes()
-            uploaded = datetime.fromtimestamp(link.stat().st_mtime, UTC)
-            tags = sorted(tag for tag, at in on.items() if at == digest)
-            found.append(Stored(digest, json.loads(raw), tags, uploaded, len(raw)))
+            with contextlib.suppress(FileNotFoundError):  # it is being deleted
+                found.append(self._stored(link, on))
         return found
+
+    def _stored(self, link: Path, on: dict[str, str]) -> Stored:
+        digest = f"sha256:{link.parent.name}"
+        raw = (self.registry.blobs / "sha256" / link.parent.name[:2] / link.parent.name / "data").read_bytes()
+        uploaded = datetime.fromtimestamp(link.stat().st_mtime, UTC)
+        tags = sorted(tag for tag, at in on.items() if at == digest)
+        return Stored(digest, json.loads(raw), tags, uploaded)
 
     def tags(self, repository: str) -> dict[str, str]:
         """Each tag, and the digest that it points to."""
         links = (self._root / repository / "_manifests" / "tags").glob("*/current/link")
-        return {link.parents[1].name: link.read_text() for link in links}
+        found: dict[str, str] = {}
+        for link in links:
+            with contextlib.suppress(FileNotFoundError):
+                found[link.parents[1].name] = link.read_text()
+        return found
 
     def remove_tag(self, repository: str, tag: str) -> bool:
         """Remove a tag alone, which docker-registry cannot; whether it was there."""

@@ -1,0 +1,195 @@
+"""Azure Container Registry: its own API below `/acr/v1` on the registry's host (Azure/acr-cli, docs/swagger.yaml).
+
+It lists manifests with their tags, times and locks, those without a tag too. It takes the registry's own login, with
+one more right in the token: `metadata_read`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode, urlsplit
+
+from regscope.errors import (
+    AuthFailed,
+    CapabilityWarning,
+    PermissionDeny,
+    RequestError,
+    RequestErrorWithResponse,
+    Unsupported,
+)
+from regscope.hosted.provider import ListedManifest, Provider
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.eventually import eventually
+from regscope.registry.list_growth import ListGrowth
+from regscope.registry.manifests import ManifestRef
+from regscope.registry.paging import strings
+from regscope.registry.responses import discard, parse_json, read_whole
+from regscope.registry.scopes import Need
+from regscope.registry.tokens import TokenService
+from regscope.spec.digest import Digest
+
+_HOSTS = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.azurecr\.(io|cn|us)", re.IGNORECASE)
+_TOKENS = "/oauth2/token"
+_PAGE = 100  # larger ones time out (acr-cli, README)
+_PAGE_LIMIT = 2**24
+_METHOD_NOT_ALLOWED = 405
+
+
+class Azure(Provider):
+    """A registry at Azure, read with the login that it takes."""
+
+    name = "Azure Container Registry"
+    frees = (
+        "Azure Container Registry gives the bytes back by itself: they are not billed any more at once, and are free "
+        "later. Where soft delete is on, what is deleted stays and is billed for 7 days, or as many as are set (1 to "
+        "90); until then `az acr manifest list-deleted` and `az acr manifest restore` bring it back."
+    )
+    adds = ("manifests without a tag", "push times", "locks", "sizes", "the removal of a tag alone")
+    would_add: ClassVar[Mapping[str, str]] = {
+        "an Azure login with a right to manage the registry": "soft delete, its restore, and retention policies",
+    }
+    untags = True
+    takes_tags_along = True
+
+    def __init__(self, client: DockerRegistryV2Client) -> None:
+        self._client = client
+
+    @classmethod
+    def is_at(cls, host: str) -> bool:
+        """`NAME.azurecr.io`, `.cn` and `.us`."""
+        return _HOSTS.fullmatch(host) is not None
+
+    @classmethod
+    def is_named_by(cls, service: TokenService, host: str) -> bool:
+        """A host of one's own, whose tokens are for `NAME.azurecr.io`, and come from `/oauth2/token`."""
+        return _HOSTS.fullmatch(service.service) is not None and urlsplit(service.realm).path == _TOKENS
+
+    def is_partial(self, prefix: str) -> bool:
+        """Every prefix: all repositories of a registry share their layers."""
+        return bool(prefix)
+
+    def repositories(self, prefix: str) -> list[str]:
+        """By the catalog of `/acr/v1`."""
+        names: set[str] = set()
+        need = Need("", "_catalog", frozenset({"registry:catalog:*"}))
+        for page in self._pages("_catalog", "repositories", need, "the catalog"):
+            names.update(strings(page, "repositories"))
+        return sorted(name for name in names if not prefix or f"{name}/".startswith(f"{prefix}/"))
+
+    def manifests(self, repository: str) -> list[ListedManifest] | None:
+        """By pages of a hundred manifests, and of a hundred tags, since each has locks of its own; None where the token
+        does not get `metadata_read`.
+
+        Warns:
+            CapabilityWarning: it does not.
+        """
+        name, need = quote(repository), _need(repository, "metadata_read")
+        try:
+            on: dict[str, list[Mapping[str, Any]]] = {}
+            for page in self._pages(f"{name}/_tags", "tags", need, f"the tags of {repository}"):
+                for tag in _entries(page, "tags"):
+                    on.setdefault(str(tag.get("digest")), []).append(tag)
+            found: dict[Digest, ListedManifest] = {}
+            for page in self._pages(f"{name}/_manifests", "manifests", need, f"the manifests of {repository}"):
+                for said in _entries(page, "manifests"):
+                    row = _row(said, on.pop(str(said.get("digest")), []))
+                    found[row.digest] = row
+            for digest, tags in on.items():  # pushed between the two lists
+                found[Digest(digest)] = _row({"digest": digest}, tags)
+        except (PermissionDeny, AuthFailed) as error:
+            why = f"{repository}: what has no tag, times and locks are not shown to these credentials: {error.message}"
+            warnings.warn(CapabilityWarning(f"{why}. Give the token metadata/read.", "provider"), stacklevel=2)
+            return None
+        return list(found.values())
+
+    def untag(self, repository: str, tag: str) -> None:
+        """By `DELETE /acr/v1/NAME/_tags/TAG`."""
+        url = f"{self._client.api_base_url}/acr/v1/{quote(repository)}/_tags/{quote(tag)}"
+        discard(self._client.delete(url, need=_need(repository, "delete")))
+        tagged = ManifestRef(repository, tag, self._client)
+        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
+            raise RequestError(
+                f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
+                next_step="Look again later.",
+            )
+
+    def explained(self, error: RequestError, repository: str) -> RequestError:
+        """A lock answers 405 to every deletion."""
+        if not isinstance(error, RequestErrorWithResponse) or error.status_code != _METHOD_NOT_ALLOWED:
+            return error
+        return Unsupported(
+            f"what is to go from {repository} is locked (deleteEnabled or writeEnabled is false): {error.message}",
+            error.status_code,
+            error.response,
+            code=error.code,
+            url=error.url,
+            next_step="Let it stay, or unlock it: az acr repository update --name REGISTRY --image NAME@DIGEST "
+            "--delete-enabled true --write-enabled true, and the same for its tags.",
+        )
+
+    def _pages(self, path: str, key: str, need: Need, what: str) -> Iterator[dict[str, Any]]:
+        """The pages of a list until one is empty: what follows the last name of each is asked for."""
+        growth, last = ListGrowth(what, self._client.most_names), ""
+        while True:
+            query = urlencode({"n": _PAGE, **({"last": last} if last else {})})
+            url = f"{self._client.api_base_url}/acr/v1/{path}?{query}"
+            growth.ask(url)
+            response, body = read_whole(partial(self._client.get, url, need=need), _PAGE_LIMIT, what)
+            page = parse_json(response, body, what)
+            entries = page.get(key)
+            if not isinstance(entries, list) or not growth.take(entries):
+                return
+            yield page
+            last = _name(entries[-1])
+
+
+def _need(repository: str, action: str) -> Need:
+    return Need(repository, f"acr/v1 {action}", frozenset({f"repository:{repository}:{action}"}))
+
+
+def _name(entry: Any) -> str:
+    """What a page goes on from."""
+    said = entry.get("digest" if "name" not in entry else "name") if isinstance(entry, dict) else entry
+    return str(said)
+
+
+def _entries(page: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    return [entry for entry in page[key] if isinstance(entry, dict)]
+
+
+def _row(said: dict[str, Any], tags: list[Mapping[str, Any]]) -> ListedManifest:
+    """A manifest of a list, with the entries of its tags.
+
+    Raises:
+        InvalidDigest: it has none that can be read.
+    """
+    kind, size = said.get("mediaType"), said.get("imageSize")
+    names = {*strings(said, "tags"), *(str(tag.get("name")) for tag in tags)}
+    return ListedManifest(
+        Digest(str(said.get("digest"))),
+        tags=tuple(sorted(names)),
+        media_type=kind if isinstance(kind, str) else None,
+        size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+        pushed=_time(said.get("createdTime")),
+        updated=_time(said.get("lastUpdateTime")),
+        locked=any(map(_is_locked, (said, *tags))),
+    )
+
+
+def _is_locked(said: Mapping[str, Any]) -> bool:
+    attributes = said.get("changeableAttributes")
+    return isinstance(attributes, dict) and False in (attributes.get("deleteEnabled"), attributes.get("writeEnabled"))
+
+
+def _time(said: Any) -> datetime | None:
+    """Written with seven digits after the second; of nothing, or of no time, nothing is known."""
+    try:
+        found = datetime.fromisoformat(said) if isinstance(said, str) else None
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
