@@ -18,7 +18,6 @@ from regscope.registry.responses import read_bounded
 DISTRIBUTION, HARBOR, GITLAB, GITEA, PULP = "distribution", "Harbor", "GitLab", "Gitea", "Pulp"
 QUAY, NEXUS, ARTIFACTORY, DIGITALOCEAN = "Quay", "Nexus", "Artifactory", "DigitalOcean"
 DOCKER_HUB, GHCR, ECR = "Docker Hub", "GitHub Packages", "Amazon ECR"
-ACR = "Azure Container Registry"
 
 _LONGEST = 4096  # bytes
 
@@ -52,7 +51,6 @@ def _host(pattern: str) -> Callable[[_Seen], bool]:
 _HOSTS = {
     GHCR: _host(r"ghcr\.io|containers\.[^.]+\.ghe\.com"),
     ECR: _host(r"public\.ecr\.aws|\d+\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws)"),
-    ACR: _host(r".+\.azurecr\.(io|cn|us)"),
     DIGITALOCEAN: _host(r"registry\.digitalocean\.com"),
     QUAY: _host(r"quay\.io"),
     GITLAB: _host(r"registry\.gitlab\.com"),

@@ -65,7 +65,7 @@ _WAYS = {
         "left the trash can."
     ),
 }
-_BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR, product.ACR)
+_BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR)
 
 
 def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tuple[str, ...]:

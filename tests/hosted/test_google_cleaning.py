@@ -147,6 +147,8 @@ def test_a_tag_alone_is_removed_and_its_manifest_is_listed_as_untagged(
 
 
 def test_how_bytes_come_back_is_known_without_a_request(google: GoogleRegistry) -> None:
-    (said,) = how_space_is_freed(opened(google))
+    store = opened(google)
+    google.requests.clear()
+    (said,) = how_space_is_freed(store)
     assert said.startswith("Google Artifact Registry gives the bytes back by itself")
     assert not google.requests

@@ -123,7 +123,6 @@ def test_gitlab_is_known_by_its_version_though_it_is_built_on_distribution() -> 
         ("https://registry-1.docker.io", "Docker Hub"),
         ("https://ghcr.io", "GitHub Packages"),
         ("https://123456789012.dkr.ecr.eu-west-1.amazonaws.com", "Amazon ECR"),
-        ("https://mine.azurecr.io", "Azure Container Registry"),
     ],
 )
 def test_hosted_registries_are_known_by_their_address(address: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
