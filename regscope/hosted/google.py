@@ -35,7 +35,8 @@ _HOSTS = re.compile(r"(.+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev", re.IGNORECASE
 _NAMES_IN_A_PAGE = 10_000  # tags and children that one answer lists at most (go-containerregistry#1645)
 _AT_ONCE = 8
 _DEEPEST = 32  # levels below a prefix
-_TAGGED, _PRECONDITION = "GOOGLE_MANIFEST_DANGLING_TAG", "FAILED_PRECONDITION"
+_PRECONDITION = "FAILED_PRECONDITION"
+_HELD = "GOOGLE_MANIFEST_DANGLING_"  # TAG, PARENT_IMAGE
 
 
 class Google(Provider):
@@ -124,8 +125,8 @@ class Google(Provider):
                 next_step="Keep these tags by the policy, or let whoever owns the repository allow their deletion: "
                 "gcloud artifacts repositories update REPOSITORY --no-immutable-tags.",
             )
-        if error.code == _TAGGED:
-            error.next_step = "Scan and plan again: a tag was put on it meanwhile."
+        if (error.code or "").startswith(_HELD):
+            error.next_step = "Scan and plan again: a tag or an index has come to hold it meanwhile."
         return error
 
     def _pages(self, name: str) -> Iterator[dict[str, Any]]:

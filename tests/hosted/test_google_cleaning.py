@@ -126,16 +126,6 @@ def test_immutable_tags_are_an_error_that_says_so_and_nothing_is_changed(
         assert state(behind.url, snap)["team/app", OLD.digest] is None
 
 
-def test_children_that_their_index_holds_go_after_it(
-    behind: Registry, authority: CertificateAuthority, tmp_path: Path
-) -> None:
-    fill(behind)
-    with reached(GoogleRegistry(behind, authority, keeps_children=True)) as profile:
-        store = opened(profile)
-        plan = rs.plan(scanned(store), rs.Retention(tags="2.0", untagged=True))
-        assert plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False).ok
-
-
 def test_a_tag_alone_is_removed_and_its_manifest_is_listed_as_untagged(
     behind: Registry, google: GoogleRegistry
 ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from functools import partial
 
 import pytest
 
@@ -18,7 +17,7 @@ from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.google import GoogleRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
-    "Google": (partial(GoogleRegistry, keeps_children=True), "gcr.io/team"),
+    "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
 }
 

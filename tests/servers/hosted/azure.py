@@ -30,7 +30,10 @@ class AzureRegistry(Profile):
         metadata: whether a token may have `metadata_read`: a scope map can leave it out.
 
     Attributes:
-        locked: repository and tag or digest of what is locked.
+        locked: repository and tag or digest of what may be neither deleted nor written; its deletion is refused if
+            one of the two is off (reported: acr-cli#134, acr#561).
+        read_only: the same of what may be deleted and not written.
+        unreadable: repositories of which nothing may be pulled (reported: acr-cli#523).
         scopes: those that tokens were asked for.
     """
 
@@ -48,9 +51,11 @@ class AzureRegistry(Profile):
         super().__init__(registry, authority)
         self.password, self.refresh_token, self.metadata = password, refresh_token, metadata
         self.locked: set[tuple[str, str]] = set()
+        self.read_only: set[tuple[str, str]] = set()
+        self.unreadable: set[str] = set()
         self.scopes: list[str] = []
         self._tokens: dict[str, set[str]] = {}
-        for rule in (self._token, self._challenge, self._lists, self._untag, self._delete):
+        for rule in (self._token, self._challenge, self._refuse, self._lists, self._untag, self._delete):
             self.rule(rule)
 
     def _token(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
@@ -89,6 +94,12 @@ class AzureRegistry(Profile):
         if token in self._tokens:
             challenge += ',error="insufficient_scope"'
         return error(401, "UNAUTHORIZED", "authentication required", ("WWW-Authenticate", challenge))
+
+    def _refuse(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        repository, _ = asked(request)
+        if request.method == "GET" and repository in self.unreadable:
+            return error(403, "DENIED", "requested access to the resource is denied")
+        return None
 
     def _lists(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """Pages of `n` that follow `last`, a name or a digest (acr-cli docs/swagger.yaml, acr/models.go)."""
@@ -131,8 +142,9 @@ class AzureRegistry(Profile):
         }
 
     def _attributes(self, repository: str, reference: str) -> dict[str, bool]:
-        is_free = (repository, reference) not in self.locked
-        return {"deleteEnabled": is_free, "writeEnabled": is_free, "readEnabled": True, "listEnabled": True}
+        place = (repository, reference)
+        may_go, may_move = place not in self.locked, place not in self.locked | self.read_only
+        return {"deleteEnabled": may_go, "writeEnabled": may_move, "readEnabled": True, "listEnabled": True}
 
     def _untag(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """The tag alone, 202 (acr-cli docs/swagger.yaml; documented: container-registry-delete); 405 where it is locked
@@ -140,7 +152,7 @@ class AzureRegistry(Profile):
         repository, found, tag = unquote(urlsplit(request.path).path).removeprefix("/acr/v1/").rpartition("/_tags/")
         if request.method != "DELETE" or not found:
             return None
-        if (repository, tag) in self.locked:
+        if (repository, tag) in self.locked | self.read_only:
             return _is_locked()
         if not self.upstream_files.remove_tag(repository, tag):
             return error(404, "TAG_UNKNOWN", "the tag does not exist")
@@ -154,7 +166,9 @@ class AzureRegistry(Profile):
             # By its digest alone (acr-cli docs/swagger.yaml; reported: fluxcd/pkg#328).
             return error(405, "UNSUPPORTED", "the operation is unsupported")
         manifests = {each.digest: each for each in self.upstream_files.manifests(repository)}
-        if digest in manifests and any((repository, name) in self.locked for name in (digest, *manifests[digest].tags)):
+        if digest in manifests and any(
+            (repository, name) in self.locked | self.read_only for name in (digest, *manifests[digest].tags)
+        ):
             return _is_locked()
         answer = forward()  # with all its tags (documented: container-registry-delete)
         if answer.status == 202:
@@ -166,7 +180,9 @@ class AzureRegistry(Profile):
 
 
 def _is_locked() -> ProxyResponse:
-    return error(405, "UNSUPPORTED", "The operation is disallowed on this registry, repository or image")
+    # The code and the words of acr-cli#70 (reported).
+    said = "The operation is disallowed on this registry, repository or image."
+    return error(405, "REGISTRY_DISALLOWED_OPERATION", said)
 
 
 def _wanted(request: ProxyRequest) -> str:

@@ -29,7 +29,6 @@ class GoogleRegistry(Profile):
         immutable: tags can be neither moved nor deleted (artifactregistry.v1 discovery document,
             dockerConfig.immutableTags).
         refuses: how that is refused. Over this API nobody has written it down: status, code and message.
-        keeps_children: a child is not deleted as long as its index is there; nobody has written it down.
     """
 
     hosts = ("gcr.io", "eu.gcr.io", "europe-west1-docker.pkg.dev")
@@ -42,13 +41,11 @@ class GoogleRegistry(Profile):
         password: str = "",
         immutable: bool = False,
         refuses: tuple[int, str, str] = (400, "FAILED_PRECONDITION", "the tag is immutable"),
-        keeps_children: bool = False,
     ) -> None:
         super().__init__(registry, authority)
         self.password, self.immutable, self.refuses = password, immutable, refuses
-        self.keeps_children = keeps_children
         self.tokens: set[str] = set()
-        for rule in (self._token, self._challenge, self._catalog, self._tag_list, self._delete):
+        for rule in (self._token, self._challenge, self._catalog, self._tag_list, self._manifest, self._delete):
             self.rule(rule)
 
     def _token(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
@@ -94,6 +91,18 @@ class GoogleRegistry(Profile):
             }
         )
 
+    def _manifest(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        """Not found where its media type is not among those that are asked for (reported: gcr-cleaner#113)."""
+        repository, reference = asked(request)
+        if request.method not in ("GET", "HEAD") or not reference:
+            return None
+        for each in self.upstream_files.manifests(repository):
+            is_it = reference == each.digest or reference in each.tags
+            if is_it and each.media_type and each.media_type not in request.headers.get("Accept", ""):
+                said = f'Manifest has media type "{each.media_type}" but client accepts others'
+                return error(404, "MANIFEST_UNKNOWN", said)
+        return None
+
     def _delete(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         repository, reference = asked(request)
         if request.method != "DELETE" or not reference:
@@ -113,8 +122,11 @@ class GoogleRegistry(Profile):
         tags = [tag for tag, at in self.upstream_files.tags(repository).items() if at == digest]
         if tags:
             return error(400, "GOOGLE_MANIFEST_DANGLING_TAG", f"Manifest is still referenced by tag: {tags[0]}")
-        if self.keeps_children and any(digest in each.children for each in self.upstream_files.manifests(repository)):
-            return error(400, "GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE", "Manifest is still referenced by an index")
+        # Refused while an index has it (reported: gcr-cleaner#130).
+        held = [each.digest for each in self.upstream_files.manifests(repository) if digest in each.children]
+        if held:
+            said = f"Manifest {digest} is referenced by image {held[0]}"
+            return error(400, "GOOGLE_MANIFEST_DANGLING_PARENT_IMAGE", said)
         return None
 
     def _repositories(self) -> list[str]:
