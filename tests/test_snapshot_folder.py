@@ -18,7 +18,7 @@ import pytest
 
 from regscope.errors import NotAStore, StoreError
 from regscope.file_rows import FilesOnDisk, FilesWriter
-from regscope.schema import TABLES
+from regscope.schema import ADDED, TABLES
 from regscope.snapshot_folder import SnapshotFolder
 from regscope.tables import Snapshot, is_saved_snapshot
 from tests.test_tables import ROWS, assert_same, assert_schema, snapshot
@@ -137,6 +137,27 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return snapshot().save(tmp_path_factory.mktemp("saved"))
 
 
+def test_one_of_an_earlier_version_has_the_columns_that_came_later(saved: Path, tmp_path: Path) -> None:
+    """Before providers: `placements` had neither `pushed` nor `locked`."""
+    earlier = Path(shutil.copytree(saved, tmp_path / "earlier"))
+    path = earlier / "placements.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([*ADDED["placements"]]), path)
+    loaded = Snapshot.load(earlier)
+    assert_schema(loaded.tables)
+    assert loaded.placements["pushed"].isna().all()
+    assert not loaded.placements["locked"].any()
+    rest = ["repository", "digest", "found"]
+    assert loaded.placements[rest].equals(Snapshot.load(saved).placements[rest])
+
+
+def test_one_that_lacks_another_column_is_damaged(saved: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(saved, tmp_path / "damaged"))
+    path = damaged / "placements.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["found"]), path)
+    with pytest.raises(StoreError, match="found"):
+        Snapshot.load(damaged)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_with_changed_bytes_is_valid_or_an_error(saved: Path, tmp_path: Path, name: str) -> None:
     raw, drawn = (saved / f"{name}.parquet").read_bytes(), random.Random(name)
@@ -249,7 +270,7 @@ def test_no_number_in_a_footer_is_believed_before_it_is_held_against_the_file(sa
 LOAD = """
 import re, sys, time
 from regscope.errors import StoreError
-from regscope.schema import TABLES
+from regscope.schema import ADDED, TABLES
 from regscope.snapshot_folder import SnapshotFolder
 started = time.monotonic()
 try:

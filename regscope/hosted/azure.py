@@ -50,6 +50,7 @@ class Azure(Provider):
         "90); until then `az acr manifest list-deleted` and `az acr manifest restore` bring it back."
     )
     adds = ("manifests without a tag", "push times", "locks", "sizes", "the removal of a tag alone")
+    needs = "the registry's login: pull and metadata_read to read, delete to delete"
     would_add: ClassVar[Mapping[str, str]] = {
         "an Azure login with a right to manage the registry": "soft delete, its restore, and retention policies",
     }

@@ -48,6 +48,7 @@ class Google(Provider):
         "way back after that but a backup; sizeBytes of `gcloud artifacts repositories describe` shows it."
     )
     adds = ("manifests without a tag", "push times", "repositories below a project", "sizes")
+    needs = "the registry's login: artifactregistry.reader to read, artifactregistry.repoAdmin to delete"
     would_add: ClassVar[Mapping[str, str]] = {
         "an OAuth token for artifactregistry.googleapis.com": "the repositories of a project, its clean-up policies, "
         "and whether tags are immutable",

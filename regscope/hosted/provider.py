@@ -46,6 +46,7 @@ class Provider(Protocol):
         name: what people call it.
         frees: when and how storage is freed after a deletion: a sentence.
         adds: what it adds with the login that the registry takes itself, in words.
+        needs: which rights that login needs for it, to read and to delete.
         would_add: by the credential that it takes, what more it offers; regscope does not ask for that yet.
         untags: whether it removes a tag in its own way; else that is done as at any registry.
         takes_tags_along: whether the deletion of a manifest by its digest takes its tags along, and needs no other.
@@ -54,6 +55,7 @@ class Provider(Protocol):
     name: ClassVar[str]
     frees: ClassVar[str]
     adds: ClassVar[tuple[str, ...]]
+    needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]] = {}
     untags: ClassVar[bool] = False
     takes_tags_along: ClassVar[bool] = False

@@ -33,7 +33,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.manifest import DEEPEST, DockerManifestList, ManifestSchema1, OCIIndex
 
 _PAGE_LIMIT = 2**20
-_OF_PROVIDERS = ("reasons", "provider", "adds", "would_add")
+_OF_PROVIDERS = ("reasons", "provider", "adds", "needs", "would_add")
 _LACKING = {
     "catalog": "does not list its repositories: name them when scanning",
     "delete": "does not delete manifests: nothing can be cleaned up through its API",
@@ -48,6 +48,7 @@ class _Offers(Protocol):
 
     name: ClassVar[str]
     adds: ClassVar[tuple[str, ...]]
+    needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]]
 
 
@@ -65,6 +66,7 @@ class Capabilities:
         reasons: by name, for all that is False or None: why.
         provider: who runs it, where that is known.
         adds: what the provider's own API adds to that of the distribution-spec.
+        needs: which rights the login needs for that.
         would_add: what it would add, by the credential that it takes.
     """
 
@@ -77,6 +79,7 @@ class Capabilities:
     reasons: Mapping[str, str] = field(default_factory=dict)
     provider: str | None = None
     adds: tuple[str, ...] = ()
+    needs: str = ""
     would_add: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, str]:
@@ -84,15 +87,22 @@ class Capabilities:
         names = [found.name for found in fields(self) if found.name not in _OF_PROVIDERS]
         found = {name.replace("_", " "): self._worded(name) for name in names}
         if self.provider is not None:
-            more = [f"with {credential}: {what}" for credential, what in self.would_add.items()]
-            found["provider"] = "; ".join([f"{self.provider} adds {', '.join(self.adds)}", *more])
+            found["provider"] = f"{self.provider} adds {', '.join(self.adds)}, by {self.needs}"
+            found |= {f"with {credential}": f"also {what}" for credential, what in self.would_add.items()}
         return found
 
     def beside(self, provider: _Offers, lists: bool) -> Capabilities:
         """With what a provider adds; `lists` says whether it lists the repositories."""
         reasons = {name: why for name, why in self.reasons.items() if not (lists and name == "catalog")}
-        found = replace(self, catalog=lists or self.catalog, reasons=reasons)
-        return replace(found, provider=provider.name, adds=provider.adds, would_add=provider.would_add)
+        return replace(
+            self,
+            catalog=lists or self.catalog,
+            reasons=reasons,
+            provider=provider.name,
+            adds=provider.adds,
+            needs=provider.needs,
+            would_add=provider.would_add,
+        )
 
     def _worded(self, name: str) -> str:
         value = getattr(self, name)
