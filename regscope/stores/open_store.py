@@ -60,10 +60,10 @@ def open(
 
     Args:
         location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` where one is below
-            a path, `gcr.io/project` for what a hosted registry has below a name, `oci:FOLDER`,
-            `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's registry keeps its
-            files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. `storage:` shows what
-            no tag keeps of any registry.
+            a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's
+            registry keeps its files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. It alone
+            shows what no tag keeps, beside the registries of providers that list it. Where the host alone shows whose
+            registry it is, the beginning of names may follow it, such as a project's: then these are meant.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
             `podman login` left behind.
