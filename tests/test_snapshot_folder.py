@@ -77,7 +77,7 @@ def test_files_on_disk_take_no_place_that_holds_something_else(tmp_path: Path) -
     place = snapshot().save(tmp_path / "saved")
     (place / "files").mkdir()
     (place / "files" / "thesis.txt").write_text("mine")
-    with pytest.raises(NotAStore, match="files in it holds something"):
+    with pytest.raises(NotAStore, match="files in it has content"):
         on_disk(tmp_path / "rows").save(place)
     assert (place / "files" / "thesis.txt").read_text() == "mine"
     assert_same(Snapshot.load(place), snapshot())
