@@ -241,7 +241,7 @@ def test_no_number_in_a_footer_is_believed_before_it_is_held_against_the_file(sa
         try:
             SnapshotFolder(tmp_path).table("orphans", TABLES["orphans"])
         except StoreError as error:
-            claimed += "says that it has" in error.message
+            claimed += "its footer states" in error.message
     assert claimed
 
 
