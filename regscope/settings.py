@@ -15,8 +15,8 @@ from regscope.text import plain
 
 VARIABLES = {
     "REGSCOPE_CACHE_DIR": "folder of the cache, and beside it of open uploads; the user's cache folder by default",
-    "REGSCOPE_USERNAME": "log in with this name, to every registry that is opened without another",
-    "REGSCOPE_PASSWORD": "the password that goes with it",
+    "REGSCOPE_USERNAME": "user name for every registry that is opened without another",
+    "REGSCOPE_PASSWORD": "its password",
     "REGSCOPE_CA": "a certificate authority's PEM file to trust in place of the usual ones",
     "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
     "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
