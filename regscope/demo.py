@@ -1,8 +1,8 @@
-"""A sample OCI layout, built from the Python installation that it runs on: no network, no server, no account.
+"""A sample OCI layout, built from the files of the running Python installation: no network, no server, no account.
 
-It has what real registries have: shared bases, several versions, an image for two platforms with its attestation, an
-SBOM, a wasteful image, an untagged leftover, one build done twice with different results, and one image with what
-should be in none: made-up secrets, deleted too late, and a program that runs as root.
+Its content is typical of registries: shared bases, several versions, an index for two platforms with an attestation, an
+SBOM, a wasteful image, an untagged manifest, one build that was run twice with different results, and an image with
+made-up secrets, deleted in a later layer, and a setuid program.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Files = dict[str, bytes]
 
 
 def build_demo(folder: Path | str) -> Path:
-    """Write the sample layout into `folder`, and return it; one that is there already is replaced.
+    """Write the sample layout into `folder`, and return it; an earlier sample there is replaced.
 
     Raises:
-        InvalidInput: the folder holds something else, or images that were copied there.
+        InvalidInput: the folder has other content, or images that were copied to the sample.
     """
     folder = Path(folder)
     check_free_for_demo(folder, folder)
@@ -50,21 +50,21 @@ def build_demo(folder: Path | str) -> Path:
 
 
 def check_free_for_demo(folder: Path, layout: Path) -> None:
-    """Make sure that nothing of the user's is lost: `folder` is new or empty, or all of `layout` is a sample's.
+    """Make sure that no content of the user is lost: `folder` is new or empty, or `layout` is an unchanged sample.
 
     Raises:
-        InvalidInput: it is not.
+        InvalidInput: it has other content.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())) or _is_sample(layout):
         return
     raise InvalidInput(
-        f"{folder} holds something that is no sample layout: it is left alone",
+        f"{folder} has content that is no sample layout: nothing was changed",
         next_step="Name a folder that is empty or does not exist yet.",
     )
 
 
 def _is_sample(layout: Path) -> bool:
-    """Whether a folder holds what `build_demo` wrote, and nothing that came later."""
+    """Whether a folder has what `build_demo` wrote, and nothing else."""
     try:
         written = (layout / _WRITTEN).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -119,7 +119,7 @@ class _Demo:
             image = self._image([*below, self._source("api", version), *run], created, _labels("team/api", version))
             self._tag("team/api", image, version)
         self._tag("team/api", image, "latest")
-        # Pushed again under its tag: the older manifest lost its name, and still holds its layers.
+        # The tag is pushed again: the older manifest is untagged, and its layers are still needed.
         self.writer.keep(self._image([*self.old_base, packages, self._source("api", "0.9")], _days_ago(405), {}))
         return image
 
@@ -228,7 +228,7 @@ class _Demo:
 
 
 def _days_ago(days: int) -> str:
-    """A time that keeps its distance, so that what is stale in the sample stays so; the same all day long."""
+    """A time so many days before today, so that the sample's stale images stay stale; the same all day."""
     return f"{datetime.now(UTC).date() - timedelta(days=days)}T09:30:00Z"
 
 
@@ -237,20 +237,20 @@ def _labels(name: str, version: str) -> dict[str, str]:
 
 
 def _env_file() -> bytes:
-    """Settings as an image should not have them; the password is nobody's."""
+    """A settings file with a made-up password, as no image should have one."""
     password = hashlib.sha256(b"the sample's password, of no account").hexdigest()[:24]
     return f"DATABASE_HOST=db.internal\nDATABASE_PASSWORD={password}\n".encode()
 
 
 def _private_key() -> bytes:
-    """An Ed25519 key (RFC 8410, PKCS #8) from words that are written here: it is no secret, and looks like one."""
+    """An Ed25519 private key (RFC 8410, PKCS #8) made from a constant: no secret, but it looks like one."""
     seed = hashlib.sha256(b"the sample's key, that opens nothing").digest()
     body = base64.b64encode(bytes.fromhex("302e020100300506032b657004220420") + seed).decode()
     return f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n".encode()
 
 
 def _standard_library(names: Iterable[str]) -> Files:
-    """Files of the standard library, where an image would have them."""
+    """Files of the standard library, at the paths of an image."""
     root = Path(sysconfig.get_path("stdlib"))
     paths = [path for name in names for path in _files_under(root / name)]
     return {f"usr/local/lib/python3/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths}
@@ -263,7 +263,7 @@ def _files_under(path: Path) -> list[Path]:
 
 
 def _packages(*names: str, to: str = _ON_TEAMS, suffixes: tuple[str, ...] = ()) -> Files:
-    """Files of installed packages, where an image would have them."""
+    """Files of installed packages, at the paths of an image."""
     wanted: Callable[[str], bool] = (lambda name: name.endswith(suffixes)) if suffixes else (lambda _: True)
     files: Files = {}
     for name in names:

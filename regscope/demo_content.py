@@ -15,7 +15,7 @@ from regscope.text import plain
 
 @dataclass
 class Kept:
-    """What is in it: content by digest, and of each repository the media types of its manifests, and its tags."""
+    """The content of the registry by digest; for each repository its tags, and the media types of its manifests."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def digest_like(content: bytes, wanted: str) -> Digest | None:
 
 
 def document_of(raw: bytes) -> dict[str, Any] | None:
-    """A manifest as JSON; None where it is no object."""
+    """A manifest as a JSON object; None where it is none."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):
@@ -46,14 +46,14 @@ def document_of(raw: bytes) -> dict[str, Any] | None:
 
 
 def subject_of(document: dict[str, Any]) -> str | None:
-    """The digest of what a manifest refers to."""
+    """The digest of a manifest's subject."""
     subject = document.get("subject")
     digest = subject.get("digest") if isinstance(subject, dict) else None
     return plain(digest, 200) if isinstance(digest, str) else None
 
 
 def span_of(first: str, last: str, size: int) -> tuple[int, int]:
-    """The bytes that a range asks for (RFC 9110, 14.1.2): from the first to before the last one."""
+    """The bytes of a Range header (RFC 9110, 14.1.2): the first one, and the one after the last."""
     if not first:
         return max(size - int(last), 0), size
     if last and int(last) < int(first):
@@ -62,7 +62,7 @@ def span_of(first: str, last: str, size: int) -> tuple[int, int]:
 
 
 def needed_by(digest: str, raw: bytes) -> set[str]:
-    """A manifest, and all that it names."""
+    """A manifest's digest, and those of all that it names."""
     manifest = document_of(raw) or {}
     named = (manifest.get("config") or {}, *(manifest.get("layers") or ()), *(manifest.get("manifests") or ()))
     return {digest, *(each["digest"] for each in named if "digest" in each)}

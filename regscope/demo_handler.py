@@ -43,7 +43,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         content = self._body()
         if content is None:
-            self.close_connection = True  # where the next request begins is not known
+            self.close_connection = True  # the start of the next request is not known
             self._refuse(400, "SIZE_INVALID")
             return
         method = "GET" if self.command == "HEAD" else self.command
@@ -58,7 +58,7 @@ class DemoHandler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve
 
     def _body(self) -> bytes | None:
-        """What came with the request, chunked or not; None where it is cut off, too large, or has no valid framing."""
+        """The request's body, chunked or not; None where it is cut off, too large, or not framed validly."""
         coding = self.headers.get("Transfer-Encoding")
         if coding is not None:
             return self._chunks() if coding.strip().lower() == "chunked" else None
@@ -69,7 +69,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         return content if len(content) == int(length) else None
 
     def _chunks(self) -> bytes | None:
-        """A chunked body (RFC 9112, 7.1); what its trailer says is not taken."""
+        """A chunked body (RFC 9112, 7.1); its trailer fields are ignored."""
         content = bytearray()
         while size := _CHUNK_SIZE.fullmatch(self.rfile.readline(1024)):
             length = int(size[1], 16)
@@ -100,7 +100,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         self._page({"name": name}, "tags", tags, query)
 
     def _page(self, about: dict[str, str], what: str, names: Sequence[str], query: dict[str, str]) -> None:
-        """The names that come after `last`, `n` of them at most."""
+        """The names after `last`, `n` of them at most."""
         names = [name for name in names if name > query.get("last", "")]
         most = query.get("n", "")
         shown = names[: int(most)] if most.isdecimal() and len(most) < 10 else names
@@ -239,7 +239,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         return False
 
     def _goes_on(self, upload: str, content: bytes) -> bool:
-        """Whether a chunk begins where the upload stands, and is as long as it says; one may say nothing."""
+        """Whether a chunk's Content-Range, if it has one, begins at the upload's end and fits the chunk's length."""
         said = self.headers.get("Content-Range")
         if said is None or not content:
             return True
@@ -248,7 +248,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         return span is not None and (int(span[1]), int(span[2])) == (start, start + len(content) - 1)
 
     def _going_on(self, status: int, name: str, upload: str) -> None:
-        """Where an upload stands."""
+        """The headers that state an upload's address and range."""
         end = max(len(self.registry.uploads[upload]) - 1, 0)
         self._answer(status, b"", "", Location=f"/v2/{name}/blobs/uploads/{upload}", Range=f"0-{end}")
 

@@ -1,4 +1,4 @@
-"""A registry to try things on: in memory, on this machine alone, gone when it is closed."""
+"""A registry for trying things out: in memory, on loopback, and gone when it is closed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from regscope.images.copying import copy
 class DemoRegistry:
     """A registry with the OCI distribution API, for examples and for trying out what deletes things.
 
-    It listens on loopback, takes anything from anybody there, and forgets all when it is closed:
+    It listens on loopback, accepts every request without a login, and loses its content when it is closed:
 
         with rs.DemoRegistry(sample=True) as registry:
             snap = rs.scan(rs.open(registry.url))
 
     Args:
-        sample: begin with the images of `build_demo`, else with none.
+        sample: start with the images of `build_demo`; else it is empty.
 
     Attributes:
         url: its address.
@@ -49,7 +49,7 @@ class DemoRegistry:
                 raise
 
     def _fill(self) -> None:
-        """Copy the sample here, with what refers to its images, and with what has lost its tag."""
+        """Copy the sample into the registry, with referrers and untagged manifests."""
         with tempfile.TemporaryDirectory() as folder:
             layout = f"oci:{build_demo(Path(folder) / 'sample')}"
             copy(layout, "*:*", self.url, referrers=True, progress=False)
@@ -57,12 +57,12 @@ class DemoRegistry:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of all that it keeps."""
+        """Bytes of all stored content."""
         with self._kept.alone:
             return sum(map(len, self._kept.blobs.values()))
 
     def collect_garbage(self) -> int:
-        """Forget what no manifest needs; how many bytes that gave back."""
+        """Delete the blobs that no manifest needs; returns the freed bytes."""
         before = self.stored_bytes
         with self._kept.alone:
             blobs = self._kept.blobs
@@ -72,7 +72,7 @@ class DemoRegistry:
         return before - self.stored_bytes
 
     def close(self) -> None:
-        """End it."""
+        """Stop the registry."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,4 +1,4 @@
-"""The rows of the `files` table, by layer: in memory, or as a Parquet dataset where they would not fit."""
+"""The rows of the `files` table, by layer: in memory, or as a Parquet dataset where they do not fit."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def part_name(number: int) -> str:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is one of those, by its name."""
+    """Whether a file is one of these parts, by its name."""
     return bool(_PART.fullmatch(path.name))
 
 
 class FilesOnDisk:
     """The `files` table as a folder of Parquet files: each row group holds rows of one layer.
 
-    Nothing is read but what is asked for; `frame` and `to_dask` give DataFrames.
+    Only the requested layers and columns are read; `frame` and `to_dask` give DataFrames.
 
     Raises:
         NotAStore: there is no such folder.
@@ -128,7 +128,7 @@ def _empty(columns: Sequence[str]) -> pa.Table:
 
 
 class FileRows:
-    """The rows of `files` by layer, with the columns that are wanted, wherever they are.
+    """The rows of `files` by layer, with the requested columns, from memory or from disk.
 
     Args:
         files: `Snapshot.files`.

@@ -1,4 +1,4 @@
-"""The one place where secrets are taken out of text: addresses are shown without what logs in to them."""
+"""The one place where secrets are removed from text: users and passwords in addresses, signatures, tokens."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 _SCHEME = r"(?P<start>(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)"
 _A_DIGEST = r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9A-Fa-f]{32}"
-# Each pattern that may go over slashes begins where a run of its characters begins, and looks first whether the run
-# ends as it should: a run is then read once, however many addresses seem to begin in it.
+# A pattern that may match slashes starts at the beginning of a run of its characters, and checks first that the run
+# ends as the pattern does: a run is then read once, however many addresses seem to begin in it.
 _USERS_OF_URLS = (
     re.compile(r"(?P<before>)" + _SCHEME + r"(?P<user>[^\s/?#]{0,4096}@)"),
-    # With what should have been encoded in the password, which is not to be taken for a port and a path.
+    # A password with characters that should have been percent-encoded; a port and a path must not be taken for one.
     re.compile(
         r"(?<![^\s@])(?=[^\s@]*+@)(?P<before>[^\s@]*?)"
         + _SCHEME
@@ -39,11 +39,11 @@ _MASK = "***"
 
 
 def without_secrets(text: object) -> str:
-    """`text` without users and passwords, queries and fragments of addresses, and without the values of secrets.
+    """`text` without users, passwords, queries and fragments of addresses, and without the values of named secrets.
 
-    It may be an address, or have some in it: with a scheme or without, percent-encoded, of a registry or of a bucket.
-    The names of images stay as they are. Of an address that is no registry's a user without a password stays too: a
-    container of `az://` is written as one.
+    The text may be an address or contain some: with a scheme or without, percent-encoded, of a registry or of a bucket.
+    Names of images are not changed. In an address that is no registry's a user without a password is kept: `az://`
+    writes its container there.
     """
     shown = str(text)
     if not any(hint in shown for hint in _HINTS):

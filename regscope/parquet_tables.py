@@ -1,4 +1,4 @@
-"""Reading Parquet files that anybody may have written: what they hold is bounded and checked before it is believed."""
+"""Reading Parquet files from an untrusted source: their content is bounded and checked before it is used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DAMAGES = (
 
 @contextmanager
 def readable(path: Path, next_step: str) -> Iterator[None]:
-    """What goes wrong with a Parquet file, as a StoreError that names it: a damaged one fails in every way there is."""
+    """Raise any error of reading a Parquet file as a StoreError that names it; damaged files raise many kinds."""
     try:
         yield
     except _DAMAGES as error:
@@ -59,8 +59,8 @@ def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] |
     """Some columns of a Parquet file, of all its row groups or some, in the order of `columns`.
 
     Raises:
-        StoreError, ValueError, ArrowException and others of `readable`: the file is damaged, lacks a column, or holds
-            more than a file of its size can.
+        StoreError, ValueError, ArrowException and others of `readable`: the file is damaged, lacks a column, or has
+            more rows or bytes than a file of its size can have.
     """
     with pq.ParquetFile(path) as file:
         size = path.stat().st_size
@@ -72,9 +72,9 @@ def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] |
 
 
 def word_of_each_row_group(path: Path, column: str) -> Iterator[str]:
-    """The word that all rows of a row group have in a column, for each of its row groups.
+    """For each row group, the one value that all of its rows have in a text column.
 
-    It is read from the rows: where the statistics in a footer are damaged, Arrow ends the process.
+    It is read from the rows, not from the statistics: where those are damaged, Arrow ends the process.
 
     Raises:
         ValueError, ArrowException and others of `readable`: a row group has several words there, or none.
@@ -107,13 +107,13 @@ def _check_claims(file: pq.ParquetFile, size: int, columns: Sequence[str], group
     about = [file.metadata.row_group(group) for group in groups]
     rows, unpacked = (sum(getattr(group, what) for group in about) for what in ("num_rows", "total_byte_size"))
     if rows > ROWS_OF_A_BYTE * size or any(group.num_rows < 0 for group in about):
-        raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")
+        raise ValueError(f"its footer states {rows:,} rows in a file of {size:,} bytes")
     if unpacked > SMALL + EXPANSION * size:
         raise ValueError(f"its footer states {unpacked:,} unpacked bytes in a file of {size:,} bytes")
 
 
 def _read(path: Path, file: pq.ParquetFile, columns: list[str], groups: list[int], limit: int) -> pa.Table:
-    """As a whole where that surely fits; else piece by piece, as far as it does."""
+    """Read the row groups as a whole where they surely fit into `limit` bytes; else batch by batch up to it."""
     rows = sum(file.metadata.row_group(group).num_rows for group in groups)
     repeated = _longest_words(path, [name for name in columns if _is_text(file, name)], groups) if rows else 0
     if rows * repeated <= limit:
@@ -133,9 +133,9 @@ def _is_text(file: pq.ParquetFile, name: str) -> bool:
 
 
 def _longest_words(path: Path, columns: list[str], groups: list[int]) -> int:
-    """Bytes of a row that has of each column the longest word of its dictionaries: of that a page may have any number.
+    """The most bytes of a row whose values are in dictionaries: a page may repeat such a value any number of times.
 
-    What is in no dictionary takes room in the file.
+    Values outside of dictionaries take room in the file.
     """
     longest = dict.fromkeys(columns, 0)
     with pq.ParquetFile(path, read_dictionary=columns) as file:

@@ -1,4 +1,4 @@
-"""Whether progress is worth showing."""
+"""Whether progress is shown."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import sys
 
 
 def is_interactive() -> bool:
-    """Whether somebody is watching: a terminal, or a notebook."""
+    """Whether the output is interactive: a terminal, or a notebook."""
     return "ipykernel" in sys.modules or sys.stderr.isatty()

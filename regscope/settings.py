@@ -1,4 +1,4 @@
-"""What regscope takes from the environment: every `REGSCOPE_…` variable is read here and nowhere else."""
+"""Settings from the environment: every `REGSCOPE_…` variable is read in this module only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from regscope.text import plain
 
 VARIABLES = {
     "REGSCOPE_CACHE_DIR": "folder of the cache, and beside it of open uploads; the user's cache folder by default",
-    "REGSCOPE_USERNAME": "log in with this name, to every registry that is opened without another",
-    "REGSCOPE_PASSWORD": "the password that goes with it",
+    "REGSCOPE_USERNAME": "user name for every registry that is opened without another",
+    "REGSCOPE_PASSWORD": "its password",
     "REGSCOPE_CA": "a certificate authority's PEM file to trust in place of the usual ones",
     "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
     "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
@@ -41,7 +41,7 @@ _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is set for registries; None where nothing is."""
+    """The settings for registries; None for what is not set."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -56,10 +56,10 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """What the environment says now.
+    """The settings in the environment now.
 
     Raises:
-        InvalidInput: a variable has a value that it cannot have; the message names it.
+        InvalidInput: a variable has an invalid value; the message names the variable.
     """
     username, password = _value("REGSCOPE_USERNAME"), _value("REGSCOPE_PASSWORD")
     if (username is None) != (password is None):
@@ -80,16 +80,16 @@ def read_settings() -> Settings:
 
 
 def cache_folder() -> Path | None:
-    """Where the user wants the cache; None where that is not said."""
+    """The folder that the user set for the cache; None where it is not set."""
     named = _value("REGSCOPE_CACHE_DIR")
     return Path(named) if named else None
 
 
 def zstd_window() -> int:
-    """Bytes of memory that unpacking a zstd layer may take: its window, as far as that is filled.
+    """The largest zstd window (bytes) that is accepted: unpacking a layer takes as much memory as it fills of it.
 
     Raises:
-        InvalidInput: the variable is no number of bytes, or more than the decoder takes.
+        InvalidInput: the variable is no number of bytes, or more than the decoder supports.
     """
     window = _positive("REGSCOPE_ZSTD_WINDOW", int) or _ZSTD_WINDOW
     if window > MOST_ZSTD_WINDOW:

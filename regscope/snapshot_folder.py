@@ -1,4 +1,4 @@
-"""The folder of a saved snapshot: a Parquet file for each table, and `snapshot.json`, which says what they are."""
+"""The folder of a saved snapshot: a Parquet file for each table, and `snapshot.json`, which describes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEXT_STEP = "Scan again and save it anew."
 
 
 def _within_reach(moment: datetime) -> datetime:
-    """A time that can be counted in nanoseconds, and that there were registries at."""
+    """A time within the range of pandas, and not before the first container registries."""
     if not datetime(1970, 1, 1, tzinfo=UTC) <= moment < datetime(2262, 1, 1, tzinfo=UTC):
         raise ValueError("no such time")
     return moment
@@ -39,7 +39,7 @@ _Time = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 
 
 class About(BaseModel):
-    """What `snapshot.json` says: the fields of a `Snapshot` that are no tables."""
+    """The content of `snapshot.json`: the fields of a `Snapshot` that are no tables."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -55,10 +55,10 @@ class About(BaseModel):
 
 
 class SnapshotFolder:
-    """Where a snapshot is saved, or is to be.
+    """A folder in which a snapshot is saved, or will be.
 
-    Nothing else is ever removed or replaced in it: neither in a folder that was not made for a snapshot, nor beside
-    the files of one.
+    Only a snapshot's own files are replaced or removed: a folder with other content is refused, and files beside a
+    snapshot's are not touched.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -66,14 +66,14 @@ class SnapshotFolder:
 
     @property
     def is_saved(self) -> bool:
-        """Whether a snapshot is there, all of it."""
+        """Whether the folder has a complete snapshot."""
         return (self.folder / ABOUT).is_file()
 
     def check_free(self) -> None:
-        """Make sure that a snapshot can be saved here: the folder is new, empty, or a snapshot's.
+        """Make sure that a snapshot can be saved here: the folder is new or empty, or has a snapshot.
 
         Raises:
-            NotAStore: it holds something else.
+            NotAStore: the folder has other content.
         """
         if not self.folder.exists():
             return
@@ -81,10 +81,10 @@ class SnapshotFolder:
             raise self._in_use("it is a file")
         is_ours = (self.folder / _UNFINISHED).is_dir() or self._is_snapshot()
         if not is_ours and any(self.folder.iterdir()):
-            raise self._in_use("it holds something that is no snapshot")
+            raise self._in_use("it has content that is no snapshot")
 
     def _is_snapshot(self) -> bool:
-        """Whether `snapshot.json` is one of ours, which names the version that wrote it."""
+        """Whether `snapshot.json` was written by regscope, whose version it states."""
         with contextlib.suppress(OSError, ValidationError):
             return bool(About.model_validate_json((self.folder / ABOUT).read_bytes()).regscope)
         return False
@@ -95,15 +95,15 @@ class SnapshotFolder:
         )
 
     def write(self, about: About, tables: Mapping[str, pd.DataFrame], files: FilesOnDisk | None) -> None:
-        """Save a snapshot; one that is here is replaced once all of the new one is written.
+        """Save a snapshot; an earlier one is replaced after the new one is written completely.
 
         Args:
             tables: by the names of their files.
-            files: where they are no table.
+            files: the rows of `files` on disk, where they are no table.
 
         Raises:
             NotAStore: see `check_free`.
-            StoreError: it cannot be written.
+            StoreError: the snapshot cannot be written.
         """
         self.check_free()
         try:
@@ -118,7 +118,7 @@ class SnapshotFolder:
         new, place = self.folder / _UNFINISHED, self.folder / FILES
         is_in_place = files is not None and files.folder.resolve() == place.resolve()
         if files is not None and not is_in_place and _holds_more_than_parts(place):
-            raise self._in_use(f"{FILES} in it holds something that is no snapshot's")
+            raise self._in_use(f"{FILES} in it has content that is no snapshot's")
         if new.is_dir():
             shutil.rmtree(new)
         (new / FILES).mkdir(parents=True)
@@ -127,7 +127,7 @@ class SnapshotFolder:
         for number, part in enumerate(files.parts if files is not None and not is_in_place else ()):
             shutil.copyfile(part, new / FILES / part_name(number))
         (new / ABOUT).write_text(about.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        # From here on until it is back: a folder without it is a save that was cut short.
+        # Removed first and written last: a folder without it is an interrupted save.
         (self.folder / ABOUT).unlink(missing_ok=True)
         self._replace_tables(new, {f"{name}.parquet" for name in tables})
         if not is_in_place:
@@ -142,10 +142,10 @@ class SnapshotFolder:
             (self.folder / name).unlink(missing_ok=True)
 
     def about(self) -> About:
-        """What `snapshot.json` says.
+        """The content of `snapshot.json`.
 
         Raises:
-            StoreError: it is damaged.
+            StoreError: the file is damaged.
         """
         try:
             return About.model_validate_json((self.folder / ABOUT).read_bytes())
@@ -154,10 +154,10 @@ class SnapshotFolder:
             raise StoreError(f"the snapshot in {self.folder} is damaged: {why}", next_step=_NEXT_STEP) from None
 
     def table(self, name: str, columns: Sequence[Column]) -> pd.DataFrame:
-        """A table, with just the dtypes of its columns.
+        """A table, with exactly the columns and dtypes of its schema.
 
         Raises:
-            StoreError: it is missing or damaged.
+            StoreError: the table is missing or damaged.
         """
         path, added = self.folder / f"{name}.parquet", ADDED.get(name, {})
         with readable(path, _NEXT_STEP):
@@ -169,15 +169,15 @@ class SnapshotFolder:
             return recast(columns, found)
 
     def first_seen(self) -> pd.DataFrame:
-        """When manifests were seen first; empty where no earlier snapshot was known."""
+        """The table `first_seen`; empty where no earlier snapshot was known."""
         if not (self.folder / f"{FIRST_SEEN_TABLE}.parquet").is_file():
             return table_of(FIRST_SEEN, ())
         return self.table(FIRST_SEEN_TABLE, FIRST_SEEN)
 
     def files_on_disk(self, about: About) -> FilesOnDisk | None:
-        """Where the rows of `files` are, if they are no table."""
+        """The rows of `files` on disk, if they are no table."""
         place = self.folder / FILES
-        is_there = about.files_on_disk if about.files_on_disk is not None else place.is_dir()  # which once was not said
+        is_there = about.files_on_disk if about.files_on_disk is not None else place.is_dir()  # earlier versions
         return FilesOnDisk(place) if is_there else None
 
 
@@ -186,11 +186,11 @@ def _holds_more_than_parts(place: Path) -> bool:
 
 
 def _replace_parts(place: Path, new: Path, is_wanted: bool) -> None:
-    """Put the files of one folder in place of those of another, of which others may be in that."""
+    """Replace the parts in one folder by those of another; other files in it stay."""
     if place.is_dir() and not place.is_symlink():
         for old in filter(is_part, place.iterdir()):
             old.unlink()
-        with contextlib.suppress(OSError):  # something else is in it
+        with contextlib.suppress(OSError):  # it has other content
             place.rmdir()
     if is_wanted:
         new.replace(place)

@@ -28,14 +28,15 @@ class Snapshot:
     Attributes:
         location: the store that was scanned, without secrets.
         taken_at: when the scan began, UTC.
-        sees_untagged: whether the store could show manifests that no tag keeps.
-        filtered: by what only a part of the store was scanned: repositories, tags, platforms; empty for all of it.
-        remembers_since: since when manifests that have lost their tag are known, from earlier snapshots; None without.
-        rate_limit: what the registry said was left of its quota when the scan ended; None where it said nothing.
-        first_seen: when the earliest known snapshot had a manifest: `digest` (category), `at` (UTC). They are at least
-            that old; those that no earlier snapshot had are not in it.
-        checked: how many manifests and blobs were asked for, where they are placed, whether they are there; None where
-            none was (see `regscope.scan`).
+        sees_untagged: whether the store could list untagged manifests.
+        filtered: what the scan was limited to: repositories, tags, platforms; empty for the whole store.
+        remembers_since: the time of the earliest snapshot that the scan was given, from which manifests that lost
+            their tags since then are known; None without one.
+        rate_limit: the remaining quota that the registry stated at the end of the scan; None where it stated none.
+        first_seen: when the earliest known snapshot was taken that has a manifest: `digest` (category), `at` (UTC). The
+            manifest is at least that old. Manifests that no earlier snapshot has are left out.
+        checked: how many manifests and blobs were checked for being stored in their repositories; None without that
+            check (see `regscope.scan`).
     """
 
     tags: pd.DataFrame
@@ -95,13 +96,13 @@ class Snapshot:
 
     @property
     def sees_everything(self) -> bool:
-        """Whether nothing that could hold a blob may be missing: then freed bytes are exact, else at most."""
+        """Whether every manifest of the store is in the snapshot: then freed bytes are exact, else an upper bound."""
         gaps = self.problems["what"].isin([*BLOCKING, "layer"])
         return self.sees_untagged and not self.filtered and not gaps.any()
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of what the store held: the same for two scans between which no tag and no manifest changed."""
+        """A digest of the content: equal for two scans between which no tag and no manifest changed."""
         seen = hashlib.sha256(self.location.encode("utf-8", "surrogatepass"))
         for table in (self.tags[["repository", "tag", "digest"]], self.placements[["repository", "digest"]]):
             rows = table.astype("str").sort_values(list(table.columns))
@@ -110,21 +111,21 @@ class Snapshot:
 
     @property
     def is_image(self) -> pd.Series[bool]:
-        """Which rows of `manifests` are images, of whatever schema: neither indexes nor artifacts."""
+        """Which rows of `manifests` are images of any schema: neither indexes nor artifacts."""
         return self.manifests["kind"].isin(["image", "schema1"])
 
     def save(self, folder: Path | str) -> Path:
         """Write one Parquet file for each table, and `snapshot.json`, into `folder`.
 
-        Files that are on disk are copied into a folder within it. A snapshot that is there is replaced once all of the
-        new one is written; whatever else is there stays.
+        `files` on disk is copied into a folder within it. An earlier snapshot there is replaced after the new one is
+        written completely; other files in the folder are not touched.
 
         Args:
-            folder: a new or an empty one, or that of a snapshot.
+            folder: a new or empty one, or one with a snapshot.
 
         Raises:
-            NotAStore: the folder holds something else.
-            StoreError: it cannot be written.
+            NotAStore: the folder has other content.
+            StoreError: the snapshot cannot be written.
         """
         place = SnapshotFolder(folder)
         on_disk = self.files if isinstance(self.files, FilesOnDisk) else None
@@ -143,7 +144,7 @@ class Snapshot:
 
         Raises:
             NotAStore: the folder is no saved snapshot.
-            StoreError: it is one, and damaged.
+            StoreError: the snapshot is damaged.
         """
         place = SnapshotFolder(folder)
         if not place.is_saved:
@@ -162,7 +163,7 @@ class Snapshot:
         )
 
     def facts(self) -> dict[str, str]:
-        """What a person wants to know first, in words."""
+        """The main figures, worded, by name."""
         stored = self.blobs[~self.blobs["foreign"]]
         kinds = self.manifests["kind"].value_counts()
         layers = self.layers.drop_duplicates(["digest", "blob_digest"])
@@ -184,7 +185,7 @@ class Snapshot:
         return found
 
     def notes(self) -> list[str]:
-        """What a reader of the numbers must know."""
+        """Notes that limit what the numbers mean."""
         found = []
         if len(self.problems):
             found.append(f"{text.count(len(self.problems), 'thing')} could not be read: see the problems table.")
@@ -222,5 +223,5 @@ assert {field.name for field in fields(Snapshot)} == {*TABLES, *_NO_TABLES, "fir
 
 
 def is_saved_snapshot(folder: Path) -> bool:
-    """Whether `folder` holds what `Snapshot.save` wrote."""
+    """Whether `folder` is one that `Snapshot.save` wrote."""
     return SnapshotFolder(folder).is_saved

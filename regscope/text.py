@@ -1,7 +1,7 @@
-"""Text for people: the one place where what a registry says is escaped, and sizes and times are worded.
+"""Text for people: the one place where text from a registry is escaped, and where sizes and times are formatted.
 
-Labels, history lines, tags and paths are written by strangers. In HTML they go through `escape`, in a terminal
-through `plain`; nothing else of regscope turns such text into output.
+Labels, history lines, tags and paths come from untrusted sources. In HTML they go through `escape`, in a terminal
+through `plain`; nothing else in regscope puts such text into output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numbers import Real
 
 import humanize
 
-# Controls (C0, DEL, C1) and the marks that reorder or hide text: a terminal must get none of them.
+# Control characters (C0, DEL, C1), and characters that reorder or hide text: none may reach a terminal.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -37,7 +37,7 @@ def plain(text: object, limit: int | None = None) -> str:
 
 
 def escape(text: object, limit: int | None = None) -> str:
-    """`text` as HTML that shows it literally, cut to `limit` characters."""
+    """`text` escaped for HTML, cut to `limit` characters."""
     return html.escape(plain(text, limit), quote=True)
 
 

@@ -77,7 +77,7 @@ def test_files_on_disk_take_no_place_that_holds_something_else(tmp_path: Path) -
     place = snapshot().save(tmp_path / "saved")
     (place / "files").mkdir()
     (place / "files" / "thesis.txt").write_text("mine")
-    with pytest.raises(NotAStore, match="files in it holds something"):
+    with pytest.raises(NotAStore, match="files in it has content"):
         on_disk(tmp_path / "rows").save(place)
     assert (place / "files" / "thesis.txt").read_text() == "mine"
     assert_same(Snapshot.load(place), snapshot())
@@ -262,7 +262,7 @@ def test_no_number_in_a_footer_is_believed_before_it_is_held_against_the_file(sa
         try:
             SnapshotFolder(tmp_path).table("orphans", TABLES["orphans"])
         except StoreError as error:
-            claimed += "says that it has" in error.message
+            claimed += "its footer states" in error.message
     assert claimed
 
 

@@ -29,7 +29,7 @@ BOUNDS: dict[Kind, Bound] = {
     "headers": Bound("entries and headers", 250_000, 0.25, 2_000_000),
     # Of extended headers, sparse maps and searched files (secrets, packages); 8 bytes of a searched file count as one.
     "lines": Bound("lines that would be looked into", 500_000, 2),
-    # Counted once for each entry that they apply to.
+    # Bytes of extended headers, counted once for each entry that they apply to.
     "kept": Bound("bytes of names and attributes beyond headers", 32 * 2**20, 16),
     # Of sparse files. A file beyond the bound is not hashed; its layer is still read.
     "holes": Bound("bytes of holes", 2**30),
@@ -68,7 +68,7 @@ class Budget:
             )
 
     def affords(self, kind: Kind, amount: int) -> bool:
-        """Count the work if the budget allows it; whether it does."""
+        """Count the work if the budget allows it; returns whether it does."""
         if self.used[kind] + amount > self.most[kind]:
             return False
         self.used[kind] += amount

@@ -1,4 +1,4 @@
-"""Layers, compressed and not."""
+"""Compressing and decompressing layers (gzip, zstd)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 LEVELS = {"gzip": (0, 9), "zstd": (1, 22)}
 _PIECE = 2**21
-_SIP = 1024  # bytes of zstd decoded at once: they can expand to 32 MB
-_AFTER_MEMBER = 2**16  # bytes of gzip passed on at once after a member, see below
+_SIP = 1024  # bytes of zstd that are decoded at once; they can expand to 32 MB
+_AFTER_MEMBER = 2**16  # bytes of gzip that are decoded at once after a member, see below
 _FRAME_HEADER = 18  # bytes of the longest frame header (RFC 8878, 3.1.1.1)
 
 
 def uncompressed(chunks: Iterable[bytes], budget: Budget | None = None) -> Iterator[bytes]:
-    """What a layer unpacks to: gzip members or zstd frames one after another; a plain tar as it is.
+    """The uncompressed tar of a layer: all of its gzip members or zstd frames; an uncompressed layer unchanged.
 
     No piece is empty, since a reader may take an empty one for the end.
 
@@ -40,8 +40,8 @@ def uncompressed(chunks: Iterable[bytes], budget: Budget | None = None) -> Itera
         budget: of the layer; nearly empty members and frames count as headers.
 
     Raises:
-        InvalidInput: it is damaged, or ends too early.
-        TooLarge: it exceeds the budget, or its zstd window exceeds `REGSCOPE_ZSTD_WINDOW`.
+        InvalidInput: the layer is damaged, or ends too early.
+        TooLarge: the layer exceeds the budget, or its zstd window exceeds `REGSCOPE_ZSTD_WINDOW`.
     """
     budget = Budget() if budget is None else budget
     remaining = filter(None, chunks)
@@ -59,7 +59,7 @@ def uncompressed(chunks: Iterable[bytes], budget: Budget | None = None) -> Itera
 
 
 def _from_gzip(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
-    """All members. What follows the last one and is no gzip is passed over, as gzip itself does."""
+    """All members. Bytes after the last one that are no gzip are ignored, as gzip itself does."""
     unpacking, begun, members, size = IgzipDecompressor(flag=DECOMP_GZIP), False, 0, 0
     try:
         # zlib copies what follows a member: many short members in a long piece would take quadratic time.
@@ -85,7 +85,7 @@ def _from_gzip(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
 
 def _from_zstd(chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
     """All frames, one after another."""
-    import zstandard  # the few who have such layers wait for it
+    import zstandard  # slower, and needed by few layers
 
     most, window, size = zstd_window(), 0, 0
     unpacker = zstandard.ZstdDecompressor(max_window_size=MOST_ZSTD_WINDOW)
@@ -141,7 +141,7 @@ def _cut_short() -> InvalidInput:
 
 
 def compression_of(head: bytes) -> Stored:
-    """What a layer that begins with these four bytes is compressed by."""
+    """The compression of a layer, by its first four bytes."""
     if head.startswith(GZIP):
         return "gzip"
     may_be_skipped = head[:1] and head[0] & 0xF0 == 0x50 and head[1:4] == _SKIPPABLE
@@ -157,17 +157,17 @@ def diff_id_of(chunks: Iterable[bytes]) -> Digest:
 
 
 def check_tar(chunks: Iterable[bytes], name: str) -> None:
-    """Look at the beginning of a layer, compressed or not.
+    """Check the beginning of a layer, compressed or not.
 
     Raises:
-        InvalidInput: no tar begins like that.
+        InvalidInput: it is no tar's.
     """
     first = b""
     for piece in uncompressed(chunks):
         first += piece[: tarfile.BLOCKSIZE]
         if len(first) >= tarfile.BLOCKSIZE:
             break
-    if first[: tarfile.BLOCKSIZE] == bytes(tarfile.BLOCKSIZE):  # one of no files
+    if first[: tarfile.BLOCKSIZE] == bytes(tarfile.BLOCKSIZE):  # a tar without entries
         return
     try:
         tarfile.TarInfo.frombuf(first[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
@@ -176,10 +176,10 @@ def check_tar(chunks: Iterable[bytes], name: str) -> None:
 
 
 def compressed(chunks: Iterable[bytes], compression: Stored = "gzip", level: int | None = None) -> Iterator[bytes]:
-    """A tar compressed: the same bytes for the same tar.
+    """A tar, compressed; equal tars give equal bytes.
 
     Args:
-        level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
+        level: of the compression, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
 
     Raises:
         InvalidInput: there is no such level.
@@ -213,7 +213,7 @@ def _to_zstd(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
 
 
 class _Written:
-    """What was written since it was taken last."""
+    """A file object that keeps what is written until it is taken."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

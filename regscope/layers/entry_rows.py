@@ -1,4 +1,4 @@
-"""Entries of a tar as rows of the `files` table: the numbers of all headers are read at once."""
+"""Entries of a tar as rows of the `files` table; the numeric fields of all headers are parsed as arrays."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _NUMBERS = slice(100, 156)  # these, and the checksum
 _DEVICES = slice(329, 345)
 _OF_DEVICES = {"major": slice(329, 337), "minor": slice(337, 345)}
 _MODE = 0o7777
-_YEARS = (-62135596800 * 10**6, 253402300799 * 10**6)  # what Python's dates can say: years 1 to 9999
+_YEARS = (-62135596800 * 10**6, 253402300799 * 10**6)  # the range of Python's dates: years 1 to 9999
 
 
 def entry_rows(batch: Batch, first: int) -> pa.Table:
     """The rows of a batch, the first of which is at the position `first`.
 
     Raises:
-        InvalidInput: a header's checksum is wrong, or a number in it is none.
+        InvalidInput: a header has a wrong checksum, or an invalid number.
     """
     rows = len(batch)
     entries = batch.columns()
@@ -82,19 +82,19 @@ def entry_rows(batch: Batch, first: int) -> pa.Table:
 
 
 class _Headers:
-    """The headers of many entries, read at once."""
+    """The headers of many entries, as one array."""
 
     def __init__(self, blocks: Sequence[bytes]) -> None:
         self._blocks = blocks
         self._bytes = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(len(blocks), BLOCK)
 
     def checked(self) -> dict[str, Ints]:
-        """Their numbers, by field.
+        """The numbers of the headers, by field.
 
         Raises:
-            InvalidInput: a checksum is wrong, or a field is not a number.
+            InvalidInput: a checksum is wrong, or a field is no valid number.
         """
-        # One row for each byte position, so that numpy runs over all headers at once.
+        # One row for each byte position, so that numpy handles all headers at once.
         digits = np.ascontiguousarray(self._bytes[:, _NUMBERS].T)
         self._check(self._numbers(CHECKSUM, digits, _NUMBERS.start, lambda block, span: octal(block[span])))
         found = {field: self._numbers(span, digits, _NUMBERS.start, _number) for field, span in _FIELDS.items()}
@@ -106,14 +106,14 @@ class _Headers:
         return found
 
     def _check(self, stated: Ints) -> None:
-        """Compare checksums; the field itself counts as blanks, and some old programs summed signed bytes."""
+        """Compare checksums; the field itself counts as blanks, and some old programs add up signed bytes."""
         own = self._bytes[:, CHECKSUM].sum(axis=1, dtype=np.int64)
         found = self._bytes.sum(axis=1, dtype=np.int64) - own + 8 * ord(" ")
         for row in np.flatnonzero(found != stated).tolist():
             checked(self._blocks[row])
 
     def _numbers(self, span: slice, digits: Bytes, first: int, read: Callable[[bytes, slice], int]) -> Ints:
-        """A field: octal digits between blanks; what is written otherwise is read one by one."""
+        """The numbers of a field of octal digits between blanks; other notations are parsed one by one."""
         value = np.zeros(len(self._blocks), dtype=np.int64)
         begun = np.zeros(len(self._blocks), dtype=np.bool_)
         ended, odd = begun.copy(), begun.copy()
@@ -153,7 +153,7 @@ def _devices(blocks: Sequence[bytes], kinds: npt.NDArray[np.int8], numbers: Mapp
 
 
 def _digests(digests: Sequence[bytes | None]) -> pa.Array:
-    """Sums of sha256 as text, all of them in one go."""
+    """SHA-256 digests in hexadecimal, all converted at once."""
     known = np.array([digest is not None for digest in digests], dtype=np.bool_)
     text = b"".join(filter(None, digests)).hex().encode()
     offsets = np.zeros(len(digests) + 1, dtype=np.int64)

@@ -1,8 +1,8 @@
-"""Where entries of layers land: symlinks on the way to them are followed, those of their own layer and of lower ones.
+"""Where entries of layers are unpacked to: symlinks in their paths are followed, of their own and of lower layers.
 
-What decides is containerd's `archive.Apply`: the directory of an entry is resolved by `fs.RootPath` (continuity),
-its last part is not. Layers have such entries seldom: this is plain Python. What entries do to one another is said in
-`regscope.layers.overlay`, and here only as far as symlinks come and go by it.
+As in containerd's `archive.Apply`, the directory of an entry is resolved by `fs.RootPath` (continuity), its last part
+is not. Few layers have such entries, so this is plain Python. The rules by which entries replace and delete one another
+are in `regscope.layers.overlay`; here they are applied to symlinks only.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-_MOST_LINKS = 255  # that `fs.RootPath` follows
-_MOST_HOPS = 40  # that Linux follows in one look at a path
+_MOST_LINKS = 255  # symlinks that `fs.RootPath` follows at most
+_MOST_HOPS = 40  # symlinks that Linux follows at most in one path
 
 
 class Step(NamedTuple):
-    """An entry, or a mark, as far as symlinks are concerned.
+    """The fields of an entry, or of a whiteout, that matter for symlinks.
 
     Attributes:
-        path: as the tar has it; of a mark, that of what it is about.
-        link: of a symlink what it says, of a hardlink the path of its target.
+        path: as in the tar; of a whiteout, the path that it hides.
+        link: of a symlink its text, of a hardlink the path of its target.
     """
 
     layer: int
@@ -35,12 +35,12 @@ class Step(NamedTuple):
 
 
 class Landing(NamedTuple):
-    """Where an entry lands.
+    """Where an entry is unpacked to.
 
     Attributes:
-        path: with all symlinks on the way followed.
-        target: the same of what a hardlink links to.
-        through: the entries of the symlinks that were followed, by their position.
+        path: with all symlinks in its directory followed.
+        target: of a hardlink, the path of its target with symlinks followed.
+        through: the positions of the symlinks that were followed.
     """
 
     path: str
@@ -49,10 +49,9 @@ class Landing(NamedTuple):
 
 
 def landings(steps: Sequence[Step]) -> Iterator[Landing]:
-    """Where each of `steps` lands, in the order in which they are applied.
+    """Where each of `steps` is unpacked to, in the order in which they are applied.
 
-    An entry for whose path too many symlinks would have to be followed, which containerd refuses, lands where its path
-    says.
+    Where a path leads through too many symlinks, which containerd refuses, they are not followed.
     """
     links = _Links()
     unpacked: set[str] = set()
@@ -76,7 +75,7 @@ def landings(steps: Sequence[Step]) -> Iterator[Landing]:
         if step.link is not None and not step.is_symlink:
             target, more = links.entry(step.link)
             through += more
-            says = linked.says if (linked := links.at(target)) is not None else None  # another name of a symlink
+            says = linked.says if (linked := links.at(target)) is not None else None  # a hardlink to a symlink
         if says is not None:
             links.put(path, says, position)
         yield Landing(path, target, through)
@@ -92,20 +91,20 @@ class _Node:
 
 
 class _Links:
-    """The symlinks that are there, as a tree."""
+    """The symlinks of the file system so far, as a tree."""
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._known: dict[str, tuple[str, tuple[int, ...]]] = {}  # directories that were asked for
-        self._looked_at: set[str] = set()  # on the way to these
+        self._known: dict[str, tuple[str, tuple[int, ...]]] = {}  # resolved directories, cached
+        self._looked_at: set[str] = set()  # the symlinks that were followed to each
 
     def at(self, path: str) -> _Node | None:
-        """The symlink at a path, none of whose directories is one."""
+        """The symlink at a path whose directories are no symlinks."""
         node = self._node(path)
         return node if node is not None and node.says is not None else None
 
     def entry(self, path: str) -> tuple[str, tuple[int, ...]]:
-        """Where an entry of this path lands, and which symlinks lead there."""
+        """Where an entry of this path is unpacked to, and the symlinks that were followed."""
         above, slash, name = path.rpartition("/")
         if not slash:
             return path, ()
@@ -113,13 +112,13 @@ class _Links:
         return f"{folder}/{name}".lstrip("/"), through
 
     def directory(self, path: str) -> tuple[str, tuple[int, ...]]:
-        """Where a directory of this path is, and which symlinks lead there."""
+        """Where a directory of this path is, and the symlinks that were followed."""
         if (known := self._known.get(path)) is None:
             known = self._known[path] = _RootPath(self).resolved(path) or (path, ())
         return known
 
     def put(self, path: str, says: str, position: int) -> None:
-        """A symlink that is new."""
+        """Add a symlink."""
         node = self._root
         for name in path.split("/"):
             node = node.below.setdefault(name, _Node())
@@ -128,7 +127,7 @@ class _Links:
             self._forget()
 
     def remove(self, path: str, only_link: bool = False) -> None:
-        """What is at a path, and all below it."""
+        """Remove what is at a path, and all below it."""
         node = self._node(path)
         if node is None or not path or (only_link and node.says is None):
             return
@@ -139,7 +138,7 @@ class _Links:
         self._forget()
 
     def clear(self, path: str, spared: set[str]) -> None:
-        """What is below a directory, but for what is spared; below what is not spared nothing is."""
+        """Remove what is below a directory, except what is spared; nothing is spared below what is removed."""
         waiting = [(path, node)] if (node := self._node(path)) is not None else []
         while waiting:
             above, node = waiting.pop()
@@ -152,7 +151,7 @@ class _Links:
                     self._forget()
 
     def look(self, path: str) -> _Node | None:
-        """The symlink at a path, seen as Linux would: relative ones on the way are followed, absolute ones lead out."""
+        """The symlink at a path as `lstat` finds it; relative symlinks in the path are followed, absolute ones not."""
         todo = path.strip("/").split("/")[::-1]
         here: list[str] = []
         hops = 0
@@ -189,14 +188,14 @@ class _Links:
 
 
 class _RootPath:
-    """continuity's `fs.RootPath`, step by step as it does; the root is `/`."""
+    """continuity's `fs.RootPath`, step by step; the root is `/`."""
 
     def __init__(self, links: _Links) -> None:
         self._links = links
         self._through: list[int] = []
 
     def resolved(self, path: str) -> tuple[str, tuple[int, ...]] | None:
-        """The path without a slash before it, and the symlinks that were followed; None where these are too many."""
+        """The path without a leading slash, and the symlinks that were followed; None where there are too many."""
         while len(self._through) <= _MOST_LINKS:
             walked = len(self._through)
             path = self._walked(path)

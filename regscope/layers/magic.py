@@ -19,13 +19,13 @@ _JSON = re.compile(rb'\{\s*(?:"[^"\n]*"\s*:|\}\s*$)|\[\s*(?:\{\s*["}]|"[^"$\n]*"
 
 
 def magic_of(head: bytes) -> str | None:
-    """What a file is by its first bytes, in a word or two as file managers have them: elf, script, gzip … or text.
+    """What a file is by its first bytes, in one or two words: elf, script, gzip … or text.
 
     Args:
-        head: its first 512 bytes, or all that there are.
+        head: the first 512 bytes, or all of a shorter file.
 
     Returns:
-        None where the bytes say nothing, and for an empty file.
+        None for an unknown kind, and for an empty file.
     """
     known = _BY_FOUR.get(head[:4]) or _BY_TWO.get(head[:2])
     if known is not None:
@@ -63,7 +63,7 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _cafebabe(head: bytes) -> str:
-    """Java's versions begin at 45; no universal binary has as many architectures."""
+    """Java class or universal binary: Java's versions begin at 45, and no binary has as many architectures."""
     return "java class" if int.from_bytes(head[4:8]) >= 45 else "mach-o"
 
 
@@ -91,7 +91,7 @@ def _bzip2(head: bytes) -> str | None:
 
 
 def _rest(start: bytes, name: str) -> Callable[[bytes], str | None]:
-    """For marks of more than four bytes."""
+    """A test for a signature of more than four bytes."""
     return lambda head: name if head.startswith(start) else None
 
 

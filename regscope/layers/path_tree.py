@@ -1,4 +1,4 @@
-"""Paths as the numbered nodes of a tree: what is above what is then a matter of integers."""
+"""Paths as the numbered nodes of a tree, so that operations on paths are operations on integers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST_PART = r"/?[^/]*$"
 
 
 class PathTree:
-    """The distinct ones of `paths`, and every directory above them.
+    """The distinct paths among `paths`, and all directories above them.
 
     Attributes:
         names: each node's path; the root's is empty.
@@ -26,7 +26,7 @@ class PathTree:
         named = encoded.dictionary
         above = _above(named).dictionary_encode()
         folders = above.dictionary
-        # There are few of them, and each level is found from the one below.
+        # Directories are few; each level is found from the one below.
         level = folders
         while len(level := _not_in(_above(level), folders)):
             folders = pa.concat_arrays([folders, level])
@@ -40,12 +40,12 @@ class PathTree:
 
     def find(self, paths: pa.Array) -> Ints:
         """The node of each of `paths`; -1 where there is none, or no path."""
-        if not len(paths):  # spares the hashing of all names
+        if not len(paths):  # avoids hashing all names
             return np.array([], dtype=np.int64)
         return _numbers(pc.index_in(paths, value_set=self.names, skip_nulls=True))
 
     def part(self, nodes: Ints) -> tuple[Ints, Ints]:
-        """The tree of `nodes` and what is above them: its nodes, sorted, and the number of each one's parent there."""
+        """The subtree of `nodes` and all directories above them: its nodes, sorted, and each one's parent in it."""
         found = above = distinct(nodes)
         while len(above):
             above = distinct(self.parent[above])
@@ -67,5 +67,5 @@ def _not_in(paths: pa.Array, known: pa.Array) -> pa.Array:
 
 
 def _numbers(indices: pa.Array) -> Ints:
-    """Positions; -1 for what is absent."""
+    """The positions as an array; -1 for what is absent."""
     return np.array(indices.fill_null(-1), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Files that seem to hold what should be in no image: private keys, tokens, passwords.
+"""Files that seem to contain secrets: private keys, tokens, passwords.
 
-Only the kind of secret is told; the secret itself leaves no function, not even in an error.
+Only the kind of a secret is returned; no function returns the secret itself, and no error contains it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 MOST_BYTES = 256 * 2**10
 """Of a file; a larger one is not looked into."""
 
-_LONGEST_PATH = 4096  # of Linux (PATH_MAX): no container has a file at a longer one
+_LONGEST_PATH = 4096  # PATH_MAX of Linux: no container has a file at a longer path
 
 # By path
 
@@ -31,11 +31,11 @@ _TEXTS = frozenset([
 ])  # fmt: skip
 _EXAMPLES = (".example", ".sample", ".template", ".tmpl", ".dist", ".defaults", ".schema")
 
-# What package managers put somewhere is the same in everyone's images.
+# Files that package managers install are the same in everyone's images.
 _MANAGED = ("usr/", "lib/", "lib64/", "bin/", "sbin/", "boot/", "var/lib/", "var/cache/", "proc/", "sys/", "nix/store/")
 _OWN = ("usr/local/", "usr/src/", "usr/share/nginx/html/", "var/lib/jenkins/")
 _MANAGED_IN_OWN = ("usr/local/lib/", "usr/local/go/", "usr/local/share/", "usr/local/include/", "usr/src/linux")
-# Published packages, wherever they are installed: what is in them everybody has.
+# Published packages, wherever they are installed: their content is public.
 _PUBLISHED = re.compile(
     r"(?:^|/)(?:site-packages|dist-packages|node_modules|go/pkg|vendor/bundle|lib/python\d[\d.]*|\.cargo/registry"
     r"|\.rustup|\.m2|\.gradle|\.nuget|conda/pkgs|__pycache__)(?:/|$)"
@@ -47,7 +47,7 @@ _TESTS = re.compile(
 
 
 def may_hold_secret(path: str, size: int) -> bool:
-    """Whether a file's content is worth a look: by its name anywhere, or as a text that no package manager owns."""
+    """Whether a file is searched: by its name, or as a text file that no package manager has installed."""
     if not 0 < size <= MOST_BYTES or len(path) > _LONGEST_PATH:
         return False
     folder, _, name = path.rpartition("/")
@@ -58,7 +58,7 @@ def may_hold_secret(path: str, size: int) -> bool:
     return (not suffix or suffix in _TEXTS) and not _managed(folder)
 
 
-@lru_cache(maxsize=256)  # the files of a folder stand together in a tar
+@lru_cache(maxsize=256)  # cached: the files of a folder are next to one another in a tar
 def _managed(folder: str) -> bool:
     within = f"{folder}/"
     if within.startswith(_MANAGED_IN_OWN) or _PUBLISHED.search(folder):
@@ -68,13 +68,13 @@ def _managed(folder: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _for_show(folder: str) -> bool:
-    """Documentation, published packages, the tests and examples of the rest of what is managed."""
+    """Documentation, published packages, and the tests and examples of other installed software."""
     if f"{folder}/".startswith(_DOCUMENTATION) or _PUBLISHED.search(folder):
         return True
     return _managed(folder) and _TESTS.search(folder) is not None
 
 
-# By content: each pattern has one group, the secret, and takes linear time
+# By content; each pattern has one group, the secret, and runs in linear time
 
 _KEY_BEGINS = re.compile(rb"-----BEGIN (?:[A-Z0-9]{1,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----|^PuTTY-User-Key-File-\d")
 _KEY_BODY = re.compile(rb"([A-Za-z0-9+/]{32,})")
@@ -134,10 +134,10 @@ _NOTHING = frozenset(b"true false none null nil undefined default yes no on off 
 
 
 def secret_in(path: str, content: bytes) -> str | None:
-    """The kind of secret that a file seems to hold, of several the first that is found; None where there is none.
+    """The kind of the first secret that a file seems to contain; None where there is none.
 
-    Public keys, certificates, placeholders (`changeme`, `<token>`, `${TOKEN}`, AKIAIOSFODNN7EXAMPLE) and files that are
-    examples by their name are none; an encrypted private key is one.
+    Public keys, certificates, placeholders (`changeme`, `<token>`, `${TOKEN}`, AKIAIOSFODNN7EXAMPLE) and files named
+    as examples do not count; an encrypted private key does.
     """
     folder, _, name = path.rpartition("/")
     if name[name.rfind(".") :] in _STORES:
@@ -160,7 +160,7 @@ def secret_in(path: str, content: bytes) -> str | None:
 
 
 def _has_private_key(content: bytes) -> bool:
-    """Whether a private key begins and goes on: programs that read keys name their first lines, too."""
+    """Whether there is a private key with content; programs that read keys contain the first line alone."""
     if b"PRIVATE KEY" not in content and not content.startswith(b"PuTTY"):
         return False
     for begins in _KEY_BEGINS.finditer(content):
@@ -175,7 +175,7 @@ def _is_found(secret: re.Pattern[bytes], content: bytes) -> bool:
 
 
 def _assigns_secret(content: bytes) -> bool:
-    """Whether a variable whose name tells of a secret is set to more than a placeholder."""
+    """Whether a variable with the name of a secret is set to something other than a placeholder."""
     return any(
         _TELLING_NAME.search(variable) and not _HARMLESS_NAME.search(variable) and not _is_placeholder(value)
         for variable, value in _ASSIGNMENT.findall(content)

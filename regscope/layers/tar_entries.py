@@ -1,7 +1,7 @@
-"""The entries of a layer's tar, a batch at a time, as the tar streams by (OCI image-spec, layer.md).
+"""The entries of a layer's tar, in batches, read from a stream (OCI image-spec, layer.md).
 
-Every file is hashed; nothing is unpacked. The standard library's `tarfile` makes an object of each header and reads
-each file through three more: for the small files that layers are made of that takes longer than unpacking gzip.
+Every file is hashed; nothing is unpacked. The standard library's `tarfile` makes an object for each header and reads
+each file through three more: for the small files of layers that takes longer than decompressing gzip.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ WHITEOUTS = ("delete", "opaque", "ignored")
 _FILE, _HARDLINK, _SYMLINK, _DIRECTORY = 0, 1, 2, 5
 _DELETE, _OPAQUE, _IGNORED = range(3)
 _KIND_OF = {**{ord(flag): kind for kind, flag in enumerate("0123456")}, 0: _FILE, ord("7"): _FILE, ord("S"): _FILE}
-_HEADER_ONLY = {*b"123456"}  # whatever size they state, no content follows
+_HEADER_ONLY = {*b"123456"}  # no content follows them, whatever size they state
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _GNU_SPARSE = b"LKxgS"
 _META = {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}
 _TIMES = ("mtime", "atime", "ctime")
-_KEPT = ("uid", "gid", "mtime")  # the other times have to be right, and are not kept
+_KEPT = ("uid", "gid", "mtime")  # the other times must be valid, and are not kept
 
 _A_BATCH = 8192
 _MOST_META = 2**20  # bytes of a name, or of an extended header: Go's limit
-_HEAD = 512  # bytes of a file that say what it is
+_HEAD = 512  # first bytes of a file, by which its kind is found
 
 
 class Columns(NamedTuple):
-    """Entries, column by column. Headers are as they stand in the tar; kinds and whiteouts are positions in names."""
+    """Entries as columns. Headers are the tar's own bytes; kinds and whiteouts are positions in lists of names."""
 
     headers: Sequence[bytes]
     paths: Sequence[str]
@@ -68,9 +68,9 @@ class Batch:
 
     Attributes:
         rows: the entries, in the order of `Columns`.
-        others: the headers that are no entries: of long names, of extended headers, of what is in no file system.
-        overridden: what extended headers say in place of a header's own numbers: row, field and value.
-        packages: path, manager, name, version and architecture of those that lists among the files name.
+        others: the headers that are no entries: of long names, extended headers, volume labels and the like.
+        overridden: the numbers from extended headers that replace a header's own: row, field and value.
+        packages: path, manager, name, version and architecture of the packages that files in the layer list.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Batch:
 
     def columns(self) -> Columns:
         """The entries."""
-        # Column by column: zip would make an iterator of each row, and the garbage collector look at all there is.
+        # Column by column: zip would create an object for each row, and trigger the garbage collector.
         return Columns._make([row[place] for row in self.rows] for place in range(len(Columns._fields)))
 
 
@@ -102,8 +102,8 @@ class TarReader:
     """Reads one tar.
 
     Args:
-        source: its bytes.
-        budget: what may be asked for.
+        source: the tar's bytes.
+        budget: of the layer.
     """
 
     def __init__(self, source: TarSource, budget: Budget | None = None) -> None:
@@ -116,8 +116,8 @@ class TarReader:
         """All entries.
 
         Raises:
-            InvalidInput: it is not a tar, or ends too early.
-            TooLarge: it exceeds the budget.
+            InvalidInput: the layer is no tar, or ends too early.
+            TooLarge: the layer exceeds the budget.
         """
         source = self._source
         headers = 0
@@ -138,7 +138,7 @@ class TarReader:
         source.drain()
 
     def _meta(self, block: bytes) -> None:
-        """Read an extended header, a long name, or a global header; the last applies to nothing, as in Go."""
+        """Read an extended header, a long name, or a global header; a global header applies to nothing, as in Go."""
         self._batch.others.append(block)
         size = size_of(block)
         if not 0 <= size <= _MOST_META:
@@ -171,14 +171,14 @@ class TarReader:
             is_odd = True
             name, link, size, attributes, told = self._told(name, link, size)
         if kind == _FILE and not flag and name.endswith("/"):
-            kind = _DIRECTORY  # as tars before POSIX wrote directories
-        left = stored = size if kind is None or kind == _FILE else 0  # only regular files and unknown types have data
+            kind = _DIRECTORY  # the form of directories before POSIX
+        left = stored = size if kind is None or kind == _FILE else 0  # others have no content
         if stored < 0:
             raise damaged(f"an entry with a negative size: {size:,} bytes")
         if is_odd:
             name, size, parts, left = self._sparse(block, kind, name, size, stored)
             self._about = _About()
-        if kind is None:  # a volume's label, say
+        if kind is None:  # for example a volume label
             self._batch.others.append(block)
             self._source.pass_on(left, len)
             return
@@ -195,7 +195,7 @@ class TarReader:
     def _told(
         self, name: str, link: str | None, size: int
     ) -> tuple[str, str | None, int, str | None, list[tuple[str, int]]]:
-        """Name, link, size, attributes and other numbers, with the headers before the entry taking precedence."""
+        """Name, link, size, attributes and other numbers; extended headers take precedence over the header's own."""
         about, pax = self._about, self._about.pax
         name = about.name or text(pax.get("path", b"")) or name
         if link is not None:
@@ -207,7 +207,7 @@ class TarReader:
         return name, link, integer(pax["size"]) if pax.get("size") else size, xattrs(pax), told
 
     def _keep(self, path: str, link: str | None, attributes: str | None, told: list[tuple[str, int]]) -> None:
-        """Record what extended headers say of the entry whose row is appended next."""
+        """Record the values from extended headers for the entry whose row is appended next."""
         self._budget.take("kept", len(path) + len(link or "") + len(attributes or ""))
         row = len(self._batch)
         self._batch.overridden += [(row, field, value) for field, value in told if field in _KEPT]
@@ -236,7 +236,7 @@ class TarReader:
     def _file(
         self, path: str, size: int, stored: int, parts: list[Part] | None
     ) -> tuple[bytes | None, str | None, str | None]:
-        """Hash the content that follows, and look into it where something is to be found there."""
+        """Hash the content that follows, and search it where it may have packages or a secret."""
         source = self._source
         manager = package_list(path) if size <= MOST_BYTES else None
         may_be_secret = may_hold_secret(path, size)
@@ -273,13 +273,13 @@ class TarReader:
             hasher.update(part)
 
         if parts is not None and not self._budget.affords("holes", tar_sparse.holes_of(parts, size)):
-            self._source.pass_on(stored, len)  # its sum would take longer than all the rest
+            self._source.pass_on(stored, len)  # hashing its holes would take longer than everything else
             return None, None
         self._content(size, stored, parts, take)
         return hasher.digest(), magic_of(bytes(head)) if head else None
 
     def _content(self, size: int, stored: int, parts: list[Part] | None, take: tar_sparse.Take) -> None:
-        """Give a file's content to `take`, piece by piece."""
+        """Pass a file's content to `take`, piece by piece."""
         if parts is None:
             self._source.pass_on(stored, take)
             return
@@ -289,7 +289,7 @@ class TarReader:
 
 
 def placed(path: str) -> tuple[str, int | None]:
-    """The path that an entry is about, and, of a whiteout, how it hides it (layer.md, Whiteouts)."""
+    """The path that an entry concerns, and, for a whiteout, its kind (layer.md, Whiteouts)."""
     if ".wh." not in path:
         return path, None
     folder, slash, name = path.rpartition("/")

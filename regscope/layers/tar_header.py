@@ -34,10 +34,10 @@ _TEXTS = {b"path", b"linkpath", b"uname", b"gname"}
 
 
 def number(field: bytes) -> int:
-    """A numeric field: octal digits between blanks, or base-256 where its first bit is set.
+    """The number in a field: octal digits between blanks, or base-256 where the first bit is set.
 
     Raises:
-        InvalidInput: it is neither, or does not fit into 64 bits.
+        InvalidInput: the field has neither form, or the number does not fit into 64 bits.
     """
     if not field[0] & 0x80:
         return octal(field)
@@ -47,10 +47,10 @@ def number(field: bytes) -> int:
 
 
 def octal(field: bytes) -> int:
-    """A field of octal digits between blanks; 0 where there are none.
+    """The number in a field of octal digits between blanks; 0 where there are none.
 
     Raises:
-        InvalidInput: it holds other characters.
+        InvalidInput: the field has other characters.
     """
     digits = field.strip(_BLANK).partition(b"\0")[0]
     if digits.strip(b"01234567"):
@@ -78,17 +78,17 @@ def checked(block: bytes) -> None:
 
 
 def is_gnu(block: bytes) -> bool:
-    """Whether a header is of GNU's own format."""
+    """Whether a header has GNU's own format."""
     return block[257:265] == _GNU
 
 
 def is_older(block: bytes) -> bool:
-    """Whether a header is of V7's format, which has no more fields than the link."""
+    """Whether a header has V7's format, whose last field is the link."""
     return not block.startswith(_POSIX, 257) and not is_gnu(block)
 
 
 def named(block: bytes) -> str:
-    """The name in a header, with the prefix where its format has one."""
+    """The name in a header, with the prefix where the format has one."""
     name = text(block[:100])
     if block[345] and (prefix := _prefix(block)):
         return f"{prefix}/{name}"
@@ -117,7 +117,7 @@ def star_times(block: bytes) -> None:
 
 
 def text(field: bytes) -> str:
-    """A name as text; what is not UTF-8 in it is shown as `\\xff`."""
+    """A name as text; bytes that are not UTF-8 become `\\xff`."""
     written = field.partition(b"\0")[0]
     try:
         return written.decode()
@@ -126,7 +126,7 @@ def text(field: bytes) -> str:
 
 
 def inside(name: str) -> str:
-    """A path from the root, with no slash before or after it, no `.` and no `..`; the root is empty."""
+    """A path relative to the root, without leading or trailing slash, `.` and `..`; the root is empty."""
     name = name.removeprefix("./")
     if "/." in name or "//" in name or name[:1] in _TELLING:
         return posixpath.normpath("/" + name).lstrip("/")
@@ -134,9 +134,9 @@ def inside(name: str) -> str:
 
 
 def pax_records(content: bytes) -> dict[str, bytes]:
-    """The records of an extended header, `LENGTH KEY=VALUE\\n` each; of several with one key the last.
+    """The records of an extended header, `LENGTH KEY=VALUE\\n` each; of several with the same key, the last.
 
-    The sparse parts of format 0.0, one record each, become the one record of format 0.1.
+    The sparse parts of format 0.0, which have a record each, become the single record of format 0.1.
 
     Raises:
         InvalidInput: a record is malformed.
@@ -181,7 +181,7 @@ def integer(value: bytes) -> int:
     """A decimal number of an extended header or of a sparse map.
 
     Raises:
-        InvalidInput: it is not one, or does not fit into 64 bits.
+        InvalidInput: it is no decimal number, or does not fit into 64 bits.
     """
     digits = _INTEGER.fullmatch(value)
     if digits is None:

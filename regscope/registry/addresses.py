@@ -1,6 +1,6 @@
-"""How far an IP address reaches, in whatever form it is written: into the world, into a private network, to metadata.
+"""What an IP address belongs to, in any notation: the internet, a private network, loopback, or a cloud's metadata.
 
-What decides is the address that is connected to: a name can resolve to another one the next time.
+The address that is connected to decides: a host name can resolve to another address the next time.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import time
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
-_NAMES_HOLD_FOR = 60  # seconds for which what a name resolves to is believed
-_MOST_ADDRESSES = 8  # of one name that are tried
+_NAMES_HOLD_FOR = 60  # seconds for which a resolved host name is cached
+_MOST_ADDRESSES = 8  # addresses of one host name that are tried
 
 _Address = IPv4Address | IPv6Address
 
 
 class Reach(enum.IntEnum):
-    """How far an address reaches. What may lead to one of these may lead to those before it."""
+    """What an address belongs to, the most public first. A redirect may lead to the same kind or to one before it."""
 
     PUBLIC = 0
     PRIVATE = 1
@@ -83,15 +83,15 @@ def resolve(host: str, port: int) -> list[Resolved]:
 
 @functools.lru_cache(maxsize=1024)
 def reach_of(address: str) -> Reach:
-    """How far an address reaches, and any IPv4 address inside it."""
+    """What an address belongs to; an IPv4 address embedded in an IPv6 address counts too."""
     parsed = _parsed(address)
     return Reach.PRIVATE if parsed is None else max(map(_reach, [parsed, *_held_by(parsed)]))
 
 
 def reach_of_host(host: str) -> Reach:
-    """How far a host reaches, as written; a name as far as the furthest of its addresses.
+    """What a host belongs to; for a host name, the least public of its addresses decides.
 
-    A name that is not known here reaches into the world: whoever connects to it will look again.
+    A host name that does not resolve counts as public: the address is checked again when it is connected to.
     """
     address = written_address(host)
     if address is not None:

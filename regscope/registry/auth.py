@@ -1,7 +1,8 @@
 """Authentication: a registry's challenges turned into `Authorization` headers, by Basic (RFC 7617) or by Bearer tokens.
 
-The challenge of `/v2/` is the registry's; a path that gives one of its own is asked in its own way (Harbor wants Basic
-for the catalog alone). Whoever has a login asks `/v2/` first, so that no answer to an anonymous user is taken for his.
+The challenge of `/v2/` applies to the whole registry; a path with a challenge of its own is answered by that one
+(Harbor wants Basic for the catalog alone). A client with a login asks `/v2/` first: a registry may answer an anonymous
+request with 200 and show less.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from regscope.text import plain
 
 
 class Greeting(NamedTuple):
-    """How `/v2/`, at `url`, answers somebody who does not say who asks: the status, and `WWW-Authenticate`."""
+    """The answer of `/v2/`, at `url`, to an anonymous request: the status, and `WWW-Authenticate`."""
 
     url: str
     status: int
@@ -32,35 +33,35 @@ class Greeting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How a path wants to be asked: by a token of this service, or by Basic; by Bearer where there is a choice."""
+    """The scheme that a path's challenge asks for: a Bearer token of this service, or Basic; Bearer where both do."""
 
     bearer: TokenService | None
     basic: bool
 
     @classmethod
     def of(cls, challenges: dict[str, Challenge], url: str) -> _Way:
-        """The one that these challenges name.
+        """The scheme that these challenges ask for.
 
         Raises:
-            AuthFailed: they name none that regscope knows.
+            AuthFailed: regscope supports none of their schemes.
         """
         bearer, basic = challenges.get("bearer"), "basic" in challenges
         service = TokenService.named_by(bearer.parameters) if bearer else None
         if service is not None and basic and not origin(service.realm)[1]:
-            service = None  # there is nothing to ask there, and Basic will do
+            service = None  # the Bearer challenge has no realm, and Basic is offered too
         if service is None and not basic:
             raise _unknown_way(challenges, url)
         return cls(service, basic)
 
 
 class Authorizer:
-    """Knows how one registry wants to be asked, and by whom.
+    """Answers the challenges of one registry with the credentials that there are.
 
     Args:
-        keychain: says who asks for a repository. A credential helper is only asked when the registry asks.
-        greet: asks `/v2/` anonymously.
-        fetch_token: asks a token service.
-        guard: refuses an address that no login may be sent to.
+        keychain: the credentials, by repository. A credential helper runs only after the registry has sent a challenge.
+        greet: requests `/v2/` anonymously.
+        fetch_token: requests a token of a token service.
+        guard: raises for an address that no credentials may be sent to.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class Authorizer:
         return way.bearer if way else None
 
     def header(self, asked: Asked) -> str | None:
-        """The header for a request; None for an anonymous one. It is good for now: tokens expire.
+        """The `Authorization` header for a request, valid now; None for an anonymous request.
 
         Raises:
-            AuthFailed: the login cannot be shown to this registry, or was refused.
-            RequestError: the registry or its token service fails.
+            AuthFailed: the credentials do not suit the challenge, or were refused.
+            RequestError: the registry or its token service failed.
         """
         if self._wants_greeting and self._greeting is None:
             self._be_greeted()
@@ -116,7 +117,7 @@ class Authorizer:
         return None
 
     def _unasked(self, asked: Asked) -> str | None:
-        """What is shown to a registry that lets everybody in, and asks nobody: it may tell those more whom it knows."""
+        """The header for a registry without a challenge: it may show more to a user whom it knows."""
         login = self._keychain.login_at_hand(asked.need.repository)
         if self._greeting is None or self._greeting.status >= 300 or not isinstance(login, Credentials):
             return None
@@ -127,7 +128,7 @@ class Authorizer:
         return login.basic
 
     def _be_greeted(self) -> None:
-        with self._greeting_lock:  # one asks, for all threads
+        with self._greeting_lock:  # one request for all threads
             if self._greeting is not None:
                 return
             greeting = self._greet()
@@ -149,14 +150,14 @@ class Authorizer:
         return None
 
     def hear(self, challenge: str, asked: Asked) -> bool:
-        """Take in how a request was refused; whether `header` has now something to say that was not said yet.
+        """Handle a 401; return whether `header` now gives a value that was not sent yet.
 
         Args:
             challenge: the `WWW-Authenticate` header of a 401, which may be empty.
             asked: the request.
 
         Raises:
-            AuthFailed: the challenge cannot be met.
+            AuthFailed: there is no answer to the challenge.
         """
         login = self._login(asked.need.repository)
         before = self._way(asked)
@@ -169,7 +170,7 @@ class Authorizer:
         way = _Way.of(challenges, asked.url) if challenges or before is None else before
         said = challenges["bearer"].parameters if "bearer" in challenges else {}
         if way.bearer is None and before is not None and before.bearer is not None and asked.has_sent_token:
-            # Harbor asks for Basic whenever there is a header already, as one with a token that has expired.
+            # Harbor sends a Basic challenge to every request with an Authorization header, such as an expired token.
             if self._tokens.hear(before.bearer, said, asked, login):
                 return True
             if login is not None and not isinstance(login, Credentials):
@@ -187,13 +188,13 @@ class Authorizer:
         return is_new
 
     def accepted(self, asked: Asked) -> None:
-        """Take in that a request was not refused: others like it are asked in the same way."""
+        """Remember that a request was accepted: later requests of its kind use the same scheme."""
         if isinstance(asked.way, _Way) and asked.way != self._ways.get((asked.need.repository, asked.need.kind)):
             need = asked.need
             self._ways[need.repository, need.kind] = self._ways["", need.kind] = asked.way
 
     def overhear(self, challenge: str, asked: Asked) -> bool:
-        """As `hear`, where an anonymous request was answered all the same: whether the login should ask again."""
+        """As `hear`, for a challenge in a successful answer to an anonymous request."""
         if not self._keychain or self._way(asked) is not None:
             return False
         with suppress(AuthFailed):
@@ -201,10 +202,10 @@ class Authorizer:
         return False
 
     def has_checked_login(self) -> bool:
-        """Whether the login for the registry as a whole was looked at, after `/v2/` was asked with it.
+        """Whether `/v2/` was requested with the credentials for the whole registry, and they were checked.
 
         Raises:
-            AuthFailed: it counts for nothing.
+            AuthFailed: the registry ignores the credentials.
         """
         way, login = self._ways.get(("", "")), self._login("")
         if way is None or login is None:
@@ -216,7 +217,7 @@ class Authorizer:
         return True
 
     def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
-        """The error for a request that is still refused, with what answered its challenges."""
+        """The error for a request that is still refused after its challenges were answered."""
         who = "these credentials" if self._login(asked.need.repository) else "an anonymous user"
         shown = without_secrets(asked.url)
         if asked.has_sent_token and "invalid_token" in challenge:

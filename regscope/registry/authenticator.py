@@ -1,4 +1,4 @@
-"""A way of one's own to answer a registry that asks who is there."""
+"""Authentication by a class of the user's own, in place of Basic and Bearer."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from regscope.registry.scopes import Asked
 
 
 class AuthorizationProvider(Protocol):
-    """What an authentication gave."""
+    """The result of an authentication."""
 
     def provide(self) -> str:
         """The value of the `Authorization` header."""
 
 
 class Authenticator(Protocol):
-    """A class that is made with the `WWW-Authenticate` header of a 401, and answers it."""
+    """A class whose constructor takes the `WWW-Authenticate` header of a 401, and which answers that challenge."""
 
     def __init__(self, www_authenticate: str) -> None: ...
 
     def authenticate(
         self, username: str | None = None, password: str | None = None, *, timeout: object = None
     ) -> AuthorizationProvider:
-        """Ask whoever the header names; AuthFailed where that fails."""
+        """Answer the challenge; AuthFailed where that fails."""
 
 
 class CustomAuthorizer:
-    """Answers by an `Authenticator` in place of Basic and Bearer; what it provides serves all requests.
+    """Answers challenges by an `Authenticator` in place of Basic and Bearer; its result is used for all requests.
 
     Args:
-        authenticator: made anew for each challenge.
-        login: what it is given.
+        authenticator: instantiated for each challenge.
+        login: passed to its `authenticate`.
         timeout: as the client's `auth_timeout`.
         guard: refuses an address that no login may be sent to.
     """
@@ -49,7 +49,7 @@ class CustomAuthorizer:
         self._provider: AuthorizationProvider | None = None
 
     def header(self, asked: Asked) -> str | None:
-        """The header for a request; None until the registry has asked."""
+        """The `Authorization` header for a request; None before the first challenge."""
         if self._provider is None:
             return None
         if self._login is not None:
@@ -57,7 +57,7 @@ class CustomAuthorizer:
         return self._provider.provide()
 
     def hear(self, challenge: str, asked: Asked) -> bool:
-        """Answer a 401, once for each request; whether that gave a header that was not sent yet."""
+        """Answer a 401, once for each request; return whether that gave a header that was not sent yet."""
         if len(asked.sent) > 1:
             return False
         named = self._login if isinstance(self._login, Credentials) else None
@@ -66,11 +66,11 @@ class CustomAuthorizer:
         return self._provider.provide() not in asked.sent
 
     def overhear(self, challenge: str, asked: Asked) -> bool:
-        """Nothing is done about an answer that was given."""
+        """False: a challenge in a successful answer is ignored."""
         return False
 
     def accepted(self, asked: Asked) -> None:
-        """There is nothing to remember."""
+        """Does nothing: one header serves all requests."""
 
     def refused(self, challenge: str, asked: Asked) -> AuthFailed | PermissionDeny:
         """The error for a request that is still refused."""

@@ -1,4 +1,4 @@
-"""Hashing in a thread of its own, while others read and write: all three let go of the interpreter meanwhile."""
+"""Hashing in a background thread, beside reading and writing: all three release the GIL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WAITING = 4  # pieces
 
 
 def background_hash(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """`pieces` as they come; `passing` has seen all of them once the iterator is exhausted."""
+    """`pieces`, unchanged and in order; `passing` has hashed all of them once the iterator is exhausted."""
     waiting: Queue[bytes | None] = Queue(_WAITING)
 
     def hash_all() -> None:
@@ -23,7 +23,7 @@ def background_hash(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes
     last = b""
     try:
         for piece in pieces:
-            if last and worker is None:  # a blob of one piece is not worth it
+            if last and worker is None:  # for a blob of one piece a thread costs more than it saves
                 worker = threading.Thread(target=hash_all, name="regscope-hash", daemon=True)
                 worker.start()
             if worker is not None:
@@ -38,7 +38,7 @@ def background_hash(passing: Passing, pieces: Iterable[bytes]) -> Iterator[bytes
 
 
 def verified_in_background(pieces: Iterable[bytes], digest: Digest, what: str) -> Iterator[bytes]:
-    """`pieces` as they come, and DigestMismatch after the last if together they do not hash to `digest`."""
+    """`pieces`, unchanged and in order; DigestMismatch after the last one if they do not hash to `digest`."""
     passing = Passing(digest.algorithm)
     yield from background_hash(passing, pieces)
     if passing.digest != digest:

@@ -1,7 +1,7 @@
 """Whether there is a registry below a path, such as `https://example.com/artifactory/api/docker/key`.
 
-The distribution API is below `/v2/` at the root of a host. Some registries have that below a path, and all else in its
-place as ever; nothing in the address itself tells such a path from a repository's name.
+The distribution API is usually under `/v2/` at the root of a host. Some registries serve it below a path; the address
+alone does not tell such a path from a repository's name.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def answers_as_registry(
     certificate: ClientCertificate | None = None,
     timeout: tuple[float | None, float | None] = (10, 10),
 ) -> bool:
-    """Whether a registry answers at `base_url` (distribution-spec, Determining Support), asked once, without a login.
+    """Whether a registry answers at `base_url` (distribution-spec, Determining Support): one anonymous request.
 
-    200 or 401 is what a registry says. Web sites say it, too, to whatever is asked: so it must name the API's version,
-    or ask for a login, or be JSON.
+    A registry answers with 200 or 401. Web sites do so too, whatever the path: therefore the answer must state the
+    API's version, or have a challenge, or be JSON.
 
     Raises:
         RequestError: there was no answer.

@@ -20,7 +20,7 @@ from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.responses import content_length, discard
 from regscope.spec.digest import Digest, mismatch
 
-_LOOKS = 4  # some registries show what they have accepted a moment later
+_LOOKS = 4  # some registries serve a blob only a moment after they accepted it
 _NO_HEAD = {HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
 _WHOLE = re.compile(r"bytes 0-0/(\d{1,18})")
 _NEXT_STEP = "Push it again; if it stays so, report it to whoever runs the registry."
@@ -29,9 +29,9 @@ _NEXT_STEP = "Push it again; if it stays so, report it to whoever runs the regis
 def stat_blob(
     client: DockerRegistryV2Client, repository: str, digest: Digest, timeout: AskTimeout = "default"
 ) -> tuple[int | None, requests.Response]:
-    """A blob's size (bytes; None where that is not said), and the answer that told it.
+    """A blob's size (bytes; None where the answer does not state it), and the answer.
 
-    By one HEAD request; where that is redirected to an address which was signed for GET alone, by a GET of one byte.
+    By one HEAD request; where that is redirected to a URL that was signed for GET only, by a GET of one byte.
 
     Raises:
         ResourceNotFound: no such blob in this repository.
@@ -48,13 +48,13 @@ def stat_blob(
         return first_byte(client, url, timeout)
     discard(response)
     size = _whole_length(response)
-    if size == 0 and not digest.matches(b""):  # as some say of a HEAD's own body
+    if size == 0 and not digest.matches(b""):  # some registries state the length of the HEAD's own, empty body
         size = None
     return size, response
 
 
 def first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) -> tuple[int | None, requests.Response]:
-    """The size that an answer to a GET of one byte states; of the body no more is read."""
+    """The size that the answer to a GET of one byte states; no more of the body is read."""
     response = client.get(url, headers={"Range": "bytes=0-0"}, timeout=timeout)
     response.close()
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
@@ -78,7 +78,7 @@ def look_for(
     size: int | None,
     timeout: AskTimeout = "default",
 ) -> Found:
-    """Whether the repository has a blob; one that is not of this `size`, where that is known, is damaged."""
+    """Whether the repository has a blob; with another size than `size`, where that is known, it counts as absent."""
     try:
         stated, _ = stat_blob(client, repository, digest, timeout)
         return "damaged" if has_another_size(client, repository, digest, size, stated, timeout) else "there"
@@ -98,9 +98,9 @@ def has_another_size(
     stated: int | None,
     timeout: AskTimeout = "default",
 ) -> bool:
-    """Whether what is there is not as large as the blob: Pulp keeps under its digest what came of a PUT that was cut.
+    """Whether the stored blob has another size: Pulp stores a PUT that was cut off under the blob's digest.
 
-    Asked once more where a HEAD has `stated` another size, since it may not be that of the GET that it stands for.
+    Where a HEAD has `stated` another size a GET is sent too: the Content-Length of a HEAD may differ from the GET's.
     """
     if not size or stated in (None, size):
         return False
@@ -118,13 +118,13 @@ def make_sure(
     *,
     look: bool = False,
 ) -> None:
-    """Make sure that what was accepted by `answer` is there: under its digest, and as large as it is.
+    """Make sure that a blob that `answer` accepted is stored under its digest and with its size.
 
-    An answer that states the digest (`Docker-Content-Digest`) is taken for proof, unless `look`. What these credentials
-    may not look at is believed.
+    An answer that states the digest (`Docker-Content-Digest`) is taken for proof, unless `look`. Where these
+    credentials may not read the blob, the answer is believed.
 
     Raises:
-        ContentError: something else is there, or nothing.
+        ContentError: the registry has no such blob, or one with other content.
     """
     stated = _stated_digest(answer, digest.algorithm)
     if stated is not None and stated != digest:
@@ -134,7 +134,7 @@ def make_sure(
 
 
 def _stated_digest(answer: requests.Response, algorithm: str) -> Digest | None:
-    """None too where a registry names all content by its own algorithm, whatever it was pushed by."""
+    """The digest that the answer states; None where it uses another algorithm than the push did."""
     try:
         stated = Digest(answer.headers.get("Docker-Content-Digest", ""))
     except InvalidDigest:
@@ -148,7 +148,7 @@ def _look(
     for attempt in range(1, _LOOKS + 1):
         try:
             found, _ = stat_blob(client, repository, digest, timeout)
-            if size and found != size:  # a HEAD may state another length than the GET that it stands for
+            if size and found != size:  # a HEAD may state another length than the GET
                 found, _ = first_byte(client, client.url(repository, "blobs", digest), timeout)
             break
         except ResourceNotFound:

@@ -29,19 +29,19 @@ from regscope.text import plain
 
 CHUNK = 2**20
 _MOST_BREAKS = 3
-_MOST_UNSAID = 2**30  # bytes of a blob whose size nobody says
+_MOST_UNSAID = 2**30  # bytes of a blob whose size is not stated anywhere
 
 
 class Blob:
-    """A blob in a repository, and where its bytes come from or go to.
+    """A blob in a repository, and the local file or object to download it to or upload it from.
 
     Args:
         repo: the repository's whole name.
         digest: of the blob.
-        local_path, fileobj: the file to download to; one of the two.
+        local_path, fileobj: the local content; one of the two.
         client: of the registry.
         timeout: seconds; the client's own by default.
-        size: of the blob, as its descriptor says (bytes): no more than that is read.
+        size: of the blob, as its descriptor states it (bytes); no more is read.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Blob:
     def stat(self, digest: str | None = None) -> Descriptor:
         """The blob's size (bytes) and stated media type, by one HEAD request.
 
-        Where that leads to an address that was signed for GET alone, a GET of one byte tells.
+        Where that is redirected to a URL that was signed for GET only, by a GET of one byte.
 
         Raises:
             ResourceNotFound: no such blob in this repository.
@@ -76,7 +76,7 @@ class Blob:
         return self._described(wanted, size, response) if size is not None else self.stat_by_get(wanted)
 
     def stat_by_get(self, digest: str | None = None) -> Descriptor:
-        """As `stat`, by a GET of one byte alone: a HEAD that finds nothing is no proof, as at pull-through caches."""
+        """As `stat`, by a GET of one byte: at pull-through caches a HEAD may answer 404 for a blob that a GET finds."""
         wanted = self._wanted(digest)
         return self._described(wanted, *first_byte(self.client, self._url(wanted), self.timeout))
 
@@ -92,18 +92,18 @@ class Blob:
         return Descriptor(mediaType=media_type, digest=wanted, size=size)
 
     def chunks(self, digest: str | None = None) -> Iterator[bytes]:
-        """The blob's bytes in chunks of up to 1 MiB. A connection that breaks is made again, for the rest alone.
+        """The blob's bytes in chunks of up to 1 MiB. After a broken connection only the rest is requested again.
 
         Raises:
-            DigestMismatch: after the last chunk, if they are not what the digest names.
+            DigestMismatch: after the last chunk, if the bytes do not hash to the digest.
             ConnectionFailed: the blob ended early.
-            TooLarge: it is larger than its `size`; or nobody says its size, and it does not end.
+            TooLarge: the blob is larger than its `size`, or than the limit for a blob whose size is not stated.
         """
         wanted = self._wanted(digest)
         yield from verified_in_background(self._pieces(wanted, 0, self.size), wanted, f"the blob in {self.repo}")
 
     def rest(self, start: int, size: int) -> Iterator[bytes]:
-        """What follows the first `start` of its `size` bytes, not verified: only who has those bytes too can do that.
+        """The bytes from `start` to `size`, not verified: that needs the bytes before `start` too.
 
         Raises:
             ConnectionFailed: the blob ended early.
@@ -112,7 +112,7 @@ class Blob:
         return self._pieces(self._wanted(None), start, size)
 
     def _pieces(self, digest: Digest, got: int, size: int | None) -> Iterator[bytes]:
-        """Its bytes, after a break from where it was; given up when several attempts in turn bring nothing new."""
+        """The blob's bytes; after a break the rest is requested, until several attempts in a row bring no byte."""
         breaks, most = 0, size
         while True:
             response = self._from(digest, got, size)
@@ -120,7 +120,7 @@ class Blob:
                 size = content_length(response)
             if most is None:
                 most = self._most(digest, size)
-            seen = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else got  # else all of it comes again
+            seen = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else got  # else it starts over
             try:
                 for piece in response.raw.stream(CHUNK):
                     fresh, seen = piece[seen:], max(seen - len(piece), 0)
@@ -138,7 +138,7 @@ class Blob:
                 response.close()
 
     def _most(self, digest: Digest, stated: int | None) -> int:
-        """How many bytes it may have, where no descriptor says: as many as the registry states, in one way or other."""
+        """The most bytes that are read where no descriptor states the size: what the registry states."""
         if stated is not None:
             return stated
         try:
@@ -153,14 +153,14 @@ class Blob:
         )
 
     def _from(self, digest: Digest, start: int, size: int | None) -> requests.Response:
-        """The blob from `start` on, or all of it where the registry knows no ranges (RFC 9110, 14.2)."""
+        """The blob from `start` on, or all of it where the registry does not support ranges (RFC 9110, 14.2)."""
         headers = {"Range": f"bytes={start}-{size - 1}"} if start and size else {}
         response = self.client.get(self._url(digest), headers=headers, timeout=self.timeout)
         stated = response.headers.get("Content-Range", "")
         if response.status_code == HTTPStatus.PARTIAL_CONTENT and not stated.startswith(f"bytes {start}-"):
             response.close()
             raise ConnectionFailed(
-                f"the rest of {digest} was asked for, and another part came: {plain(stated, 80) or 'not said which'}",
+                f"the rest of {digest} was requested, and the answer has another range: {plain(stated, 80) or 'none'}",
                 url=without_secrets(response.url),
                 next_step="Try again; if it stays so, report it to whoever runs the registry.",
             )
@@ -182,8 +182,8 @@ class Blob:
     def download(self, digest: str | None = None) -> None:
         """Write the blob to `local_path` or `fileobj`.
 
-        A file appears under `local_path` only when all of it is there and verified; what a `fileobj` got before an
-        error is not to be used.
+        A file appears under `local_path` only when it is complete and verified. Discard what was written to a `fileobj`
+        before an error.
         """
         if self.fileobj is not None:
             for chunk in self.chunks(digest):
@@ -195,15 +195,15 @@ class Blob:
             raise InvalidInput("a blob is downloaded to local_path or to fileobj, and neither was given")
 
     def upload(self) -> Descriptor:
-        """Send the content of `local_path`, or of `fileobj` from where it stands, and set `digest` to what it is.
+        """Upload the content of `local_path`, or of `fileobj` from its current position, and set `digest`.
 
-        What the repository has already is not sent, unless it is of another size. A large blob is streamed and hashed
-        on the way, and goes on where it was after a connection that broke.
+        A blob that the repository already has is not sent, unless it has another size there. A large blob is hashed
+        while it is streamed; after a broken connection the upload is continued.
 
         Raises:
-            DigestMismatch: the blob was made with a digest, and this content is not what it names.
-            ContentError: the registry keeps other content under its digest.
-            RequestError: it was refused.
+            DigestMismatch: the content does not hash to the digest that the blob was made with.
+            ContentError: the registry stored other content under the digest.
+            RequestError: the registry refused the upload.
         """
         content = LocalContent(self.local_path, self.fileobj)
         there = None if self.digest is None else self._there(self.digest)
@@ -215,14 +215,14 @@ class Blob:
         return there
 
     def upload_at_one_time(self) -> Descriptor:
-        """Send all of the content, of a `fileobj` from its beginning, in one request (a monolithic PUT)."""
+        """Upload all of the content, of a `fileobj` from its beginning, in one request (a monolithic PUT)."""
         if self.fileobj is not None and self.fileobj.seekable():
             self.fileobj.seek(0)
         content = LocalContent(self.local_path, self.fileobj)
         return self._sent(*self._sender.send_at_once(content, self.digest))
 
     def mount_from(self, from_repo: str) -> Descriptor:
-        """Take the blob over from another repository of the registry; its bytes travel only where that is refused.
+        """Mount the blob from another repository of the registry; where that is refused, copy its bytes.
 
         Raises:
             ResourceNotFound: no such blob there.
@@ -255,7 +255,7 @@ class Blob:
         return Sender(self.client, self.repo, self.timeout)
 
     def _there(self, digest: Digest) -> Descriptor | None:
-        """What is known to be there; where nobody may ask, or the registry does not tell, it is sent."""
+        """Whether the repository is known to have the blob; where that cannot be found out, it is sent."""
         try:
             return self.stat(digest)
         except TooManyRequests:
@@ -270,7 +270,7 @@ class Blob:
     def _wanted(self, digest: str | None) -> Digest:
         wanted = Digest(digest) if digest else self.digest
         if wanted is None:
-            raise InvalidInput("which blob? Its digest was not given")
+            raise InvalidInput("this blob has no digest")
         return wanted
 
     def _url(self, digest: Digest) -> str:

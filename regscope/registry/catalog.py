@@ -7,15 +7,15 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.paging import named_pages
 
 _PAGE = 1000
-_MAY_BE_TOO_LARGE = {400, 405, 416, 422}  # distribution's answer to an n above its catalog.maxentries, and others'
+_MAY_BE_TOO_LARGE = {400, 405, 416, 422}  # answers to an n above the limit (distribution: catalog.maxentries)
 
 
 def list_repositories(client: DockerRegistryV2Client) -> list[str]:
     """All repositories that the registry names, sorted.
 
     Raises:
-        PermissionDeny, Unsupported: the catalog is closed to these credentials, or there is none: the
-            repositories must be named.
+        PermissionDeny, Unsupported: these credentials may not read the catalog, or the registry has none: name the
+            repositories.
     """
     try:
         try:

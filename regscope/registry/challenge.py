@@ -11,24 +11,24 @@ from regscope.errors import AuthFailed
 from regscope.text import plain
 
 _LONGEST_HEADER = 8192  # the package's parser is quadratic
-# What the package cannot read and servers send all the same: an empty value, needless escapes, a missing comma
+# Forms that servers send and the package does not parse: an empty value, needless escapes, a missing comma
 # after a value, commas around it all, and a URL without quotes.
 _VALUE = re.compile(
     r"""(?:(?P<quoted>"(?:[^"\\]|\\.)*+")|(?<==)\s*(?P<bare>[^\s",=][^\s",]*)|(?<==)(?=\s*(?:,|$)))
     (?P<gap>\s+(?=[\w-]{1,64}\s{0,8}(?:=|\s[\w-]{1,64}\s{0,8}=)))?""",
     re.DOTALL | re.VERBOSE,
 )
-# A token68, as `Negotiate YII=` has, tells a name and a password nothing; the package takes it for a parameter.
+# A token68, as in `Negotiate YII=`, is of no use for Basic and Bearer; the package takes it for a parameter.
 _TOKEN68 = re.compile(
     r"(?P<scheme>(?:^|,)\s*[a-z][\w-]*)\s+(?!(?:realm|service|scope)=)[\w.~+/-]+=*(?=\s*(?:,|$))", re.IGNORECASE
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_EMPTY = "\0"  # stands for an empty value on the way through the package
+_EMPTY = "\0"  # a placeholder for an empty value, which the package does not parse
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One way in: its scheme in lower case, and its parameters by lower-case name."""
+    """One challenge: its scheme in lower case, and its parameters by lower-case name."""
 
     scheme: str
     parameters: dict[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ def parse_challenges(header: str) -> dict[str, Challenge]:
     """The challenges of a header, by scheme.
 
     Raises:
-        AuthFailed: the header cannot be read; the message says which.
+        AuthFailed: the header cannot be parsed; the message quotes it.
     """
     if not header or len(header) > _LONGEST_HEADER:
         raise _unreadable(header)

@@ -1,4 +1,4 @@
-"""One connection: to an address that may be connected to, by TLS, and through a proxy."""
+"""Opening one connection: to an allowed address, with TLS, and through a proxy."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PROXY_PORT = 80
 
 
 def allowed(found: Sequence[Resolved], host: str, most: Reach) -> list[Resolved]:
-    """Those addresses of `host` that may be connected to.
+    """The addresses of `host` that may be connected to.
 
     Args:
         most: how far they may reach.
 
     Raises:
-        UnsafeRedirect: none of them may.
+        UnsafeRedirect: none of its addresses is allowed.
     """
     on_this_machine = is_loopback(host)
     good = [each for each in found if each.reach <= most and (not on_this_machine or is_loopback(each.text))]
@@ -37,9 +37,10 @@ def allowed(found: Sequence[Resolved], host: str, most: Reach) -> list[Resolved]
 
 
 def most_of_named(host: str, found: Sequence[Resolved]) -> Reach:
-    """How far the registry that was named may reach, by the addresses that it has at first.
+    """What the addresses of the registry that the user named may belong to, by those that it has at first.
 
-    A cloud's metadata only where it was named by its number: the owner of a name can have it lead there later.
+    A cloud's metadata address is allowed only where the user wrote the IP address: a host name's owner can change
+    where it leads.
     """
     if written_address(host) is not None:
         return Reach.METADATA
@@ -47,10 +48,10 @@ def most_of_named(host: str, found: Sequence[Resolved]) -> Reach:
 
 
 def connect(addresses: Sequence[Resolved], timeout: float | None) -> tuple[socket.socket, Reach]:
-    """A connection to the first address that takes one, and how far that reaches.
+    """A connection to the first address that accepts one, and what that address belongs to.
 
     Raises:
-        OSError: none does.
+        OSError: no address accepted a connection.
     """
     trouble = OSError("there is no address to connect to")
     for address in addresses:
@@ -67,10 +68,10 @@ def connect(addresses: Sequence[Resolved], timeout: float | None) -> tuple[socke
 
 
 def to_proxy(proxy: SplitResult, timeout: float | None) -> socket.socket:
-    """A connection to a proxy, which the user has named: it may be anywhere.
+    """A connection to a proxy. The user has named it: its address is not restricted.
 
     Raises:
-        ConnectionFailed: there is none.
+        ConnectionFailed: it cannot be connected to.
     """
     try:
         return connect(resolve(proxy.hostname or "", proxy.port or _PROXY_PORT), timeout)[0]
@@ -79,10 +80,10 @@ def to_proxy(proxy: SplitResult, timeout: float | None) -> socket.socket:
 
 
 def open_tunnel(connection: socket.socket, proxy: SplitResult, host: str, port: int) -> None:
-    """Have a proxy lead on to `host` (RFC 9110, 9.3.6).
+    """Open a tunnel to `host` through a proxy (CONNECT: RFC 9110, 9.3.6).
 
     Raises:
-        OSError, HTTPException: it does not.
+        OSError, HTTPException: the proxy refused.
     """
     place = f"[{host}]:{port}" if ":" in host else f"{host.encode('idna').decode()}:{port}"
     fields = "".join(f"{name}: {value}\r\n" for name, value in proxy_authorization(proxy).items())
@@ -96,7 +97,7 @@ def open_tunnel(connection: socket.socket, proxy: SplitResult, host: str, port: 
 
 
 def encrypted(connection: socket.socket, context: ssl.SSLContext, host: str) -> socket.socket:
-    """The same, by TLS; closed where that fails."""
+    """The connection with TLS; it is closed where the handshake fails."""
     try:
         return context.wrap_socket(connection, server_hostname=host)
     except BaseException:

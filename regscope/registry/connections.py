@@ -1,6 +1,6 @@
-"""Connections that are kept open, to a registry and to wherever it sends its readers.
+"""A pool of open connections, to a registry and to the hosts that it redirects to.
 
-On sockets: a scan is made of small answers, on each of which `requests` spends several times the CPU.
+It works on sockets: a scan consists of small answers, for each of which `requests` takes several times the CPU.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from regscope.registry.proxies import proxy_authorization, proxy_failed, proxy_f
 from regscope.registry.request_body import Payload, RequestBody
 from regscope.registry.tls import ClientCertificate, elsewhere_context, home_context
 
-_SURE_FOR = 1.0  # seconds in which a connection is used again without a look whether it still stands
-_MOST_HOSTS = 64  # that idle connections are kept to: whoever redirects to ever new ones does not fill the table
+_SURE_FOR = 1.0  # seconds in which a connection is reused without a check whether it is still open
+_MOST_HOSTS = 64  # hosts with idle connections: redirects to ever new hosts must not fill the table
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_TUNNEL = (OSError, http.client.HTTPException)
 
 
 class _Target(NamedTuple):
-    """Where a connection leads."""
+    """The other end of a connection."""
 
     scheme: str
     netloc: str
@@ -47,7 +47,7 @@ class _Target(NamedTuple):
 
 class _Connection(NamedTuple):
     """Attributes:
-    reach: of the address at its end, as far as that is known: behind a proxy it is not.
+    reach: what the address at its end belongs to; not known behind a proxy.
     """
 
     socket: socket.socket
@@ -74,11 +74,11 @@ class Connections:
 
     Args:
         home: the registry's address.
-        size: how many idle ones are kept for each host.
+        size: idle connections that are kept for each host.
         verify: True for the system's and certifi's certificate authorities, False for none, or the path of a PEM file:
             of the only authorities to trust at home, and of some more elsewhere.
         certificate: the client's own, shown to the registry alone.
-        slowest: bytes a second; an answer that comes slower for as long as its timeout is given up. 0 for never.
+        slowest: bytes a second; an answer that is slower for as long as its read timeout is given up. 0 for no limit.
     """
 
     def __init__(
@@ -112,17 +112,17 @@ class Connections:
         ended: Callable[[], None],
         most: Reach = Reach.PUBLIC,
     ) -> Answer:
-        """Send one request; the answer's header has been read, its body not.
+        """Send one request and read the header of its answer; the body is not read yet.
 
         Args:
             timeout: seconds to connect, and for each read.
             ended: called once the body was read or given up, or there was no answer.
-            most: how far the address that is connected to may reach. The registry's own may be anywhere at first, and
-                then no further.
+            most: what the address that is connected to may belong to. The registry's own address is not restricted at
+                first; later ones may not be less public.
 
         Raises:
             ConnectionFailed: or one of its kinds.
-            UnsafeRedirect: the address reaches too far.
+            UnsafeRedirect: the address is not allowed.
         """
         server, path = cut(url)
         connection: _Connection | None = None
@@ -248,7 +248,7 @@ def _send(connection: socket.socket, head: bytes, body: Payload | None) -> None:
         connection.sendall(head + body if body else head)
         return
     connection.sendall(head)
-    # Whoever hangs up before the end has usually said why: the answer will tell.
+    # A server that closes early has usually sent the reason: the answer is read.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         for piece in body.framed():
             connection.sendall(piece)
@@ -258,7 +258,7 @@ def _head(method: str, path: str, host: str, headers: Mapping[str, str], body: P
     """A request up to its body (RFC 9112, 3).
 
     Raises:
-        ValueError: a line break, or what is not Latin-1, where it would not stay in its place.
+        ValueError: a path or field with a line break, or with characters outside Latin-1.
     """
     if not (path.isascii() and path.isprintable() and " " not in path):
         raise ValueError(f"no path of a URL: {path[:200]!r}")
@@ -286,7 +286,7 @@ def _bad_files(error: OSError, url: str) -> TLSFailed:
 
 
 def _was_dropped(connection: socket.socket) -> bool:
-    """Whether the other side has hung up, or said something that nobody asked for."""
+    """Whether the other side closed the connection, or sent data without a request."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))

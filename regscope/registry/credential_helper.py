@@ -1,4 +1,4 @@
-"""Credential helpers: the programs `docker-credential-NAME` that keep logins for docker and podman.
+"""Credential helpers: the programs `docker-credential-NAME`, which store logins for docker and podman.
 
 The protocol is that of github.com/docker/docker-credential-helpers: `get`, `store` or `erase` as the argument, the
 server's address or a JSON object on standard input, and a JSON object on standard output.
@@ -30,8 +30,8 @@ class CredentialHelper:
 
     Args:
         name: as in docker's `credsStore`: `pass` means the program `docker-credential-pass` on the PATH.
-        server: the address under which the login is filed.
-        timeout: seconds; a user may have to type a passphrase in the meantime.
+        server: the address under which the login is stored.
+        timeout: seconds; long enough for a user to type a passphrase.
     """
 
     def __init__(self, name: str, server: str, timeout: float = 60) -> None:
@@ -44,10 +44,10 @@ class CredentialHelper:
         self._lock = threading.Lock()
 
     def login(self, repository: str = "") -> Login | None:
-        """What the helper keeps for the server, whatever the repository; None where it keeps nothing.
+        """The login that the helper has for the server, for all repositories; None where it has none.
 
         Raises:
-            RegscopeError: there is no such program, or it fails, hangs or answers nonsense.
+            RegscopeError: there is no such program, or it fails, hangs or prints something else.
         """
         with self._lock:
             if not self._asked:
@@ -61,7 +61,7 @@ class CredentialHelper:
         return self._login
 
     def store(self, username: str, secret: str) -> None:
-        """Have the helper keep a login for the server, in place of what it has.
+        """Have the helper store a login for the server; it replaces an earlier one.
 
         Raises:
             RegscopeError: there is no such program, or it fails or hangs.
@@ -70,7 +70,7 @@ class CredentialHelper:
         self._run("store", kept)
 
     def erase(self) -> None:
-        """Have the helper forget the server.
+        """Have the helper erase the server's login.
 
         Raises:
             RegscopeError: there is no such program, or it fails or hangs.
@@ -78,7 +78,7 @@ class CredentialHelper:
         self._run("erase", self._server)
 
     def __getstate__(self) -> dict[str, Any]:
-        # It is asked before it travels: another machine has neither the helper nor its keys.
+        # The helper runs before the client is pickled: another machine has neither the helper nor its keys.
         with contextlib.suppress(RegscopeError):
             self.login()
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
@@ -91,7 +91,7 @@ class CredentialHelper:
         return f"CredentialHelper({self._name!r}, {self._server!r})"
 
     def _run(self, action: str, said: str) -> bytes | None:
-        """The helper's answer to what is `said` to it; None where it says that it has none."""
+        """The helper's output for the input `said`; None where it reports that it has no such login."""
         program = shutil.which(f"docker-credential-{self._name}") if _NAME.fullmatch(self._name) else None
         if program is None:
             raise self._failed("is not a program on the PATH", "Install it")
@@ -105,7 +105,7 @@ class CredentialHelper:
             raise self._failed(f"answered with more than {_LONGEST_ANSWER:,} bytes", self._try_it)
         if code and answer.strip() == _NOTHING:
             return None
-        if code:  # what it says is not repeated: nobody knows what is in it
+        if code:  # its output is not quoted in the error: it may hold a secret
             raise self._failed(f"failed with exit code {code}", self._try_it)
         return answer
 
@@ -135,7 +135,7 @@ class CredentialHelper:
 
 
 def _ask(command: list[str], said: str, timeout: float) -> tuple[int, bytes]:
-    """The exit code of a command, and what it printed, cut a little above the longest answer.
+    """The exit code and the output of a command; more output than the longest valid answer is not read.
 
     Raises:
         TimeoutError: it took longer than `timeout` (seconds).
@@ -151,7 +151,7 @@ def _ask(command: list[str], said: str, timeout: float) -> tuple[int, bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # so that whatever it has started can be ended with it
+        start_new_session=True,  # its own session, so that its children can be ended with it
     ) as process:
         timer = threading.Timer(timeout, give_up)
         timer.start()
@@ -170,7 +170,7 @@ def _ask(command: list[str], said: str, timeout: float) -> tuple[int, bytes]:
 def _converse(process: subprocess.Popen[bytes], said: str) -> tuple[int, bytes]:
     assert process.stdin is not None
     assert process.stdout is not None
-    with contextlib.suppress(BrokenPipeError), process.stdin as question:  # it need not read it to refuse it
+    with contextlib.suppress(BrokenPipeError), process.stdin as question:  # a helper may exit without reading its input
         question.write(said.encode())
     answer = process.stdout.read(_LONGEST_ANSWER + 1)
     if len(answer) > _LONGEST_ANSWER:

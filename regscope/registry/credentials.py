@@ -1,4 +1,4 @@
-"""What a registry, or its token service, can be shown to prove who asks."""
+"""Credentials for a registry and its token service."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class IdentityToken:
-    """What a token service takes in place of a password: an OAuth2 refresh token."""
+    """An OAuth2 refresh token, which a token service accepts in place of a password."""
 
     value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryToken:
-    """A bearer token that the registry takes as it is; see `is_bearer_token`."""
+    """A bearer token that is sent to the registry unchanged; see `is_bearer_token`."""
 
     value: str = field(repr=False)
 
@@ -44,7 +44,7 @@ Login: TypeAlias = Credentials | IdentityToken | RegistryToken
 
 
 class LoginSource(Protocol):
-    """Where the logins for one registry are kept."""
+    """A place where logins for one registry are stored."""
 
     def login(self, repository: str) -> Login | None:
         """The login for `repository`, for the registry as a whole where that is empty; None where there is none."""
@@ -52,12 +52,12 @@ class LoginSource(Protocol):
 
 @dataclass(frozen=True)
 class SavedLogins:
-    """Logins at hand, by the repository path that they are for; the empty path is the whole registry."""
+    """Logins in memory, by repository path; the empty path stands for the whole registry."""
 
     by_path: dict[str, Login] = field(repr=False)
 
     def login(self, repository: str) -> Login | None:
-        """The one with the longest path that `repository` is, or is under."""
+        """The login with the longest path that is `repository` or above it."""
         path = repository
         while path not in self.by_path and path:
             path = path.rpartition("/")[0]
@@ -65,14 +65,14 @@ class SavedLogins:
 
 
 class Keychain:
-    """All logins for one registry: the first of `sources` that has one for a repository says it."""
+    """All logins for one registry: the first of `sources` that has one for a repository counts."""
 
     def __init__(self, sources: Iterable[LoginSource] = ()) -> None:
         self._sources = tuple(sources)
 
     @classmethod
     def of(cls, login: Login | None) -> Keychain:
-        """One login for everything, or none."""
+        """A keychain with one login for all repositories, or with none."""
         return cls([SavedLogins({"": login})] if login else [])
 
     def login(self, repository: str = "") -> Login | None:
@@ -93,7 +93,7 @@ class Keychain:
         return None
 
     def __bool__(self) -> bool:
-        """Whether there is any place to look; a credential helper may yet have nothing."""
+        """Whether there is any source; a credential helper may still have no login."""
         return bool(self._sources)
 
     def __repr__(self) -> str:
@@ -101,7 +101,7 @@ class Keychain:
 
 
 def login_from(username: str, secret: str) -> Login:
-    """What a user name and its secret stand for, as docker files them."""
+    """The login that a user name and its secret stand for, as docker stores them."""
     return IdentityToken(secret) if username == TOKEN_USER else Credentials(username, secret)
 
 

@@ -1,4 +1,4 @@
-"""How one registry deletes, as far as was seen."""
+"""How one registry deletes, as observed so far."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass
 class DeletionBehaviour:
-    """What a client has found out about a registry's deletions.
+    """What a client has observed of a registry's deletions.
 
     Attributes:
-        by_tag: whether a tag is deleted by its name; None before it was asked.
-        keeps_untagged: a manifest stayed when its tag was removed.
-        takes_tags_along: a tag went with its manifest.
-        forgets_tags: the tag of a deleted manifest was not listed any more.
+        by_tag: whether it deletes a tag by its name; None before that was tried.
+        keeps_untagged: whether a manifest remained when its last tag was removed.
+        takes_tags_along: whether the deletion of a manifest removed its tags.
+        forgets_tags: whether the tag list left out the tag of a deleted manifest.
     """
 
     by_tag: bool | None = None

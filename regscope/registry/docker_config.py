@@ -1,4 +1,4 @@
-"""What `docker login` and `podman login` left behind, as a keychain for one registry.
+"""The logins that `docker login` and `podman login` stored, as a keychain for one registry.
 
 Docker's `config.json` comes first, then podman's `auth.json` (containers-auth.json(5)), which may hold logins for
 single repositories too.
@@ -25,7 +25,7 @@ from regscope.registry.credentials import (
     login_from,
 )
 
-# Docker Hub's credentials are filed under the address of a service that is long gone.
+# Docker stores Docker Hub's credentials under the address of an earlier service.
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 
 
@@ -36,7 +36,7 @@ def docker_config_path() -> Path:
 
 
 def podman_auth_paths() -> list[Path]:
-    """Podman's `auth.json`, the first to ask first: `$REGISTRY_AUTH_FILE` alone, else where `podman login` puts it."""
+    """Podman's `auth.json` files, in order: `$REGISTRY_AUTH_FILE` alone, else where `podman login` writes."""
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         return [Path(named)]
     folders = [os.environ.get("XDG_RUNTIME_DIR"), os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"]
@@ -44,13 +44,13 @@ def podman_auth_paths() -> list[Path]:
 
 
 def find_logins(host: str, path: str = "") -> Keychain:
-    """All that docker and podman keep for `host` (`host` or `host:port`); helpers are not asked yet.
+    """All logins of docker and podman for `host` (`host` or `host:port`); credential helpers do not run yet.
 
     Args:
-        path: below which the registry is on its host; podman may keep a login for that alone.
+        path: of the registry on its host; podman may have a login for this path alone.
 
     Raises:
-        RegscopeError: one of the files is there and cannot be read.
+        RegscopeError: one of the files exists and cannot be read.
     """
     sources = [_in_docker_config(docker_config_path(), host)]
     sources += [_in_podman_auth(file, host, path) for file in podman_auth_paths()]
@@ -58,7 +58,7 @@ def find_logins(host: str, path: str = "") -> Keychain:
 
 
 def _in_docker_config(path: Path, host: str) -> LoginSource | None:
-    """As docker does: a host's own helper alone, else the common one alone, else the file."""
+    """In docker's order: the host's own helper alone, else the default helper alone, else the file."""
     document = read_config(path)
     if name := helper_for(document, host, path):
         return CredentialHelper(name, server_of(host))
@@ -67,14 +67,14 @@ def _in_docker_config(path: Path, host: str) -> LoginSource | None:
 
 
 def helper_for(document: dict[str, Any], host: str, path: Path) -> str | None:
-    """The helper that docker's configuration names for `host`: its own, else the common one."""
+    """The helper that docker's configuration names for `host`: the host's own, else the default one."""
     helpers = _object(document, "credHelpers", path)
     name = next((helpers[key] for key in keys_of(host) if key in helpers), document.get("credsStore"))
     return str(name) if name else None
 
 
 def _in_podman_auth(path: Path, host: str, base: str) -> LoginSource | None:
-    """As podman does: a host's own helper alone, else the file, whose keys may go on with a repository path."""
+    """In podman's order: the host's own helper alone, else the file, whose keys may include a repository path."""
     document = read_config(path)
     helpers = _object(document, "credHelpers", path)
     for key in keys_of(host):
@@ -89,7 +89,7 @@ def _in_podman_auth(path: Path, host: str, base: str) -> LoginSource | None:
 
 
 def _below(by_path: dict[str, Login], base: str) -> dict[str, Login]:
-    """The logins for a registry below the path `base`, by what follows that."""
+    """The logins for a registry below the path `base`, by the rest of their path."""
     if not base:
         return by_path
     found = {path.removeprefix(f"{base}/"): login for path, login in by_path.items() if path.startswith(f"{base}/")}
@@ -99,10 +99,10 @@ def _below(by_path: dict[str, Login], base: str) -> dict[str, Login]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What is in such a file; nothing where there is none.
+    """The content of such a file; empty where there is none.
 
     Raises:
-        RegscopeError: it is there, and cannot be read.
+        RegscopeError: the file exists and cannot be read.
     """
     try:
         document = json.loads(path.read_bytes())
@@ -130,12 +130,12 @@ def _unreadable(path: Path, why: str) -> RegscopeError:
 
 
 def server_of(host: str) -> str:
-    """The address under which docker files a host's login."""
+    """The address under which docker stores a host's login."""
     return _HUB_KEYS[0] if host in _HUB_KEYS else host
 
 
 def keys_of(host: str) -> tuple[str, ...]:
-    """All addresses under which a host's login may be filed."""
+    """All addresses under which a host's login may be stored."""
     if host in _HUB_KEYS:
         return _HUB_KEYS
     forms = (host, f"https://{host}", f"http://{host}")

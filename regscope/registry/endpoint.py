@@ -1,4 +1,4 @@
-"""Where a registry answers: its host and port, and whether it speaks TLS."""
+"""The address of a registry: its host and port, and whether it uses TLS."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from regscope.registry.proxies import proxy_failed, proxy_for
 from regscope.registry.tls import usual_context
 from regscope.text import plain
 
-# Docker Hub's registry does not live at its own name.
+# Docker Hub's registry has another host name than docker.io.
 _HUB = "registry-1.docker.io"
-# How OpenSSL names an answer that is no TLS at all; whatever else goes wrong, the other side does speak it.
+# OpenSSL's reasons for an answer that is no TLS; with any other error the server does use TLS.
 _NOT_TLS = {
     "",
     "WRONG_VERSION_NUMBER",
@@ -42,12 +42,12 @@ def full_name(location: str, repository: str) -> str:
 class APIEndpoint(BaseModel):
     """A registry's address, with or without a scheme.
 
-    Without one the server is asked: no TLS means http, TLS means https. Docker Hub's several names all lead to the
-    host where its registry answers.
+    Without a scheme a TLS handshake is tried: https where it succeeds, else http. All of Docker Hub's names lead to the
+    host of its registry.
 
     Raises:
         InvalidLocation: on first use, where `url` names no host.
-        UnknownHost, TimedOut: on first use without a scheme, where the host cannot be asked.
+        UnknownHost, TimedOut: on first use without a scheme, where the host does not answer.
     """
 
     url: str
@@ -57,23 +57,23 @@ class APIEndpoint(BaseModel):
 
     @property
     def host(self) -> str:
-        """`host` or `host:port`, as credentials are filed under."""
+        """`host` or `host:port`, under which credentials are stored."""
         netloc = self._parts.netloc.rpartition("@")[2]
         return _HUB if netloc.lower() in _HUB_NAMES else netloc
 
     @property
     def path(self) -> str:
-        """Where the registry is on its host, without slashes around it; empty as a rule."""
+        """The path of the registry on its host, without slashes around it; usually empty."""
         return self._parts.path.strip("/")
 
     @property
     def place(self) -> str:
-        """Host and path: what tells it from other registries."""
+        """Host and path, which identify the registry."""
         return f"{self.host.lower()}/{self.path}".rstrip("/")
 
     @property
     def states_scheme(self) -> bool:
-        """Whether its address says which scheme it has, so that nobody need ask."""
+        """Whether the address has a scheme, so that no handshake need be tried."""
         return bool(self._parts.scheme)
 
     def is_secure_repository(self, *, timeout: float | None = 10) -> tuple[bool, bool]:
@@ -125,7 +125,7 @@ class APIEndpoint(BaseModel):
                 return _handshake(connection, address[0])
         except ssl.SSLCertVerificationError:
             return self._answers(address, timeout), False
-        except (socket.gaierror, UnicodeError):  # a name that is too long for one
+        except (socket.gaierror, UnicodeError):  # a label longer than a host name allows
             raise UnknownHost(
                 f"there is no host named {plain(address[0], 300)}",
                 url=f"https://{self.host}",
@@ -141,7 +141,7 @@ class APIEndpoint(BaseModel):
             return False, False
 
     def _answers(self, address: tuple[str, int], timeout: float | None) -> bool:
-        """Whether HTTP is spoken behind a certificate that is not valid."""
+        """Whether a server with an invalid certificate answers HTTP."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
@@ -151,7 +151,7 @@ class APIEndpoint(BaseModel):
             ):
                 encrypted.sendall(f"GET /v2/ HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode())
                 return encrypted.recv(5) == b"HTTP/"
-        except ssl.SSLError as error:  # such as its wish for a client's certificate
+        except ssl.SSLError as error:  # for example, the server requires a client certificate
             return (error.reason or "") not in _NOT_TLS
         except OSError:
             return False

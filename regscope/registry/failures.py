@@ -1,4 +1,4 @@
-"""Why a request had no answer, as an error that says what to do."""
+"""Errors of connections, as errors of regscope with a next step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.text import plain
 
 
 def connection_error(error: Exception, url: str) -> ConnectionFailed:
-    """What the socket, TLS or HTTP layer raised on the way to `url`, as one of ours."""
+    """The error of regscope for what the socket, TLS or HTTP layer raised during a request to `url`."""
     shown, (_, host, port) = without_secrets(url), origin(url)
     text = plain(error, 300)
     if isinstance(error, socket.gaierror | UnicodeError):

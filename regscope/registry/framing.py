@@ -1,7 +1,7 @@
-"""One answer as it comes over a connection: its header, and where its body ends (RFC 9112).
+"""Reading one HTTP/1.1 answer from a connection: its header, and where its body ends (RFC 9112).
 
-The standard library reads the header with its mail parser, line by line; for the small answers that a scan is made of
-that costs more than all the rest.
+The standard library reads headers with its e-mail parser, line by line; for the small answers of a scan that takes more
+time than all other work on them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SLOWEST = 1000.0
 LONGEST_SILENCE = 60.0
 """Seconds that count for that where there is no read timeout."""
 
-_AT_ONCE = 2**15  # what a small answer fits into, header and body
+_AT_ONCE = 2**15  # a small answer fits into one read, header and body
 _MOST_AT_ONCE = 2**20
 _LONGEST_HEADER = 2**17
 _LONGEST_LINE = 2**12  # of those between chunks
@@ -33,7 +33,7 @@ _NO_BODY = {204, 304}
 
 
 class Fields(dict[str, str]):
-    """Header fields, looked up in any case; kept in lower case. Repeated ones are joined by commas."""
+    """Header fields by lower-case name, looked up in any case. The values of repeated fields are joined by commas."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -47,7 +47,7 @@ class Fields(dict[str, str]):
 
 
 class Header(NamedTuple):
-    """What comes before a body. `length` is the body's, in bytes; None where it is chunked, or ends when all ends."""
+    """Status line and fields. `length`: bytes of the body; None where it is chunked, or ends with the connection."""
 
     status: int
     reason: str
@@ -58,15 +58,15 @@ class Header(NamedTuple):
 
 
 class TooSlow(TimeoutError):
-    """What comes, comes too slowly."""
+    """The data arrives too slowly."""
 
 
 class Incoming:
-    """What comes over a connection, in its order.
+    """The bytes that a connection receives, in order.
 
     Args:
-        slowest: bytes a second; 0 for any. Only the time spent waiting counts, and that for the first byte does not.
-        over: seconds of waiting in which it must come to that.
+        slowest: the least bytes a second; 0 for no limit. Only time spent waiting counts, after the first byte.
+        over: seconds of waiting over which the rate is measured.
     """
 
     __slots__ = ("_at", "_came", "_held", "_over", "_slowest", "_socket", "_waited")
@@ -76,21 +76,21 @@ class Incoming:
         self._slowest = slowest
         self._over = over
         self._held = b""
-        self._at = 0  # up to where `_held` was read
+        self._at = 0  # how much of `_held` was read
         self._came = 0
         self._waited = 0.0
 
     @property
     def has_more(self) -> bool:
-        """Whether something came that nobody has read."""
+        """Whether there are received bytes that were not read."""
         return len(self._held) > self._at
 
     def header(self, method: str) -> Header:
-        """The header of the answer to a request, after those that only say to wait for it.
+        """The header of the final answer to a request, after interim ones (1xx).
 
         Raises:
-            HTTPException: it is none, or says two things about where its body ends.
-            TooSlow: it does not come at the pace that is wanted.
+            HTTPException: it is malformed, or contradicts itself about where its body ends.
+            TooSlow: it arrives more slowly than allowed.
         """
         for _ in range(_MOST_INTERIM):
             header = _parsed(self._until_blank_line(), method)
@@ -98,7 +98,7 @@ class Incoming:
                 return header
             if header.status == 101:
                 break
-        raise http.client.HTTPException(f"an answer that was not asked for: {header.status}")
+        raise http.client.HTTPException(f"unexpected status: {header.status}")
 
     def _until_blank_line(self) -> str:
         data = self._rest() or self._socket.recv(_AT_ONCE)
@@ -116,7 +116,7 @@ class Incoming:
     def take(self, amount: int) -> bytes:
         """The next `amount` bytes; fewer only where the connection ends before."""
         pieces: list[bytes] = []
-        while amount > _MOST_AT_ONCE:  # no memory is taken for what was only announced
+        while amount > _MOST_AT_ONCE:  # memory is taken for received bytes only, not for the announced length
             pieces.append(self._take(_MOST_AT_ONCE))
             amount -= _MOST_AT_ONCE
             if len(pieces[-1]) < _MOST_AT_ONCE:
@@ -157,7 +157,7 @@ class Incoming:
         return line.rstrip(b"\r")
 
     def _rest(self) -> bytes:
-        """What came and was not read, which is held no longer."""
+        """The received bytes that were not read; they are not kept here any longer."""
         rest, self._held, self._at = self._held[self._at :], b"", 0
         return rest
 
@@ -182,7 +182,7 @@ def _parsed(header: str, method: str) -> Header:
     status_line, *lines = header.split("\n")
     found = _STATUS_LINE.fullmatch(status_line.rstrip("\r"))
     if found is None:
-        raise http.client.HTTPException(f"what answers speaks no HTTP: {status_line[:80]!r}")
+        raise http.client.HTTPException(f"response is not HTTP: {status_line[:80]!r}")
     fields: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -194,7 +194,7 @@ def _parsed(header: str, method: str) -> Header:
     if status in _NO_BODY or method == "HEAD" or (method == "CONNECT" and status < 300):
         length, coding = 0, ""
     elif coding not in ("", "identity", "chunked"):
-        raise http.client.HTTPException(f"a transfer encoding that was not asked for: {coding[:80]!r}")
+        raise http.client.HTTPException(f"unsupported transfer encoding: {coding[:80]!r}")
     elif coding != "chunked" and "content-length" in fields:
         length = _length(fields["content-length"])
     chunked = coding == "chunked"
@@ -205,23 +205,23 @@ def _parsed(header: str, method: str) -> Header:
 
 
 def _length(stated: str) -> int:
-    lengths = {part.strip() for part in stated.split(",")}  # the same one twice does no harm
+    lengths = {part.strip() for part in stated.split(",")}  # the same length stated twice is accepted
     length = whole_number(lengths.pop())
     if lengths or length is None:
-        raise http.client.HTTPException(f"an answer that does not say how long it is: Content-Length: {stated[:80]!r}")
+        raise http.client.HTTPException(f"invalid Content-Length: {stated[:80]!r}")
     return length
 
 
 def whole_number(stated: str) -> int | None:
-    """The number that a header field states; None where it is none, or one that nobody means."""
+    """The number that a header field states; None where it is no number, or an absurdly large one."""
     return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else None
 
 
 class Framed:
-    """A body, up to its end and no further.
+    """The body of an answer, read to its end and no further.
 
     Raises:
-        HTTPException, OSError: from `read`, where it ends early.
+        HTTPException, OSError: by `read`, where the body ends early.
     """
 
     __slots__ = ("_chunks_read", "_in_chunks", "_incoming", "_left", "_read", "ended")
@@ -262,7 +262,7 @@ class Framed:
                 self._next_chunk()
             if wanted := min(amount, self._left):
                 pieces.append(self._counted(wanted))
-                self.ended = False  # of the chunk that is, not of the body
+                self.ended = False  # bytes left of the chunk, not of the body
                 amount -= wanted
                 if not self._left and self._incoming.line():
                     raise http.client.HTTPException("a chunk that is longer than it says")

@@ -1,6 +1,6 @@
-"""A registry that was named without a scheme and does not speak TLS: it is read over plain HTTP, and not written to.
+"""A registry that was named without a scheme and does not use TLS: it is read over plain HTTP, and not written to.
 
-An attacker on the network can block TLS to force the fallback, and then receives all that is sent.
+An attacker on the network can block TLS to force this fallback, and then receives everything that is sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from regscope.registry.request_body import READING
 
 
 def warn_of_reading(base_url: str) -> None:
-    """Say once, as a registry is opened, that it is read in the clear.
+    """Warn, when a registry is opened, that it is read over plain HTTP.
 
     Warns:
         RegscopeWarning: always.
@@ -28,10 +28,10 @@ def warn_of_reading(base_url: str) -> None:
 
 
 def refuse_writing(method: str, base_url: str) -> None:
-    """Refuse a request that changes something, where nobody has said that it may go in the clear.
+    """Refuse a request that changes something, unless the user allowed plain HTTP.
 
     Raises:
-        TLSFailed: it does.
+        TLSFailed: the request would change something.
     """
     if method in READING:
         return

@@ -1,4 +1,4 @@
-"""The `Link` header (RFC 8288), as registries write it: also without quotes, angle brackets or a relation."""
+"""The `Link` header (RFC 8288), also in the forms of some registries: without quotes, angle brackets or a relation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BARE_TARGET = re.compile(r"\s*(?P<target>[^;<>\s]+)\s*")
 
 
 def next_link(header: str) -> str | None:
-    """The address of the next page: of the first link called so, else of the first one that is called nothing."""
+    """The address of the next page: that of the first link with rel="next", else of the first link without a rel."""
     nameless: str | None = None
     for target, relations in _links(header[:_LONGEST]):
         if "next" in relations:

@@ -11,19 +11,19 @@ from regscope.errors import RequestError, TooLarge
 
 MOST_NAMES = 250_000
 """Entries that are read of one list by default."""
-_MOST_BYTES = 2**27  # of all entries together
+_MOST_BYTES = 2**27  # characters of all entries together
 _MOST_PAGES = 20_000
-_MOST_REPEATS = 3  # pages in a row with nothing but what was there before
+_MOST_REPEATS = 3  # pages in a row without a new entry
 _MOST_EMPTY = 100  # pages in a row
 _LONGEST = 3600  # seconds
 
 
 class ListGrowth:
-    """What a list has brought so far.
+    """The pages and entries of a list that were read so far.
 
     Args:
         what: the list, for messages.
-        most: entries that are read of it.
+        most: entries that are read of the list.
     """
 
     def __init__(self, what: str, most: int = MOST_NAMES) -> None:
@@ -39,7 +39,7 @@ class ListGrowth:
         """Note the address of a page before it is requested, and return the page's number, from 1.
 
         Raises:
-            RequestError: it was asked for before, or there are too many, or they take too long.
+            RequestError: the page was requested before, there are too many pages, or they take too long.
         """
         if url in self._asked:
             raise self._endless("its pages link in a circle")
@@ -51,10 +51,10 @@ class ListGrowth:
         return len(self._asked)
 
     def take(self, entries: Iterable[Any]) -> list[Any]:
-        """Those entries of a page that are new.
+        """The entries of a page that no earlier page had.
 
         Raises:
-            TooLarge: there are too many in all.
+            TooLarge: the list has more entries than are read.
         """
         fresh, count = [], 0
         for count, entry in enumerate(entries, 1):  # noqa: B007

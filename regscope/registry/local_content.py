@@ -1,4 +1,4 @@
-"""The local side of a blob: a file by its path, or an open one."""
+"""The local side of a blob: a file, by its path or open."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PIECE = 2**20
 
 
 def opened_anew(path: Path) -> IO[bytes]:
-    """A new file to write, in place of one that is there; a link in its place goes, and is not followed."""
+    """A new file to write; an existing file or link at the path is removed first, and a link is not followed."""
     path.unlink(missing_ok=True)
     return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), "w+b")  # noqa: PTH123
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that appears under `path` only when nothing went wrong; a link there is replaced itself."""
+    """A file to write that is moved to `path` only without an error; a link at `path` is replaced, not followed."""
     part = path.with_name(f"{path.name}.part")
     try:
         with opened_anew(part) as file:
@@ -33,13 +33,13 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 class LocalContent:
-    """Bytes to be sent, from where an open file stands now to its end.
+    """Bytes to be sent, from the current position of an open file to its end.
 
     Args:
         local_path, fileobj: one of the two.
 
     Raises:
-        InvalidInput: neither was given, or both, or what was given holds no bytes.
+        InvalidInput: neither or both were given, or a file in text mode.
     """
 
     def __init__(self, local_path: Path | None, fileobj: IO[bytes] | None) -> None:
@@ -53,7 +53,7 @@ class LocalContent:
 
     @classmethod
     def of(cls, content: bytes) -> LocalContent:
-        """A few bytes at hand."""
+        """Content of a few bytes in memory."""
         return cls(None, io.BytesIO(content))
 
     @property

@@ -1,4 +1,4 @@
-"""Logging in and out: what docker's `config.json`, or the helper that it names, keeps for a registry."""
+"""Logging in and out: storing a registry's login in docker's `config.json`, or in the helper that it names."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from regscope.registry.docker_config import docker_config_path, helper_for, keys
 
 
 def log_in(client: DockerRegistryV2Client, host: str, username: str, password: str) -> str:
-    """Make sure that the registry takes the login, and keep it; where it is kept.
+    """Make sure that the registry accepts the login, and store it; returns where it is stored.
 
     Args:
         client: of the registry, with this login.
         host: `host` or `host:port`.
 
     Raises:
-        AuthFailed: the registry refuses it; nothing is kept.
-        RegscopeError: it cannot be kept.
+        AuthFailed: the registry refuses the login; nothing is stored.
+        RegscopeError: the login cannot be stored.
     """
     if not client.check_login():
         warnings.warn(
@@ -46,10 +46,10 @@ def log_in(client: DockerRegistryV2Client, host: str, username: str, password: s
 
 
 def log_out(host: str) -> bool:
-    """Forget what is kept for a registry; whether there was anything.
+    """Erase the stored login for a registry; returns whether there was one.
 
     Raises:
-        RegscopeError: it cannot be forgotten.
+        RegscopeError: the login cannot be erased.
     """
     path = docker_config_path()
     config = read_config(path)
@@ -67,7 +67,7 @@ def log_out(host: str) -> bool:
 
 
 def _write(path: Path, config: dict[str, Any]) -> None:
-    """All of it or nothing, for nobody else to read."""
+    """Write the file as a whole or not at all, readable by its owner only."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

@@ -1,4 +1,4 @@
-"""Blobs taken over from another repository of the registry (distribution-spec, Mounting a blob)."""
+"""Mounting blobs from another repository of the registry (distribution-spec, Mounting a blob)."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def mount(
     size: int | None = None,
     timeout: AskTimeout = "default",
 ) -> Upload | Literal["mounted", "refused"]:
-    """Take a blob over from the repository `source`; where the registry opens an upload instead, that.
+    """Mount a blob from the repository `source`; where the registry opens an upload instead, return that.
 
-    Whatever it says against it, the blob can be uploaded: a refusal is no error. It is remembered, for these two
-    repositories, or for the registry where that has no mounts.
+    A refusal is no error, since the blob can be uploaded. It is remembered: for these two repositories, or for the
+    whole registry where that does not support mounts.
 
     Args:
         size: bytes of the blob, where they are known.
 
     Raises:
-        TooManyRequests: still over the rate limit.
-        TLSFailed: the registry is not to be trusted.
+        TooManyRequests: the rate limit was still exceeded after all attempts.
+        TLSFailed: the registry's certificate is not trusted.
     """
     habits, pair = client.uploads, (source, repository)
     if not habits.mounts or pair in habits.not_mounted:
@@ -55,10 +55,10 @@ def mount(
         make_sure(client, repository, digest, size, response, timeout)
     except TooManyRequests:
         raise
-    except RequestErrorWithResponse as error:  # zuul-registry: 404; Harbor: 401 or 403, for a project not to be read
+    except RequestErrorWithResponse as error:  # zuul-registry: 404; Harbor: 401 or 403 for an unreadable project
         _remember(client, error, pair)
         return "refused"
-    except ContentError:  # 201, and yet it is not there
+    except ContentError:  # it answered 201, and has no such blob
         habits.not_mounted.add(pair)
         return "refused"
     except TLSFailed:
@@ -81,10 +81,10 @@ def _remember(client: DockerRegistryV2Client, error: RequestErrorWithResponse, p
 def mount_or_open(
     client: DockerRegistryV2Client, repository: str, digest: Digest, source: str, timeout: AskTimeout = "default"
 ) -> Upload | None:
-    """As `mount`: None where it was; else an upload that is open.
+    """As `mount`: None where the blob was mounted; else an open upload.
 
     Raises:
-        RequestError: an upload was refused as well, or opened nowhere.
+        RequestError: the upload was refused as well, or its address is missing.
     """
     done = mount(client, repository, digest, source, None, timeout)
     if isinstance(done, Upload):

@@ -1,4 +1,4 @@
-"""Uploads that were not finished, so that the next run goes on with them even if this one is killed."""
+"""Unfinished uploads, noted on disk so that a later run continues them even if this one is killed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
 
 _NAME = re.compile(r"[0-9a-f]{64}")
-_FORGOTTEN_AFTER = 7 * 86400  # seconds: by then a registry has swept up what was not finished
+_FORGOTTEN_AFTER = 7 * 86400  # seconds; registries purge unfinished uploads within that time
 
 
 class OpenUploads:
-    """The addresses of open uploads, in a folder that only its owner can read: an address may hold a secret."""
+    """The addresses of open uploads, in a folder that only its owner can read: an address may contain a secret."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +31,7 @@ class OpenUploads:
     def of(
         self, client: DockerRegistryV2Client, repository: str, digest: Digest, timeout: AskTimeout = "default"
     ) -> Iterator[NotedUpload]:
-        """What is noted of one blob's upload; kept for the next run if this one does not come to its end."""
+        """The noted upload of one blob; the note is kept where this run does not finish the upload."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(self._folder)
         key = hashlib.sha256(f"{client.api_base_url} {repository} {digest}".encode()).hexdigest()
@@ -39,7 +39,7 @@ class OpenUploads:
         with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:  # noqa: PTH123
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # another process is sending the same blob, and goes on with its own upload
+            except OSError:  # another process is sending the same blob, with an upload of its own
                 yield NotedUpload(None, None)
                 return
             yield NotedUpload(file, _noted(file, client, timeout))
@@ -48,7 +48,7 @@ class OpenUploads:
 
 class NotedUpload:
     """Attributes:
-    upload: what an earlier run has left open; None where there is none.
+    upload: the one that an earlier run left open; None where there is none.
     """
 
     def __init__(self, file: IO[str] | None, upload: Upload | None) -> None:
@@ -68,7 +68,7 @@ def _noted(file: IO[str], client: DockerRegistryV2Client, timeout: AskTimeout) -
     try:
         noted = json.load(file)
         return Upload(client, noted["location"], chunk_minimum=noted["chunk_minimum"], timeout=timeout)
-    except (ValueError, LookupError, TypeError):  # nothing yet, or cut off in the middle
+    except (ValueError, LookupError, TypeError):  # empty, or cut off
         return None
 
 
@@ -80,5 +80,5 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file has a name as they are given here; somebody may keep others in the folder."""
+    """Whether a file is a note of this class, by its name; the folder may hold other files."""
     return _NAME.fullmatch(path.name) is not None

@@ -1,4 +1,4 @@
-"""Origins, and which hops from one to another a client may follow."""
+"""Origins (scheme, host and port), and which redirects from one to another a client may follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_ADDRESS = re.compile(r"[\x00-\x20\x7f]")
 
 
 def cut(url: str) -> tuple[str, str]:
-    """`url` in two: what names the server, and what is asked of it."""
+    """`url` in two parts: scheme and host; path and query."""
     end = url.find("/", url.find("://") + 3)
     server = url[:end]
     if end < 0 or "?" in server or "#" in server:
@@ -26,11 +26,11 @@ def cut(url: str) -> tuple[str, str]:
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port of `url`, the port filled in; nothing of them where it is no URL."""
+    """Scheme, host and port of `url`, the port filled in; empty where it is no URL."""
     return _origin(cut(url)[0])
 
 
-@functools.lru_cache(maxsize=256)  # asked for several times in each request
+@functools.lru_cache(maxsize=256)  # called several times for each request
 def _origin(url: str) -> tuple[str, str, int | None]:
     parts = _split(url)
     scheme = parts.scheme.lower()
@@ -38,15 +38,15 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def is_address(url: str) -> bool:
-    """Whether `url` names a host, and has no blank in that, nor a NUL anywhere."""
+    """Whether `url` has a host, without a blank in it, and no NUL anywhere."""
     return bool(origin(url)[1]) and not _NO_ADDRESS.search(cut(url)[0]) and "\0" not in url
 
 
 def resolved(base: str, location: str) -> str:
-    """The address that a `Location` or `Link` on the page `base` means.
+    """The absolute URL that a `Location` or `Link` in the answer of `base` means.
 
     Raises:
-        UnsafeRedirect: it is none.
+        UnsafeRedirect: it is no valid URL.
     """
     try:
         target = urljoin(base, location)
@@ -59,16 +59,16 @@ def resolved(base: str, location: str) -> str:
 
 def same_origin(a: str, b: str) -> bool:
     """Whether two URLs share scheme, host and port."""
-    if a.startswith(b) and a[len(b) : len(b) + 1] == "/" and "://" in b:  # as nearly always, and the quicker answer
+    if a.startswith(b) and a[len(b) : len(b) + 1] == "/" and "://" in b:  # the usual case, and a fast test
         return True
     return origin(a) == origin(b)
 
 
 def check_hop(source: str, target: str) -> Reach:
-    """Refuse a redirect, `Location`, `Link` or token realm that leaves safe ground.
+    """Refuse an unsafe redirect, `Location`, `Link` or token realm.
 
     Returns:
-        How far the address may reach that `target` is then connected to.
+        What the address that is connected to for `target` may belong to.
 
     Raises:
         UnsafeRedirect: from https to http, to something that is not HTTP, from a public host to a loopback, link-local
@@ -89,14 +89,14 @@ def check_hop(source: str, target: str) -> Reach:
 
 
 def without_secrets(url: str) -> str:
-    """An address as it is shown: without secrets, and no longer than a line or two."""
+    """A URL for messages: without secrets, and cut to a line or two."""
     return plain(masking.without_secrets(url), 500)
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # what follows the colon may be no port
+        _ = parts.port  # the text after the colon may be no port
     except ValueError:
         return SplitResult("", "", without_secrets(url), "", "")
     return parts

@@ -1,4 +1,4 @@
-"""Lists that come in pages (distribution-spec, Content discovery: the `Link` header of RFC 8288)."""
+"""Paged lists (distribution-spec, Content discovery: the `Link` header of RFC 8288)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from regscope.registry.origin import resolved, same_origin, without_secrets
 from regscope.registry.responses import parse_json, read_whole
 
 _PAGE_LIMIT = 64 * 2**20
-_USUAL_SIZE = 50  # the largest pages of registries are multiples of this
-_MOST_DOCUMENTS = 100_000  # entries of a list that are more than a name
+_USUAL_SIZE = 50  # page sizes of registries are multiples of this
+_MOST_DOCUMENTS = 100_000  # entries of a list of objects
 
 
 def pages(
     client: DockerRegistryV2Client, url: str, what: str, key: str, timeout: AskTimeout = "default"
 ) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each a JSON object, as long as the registry links to a next one.
+    """The pages of a list, each a JSON object, until one has no link to a next page.
 
     Args:
-        key: under which a page has its entries.
+        key: of a page's entries.
 
     Raises:
-        UnsafeRedirect: a link that is no address, or leads to something else on another host.
-        RequestError: links that go round in a circle, or pages that only repeat themselves.
-        TooLarge: more entries than anybody means.
+        UnsafeRedirect: a link is no valid URL, or leads to another list on another host.
+        RequestError: the links form a circle, or the pages bring no new entries.
+        TooLarge: the list has more entries than are read.
     """
     for page, _ in _pages(client, url, what, key, timeout, ListGrowth(what, _MOST_DOCUMENTS)):
         yield page
@@ -42,7 +42,7 @@ def pages(
 def _pages(
     client: DockerRegistryV2Client, url: str, what: str, key: str, timeout: AskTimeout, growth: ListGrowth
 ) -> Iterator[tuple[dict[str, Any], list[Any]]]:
-    """As `pages`, each with those of its entries that are new."""
+    """As `pages`, each with its new entries."""
     number = growth.ask(url)
     while True:
         try:
@@ -61,19 +61,20 @@ def _pages(
 def named_pages(
     client: DockerRegistryV2Client, url: str, what: str, key: str, size: int = 0, timeout: AskTimeout = "default"
 ) -> Iterator[str]:
-    """The names of a list that can be asked for what follows a name (`n` and `last`), as they come, each once.
+    """The names of a list with the parameters `n` and `last`, in the order of the pages, each once.
 
-    Registries without `Link` (Gitea's older tag lists) end a page without a word: where one looks full, what follows
-    its last name is asked for. Those that take no name there (Amazon's) refuse that, and then it was the end.
+    Registries without `Link` (Gitea's older tag lists) do not say that a page is not the last one: where a page looks
+    full, the names after its last one are requested. Where that is refused (Amazon wants no name there), the list is
+    taken to be complete.
 
     Args:
-        size: of the largest pages (names); by default the registry's own.
+        size: the names of a page to ask for (`n`); by default the registry's own page size.
 
     Raises:
-        RequestError, TooLarge: as `pages`; the client says how many names there may be.
+        RequestError, TooLarge: as `pages`; the client's `most_names` bounds the list.
     """
     growth = ListGrowth(what, client.most_names)
-    largest = 0  # page so far
+    largest = 0  # names of the largest page so far
     following = url + (f"?{urlencode({'n': size})}" if size else "")
     while True:
         read = brought = 0
@@ -97,7 +98,7 @@ def named_pages(
 
 
 def _of_page(error: RequestErrorWithResponse, number: int, what: str) -> RequestErrorWithResponse:
-    """The error of a page; of one that follows, that the registry itself has named it."""
+    """The error for a page; for a later page it adds that the registry's own link led there."""
     if number > 1:
         error.message = f"page {number} of {what}, which the registry's Link header names: {error.message}"
         error.next_step = "Ask whoever runs the registry to correct the Link header."
@@ -110,10 +111,10 @@ def _is_refusal(error: RequestErrorWithResponse) -> bool:
 
 
 def _following(url: str, target: str, what: str) -> str:
-    """The address that a page at `url` means by `target`, at the registry's own host.
+    """The address of the next page, at the registry's own host, for the link `target` on the page `url`.
 
-    A link to the same list counts by its query alone: Artifactory leaves out the path under which it was reached, and
-    registries behind a proxy name hosts that are not theirs.
+    Of a link to the same list only the query is used: Artifactory leaves out a part of the path, and registries behind
+    a proxy state a wrong host.
     """
     own, linked = urlsplit(url), urlsplit(target)
     if _last_part(own.path) == _last_part(linked.path):
@@ -137,5 +138,5 @@ def _entries(page: dict[str, Any], key: str) -> list[Any]:
 
 
 def strings(page: dict[str, Any], key: str) -> list[str]:
-    """The list of strings under `key`; registries also say null, or leave it out, for an empty one."""
+    """The list of strings under `key`; some registries send null, or leave the key out, for an empty list."""
     return [item for item in _entries(page, key) if isinstance(item, str)]

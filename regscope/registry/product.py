@@ -1,4 +1,4 @@
-"""Which software a registry is, as far as its answers and its address show it."""
+"""Which software a registry runs, or which service it is, as far as its address and its answers show."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LONGEST = 4096  # bytes
 
 
 class _Seen(NamedTuple):
-    """What an anonymous `GET /v2/` shows.
+    """The answer to an anonymous `GET /v2/`.
 
     Attributes:
         host: of the registry.
         headers: of the answer, by lower-case name.
         realm, service: of the Bearer challenge; empty without one.
-        body: its beginning.
+        body: the beginning of the body.
     """
 
     host: str
@@ -58,13 +58,13 @@ _HOSTS = {
 _ANSWERS: dict[str, Callable[[_Seen], bool]] = {
     GITLAB: lambda seen: "gitlab-container-registry-version" in seen.headers or seen.realm_path.endswith("/jwt/auth"),
     HARBOR: lambda seen: seen.service == "harbor-registry" and seen.realm_path.endswith("/service/token"),
-    # GitLab's service has this name, too.
+    # GitLab's token service has this name too.
     GITEA: lambda seen: seen.service == "container_registry" and seen.realm_path.endswith("/v2/token"),
     QUAY: lambda seen: seen.realm_path == "/v2/auth" and urlsplit(seen.realm).netloc == seen.service,
     PULP: lambda seen: "correlation-id" in seen.headers and _says_version_2(seen),
     NEXUS: lambda seen: seen.headers.get("server", "").startswith("Nexus/"),
     ARTIFACTORY: lambda seen: any(name.startswith(("x-artifactory-", "x-jfrog-")) for name in seen.headers),
-    # Many send the header; an empty object with it is distribution's, or that of what imitates it.
+    # Many registries send the header; distribution, and what imitates it, sends an empty object with it.
     DISTRIBUTION: lambda seen: _says_version_2(seen) and seen.body.strip() == b"{}",
 }
 
@@ -74,12 +74,12 @@ def _says_version_2(seen: _Seen) -> bool:
 
 
 def product_of(client: DockerRegistryV2Client) -> str | None:
-    """The registry's software, or who runs it: one of this module's names; None where nothing shows it.
+    """The registry's software or service: one of this module's names; None where nothing shows it.
 
-    Found by its address, then by how it answers `GET /v2/` to somebody who does not say who asks.
+    Found by the host name, then by the answer to an anonymous `GET /v2/`.
 
     Raises:
-        RequestError: it does not answer.
+        RequestError: the registry does not answer.
     """
     if is_docker_hub(client.api_base_url):
         return DOCKER_HUB
@@ -88,10 +88,10 @@ def product_of(client: DockerRegistryV2Client) -> str | None:
     named = {name.lower(): str(value) for name, value in headers.items()}
     try:
         challenge = parse_challenges(named.get("www-authenticate", "")).get("bearer")
-    except AuthFailed:  # none, or one that cannot be read
+    except AuthFailed:  # no challenge, or one that cannot be parsed
         challenge = None
     asked = challenge.parameters if challenge else {}
-    if "www-authenticate" in named:  # those whom it knows it answers as an open one answers all
+    if "www-authenticate" in named:  # with credentials the answer is that of an open registry
         with suppress(RequestError):
             body = read_bounded(client.get(client.url()), _LONGEST, "the answer of /v2/")
     seen = _Seen(host, named, asked.get("realm", ""), asked.get("service", ""), body)

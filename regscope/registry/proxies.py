@@ -16,12 +16,13 @@ _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the environment."
 
 
 def proxy_for(url: str) -> SplitResult | None:
-    """The proxy on the way to `url`; None where there is none, as always to this machine.
+    """The proxy for `url`; None where there is none. Loopback addresses never use one.
 
     Raises:
-        ConnectionFailed: it is none that is reached by plain HTTP.
+        ConnectionFailed: the proxy's own scheme is not http.
     """
-    if is_loopback(urlsplit(url).hostname or ""):  # credentials that are safe within it are not on the way to a proxy
+    # Credentials that may be sent to this machine in the clear must not pass through a proxy.
+    if is_loopback(urlsplit(url).hostname or ""):
         return None
     named = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     proxy = urlsplit(named if "://" in named else f"http://{named}") if named else None
@@ -35,7 +36,7 @@ def proxy_for(url: str) -> SplitResult | None:
 
 
 def proxy_authorization(proxy: SplitResult) -> dict[str, str]:
-    """The header that shows the proxy the user and password in its address; nothing where there are none."""
+    """The `Proxy-Authorization` header for the user and password in the proxy's address; empty without them."""
     if not proxy.username:
         return {}
     pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
@@ -43,6 +44,6 @@ def proxy_authorization(proxy: SplitResult) -> dict[str, str]:
 
 
 def proxy_failed(proxy: SplitResult, error: Exception) -> ConnectionFailed:
-    """The error for a proxy that cannot be reached, or that will not open a tunnel."""
+    """The error for a proxy that cannot be reached, or that refuses a tunnel."""
     shown, cause = without_secrets(proxy.geturl()), connection_error(error, proxy.geturl())
     return type(cause)(f"the proxy {shown} cannot be used: {cause.message}", url=cause.url, next_step=_CHECK)

@@ -1,4 +1,4 @@
-"""How fast one host is asked: no faster than the user allows, nor than it says itself. Shared by all threads."""
+"""How fast requests are sent to one host: within the user's limits and the host's own. Shared by all threads."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import threading
 import time
 from collections import Counter
 
-_JITTER = 0.1  # seconds: so that those who waited together do not come back together
+_JITTER = 0.1  # seconds, random, so that waiting threads do not all continue at the same moment
 
 
 class RateLimiter:
-    """The pace of one host.
+    """Limits the requests to one host.
 
     Args:
-        concurrency: requests at once; an answer that is still being read counts. No limit by default.
-        rate: requests a second; no limit by default.
+        concurrency: the most requests at once; a request counts until its answer is read. No limit by default.
+        rate: the most requests a second; no limit by default.
 
     Attributes:
-        stumbles_pass: False once a request met a server's error (500) each time it was sent, until sending one again
-            has helped: what a server cannot do for one thing it often cannot do for any like it.
+        stumbles_pass: False after a request got a server error (500) at every attempt, until another attempt helps:
+            such an error often concerns all similar requests.
 
-    A host that refuses a request for coming too fast is asked by half as many threads, which then grow by one for
-    each round of answers.
+    After a 429 only half as many requests run at once; the number grows by one with each round of answers.
     """
 
     def __init__(self, concurrency: int | None = None, rate: float | None = None) -> None:
@@ -39,9 +38,9 @@ class RateLimiter:
         self._changed = threading.Condition(self._lock)
 
     def enter(self) -> int:
-        """Wait for this thread's turn; returns what `leave` wants.
+        """Wait until a request may be sent; returns the value for `leave`.
 
-        A thread that is still reading one answer does not wait for itself when it asks for another.
+        A thread that is still reading one answer need not wait for its own request to end before it sends another.
         """
         me = threading.get_ident()
         with self._lock:
@@ -52,7 +51,7 @@ class RateLimiter:
         return me
 
     def wait(self) -> None:
-        """Wait until another request may go, with no regard to how many there are at once."""
+        """Wait until the rate allows another request, whatever the number of concurrent ones."""
         with self._lock:
             pause = self._pause()
         while pause > 0:
@@ -69,7 +68,7 @@ class RateLimiter:
                 self._changed.notify()
 
     def _pause(self) -> float:
-        """Seconds until the next request may go; 0 takes the turn. The lock is held."""
+        """Seconds until the next request may be sent; 0 reserves it. The lock is held."""
         now = time.monotonic()
         if now < self._not_before:
             return self._not_before - now + random.uniform(0, _JITTER)
@@ -79,15 +78,15 @@ class RateLimiter:
         return 0
 
     def refused(self, seconds: float) -> None:
-        """The host refused a request, and wants to be left alone for so long: by all threads."""
+        """The host answered 429: no thread sends a request for so many seconds."""
         with self._lock:
             now = time.monotonic()
-            if now >= self._not_before:  # of many refusals at once only the first says something new
+            if now >= self._not_before:  # of several 429 at once only the first halves the limit
                 self._limit = max(min(self._limit, len(self._holders)) // 2, 1)
             self._not_before = max(self._not_before, now + seconds)
 
     def answered(self) -> None:
-        """The host answered: somebody got through."""
+        """The host answered a request."""
         with self._lock:
             self._answered_at = time.monotonic()
             if self._limit < self._most:
@@ -95,5 +94,5 @@ class RateLimiter:
                 self._changed.notify()
 
     def answered_since(self, moment: float) -> bool:
-        """Whether anybody got through after `moment` (of `time.monotonic`)."""
+        """Whether the host answered a request after `moment` (of `time.monotonic`)."""
         return self._answered_at > moment

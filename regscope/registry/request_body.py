@@ -1,4 +1,4 @@
-"""What a request carries to the other side, when it is too large to be held."""
+"""Bodies of requests that are too large for memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ READING = {"GET", "HEAD"}
 
 
 class Content(Protocol):
-    """The bytes of a blob that is to be sent."""
+    """The bytes of a blob to send."""
 
     @property
     def size(self) -> int | None:
@@ -30,8 +30,8 @@ class RequestBody:
     """A body that is sent piece by piece.
 
     Attributes:
-        pieces: begins the body; called once for each attempt to send it.
-        length: bytes; None where that is not known, and the body goes out in chunks (RFC 9112, 7.1).
+        pieces: gives the body from its beginning; called once for each attempt.
+        length: bytes; None where it is not known: the body is sent in chunks (RFC 9112, 7.1).
         repeatable: whether `pieces` may be called again.
     """
 
@@ -43,7 +43,7 @@ class RequestBody:
         """The bytes that go over the connection.
 
         Raises:
-            ValueError: the pieces are not as long as was said.
+            ValueError: the pieces do not have `length` bytes.
         """
         return self._in_chunks() if self.length is None else self._counted(self.length)
 
@@ -60,7 +60,7 @@ class RequestBody:
                 break
             yield piece
         if left:
-            raise ValueError("what is sent is not as long as it was said to be")
+            raise ValueError("the body does not have the stated length")
 
 
 Payload = bytes | RequestBody
@@ -68,5 +68,5 @@ Payload = bytes | RequestBody
 
 
 def is_repeatable(payload: Payload | None) -> bool:
-    """Whether a request that carries it can be sent again."""
+    """Whether a request with this body can be sent again."""
     return payload.repeatable if isinstance(payload, RequestBody) else True

@@ -1,4 +1,4 @@
-"""What a registry answered: bounded bodies, and its errors as ours (distribution-spec, Error Codes)."""
+"""Answers of a registry: bodies of bounded size, and errors (distribution-spec, Error Codes) as errors of regscope."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ METADATA_LIMIT = 8 * 2**20
 """Largest manifest or image config that is read, in bytes: the spec asks for at least 4 MiB."""
 
 _PIECE = 2**16
-_LONGEST_READ = 600  # seconds for what is read whole
-_MOST_VALUES = 2_000_000  # of a JSON document: a few bytes of it can take a hundred of memory
+_LONGEST_READ = 600  # seconds for a body that is read as a whole
+_MOST_VALUES = 2_000_000  # of a JSON document: a value of a few bytes can take a hundred bytes of memory
 _ERROR_LIMIT = 64 * 2**10
 _ERRORS_SHOWN = 3
 _READ_ATTEMPTS = 3
-_LONGEST_WAIT_SHOWN = 10 * 365 * 86400  # seconds; no clock reads more
+_LONGEST_WAIT_SHOWN = 10 * 365 * 86400  # seconds; larger numbers are taken for this one
 
 _KINDS: dict[int, type[RequestErrorWithResponse]] = {
     401: AuthFailed,
@@ -62,7 +62,7 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
     """The whole body of a streamed response.
 
     Raises:
-        TooLarge: the body is announced as, or turns out to be, more than `limit` bytes.
+        TooLarge: the body has more than `limit` bytes, stated or real.
         ConnectionFailed: the body ended early, or takes too long.
     """
     announced = content_length(response)
@@ -80,7 +80,7 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
 
 
 def _rest(response: requests.Response, left: int, what: str) -> bytes:
-    """Up to `left` bytes more, which have only so long to come."""
+    """Up to `left` bytes more, within the time limit."""
     pieces: list[bytes] = []
     until = time.monotonic() + _LONGEST_READ
     while left:
@@ -104,12 +104,12 @@ def _too_long(what: str, response: requests.Response) -> TimedOut:
 
 
 def content_length(response: requests.Response) -> int | None:
-    """The size (bytes) that a response announces; None where it announces none, or nonsense."""
+    """The Content-Length of a response (bytes); None where it has none, or no valid one."""
     return whole_number(response.headers.get("Content-Length", ""))
 
 
 def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> tuple[requests.Response, bytes]:
-    """Ask, and read the whole body; ask again, up to twice, where it ended early."""
+    """Send a request and read the whole body; repeat that, up to twice, where the body ended early."""
     for _ in range(_READ_ATTEMPTS - 1):
         response = ask()
         with contextlib.suppress(ConnectionFailed):
@@ -119,7 +119,7 @@ def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> t
 
 
 def discard(response: requests.Response) -> None:
-    """Let go of a response whose body nobody wants; its connection stays usable if the body is short."""
+    """Drop a response without its body; the connection stays usable if the body is short."""
     with contextlib.suppress(ConnectionFailed):
         response.raw.read(_ERROR_LIMIT)
     response.raw.close()
@@ -138,7 +138,7 @@ def read_json(response: requests.Response, limit: int, what: str) -> dict[str, A
     """The body as a JSON object.
 
     Raises:
-        RequestErrorWithResponse: it is none, as where the address is not a registry at all.
+        RequestErrorWithResponse: it is no JSON object, for example since the address is not a registry's.
     """
     return parse_json(response, read_bounded(response, limit, what), what)
 
@@ -147,8 +147,8 @@ def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str,
     """`body`, which was read from `response`, as a JSON object.
 
     Raises:
-        RequestErrorWithResponse: it is none.
-        TooLarge: it is one of millions of values.
+        RequestErrorWithResponse: it is no JSON object.
+        TooLarge: it has too many values.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise TooLarge(
@@ -170,7 +170,7 @@ def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str,
 
 
 def error_from(response: requests.Response) -> RequestErrorWithResponse:
-    """The error that a response stands for."""
+    """The error of regscope for an answer with an error status."""
     status, url = response.status_code, without_secrets(response.url)
     code, message = _stated_error(response)
     kind = _KINDS.get(status, RequestErrorWithResponse)
@@ -204,7 +204,7 @@ def _stated_error(response: requests.Response) -> tuple[str | None, str]:
 
 
 def _joined(errors: list[dict[str, Any]]) -> tuple[str | None, str]:
-    """Code and message of the first error that says something, and after it what the others say."""
+    """Code and message of the first error that has any, followed by the messages of the others."""
     stated = [
         (plain(each.get("code") or "", 80), plain(each.get("message") or "", 300)) for each in errors[:_ERRORS_SHOWN]
     ]

@@ -17,19 +17,20 @@ TOO_MANY = 429
 _STUMBLES = {500, 502, 503, 504}
 _REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
 _MOST_REFUSALS = 100
-_ONCE_MORE = 1  # where waiting for others like it was in vain
+_ONCE_MORE = 1  # after attempts again did not help similar requests
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a request is sent again, and how long is waited before.
+    """How often a request is sent again, and after which pause.
 
     Attributes:
-        failures: after a connection that was not made, or broke.
-        refusals: after 429 or a server's error; of 429s only those count since which nobody got through.
-        backoff: seconds before the second attempt, doubled for each that follows, where the server names no time.
-        longest: seconds; a server that wants to be left alone for longer is not waited for.
-        settling: seconds for which a change that was accepted is looked for.
+        failures: the most attempts again after a connection that failed or broke.
+        refusals: the most attempts again after 429 or a server error; a 429 does not count if another request was
+            answered since.
+        backoff: seconds before the second attempt, doubled each time, where the server states no time.
+        longest: seconds; where the server asks for a longer pause, the request is not sent again.
+        settling: seconds to wait until an accepted change can be seen.
     """
 
     failures: int = 2
@@ -39,12 +40,12 @@ class RetryPolicy:
     settling: float = 30
 
     def pause(self, attempt: int) -> float:
-        """Seconds before the attempt that follows `attempt`, of which the first is 1."""
+        """Seconds between an attempt, counted from 1, and the next one."""
         return float(min(self.backoff * 2 ** (attempt - 1), 20) * random.uniform(1, 1.5))
 
 
 class Attempts:
-    """The attempts at one request; without `outlast_errors` a server's error is an answer."""
+    """The attempts at one request; without `outlast_errors` a server error is taken as the answer."""
 
     def __init__(
         self, method: str, repeatable: bool, retry_policy: RetryPolicy, pace: RateLimiter, outlast_errors: bool = True
@@ -59,8 +60,8 @@ class Attempts:
         self._refused_at = 0.0
 
     def again_after(self, error: ConnectionFailed) -> bool:
-        """Whether to try again after there was no answer; waits before it says so."""
-        # A certificate that is not trusted will not be trusted a second later.
+        """Wait, and return True, where the request is to be sent again after a failed connection; else False."""
+        # An untrusted certificate does not become trusted by waiting.
         if not self._repeatable or isinstance(error, TLSFailed) or self._failures >= self._retry_policy.failures:
             return False
         self._failures += 1
@@ -68,7 +69,7 @@ class Attempts:
         return True
 
     def again_instead_of(self, response: requests.Response) -> bool:
-        """Whether to try again rather than to take this answer; waits before it says so."""
+        """Wait, and return True, where the request is to be sent again after this answer; else False."""
         status = response.status_code
         if status != TOO_MANY:
             self._pace.answered()
@@ -88,7 +89,7 @@ class Attempts:
             return False
         pause = self._retry_policy.pause(self._refusals) if asked is None else asked
         if status == TOO_MANY or asked is not None:
-            self._pace.refused(pause)  # waited for there, by this thread and all others
+            self._pace.refused(pause)  # the rate limiter waits, for all threads
         else:
             time.sleep(pause)
         return True

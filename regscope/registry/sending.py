@@ -1,4 +1,4 @@
-"""How a blob's bytes get to a registry: in one request, streamed and hashed on the way, or in chunks."""
+"""Uploading a blob's bytes: in one request, streamed and hashed at once, or in chunks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from regscope.spec.digest import Digest, Passing, mismatch
 
 SMALL = 2**20
 """Bytes of a blob up to which it is held, to save a request."""
-_SIZES = (CHUNK, 2**20, 2**18, 2**16)  # bytes of chunks, each tried where the one before is too large
+_SIZES = (CHUNK, 2**20, 2**18, 2**16)  # bytes of a chunk; each is tried where the one before it was refused
 _NO_LIMIT = 2**63
 _PAYLOAD_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, _PAYLOAD_TOO_LARGE}
@@ -35,8 +35,8 @@ class Sender:
     """Sends blobs to one repository.
 
     Args:
-        opened: hears of each upload that is opened for a blob that is streamed, and of each new address it gets.
-        looks: whether no answer is believed, so that what was sent is looked at in any case.
+        opened: called with each upload that is opened for a streamed blob, and again at each new address of it.
+        looks: whether each uploaded blob is checked by a request, whatever the registry answered.
     """
 
     def __init__(
@@ -54,30 +54,30 @@ class Sender:
         self._opened = opened
         self._looks = looks
         self._habits = client.uploads
-        self._chunk_minimum = 0  # as the registry named it last
+        self._chunk_minimum = 0  # at its newest address
 
     def send(self, content: Content, expected: Digest | None, upload: Upload | None = None) -> tuple[Digest, int]:
-        """Send it in the way that suits it; its digest, and its size in bytes.
+        """Upload the content in the way that suits it; returns its digest and its size in bytes.
 
         Args:
-            upload: one that is open already.
+            upload: an open one to use.
 
         Raises:
-            DigestMismatch: it is not what `expected` names; the registry was not told to keep it.
-            ContentError: what the registry has is not what was sent, or the content changed meanwhile.
-            RequestError: it was refused.
+            DigestMismatch: the content does not hash to `expected`; the upload was not finished.
+            ContentError: the registry stored other content, or the content changed meanwhile.
+            RequestError: the registry refused the upload.
         """
         send = self.send_at_once if self.is_small(content) else self.send_streaming
         return send(content, expected, upload)
 
     def is_small(self, content: Content) -> bool:
-        """Whether it goes in one PUT."""
+        """Whether the content is sent in one PUT."""
         return content.size is not None and content.size <= min(SMALL, self._habits.chunk or SMALL)
 
     def send_at_once(
         self, content: Content, expected: Digest | None, upload: Upload | None = None
     ) -> tuple[Digest, int]:
-        """Hash first, then send all in one PUT; in chunks where that is too large; see `send`."""
+        """Hash first, then send all in one PUT; in chunks where the registry refuses its size; see `send`."""
         held, passing = self._hashed(content, expected)
         try:
             self._put(held, passing.digest, passing.size, upload or self._open())
@@ -91,12 +91,11 @@ class Sender:
     def send_streaming(
         self, content: Content, expected: Digest | None, upload: Upload | None = None
     ) -> tuple[Digest, int]:
-        """Send by one PATCH, hashing what passes by; see `send`.
+        """Send by one PATCH and hash the bytes meanwhile; see `send`.
 
-        After a connection that broke it goes on with what the registry has not got, if the content can be read again;
-        where the registry wants to know nothing of an upload that broke, all of it is sent once more. A registry that
-        takes no PATCH of this size gets this blob, and all that follow, in chunks, smaller ones until it takes them;
-        one that takes none at all, in one PUT.
+        After a broken connection the upload is continued if the content can be read again; where the registry does not
+        know the upload any more, the blob is sent anew. To a registry that refuses a PATCH of this size, this blob and
+        later ones are sent in chunks, smaller ones until it accepts them; to one that refuses any PATCH, in one PUT.
         """
         if not self._habits.takes_patch and content.can_start_again:
             return self.send_at_once(content, expected, upload)
@@ -115,7 +114,7 @@ class Sender:
                 smaller = self._smaller(chunk, content.size) if error.status_code in TOO_LARGE else None
                 if smaller is None:
                     return self._by_put(content, expected, error)
-                chunk, upload = smaller, None  # the one before was cancelled
+                chunk, upload = smaller, None  # the earlier upload was cancelled
             else:
                 if chunk is not None:
                     self._habits.chunk = min(chunk, self._habits.chunk or chunk)
@@ -137,7 +136,7 @@ class Sender:
             trouble = self._finish(upload, digest, passing.size, look=look)
             if trouble is None:
                 return digest, passing.size
-            upload = streaming.anew(trouble)  # what came in is not what was sent
+            upload = streaming.anew(trouble)  # the registry received other bytes than were sent
             if chunk is None:
                 self._put(content, digest, passing.size, upload)
                 return digest, passing.size
@@ -146,7 +145,7 @@ class Sender:
     def _by_put(
         self, content: Content, expected: Digest | None, refusal: RequestErrorWithResponse
     ) -> tuple[Digest, int]:
-        """The last way, after `refusal` of a PATCH, however small it was."""
+        """Send by one PUT, after a PATCH of any size was refused."""
         held, passing = self._hashed(content, expected)
         try:
             self._put(held, passing.digest, passing.size, self._open())
@@ -158,7 +157,7 @@ class Sender:
         return passing.digest, passing.size
 
     def _hashed(self, content: Content, expected: Digest | None) -> tuple[Content, Passing]:
-        """Content that can be read again, and what its bytes hash to."""
+        """The content, such that it can be read again, and its digest."""
         is_held = not content.can_start_again or self.is_small(content)
         held = LocalContent.of(b"".join(content.pieces())) if is_held else content
         passing = _passing(expected)
@@ -168,7 +167,7 @@ class Sender:
         return held, passing
 
     def _put(self, content: Content, digest: Digest, size: int, upload: Upload) -> None:
-        """All in one PUT; once more where the registry has lost the upload, or what came in is not what was sent."""
+        """Send all in one PUT; once more where the registry has lost the upload, or received other bytes."""
         body = RequestBody(content.pieces, size, content.can_start_again)
         trouble = self._finish(upload, digest, size, body)
         if trouble is not None and content.can_start_again:
@@ -179,18 +178,19 @@ class Sender:
     def _finish(
         self, upload: Upload, digest: Digest, size: int, body: Payload = b"", *, look: bool = False
     ) -> RequestErrorWithResponse | None:
-        """End an upload, and make sure that the blob is there, by a look at it if an answer is no proof.
+        """Finish an upload, and make sure that the blob is stored, by a request where the answer is no proof.
 
-        The error where it came to nothing, and may the next time; the upload was cancelled then.
+        Returns:
+            The error where another attempt may succeed; the upload was cancelled then.
 
         Raises:
-            RequestError: it was refused, or there was no answer.
+            RequestError: the registry refused it, or did not answer.
         """
         try:
             answer = upload.finish(digest, body)
         except (ConnectionFailed, RequestErrorWithResponse) as error:
             if error.status_code not in _REFUSED and self._has(digest, size):
-                return None  # the end of an earlier attempt was not heard of
+                return None  # an earlier attempt may have finished it without its answer being received
             upload.cancel()
             if isinstance(error, ConnectionFailed) or error.status_code in _REFUSED:
                 raise
@@ -209,13 +209,13 @@ class Sender:
         return found in (size, None)
 
     def go_on(self, upload: Upload, content: Content, digest: Digest) -> bool:
-        """Send what is missing of an upload that was begun earlier; False where the registry makes nothing of that.
+        """Send the missing bytes of an upload that an earlier run began; False where the registry refuses that.
 
-        What it has already is not looked at here: it hashes the whole at the end.
+        The bytes that the registry has already are not checked here: it hashes the whole blob at the end.
 
         Raises:
-            ConnectionFailed: it broke again.
-            ContentError: what the registry has then is not what was sent.
+            ConnectionFailed: the connection broke again.
+            ContentError: the registry stored other content.
         """
         size = content.size
         attempts = 0
@@ -228,9 +228,9 @@ class Sender:
             except RequestErrorWithResponse as error:
                 smaller = self._smaller(self._habits.chunk, size - start)
                 if error.status_code == _PAYLOAD_TOO_LARGE and smaller is not None:
-                    self._habits.chunk = smaller  # what the earlier run had found out
+                    self._habits.chunk = smaller  # the earlier run's digest
                 elif error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    attempts += 1  # the end of what the earlier run had sent was still on its way
+                    attempts += 1  # the registry had not yet received the last bytes that the earlier run sent
                 else:
                     break
                 continue
@@ -248,7 +248,7 @@ class Sender:
             upload.append(partial(content.pieces, start), start=start, length=size - start, repeatable=True)
 
     def _smaller(self, chunk: int | None, size: int | None) -> int | None:
-        """The size of chunks to try after `chunk` was too large for a blob of `size` bytes; None if there is none."""
+        """The next smaller size of chunks after `chunk` was refused for a blob of `size` bytes; None after the last."""
         least = self._chunk_minimum
         refused = min(max(chunk or _NO_LIMIT, least), size or _NO_LIMIT)
         return next((smaller for smaller in _SIZES if max(smaller, least) < refused), None)

@@ -1,4 +1,4 @@
-"""What a registry warns of (distribution-spec, Warnings): shown once, and never acted on."""
+"""Warnings of a registry (distribution-spec, Warnings): each is shown once, and none is acted on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regscope.text import plain
 
 _WARNING = re.compile(r'(?:^|,)\s*299\s+[^\s"]+\s+"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
-_MOST = 100  # texts; one that draws a new one for each request is not heard any longer
+_MOST = 100  # different texts; later ones are not shown, in case a registry sends a new one with each answer
 
 
 class ServerWarnings:
@@ -23,7 +23,7 @@ class ServerWarnings:
         self._lock = threading.Lock()
 
     def show(self, header: str, url: str) -> None:
-        """Show what the `Warning` fields of an answer from `url` say, unless it was shown before."""
+        """Show the texts of the `Warning` fields of an answer from `url` that were not shown before."""
         for quoted in _WARNING.findall(header):
             said = plain(_ESCAPE.sub(r"\1", quoted), 300)
             with self._lock:

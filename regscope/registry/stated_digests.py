@@ -1,4 +1,4 @@
-"""What a registry says that a manifest's digest is (`Docker-Content-Digest`), and whether it can be believed."""
+"""The digest that a registry states for a manifest (`Docker-Content-Digest`), and whether it is reliable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StatedDigests:
     """The digests that one registry states.
 
     Attributes:
-        are_believed: until one was not that of the manifest beside it.
+        are_believed: True until a stated digest differed from that of the manifest in the same answer.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class StatedDigests:
         self._lock = threading.Lock()
 
     def read(self, response: requests.Response) -> Digest | None:
-        """The digest that an answer states; None where it states none that can be used.
+        """The digest that an answer states; None where it states none, or an invalid one.
 
-        Quotes, capitals and a second copy, as proxies add them, change nothing of what is meant.
+        Quotes, upper case and a repeated value, as proxies add them, are accepted.
 
         Warns:
-            DigestWarning: of the first that is not as it should be.
+            DigestWarning: at the first invalid one.
         """
         stated = response.headers.get("Docker-Content-Digest")
         if not stated:
@@ -47,7 +47,7 @@ class StatedDigests:
             return None
 
     def doubt(self, response: requests.Response, stated: Digest, found: Digest) -> None:
-        """Believe none any longer: an answer stated another digest than that of the manifest in it.
+        """Ignore stated digests from now on: an answer stated another digest than that of its manifest.
 
         Warns:
             DigestWarning: unless one was shown before.

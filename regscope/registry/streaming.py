@@ -1,4 +1,4 @@
-"""One blob on its way by PATCH, in one request or in chunks, hashed as it passes, and across what breaks."""
+"""Uploading one blob by PATCH, in one request or in chunks, hashed meanwhile, and continued after breaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK = 4 * 2**20
 MOST_BREAKS = 3
 """Breaks in turn of which none brings anything new."""
 _MOST_STARTS = 4
-_PROGRESS = 2**16  # bytes that count as something new
+_PROGRESS = 2**16  # bytes that count as progress
 _UNKNOWN_UPLOAD = "BLOB_UPLOAD_UNKNOWN"
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 TOO_LARGE = {
@@ -36,21 +36,21 @@ NO_PATCH = {
 
 
 class Streaming:
-    """Brings all of a blob into an upload.
+    """Sends all of a blob to an upload.
 
-    What was not hashed on its way is not part of the digest: the upload is only gone on with at a place up to which all
-    bytes have passed, and only ended after as many as the content has. Where the registry says that it has more, or
-    does not say what it has, or finds that what comes does not fit, the blob is sent anew.
+    The digest is computed from the bytes that are sent: therefore an upload is continued only at a position up to which
+    all bytes were hashed, and finished only after all bytes of the content. Where the registry states more bytes, or
+    none, or refuses the range, the blob is sent anew.
 
     Args:
-        content: to be sent.
-        passing: hashes it.
+        content: the blob's content.
+        passing: hashes the bytes that are sent.
         begin: opens an upload.
-        note: hears of each new address of the upload.
+        note: called with the upload at each new address.
 
     Attributes:
-        was_broken: whether it took more than one go.
-        position: bytes that precede what the latest PATCH has sent.
+        was_broken: whether more than one attempt was needed.
+        position: the offset in the blob of the latest PATCH.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class Streaming:
         self.was_broken = False
 
     def run(self, upload: Upload, chunk: int | None) -> Upload:
-        """Send it; the upload that holds it then, which need not be `upload`.
+        """Send the blob; returns the upload that has it then, which may be another than `upload`.
 
         Args:
-            chunk: bytes of a PATCH, or the registry's minimum if that is more; None for one PATCH.
+            chunk: bytes of each PATCH, or the registry's minimum if that is more; None for one PATCH.
 
         Raises:
-            RequestError: it was refused, or broke too often. The upload that is open then was cancelled.
-            ContentError: the content is not as long as it was said to be.
+            RequestError: the registry refused it, or the connection broke too often; the upload was cancelled.
+            ContentError: the content does not have the stated size.
         """
         start = 0
         try:
@@ -89,7 +89,7 @@ class Streaming:
                     upload.cancel()
                     upload = self.anew(trouble)
                 start = received or 0
-                if self._idle_breaks > 1 and chunk is None:  # some hang up on what is too large, without a word
+                if self._idle_breaks > 1 and chunk is None:  # some close the connection on too large a request
                     chunk = CHUNK
             self._check_length(ended=True)
         except BaseException:
@@ -98,10 +98,10 @@ class Streaming:
         return upload
 
     def anew(self, trouble: RequestError) -> Upload:
-        """Open another upload for all of the blob, instead of one that was given up.
+        """Open a new upload for the whole blob, in place of one that was given up.
 
         Raises:
-            RequestError: `trouble` itself, if that was done too often, or the content cannot be read again.
+            RequestError: `trouble` itself, after too many attempts, or where the content cannot be read again.
         """
         if self._starts >= _MOST_STARTS or not self.content.can_start_again:
             raise trouble
@@ -111,14 +111,14 @@ class Streaming:
         return self._begin()
 
     def was_refused(self, error: RequestErrorWithResponse) -> bool:
-        """Whether an error that `run` has raised is about a PATCH of this size, or about PATCH as such."""
+        """Whether an error of `run` is a refusal of a PATCH of this size, or of any PATCH."""
         if error.response is None or error.response.request.method != "PATCH" or error.code == _UNKNOWN_UPLOAD:
             return False
         status = error.status_code
         return status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (not self.position and status in TOO_LARGE | NO_PATCH)
 
     def _append(self, upload: Upload, start: int, chunk: int | None) -> RequestError | None:
-        """Send what follows `start`; why it did not all go through."""
+        """Send the bytes from `start` on; returns the error where not all were sent."""
         if start == self._size:
             return None
         self.position = start
@@ -141,7 +141,7 @@ class Streaming:
         return None
 
     def _is_refusal(self, trouble: RequestError) -> bool:
-        """Whether it is about the request itself, and no sign of something that broke."""
+        """Whether an error is a refusal of the request, and not a broken connection."""
         status = trouble.status_code
         if status is None or status in PASSING_FAULTS:
             return False
@@ -150,7 +150,7 @@ class Streaming:
         return not (trouble.code == _UNKNOWN_UPLOAD or self.position or self.was_broken)
 
     def _place_to_go_on(self, upload: Upload, trouble: RequestError) -> int | None:
-        """How many bytes are there and have passed; None where it is to be sent anew."""
+        """The position to continue at: bytes that are received and hashed; None where the blob is to be sent anew."""
         status = trouble.status_code
         if status is not None and status not in PASSING_FAULTS and status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None
@@ -165,9 +165,9 @@ class Streaming:
         if received is None or received > self.passing.size:
             return None
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and received == self.position:
-            return None  # what it says does not fit together
+            return None  # its statements contradict one another
         if self._idle_breaks > 1 and received == self.position:
-            return None  # what is sent from there does not come in, and may not fit to what it has
+            return None  # bytes sent from there are not received, and may not fit those that it has
         return received
 
     def _check_length(self, *, ended: bool) -> None:
@@ -180,7 +180,7 @@ class Streaming:
 
 
 def received_by(upload: Upload) -> int | None:
-    """How many bytes the registry has; None where it knows the upload no more, or does not say."""
+    """How many bytes the registry has received; None where it does not know the upload, or does not say."""
     try:
         return upload.received()
     except RequestErrorWithResponse:
@@ -188,12 +188,12 @@ def received_by(upload: Upload) -> int | None:
 
 
 def append_chunk(upload: Upload, chunk: bytes, start: int) -> None:
-    """Send one chunk, which is at hand."""
+    """Send one chunk from memory."""
     upload.append(lambda: [chunk], start=start, length=len(chunk), repeatable=True)
 
 
 def chunks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """`pieces` joined and cut so that all but the last are of `size` bytes."""
+    """`pieces` as chunks of `size` bytes; the last one may be shorter."""
     held = bytearray()
     for piece in pieces:
         held += piece

@@ -1,4 +1,4 @@
-"""What a repository's tag list names (distribution-spec, Listing tags)."""
+"""A repository's tag list (distribution-spec, Listing tags)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.spec.digest import Digest
 class TagList(NamedTuple):
     """Attributes:
     tags: sorted.
-    digests: manifests without a tag, which zuul-registry lists among the tags by their digests; sorted.
+    digests: of manifests without a tag, which zuul-registry lists among the tags; sorted.
     """
 
     tags: list[str]
@@ -21,7 +21,7 @@ class TagList(NamedTuple):
 
 
 def read_tag_list(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> TagList:
-    """All that the list names; registries send it in any order, in pages of any length.
+    """The whole list; registries send it in any order, in pages of any length.
 
     Raises:
         ResourceNotFound: no such repository.

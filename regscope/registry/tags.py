@@ -32,7 +32,7 @@ class Tags:
         return read_tag_list(self.client, self.repo, self.timeout).tags
 
     def untag(self, tag: str) -> bool:
-        """Remove this tag alone: its manifest, and other tags on it, stay. True, or an error.
+        """Remove this tag only; its manifest and other tags on it stay. Returns True, or raises.
 
         Raises:
             ResourceNotFound: no such tag.
@@ -42,5 +42,5 @@ class Tags:
         return True
 
     def get(self, tag: str) -> Descriptor | None:
-        """What the tag points to; None where there is no such tag."""
+        """The descriptor of the manifest that the tag points to; None where there is no such tag."""
         return ManifestRef(self.repo, tag, self.client, timeout=self.timeout).get_metadata()

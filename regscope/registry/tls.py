@@ -1,4 +1,4 @@
-"""Whom a TLS connection trusts, and what it shows of itself."""
+"""TLS: the certificate authorities that are trusted, and the client's certificate."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ClientCertificate = str | tuple[str, str]
 
 
 def home_context(verify: bool | str, certificate: ClientCertificate | None) -> ssl.SSLContext:
-    """For the registry itself.
+    """The TLS context for the registry itself.
 
     Args:
         verify: True for the usual authorities, False for no verification, or the path of a PEM file or folder with the
             only authorities to trust.
-        certificate: shown to a server that wants one.
+        certificate: the client's own, for a server that asks for one.
 
     Raises:
         OSError: a file cannot be read.
@@ -32,7 +32,7 @@ def home_context(verify: bool | str, certificate: ClientCertificate | None) -> s
 
 
 def elsewhere_context(verify: bool | str) -> ssl.SSLContext:
-    """For its token service and its storage: a private registry's may have public certificates, or private ones too."""
+    """The TLS context for the registry's token service and storage; they may have public or private certificates."""
     context = usual_context()
     if isinstance(verify, str):
         _trust_also(context, verify)
@@ -46,7 +46,7 @@ def usual_context() -> ssl.SSLContext:
     if named := os.environ.get("REQUESTS_CA_BUNDLE"):
         return _trusting(named)
     context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())  # a minimal system has no authorities of its own
+    context.load_verify_locations(certifi.where())  # a minimal system has no certificate authorities
     return context
 
 

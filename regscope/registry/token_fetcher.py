@@ -1,4 +1,4 @@
-"""Questions to a registry's token service, which may be another host (distribution, docs/spec/auth/token.md)."""
+"""Requests to a registry's token service, which may be another host (distribution, docs/spec/auth/token.md)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _REFUSALS = {400, 401, 403, 422}
 
 @dataclass(frozen=True, slots=True)
 class TokenQuestion:
-    """What a token service at `realm` is asked: by GET with `query`, or by POST where there is a `form`.
+    """A request to the token service at `realm`: GET with `query`, or POST where there is a `form`.
 
-    `authorization` and `form` are secrets, and must go nowhere else.
+    `authorization` and `form` contain secrets, and must be sent to that service only.
     """
 
     realm: str
@@ -30,19 +30,19 @@ class TokenQuestion:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether it says more than a scope."""
+        """Whether the request contains credentials."""
         return self.authorization is not None or self.form is not None
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFetcher:
-    """Asks the token services of one registry.
+    """Sends requests to the token services of one registry.
 
     Attributes:
         home: the registry's own address.
-        transport: sends the questions.
+        transport: sends the requests.
         timeout: seconds to connect, and for each read.
-        guard: refuses an address that no login may be sent to.
+        guard: raises for an address that no credentials may be sent to.
     """
 
     home: str
@@ -54,9 +54,9 @@ class TokenFetcher:
         """The service's JSON answer.
 
         Raises:
-            AuthFailed: it refuses, or there is no address to ask.
-            UnsafeRedirect: it must not be asked for this registry.
-            RequestError: it fails.
+            AuthFailed: the service refuses, or the challenge has no valid realm.
+            UnsafeRedirect: this registry may not name that service.
+            RequestError: the service failed.
         """
         realm = urldefrag(question.realm).url
         if not is_address(realm):

@@ -1,7 +1,7 @@
-"""The tokens that a registry's token service gave (distribution, docs/spec/auth/token.md and oauth.md).
+"""Tokens of a registry's token service (distribution, docs/spec/auth/token.md and oauth.md).
 
-One token serves one service, one login and one set of scopes until shortly before it expires. What the service refused
-is not asked again for a while, and which words it understands is found out once.
+A token is used for one service, one login and one set of scopes until shortly before it expires. A refused request is
+not repeated for a while, and which form of scopes the service understands is found out once.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from regscope.registry.scopes import NO_SCOPES, Asked, Need, Scopes
 from regscope.registry.token_fetcher import TokenQuestion
 
 _DEFAULT_LIFETIME = 60.0  # seconds, where the token service names none
-_LONGEST_LIFETIME = 86400.0  # seconds for which a token is believed to be good, whatever is said
-_RENEW_BEFORE = 0.8  # of the lifetime: a long answer must not outlive its token
-_REFUSED_FOR = 10.0  # seconds for which a token that lacked something is not replaced before its time
+_LONGEST_LIFETIME = 86400.0  # seconds for which a token is used at least, whatever the service states
+_RENEW_BEFORE = 0.8  # of the lifetime, so that the token is valid until the end of a long answer
+_REFUSED_FOR = 10.0  # seconds for which a token that lacked a permission is not replaced
 _NOT_UNDERSTOOD = {400, 422}
 _NOT_GRANTED = {401, 403}
 
@@ -33,14 +33,14 @@ _CLIENT_ID = "regscope"
 
 
 class TokenService(NamedTuple):
-    """Whom a Bearer challenge names: an address, and what it calls the registry there."""
+    """The token service that a Bearer challenge names: its address, and the registry's name there (`service`)."""
 
     realm: str
     service: str
 
     @classmethod
     def named_by(cls, parameters: Mapping[str, str]) -> TokenService:
-        """The one of a challenge's parameters."""
+        """The service that the parameters of a challenge name."""
         return cls(parameters.get("realm", ""), parameters.get("service", ""))
 
 
@@ -63,7 +63,7 @@ class Tokens:
     """The tokens of one client.
 
     Args:
-        fetch: asks a token service.
+        fetch: sends a request to a token service.
     """
 
     def __init__(self, fetch: FetchToken) -> None:
@@ -73,17 +73,17 @@ class Tokens:
         self._lock = threading.Lock()
         self._refusals: RecentFailures[_Key] = RecentFailures()
         self._outages: RecentFailures[str] = RecentFailures()  # by realm
-        self._named: dict[Need, Scopes] = {}  # the scopes that serve, where they are not those of `Need`
-        self._actions: dict[str, str] = {}  # the same of the actions on any repository; empty for no scope at all
-        self._refresh_tokens: dict[IdentityToken, str] = {}  # what the token service gave in place of the first ones
+        self._named: dict[Need, Scopes] = {}  # the scopes to request, where they are not those of `Need`
+        self._actions: dict[str, str] = {}  # the actions to request on any repository; empty for no scope
+        self._refresh_tokens: dict[IdentityToken, str] = {}  # given by the service in place of the first ones
         self._refreshing = threading.Lock()
 
     def get(self, service: TokenService, need: Need, login: Login | None) -> str:
-        """The token for a request; where the service refuses its scopes, one without any.
+        """The token for a request; where the service refuses its scopes, one without scopes.
 
         Raises:
-            AuthFailed: the service refuses the login, or gives no token.
-            RequestError: the service fails.
+            AuthFailed: the service refuses the credentials, or gives no token.
+            RequestError: the service failed.
         """
         if isinstance(login, RegistryToken):
             return login.value
@@ -93,7 +93,7 @@ class Tokens:
         except AuthFailed as error:
             status = error.status_code
             not_understood = status in _NOT_UNDERSTOOD
-            # A stranger who gets no token for something may not read it; a user's password may be wrong altogether.
+            # Without credentials a refusal concerns these scopes only; with credentials the password may be wrong.
             if not scopes or not (not_understood or (login is not None and status in _NOT_GRANTED)):
                 raise
             refusal = error
@@ -105,9 +105,9 @@ class Tokens:
         return token
 
     def hear(self, service: TokenService, said: Mapping[str, str], asked: Asked, login: Login | None) -> bool:
-        """Take in the parameters of a challenge to a request; whether there is a token that was not tried for it.
+        """Handle the parameters of a request's challenge; return whether there is a token that was not tried for it.
 
-        A token that the registry no longer takes is replaced before its time, unless it only lacked a permission.
+        A token that the registry refuses is replaced before it expires, unless it only lacked a permission.
         """
         need, sent = asked.need, asked.sent
         if isinstance(login, RegistryToken):
@@ -132,7 +132,7 @@ class Tokens:
         return True
 
     def are_nobodys(self, service: TokenService, login: Login) -> bool:
-        """Whether the service gives this login what it gives to nobody, as some do where the password is wrong."""
+        """Whether the service gives these credentials an anonymous token, as some do for a wrong password."""
         if isinstance(login, RegistryToken):
             return False
         own = self._token((service, NO_SCOPES, login))
@@ -150,7 +150,7 @@ class Tokens:
         return need.scopes if found is None else found
 
     def _learn(self, need: Need, scopes: Scopes, everywhere: bool) -> None:
-        """These scopes serve this need; `everywhere` means the same actions on other repositories, too."""
+        """Remember the scopes for a need; with `everywhere` for the same actions on other repositories too."""
         self._named[need] = scopes
         own = f"repository:{need.repository}:"
         only = next(iter(scopes)) if len(scopes) == 1 else "" if not scopes else None
@@ -161,13 +161,13 @@ class Tokens:
         service, _, login = key
         with self._lock:
             lock = self._locks[key]
-        with lock:  # one asks, the others wait for the same token; those who need another do not
+        with lock:  # one thread requests a token, others that need the same one wait for it
             token = self._held.get(key)
             if token is not None and time.monotonic() < token.renew_at:
                 return token.value
             self._outages.check(service.realm)
             self._refusals.check(key)
-            if login is not None:  # whoever gets not even an empty token gets none
+            if login is not None:  # not even a token without scopes is given
                 self._refusals.check((service, NO_SCOPES, login), status=401)
             try:
                 token = self._ask(key)
@@ -182,9 +182,9 @@ class Tokens:
         return token.value
 
     def _make_sure_of(self, token: _Token, key: _Key) -> None:
-        """Refuse a token that is for nobody (distribution, docs/spec/auth/jwt.md: it has an empty `sub`).
+        """Refuse an anonymous token (distribution, docs/spec/auth/jwt.md: its `sub` is empty).
 
-        Some services give every user one without a name; those allow more than a stranger's.
+        Some services leave out the name for all users; their tokens allow more than an anonymous one.
         """
         service, scopes, login = key
         own = claims(token.value)
@@ -220,7 +220,7 @@ class Tokens:
         return _Token(value, asked_at, asked_at + _lifetime(answer.get("expires_in")) * _RENEW_BEFORE)
 
     def _refresh(self, realm: str, service: str, scopes: Scopes, identity: IdentityToken) -> dict[str, Any]:
-        with self._refreshing:  # a service may take each refresh token only once, and give the next with its answer
+        with self._refreshing:  # a service may accept each refresh token only once, and return the next one
             form = {
                 "grant_type": "refresh_token",
                 "service": service,
@@ -235,7 +235,7 @@ class Tokens:
 
 
 def nobodys(realm: str) -> AuthFailed:
-    """The error for a login that a token service takes for nobody's."""
+    """The error for credentials that a token service treats as anonymous."""
     shown = without_secrets(realm)
     return AuthFailed(
         f"the token service {shown} refuses these credentials: it gives them the token that it gives to nobody",
@@ -246,7 +246,7 @@ def nobodys(realm: str) -> AuthFailed:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a token says, where it is a JSON web token (RFC 7519), unchecked; nothing of one that is not."""
+    """The claims of a JSON web token (RFC 7519), not verified; empty for another kind of token."""
     try:
         payload = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -256,11 +256,11 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def _lifetime(stated: object) -> float:
-    """Seconds; some services write the number in quotes, and some a number that no clock counts to."""
+    """The lifetime in seconds; some services send it as a string, some an absurdly large number."""
     try:
         seconds = float(stated) if isinstance(stated, int | float | str) and not isinstance(stated, bool) else 0.0
     except ValueError:
         seconds = 0.0
-    except OverflowError:  # of a whole number alone
+    except OverflowError:  # accepts whole numbers only
         seconds = _LONGEST_LIFETIME if stated > 0 else 0.0  # type: ignore[operator]
     return min(seconds, _LONGEST_LIFETIME) if seconds > 0 else _DEFAULT_LIFETIME

@@ -1,4 +1,4 @@
-"""What uploads have found out about one registry, so that it is found out once."""
+"""How one registry handles uploads, as observed so far."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class UploadBehaviour:
-    """Kept by the client, for all its threads; what is not known yet is what the specification promises.
+    """One object of the client, for all its threads; the defaults are what the specification promises.
 
     Attributes:
-        chunk: bytes of a request that are taken, where a whole blob in one was too large; None where none was.
-        takes_patch: whether blobs can be sent by PATCH; some registries know the monolithic PUT alone.
-        mounts: whether the registry has mounts at all.
-        not_mounted: pairs of repositories, from and to, between which it refused one.
-        elsewhere: origins that uploads were sent to, and whether they can be asked.
+        chunk: bytes of a request that were accepted, after a whole blob in one was refused; None before that.
+        takes_patch: whether blobs can be sent by PATCH; some registries support the monolithic PUT only.
+        mounts: whether the registry supports mounts.
+        not_mounted: pairs of repositories, from and to, between which it refused a mount.
+        elsewhere: origins that uploads were directed to, and whether they answer without credentials.
     """
 
     chunk: int | None = None

@@ -1,4 +1,4 @@
-"""Where an upload goes on: what a `Location` in one of its answers means (distribution-spec, Pushing blobs)."""
+"""The address of an upload, from the `Location` of an answer (distribution-spec, Pushing blobs)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def upload_location(client: DockerRegistryV2Client, asked: str, stated: str) -> str:
-    """The address that `stated` means on an answer to `asked`.
+    """The address that the `Location` `stated` means in an answer to the request `asked`.
 
-    A registry that does not know the proxy before it names itself by another host, port or scheme. An address under
-    the API's own path that must not be followed, or that nobody answers at without credentials, is asked at the
-    registry's own origin, the only one that gets them. Other addresses, such as an object storage's, are left as they
-    are.
+    A registry behind a proxy may state another host, port or scheme for itself. An address under the API's own path
+    that must not be followed, or that does not answer without credentials, is replaced by the same path at the
+    registry's own origin, the only one that gets credentials. Other addresses, such as an object storage's, are used
+    unchanged.
 
     Raises:
-        UnsafeRedirect: it leads where nothing of ours must go.
+        UnsafeRedirect: the address must not be followed.
     """
     location = urldefrag(quote(resolved(asked, stated), safe=_PRINTABLE)).url
     if same_origin(location, client.api_base_url):
@@ -38,7 +38,7 @@ def upload_location(client: DockerRegistryV2Client, asked: str, stated: str) -> 
 
 
 def _at_home(client: DockerRegistryV2Client, location: str) -> str | None:
-    """The same path at the registry's own origin; None where it is not one of the API's."""
+    """The same path at the registry's own origin; None where it is no path of the API."""
     there, home = urlsplit(location), urlsplit(client.url())
     if not there.path.startswith(home.path):
         return None
@@ -46,7 +46,7 @@ def _at_home(client: DockerRegistryV2Client, location: str) -> str | None:
 
 
 def _answers(client: DockerRegistryV2Client, location: str) -> bool:
-    """Whether that origin answers who shows no credentials; asked once for each, by an upload's status."""
+    """Whether an origin answers without credentials; requested once for each, by an upload's status."""
     known, there = client.uploads.elsewhere, origin(location)
     if there not in known:
         try:

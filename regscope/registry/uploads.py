@@ -23,18 +23,18 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 _RECEIVED = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 _ACCEPTED = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT, HTTPStatus.OK}
 _MOST_OPENINGS = 3
-_LARGEST_CHUNK = 2**27  # bytes that are held for one that a registry wants; more is left for it to refuse
+_LARGEST_CHUNK = 2**27  # bytes that are buffered for a registry's minimum; a larger minimum is ignored
 PASSING_FAULTS = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 """Statuses by which a proxy says that the registry behind it did not answer."""
 
 
 class Upload:
-    """An open upload. Its address changes with each answer, and `location` is the newest: another process can go on.
+    """An open upload. Its address changes with each answer; with the newest, `location`, another process can continue.
 
     Args:
         client: of the registry.
-        location: the upload's address, as the registry gave it last.
-        chunk_minimum: the least bytes of a chunk that is not the last one; 0 for none.
+        location: the upload's address in the latest answer.
+        chunk_minimum: the least bytes of a chunk other than the last one; 0 for no minimum.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Upload:
 
         Args:
             pieces: of the blob, from `start` on.
-            length: bytes; where it is known, so is the range, which some registries want to hear.
-            repeatable: whether `pieces` may be called again, where the registry wants another token or more time first.
+            length: bytes; where it is known the range is sent too, which some registries require.
+            repeatable: whether `pieces` may be called again, for another token or a later attempt.
 
         Raises:
-            ConnectionFailed: it broke on the way; `received` tells how much arrived.
+            ConnectionFailed: the connection broke; `received` tells how many bytes arrived.
         """
         headers = dict(_OCTETS)
         if length is not None:
@@ -86,16 +86,16 @@ class Upload:
         if stated is None:
             return None
         last = int(stated[1])
-        return last + 1 if last else 0  # `0-0` is what nothing looks like
+        return last + 1 if last else 0  # `0-0` is also sent for an empty upload
 
     def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> requests.Response:
-        """Send the last of it, or the whole blob at once (a monolithic PUT), and say that all is there.
+        """Finish the upload, with the last chunk or with the whole blob (a monolithic PUT).
 
         Args:
             start: bytes that were sent before `content`, where that is the last chunk.
 
         Raises:
-            RequestErrorWithResponse: what is there does not hash to `digest`.
+            RequestErrorWithResponse: the received bytes do not hash to `digest`.
         """
         headers = dict(_OCTETS)
         if start and isinstance(content, bytes):
@@ -109,7 +109,7 @@ class Upload:
         return response
 
     def cancel(self) -> None:
-        """Give it up; a registry that will not hear of it sweeps it up in time."""
+        """Cancel the upload; where the registry refuses that, it purges the upload later."""
         with contextlib.suppress(RequestError):
             discard(self.client.delete(self.location, timeout=self.timeout))
 
@@ -120,10 +120,10 @@ class Upload:
 
 
 def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> Upload:
-    """Open an upload; where nobody answered, again: one that was opened for nothing is swept up in time.
+    """Open an upload; repeated where there was no answer, since registries purge unused uploads.
 
     Raises:
-        RequestError: it was refused, or opened nowhere.
+        RequestError: the registry refused it, or stated no address.
     """
     url = uploads_url(client, repository)
     for attempt in range(1, _MOST_OPENINGS):
@@ -139,7 +139,7 @@ def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTim
 
 
 def uploads_url(client: DockerRegistryV2Client, repository: str) -> str:
-    """Where uploads to a repository are opened."""
+    """The URL at which uploads to a repository are opened."""
     return client.url(repository, "blobs", "uploads", "")
 
 
@@ -147,15 +147,15 @@ def opened(client: DockerRegistryV2Client, response: requests.Response, timeout:
     """The upload that an answer opens.
 
     Raises:
-        RequestErrorWithResponse: it opens none.
-        UnsafeRedirect: it leads where nothing of ours must go.
+        RequestErrorWithResponse: the answer opens none.
+        UnsafeRedirect: the upload's address must not be followed.
     """
     discard(response)
     url = without_secrets(response.url)
     stated = response.headers.get("Location")
     if not stated:
         raise RequestErrorWithResponse(
-            f"{url} opens an upload without saying where",
+            f"{url} accepted an upload without stating its address",
             response.status_code,
             response,
             url=url,

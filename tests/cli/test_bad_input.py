@@ -241,7 +241,7 @@ def test_a_saved_snapshot_that_is_damaged(run: Run, layout: Path, tmp_path: Path
 def test_the_demo_leaves_a_folder_of_somebody_else_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine" / "layout").mkdir(parents=True)
     (tmp_path / "mine" / "layout" / "thesis.txt").write_text("years of work")
-    assert_clear(run("demo", tmp_path / "mine"), USAGE, "left alone")
+    assert_clear(run("demo", tmp_path / "mine"), USAGE, "nothing was changed")
     assert (tmp_path / "mine" / "layout" / "thesis.txt").read_text() == "years of work"
 
 

@@ -122,7 +122,7 @@ def test_another_part_than_was_asked_for_is_refused(
     headers = [("Content-Range", stated)] if stated else []
     proxy.rule(lambda request, forward: ProxyResponse(206, headers, layer[1]) if "Range" in request.headers else None)
     cut_twice(proxy, monkeypatch)
-    with pytest.raises(ConnectionFailed, match="another part came"):
+    with pytest.raises(ConnectionFailed, match="another range"):
         list(Blob("base", layer[0], client=proxied).chunks())
 
 
@@ -189,7 +189,7 @@ def test_a_reader_who_stops_early_spoils_nothing(client: DockerRegistryV2Client,
 
 
 def test_what_was_not_said_is_asked_back(client: DockerRegistryV2Client, layer: Layer) -> None:
-    with pytest.raises(InvalidInput, match="which blob"):
+    with pytest.raises(InvalidInput, match="no digest"):
         list(Blob("base", client=client).chunks())
     with pytest.raises(InvalidInput, match="local_path or to fileobj"):
         Blob("base", layer[0], client=client).download()

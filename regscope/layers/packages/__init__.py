@@ -1,6 +1,6 @@
-"""Installed packages, as package managers list or describe them in files: dpkg, apk, rpm, Python and npm.
+"""Installed packages, from the files in which package managers list them: dpkg, apk, rpm, Python and npm.
 
-Whatever a file holds, it gives rows or none: a damaged or hostile one is no error.
+A damaged or hostile file is no error: it gives fewer rows, or none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def package_list(path: str) -> str | None:
-    """The manager whose list of packages, or description of one, this path is; None for any other."""
+    """The package manager whose list of packages, or description of one, has this path; None for other paths."""
     if path.endswith("/package.json"):
         return "npm" if npm.is_description(path) else None
     if path.endswith(python.DESCRIPTIONS):
@@ -46,20 +46,20 @@ def package_list(path: str) -> str | None:
 
 
 def packages_in(manager: str, path: str, content: bytes, budget: Budget | None = None) -> list[Row]:
-    """The packages that a file says are installed: rows of `packages` after its layer's digest.
+    """The packages that a file lists as installed: rows of `packages`, without the layer's digest.
 
     Args:
         manager: as `package_list` names it.
         path: of the file.
-        content: all of it.
-        budget: of its layer, for what takes longer than its lines do.
+        content: the whole file.
+        budget: of the layer, for work that grows faster than the file's lines.
 
     Returns:
-        Path, manager, name, version and architecture (None where the manager names none); no rows of what can't be
-        read: more than `MOST_BYTES`, damaged, or without names and versions.
+        Path, manager, name, version and architecture (None where the manager has none). No rows for a file of more
+        than `MOST_BYTES`, a damaged one, or one without names and versions.
 
     Raises:
-        TooLarge: the layer has more to look into than its budget allows.
+        TooLarge: the layer exceeds its budget.
     """
     if len(content) > MOST_BYTES:
         return []
@@ -74,5 +74,5 @@ def packages_in(manager: str, path: str, content: bytes, budget: Budget | None =
 
 
 def _text(found: str) -> str:
-    """JSON can name half a character, which no table takes."""
+    """Text without lone surrogates, which JSON can have and Arrow cannot."""
     return found if found.isascii() else _LONE_SURROGATE.sub("\ufffd", found)

@@ -13,6 +13,6 @@ _FIELDS = re.compile(rb"^([PVA]):(.*)$", re.MULTILINE)
 
 
 def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
-    """All of them: apk lists none but the installed."""
+    """All packages in the list: apk lists installed ones only."""
     for stanza in stanzas(content, _FIELDS):
         yield stanza.get("P", ""), stanza.get("V", ""), stanza.get("A")

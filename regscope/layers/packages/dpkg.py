@@ -20,7 +20,7 @@ def is_description(path: str) -> bool:
 
 
 def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
-    """Those installed: none that is half installed, or removed with its configuration left."""
+    """The installed packages: not half installed ones, nor removed ones whose configuration is left."""
     for stanza in stanzas(content, _FIELDS):
-        if stanza.get("Status", "installed").rpartition(" ")[2] in _INSTALLED:  # distroless' descriptions have none
+        if stanza.get("Status", "installed").rpartition(" ")[2] in _INSTALLED:  # distroless images state none
             yield stanza.get("Package", ""), stanza.get("Version", ""), stanza.get("Architecture")

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 _MOST_BYTES = 2**20
 _NAME = r"(?:@[^/]+/)?[^/@.][^/]*/"
-# A folder of packages within anything but a package, or pnpm's store, is a test's.
+# A node_modules folder elsewhere than in a package, or in pnpm's store, belongs to a test.
 _DESCRIPTION = re.compile(rf"node_modules/(?:(?:\.pnpm/[^/]+/|{_NAME})node_modules/)*+{_NAME}package\.json")
 
 
 def is_description(path: str) -> bool:
-    """Whether a package.json is an installed package's own."""
+    """Whether a package.json describes an installed package."""
     start = 0 if path.startswith("node_modules/") else path.find("/node_modules/") + 1
     return _DESCRIPTION.fullmatch(path, start) is not None
 
 
 def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
-    """The one that is described, where it has a name and a version."""
+    """The described package, where it has a name and a version."""
     if len(content) > _MOST_BYTES:
         return
     try:

@@ -1,6 +1,6 @@
 """rpm's database of installed packages, where it is SQLite: since rpm 4.16 (rpm's docs, "RPM v4 Header format").
 
-Those in Berkeley DB or ndb are not read.
+Databases in Berkeley DB or ndb format are not read.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ AS_LINES = 100_000
 
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
 _INT32, _STRING = 4, 6
-_MOST_ENTRIES = 4096  # of a header: rpm itself writes about a hundred
+_MOST_ENTRIES = 4096  # index entries of a header; rpm writes about a hundred
 _MOST_HEADER = 32 * 2**20
-_STEPS, _MOST_CALLS = 10_000, 1000  # of SQLite's machine: a hostile schema may compute without end
+_STEPS, _MOST_CALLS = 10_000, 1000  # instructions of SQLite's virtual machine: a hostile schema may never end
 _HEADER = struct.Struct(">II")
 _ENTRY = struct.Struct(">IIII")
-# Neither a view, a virtual table nor a generated column, which would run what the file says.
+# A plain table only: a view, a virtual table or a generated column would execute code from the file.
 _STORED = """
     SELECT count(*) FROM sqlite_schema AS object, pragma_table_xinfo('Packages') AS field
     WHERE object.name = 'Packages' AND object.type = 'table' AND object.rootpage > 0
     AND field.name = 'blob' AND field.hidden = 0
 """
-_KEY = "gpg-pubkey"  # listed as a package, although it is a key
+_KEY = "gpg-pubkey"  # a signing key, which rpm lists as a package
 
 
 def packages(content: bytes) -> Iterator[tuple[str, str, str | None]]:
-    """All of them; the architecture is absent where rpm has none."""
+    """All packages in the database; the architecture is None where rpm has none."""
     if not content.startswith(b"SQLite format 3\0") or len(content) < 512:
         return
-    # rpm leaves the database in write-ahead mode, in which none can be opened from memory (SQLite's file format, 1.3).
+    # rpm leaves the database in WAL mode; such a database cannot be opened from memory (SQLite's file format, 1.3).
     plain = content[:18] + b"\1\1" + content[20:]
     try:
         yield from _read(plain)
-    # Damaged: what came before is right. An error's own text may be none, which is then the error.
+    # Damaged: the rows before are valid. The error's own text may be invalid UTF-8, which raises UnicodeDecodeError.
     except (sqlite3.Error, UnicodeError, OverflowError, MemoryError):
         return
 
@@ -56,14 +56,14 @@ def _read(content: bytes) -> Iterator[tuple[str, str, str | None]]:
             return
         unread = len(content)
         for (header,) in database.execute("SELECT blob FROM Packages"):
-            if not isinstance(header, bytes) or (unread := unread - len(header)) < 0:  # pages that are there repeatedly
+            if not isinstance(header, bytes) or (unread := unread - len(header)) < 0:  # repeated pages
                 return
             if package := _package(header):
                 yield package
 
 
 def _package(header: bytes) -> tuple[str, str, str | None] | None:
-    """Name, `epoch:version-release` and architecture of a header; None where these are not in it."""
+    """Name, `epoch:version-release` and architecture from a header; None where one is missing."""
     if len(header) < _HEADER.size:
         return None
     n_entries, _ = _HEADER.unpack_from(header)
