@@ -20,6 +20,7 @@ from regscope.errors import (
     PermissionDeny,
     RequestError,
     RequestErrorWithResponse,
+    ResourceNotFound,
     Unsupported,
 )
 from regscope.hosted.provider import ListedManifest, Provider
@@ -84,28 +85,36 @@ class Azure(Provider):
 
     def manifests(self, repository: str) -> list[ListedManifest] | None:
         """By pages of a hundred manifests, and of a hundred tags, since each has locks of its own; None where the token
-        does not get `metadata_read`.
+        does not get `metadata_read`, or what is before the registry lets its `/v2` through alone.
 
         Warns:
-            CapabilityWarning: it does not.
+            CapabilityWarning: so it is.
         """
-        name, need = quote(repository), _need(repository, "metadata_read")
         try:
-            on: dict[str, list[Mapping[str, Any]]] = {}
-            for page in self._pages(f"{name}/_tags", "tags", need, f"the tags of {repository}"):
-                for tag in _entries(page, "tags"):
-                    on.setdefault(str(tag.get("digest")), []).append(tag)
-            found: dict[Digest, ListedManifest] = {}
-            for page in self._pages(f"{name}/_manifests", "manifests", need, f"the manifests of {repository}"):
-                for said in _entries(page, "manifests"):
-                    row = _row(said, on.pop(str(said.get("digest")), []))
-                    found[row.digest] = row
-            for digest, tags in on.items():  # pushed between the two lists
-                found[Digest(digest)] = _row({"digest": digest}, tags)
+            return self._listed(repository)
         except (PermissionDeny, AuthFailed) as error:
-            why = f"{repository}: what has no tag, times and locks are not shown to these credentials: {error.message}"
-            warnings.warn(CapabilityWarning(f"{why}. Give the token metadata/read.", "provider"), stacklevel=2)
-            return None
+            why = f"are not shown to these credentials: {error.message}. Give the token metadata/read."
+        except ResourceNotFound as error:
+            if error.code:
+                raise
+            why = f"are not shown: {error.message}"
+        said = f"{repository}: manifests without a tag, times and locks {why}"
+        warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
+        return None
+
+    def _listed(self, repository: str) -> list[ListedManifest]:
+        name, need = quote(repository), _need(repository, "metadata_read")
+        on: dict[str, list[Mapping[str, Any]]] = {}
+        for page in self._pages(f"{name}/_tags", "tags", need, f"the tags of {repository}"):
+            for tag in _entries(page, "tags"):
+                on.setdefault(str(tag.get("digest")), []).append(tag)
+        found: dict[Digest, ListedManifest] = {}
+        for page in self._pages(f"{name}/_manifests", "manifests", need, f"the manifests of {repository}"):
+            for said in _entries(page, "manifests"):
+                row = _row(said, on.pop(str(said.get("digest")), []))
+                found[row.digest] = row
+        for digest, tags in on.items():  # pushed between the two lists
+            found[Digest(digest)] = _row({"digest": digest}, tags)
         return list(found.values())
 
     def untag(self, repository: str, tag: str) -> None:

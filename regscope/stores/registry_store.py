@@ -126,8 +126,8 @@ class RegistryStore:
         return self._listed_manifests[repository]
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Those that a provider lists, with the children and referrers among them; else, once it was read, those that
-        the tag list names: zuul-registry's does."""
+        """Those that a provider listed last, with the children and referrers among them; else, once it was read, those
+        that the tag list names: zuul-registry's does."""
         if (manifests := self.listed_manifests(repository)) is not None:
             return sorted(row.digest for row in manifests if not row.tags)
         return self._listed_digests.get(repository, [])

@@ -39,7 +39,7 @@ def _below(pushed: Pushed) -> list[Pushed]:
     return [found for child in pushed.children for found in (child, *_below(child))]
 
 
-def carry_out(case: Case, make: Make, location: str, undo_at_once: bool) -> dict[str, int]:
+def carry_out(case: Case, make: Make, location: str) -> dict[str, int]:
     """Plan by what the provider shows, apply, collect the garbage behind it, and undo; the figures of it."""
     case = replace(case, contents=below_the_prefix(case.contents))
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place, upstream(Path(place) / "registry") as registry:
@@ -64,21 +64,23 @@ def carry_out(case: Case, make: Make, location: str, undo_at_once: bool) -> dict
             goes = set(zip(plan.steps["repository"], plan.steps["tag"].fillna(plan.steps["digest"]), strict=True))
             goes |= set(plan.tags.loc[plan.tags["goes"], ["repository", "tag"]].itertuples(index=False, name=None))
             assert {key for key in before if before[key] and not after.get(key)} == goes
-            figures = {"registries": 1, "in which something goes": len(plan.steps) > 0, "steps": len(plan.steps)}
-            if not undo_at_once:
-                registry.garbage_collect()
-                left = registry.blob_digests()
-                freed = {digest: size for digest, size in blobs.items() if digest not in left}
-                orphans = {*inside.orphans["digest"]}  # which no manifest needs: no provider shows them
-                assert {*freed} - orphans == {*plan.blobs["digest"]}
-                assert sum(size for digest, size in freed.items() if digest not in orphans) == plan.freed_bytes
-                figures |= {
-                    "bytes predicted": plan.freed_bytes,
-                    "untagged seen": (snap.placements["found"] == "untagged").sum(),
-                }
+            registry.garbage_collect()
+            left = registry.blob_digests()
+            freed = {digest: size for digest, size in blobs.items() if digest not in left}
+            orphans = {*inside.orphans["digest"]}  # which no manifest needs: no provider shows them
+            assert {*freed} - orphans == {*plan.blobs["digest"]}
+            freed_bytes = sum(size for digest, size in freed.items() if digest not in orphans)
+            assert freed_bytes == plan.freed_bytes
             undone = rs.undo(journal, store, backup=backup, progress=False)
             assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
-            return figures | {"undone": 1}
+            return {
+                "registries": 1,
+                "in which something goes": len(plan.steps) > 0,
+                "steps": len(plan.steps),
+                "untagged seen": int((snap.placements["found"] == "untagged").sum()),
+                "bytes predicted": plan.freed_bytes,
+                "bytes freed": freed_bytes,
+            }
 
 
 def _age(profile: Profile) -> None:

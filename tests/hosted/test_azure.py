@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.errors import InvalidDigest
+from regscope.errors import InvalidDigest, ResourceNotFound
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
@@ -17,6 +17,7 @@ from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import NOBODY, AzureRegistry
 from tests.servers.hosted.hosted import answered, reached
+from tests.servers.proxy import ProxyResponse
 from tests.servers.registry import Registry
 
 HOST, OWN_HOST = AzureRegistry.hosts
@@ -148,6 +149,24 @@ def test_a_host_of_ones_own_is_known_by_the_token_service_that_it_names(behind: 
     assert itself.provider.name == "Azure Container Registry"
     assert found(snap)[OLD.digest] == "untagged"
     assert snap.sees_everything
+
+
+def test_behind_something_that_lets_v2_through_alone_a_scan_sees_what_any_registry_shows(
+    behind: Registry, azure: AzureRegistry
+) -> None:
+    fill(behind)
+    azure.rules.insert(0, lambda request, _: ProxyResponse(404, []) if request.path.startswith("/acr/") else None)
+    store = opened(azure, OWN_HOST)
+    with pytest.warns(rs.CapabilityWarning, match="manifests without a tag, times and locks are not shown: GET"):
+        snap = scanned(store)
+    assert not snap.sees_untagged
+    assert not len(snap.problems)
+    assert found(snap)[NEW.digest] == "tag"
+
+
+def test_a_repository_that_is_not_there_is_an_error(azure: AzureRegistry) -> None:
+    with pytest.raises(ResourceNotFound):
+        opened(azure).tags("nobody/nothing")
 
 
 def test_locks_are_in_the_snapshot(behind: Registry, azure: AzureRegistry) -> None:

@@ -31,7 +31,7 @@ def test_a_plan_by_what_the_provider_shows_frees_what_it_says_and_is_undone(prov
 
     @many(int(os.environ.get("DRAWN_CASES", 20)))
     def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
-        figures.update(carry_out(case, make, location, undo_at_once))
+        figures.update(carry_out(case, make, location))
 
     each()
     print(f"{provider}: {dict(figures)}")
