@@ -32,7 +32,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.reference import check_repository
 
 _HOSTS = re.compile(r"(.+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev", re.IGNORECASE)
-_NAMES_IN_A_PAGE = 10_000  # tags and children that one answer lists at most (go-containerregistry#1645)
+_MOST_IN_A_PAGE = 10_000  # go-containerregistry#1645
 _AT_ONCE = 8
 _DEEPEST = 32  # levels below a prefix
 _PRECONDITION = "FAILED_PRECONDITION"
@@ -56,6 +56,7 @@ class Google(Provider):
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
+        self._lists_all = True  # as far as was seen
 
     @classmethod
     def is_at(cls, host: str) -> bool:
@@ -68,10 +69,11 @@ class Google(Provider):
         return False
 
     def is_partial(self, prefix: str) -> bool:
-        """Below a repository of Artifact Registry: PROJECT at gcr.io, else PROJECT/REPOSITORY."""
+        """Below a repository of Artifact Registry (PROJECT at gcr.io, else PROJECT/REPOSITORY), and where not all names
+        were listed."""
         host = urlsplit(self._client.api_base_url).hostname or ""
         whole = (1 if host.endswith("gcr.io") else 2) + ("." in prefix.partition("/")[0])  # example.com/project
-        return prefix.count("/") >= whole
+        return prefix.count("/") >= whole or not self._lists_all
 
     def repositories(self, prefix: str) -> list[str]:
         """By a walk through the names below the prefix: one request for each."""
@@ -100,7 +102,7 @@ class Google(Provider):
         named: set[str] = set()
         for page in self._pages(repository):
             about = page.get("manifest")
-            if not isinstance(about, dict) or _is_cut(page):
+            if not isinstance(about, dict) or self._is_cut(page, repository):
                 return None
             named.update(strings(page, "tags"))
             try:
@@ -131,7 +133,7 @@ class Google(Provider):
         return error
 
     def _pages(self, name: str) -> Iterator[dict[str, Any]]:
-        url = f"{self._client.url(name, 'tags', 'list')}?n={_NAMES_IN_A_PAGE}"
+        url = f"{self._client.url(name, 'tags', 'list')}?n={_MOST_IN_A_PAGE}"
         return pages(self._client, url, f"the tag list of {name}", "tags")
 
     def _below_the_first(self, name: str) -> tuple[bool, list[str]]:
@@ -145,9 +147,7 @@ class Google(Provider):
             has_images |= bool(page.get("manifest") or page.get("tags"))
             children = strings(page, "child")
             below += [full for child in children if (full := _valid(f"{name}/{child}"))]
-            if _is_cut(page):
-                said = f"{name} lists its first {_NAMES_IN_A_PAGE:,} names alone: name the repositories to read others"
-                warnings.warn(CapabilityWarning(said, "catalog"), stacklevel=2)
+            self._lists_all &= not self._is_cut(page, name)
         return has_images, below
 
     def _below(self, name: str) -> tuple[bool, list[str]]:
@@ -156,6 +156,19 @@ class Google(Provider):
             return self._below_the_first(name)
         except RequestError:
             return True, []
+
+    def _is_cut(self, page: dict[str, Any], name: str) -> bool:
+        """Whether an answer is as long as one can be: there may be more that it does not list.
+
+        Warns:
+            CapabilityWarning: it is.
+        """
+        names, manifests = len(strings(page, "tags")) + len(strings(page, "child")), page.get("manifest")
+        if max(names, len(manifests) if isinstance(manifests, dict) else 0) < _MOST_IN_A_PAGE:
+            return False
+        said = f"{name} lists {_MOST_IN_A_PAGE:,} tags, names or manifests, as many as it can: there may be others"
+        warnings.warn(CapabilityWarning(said, "catalog"), stacklevel=3)
+        return True
 
     def _put_on_its_manifest(self, repository: str, tag: str, listed: dict[Digest, ListedManifest]) -> None:
         found = ManifestRef(repository, tag, self._client).get_metadata()
@@ -195,11 +208,6 @@ def _time(said: Any) -> datetime | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _is_cut(page: dict[str, Any]) -> bool:
-    """Whether an answer is as long as one can be: there may be more that it does not list."""
-    return len(strings(page, "tags")) + len(strings(page, "child")) >= _NAMES_IN_A_PAGE
 
 
 def _valid(name: str) -> str:

@@ -193,8 +193,30 @@ def test_a_list_that_is_as_long_as_can_be_is_not_taken_for_all(behind: Registry,
         return answered(answer)
 
     google.rules.insert(0, cut)
-    with pytest.warns(rs.CapabilityWarning, match="lists its first 10,000 names alone"):
-        assert opened(google).repositories() == ["team/app", "team/tools/base"]
+    with pytest.warns(rs.CapabilityWarning, match="team lists 10,000 tags, names or manifests, as many as it can"):
+        snap = scanned(opened(google))
+    assert {*snap.tags["repository"]} == {"team/app", "team/tools/base"}
+    assert not snap.sees_everything
+
+
+def test_of_a_repository_with_as_many_manifests_the_untagged_are_not_shown(
+    behind: Registry, google: GoogleRegistry
+) -> None:
+    """Else children of an index that is not in the list would look as if nothing needed them."""
+    fill(behind)
+
+    def cut(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if "/v2/team/app/tags/list" not in request.path:
+            return None
+        answer = json.loads(forward().body)
+        answer["manifest"] |= {Digest.of(str(number).encode()): {"tag": []} for number in range(10_000)}
+        return answered(answer)
+
+    google.rules.insert(0, cut)
+    with pytest.warns(rs.CapabilityWarning, match="team/app lists 10,000"):
+        snap = rs.scan(opened(google), repositories="team/app", progress=False)
+    assert not snap.sees_untagged
+    assert found(snap) == {NEW.digest: "tag", BOTH.digest: "tag", AMD.digest: "index child", ARM.digest: "index child"}
 
 
 def test_names_that_no_repository_can_have_are_not_followed(behind: Registry, google: GoogleRegistry) -> None:
