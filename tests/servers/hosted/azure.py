@@ -105,7 +105,7 @@ class AzureRegistry(Profile):
         """Pages of `n` that follow `last`, a name or a digest (acr-cli docs/swagger.yaml, acr/models.go)."""
         address = urlsplit(request.path)
         path, query = unquote(address.path), parse_qs(address.query)
-        if request.method != "GET" or not path.startswith("/acr/v1/"):
+        if request.method != "GET" or not (path.startswith("/acr/v1/") or path == "/v2/_catalog"):
             return None
         repository, _, kind = path.removeprefix("/acr/v1/").rpartition("/")
         if kind == "_catalog":
