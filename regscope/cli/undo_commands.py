@@ -37,8 +37,8 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     It goes until the registry has collected its garbage, and after that from a backup. Tags that point elsewhere by now
     are left alone.
     """
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import find_journal
+    from regscope.remediation.journal_reader import read_journal
     from regscope.remediation.undoing import undo as bring_back
 
     if len(names) > 2:
@@ -71,8 +71,8 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
 
     JOURNAL is a file, or one of those that are listed: `latest`, its name, or the beginning of that.
     """
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import find_journal
+    from regscope.remediation.journal_reader import read_journal
 
     if journal_file is None:
         if check is not None:
@@ -110,8 +110,8 @@ def _journals() -> pd.DataFrame:
     import pandas as pd
 
     from regscope.errors import StoreError
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import journals
+    from regscope.remediation.journal_reader import read_journal
 
     rows = []
     for path in journals():

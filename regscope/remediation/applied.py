@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from regscope import text
 from regscope.errors import RegscopeError
-from regscope.images.image_names import named
-from regscope.remediation.plan import when_bytes_come_back
+from regscope.remediation.backup import Backup
+from regscope.remediation.collected import Collected, collected
+from regscope.remediation.lacking import Lacking
+from regscope.remediation.reclaiming import when_bytes_come_back
+from regscope.remediation.step_outcomes import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, told_lines
+from regscope.remediation.undoing import undo
+from regscope.remediation.undone import Undone
+from regscope.stores.content_store import ContentStore
 
-if TYPE_CHECKING:
-    from regscope.remediation.backup import Backup
-    from regscope.remediation.collected import Collected
-    from regscope.remediation.lacking import Lacking
-    from regscope.remediation.undoing import Undone
-    from regscope.stores.content_store import ContentStore
-
-DONE, GONE, SKIPPED, LEFT, FAILED, WOULD = "done", "gone already", "skipped", "left", "failed", "would be done"
 _SHOWN = 10  # rows
 
 
@@ -68,18 +66,25 @@ class Applied:
         """Bytes that come back at the next garbage collection by what was done, or would be."""
         return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
 
-    def undo(self, store: ContentStore | str, **options: Any) -> Undone:
-        """Bring it back; see `regscope.undo`."""
-        from regscope.remediation.undoing import undo
+    def undo(
+        self,
+        store: ContentStore | str,
+        *,
+        backup: str | None = None,
+        dry_run: bool = False,
+        progress: bool | None = None,
+    ) -> Undone:
+        """Bring back what was deleted; see `regscope.undo`.
 
+        Raises:
+            RegscopeError: nothing was changed; and as `regscope.undo` does.
+        """
         if self.journal is None:
             raise RegscopeError("there is nothing to undo: nothing was changed")
-        return undo(self.journal, store, **options)
+        return undo(self.journal, store, backup=backup, dry_run=dry_run, progress=progress)
 
     def collected(self, store: ContentStore | str) -> Collected:
         """Ask for each blob that the run freed whether it is gone; see `regscope.remediation.collected.collected`."""
-        from regscope.remediation.collected import collected
-
         if self.journal is None:
             raise RegscopeError("there is nothing to look for: nothing was changed")
         return collected(self.journal, store)
@@ -159,11 +164,3 @@ class Applied:
         )
         shown = list(rows[columns].astype(object).itertuples(index=False, name=None))
         return text.card(self._title, self.facts(), self.notes(), columns if shown else (), shown)
-
-
-def told_lines(rows: pd.DataFrame) -> list[str]:
-    """What became of some steps, and why, a line for each."""
-    return [
-        f"{row['outcome']}: {named(row['repository'], row['name'])}: {row['reason']}"
-        for row in rows.assign(name=rows["tag"].fillna(rows["digest"])).to_dict("records")
-    ]

@@ -13,9 +13,11 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import InvalidInput, StoreError
-from regscope.remediation.journal import Entry, JournalRecord, Predicted, read_journal
+from regscope.remediation.journal import Entry, JournalRecord, Predicted
 from regscope.remediation.journal_names import find_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.links import links_of
+from regscope.remediation.planned_step import DELETE
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -142,7 +144,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
             f"{record.path} does not say which blobs were to come back: an older version of regscope wrote it",
             next_step="Compare two scans of `storage:` instead.",
         )
-    deleted = [entry for entry in record.entries if entry.is_done and entry.action == "delete"]
+    deleted = [entry for entry in record.entries if entry.is_done and entry.action == DELETE]
     needed_in = _needed_in(deleted)
     expected = [blob for blob in record.predicted if len(needed_in.get(blob.digest, ())) == blob.needed_by]
     states = _asked(store, expected, needed_in, {entry.digest for entry in deleted})

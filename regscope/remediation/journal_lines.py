@@ -46,7 +46,7 @@ class Done(_Line):
 
 
 class Planned(_Line):
-    """The marks of the plan's steps, see `journal_plan`."""
+    """The marks of the plan's steps, see `journal_marks`."""
 
     planned: str
 

@@ -23,7 +23,8 @@ from regscope.errors import (
     StoreError,
     Unsupported,
 )
-from regscope.remediation.journal import JournalWriter, read_journal
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.spec.digest import Digest
 from tests.lab.images import push as push_layout
 from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state

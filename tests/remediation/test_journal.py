@@ -14,7 +14,9 @@ import pytest
 
 import regscope as rs
 from regscope.errors import NotAStore, StoreError
-from regscope.remediation.journal import JournalWriter, read_journal
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
+from regscope.remediation.planned_step import StepKey
 from regscope.spec.digest import Digest
 from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.registry import Registry
@@ -104,7 +106,7 @@ def test_another_plans_journal_stays_as_it_is_even_cut_off(tmp_path: Path) -> No
         JournalWriter(file, "http://localhost", "b")
     assert file.read_bytes() == content
     with JournalWriter(file, "http://localhost", "a") as writer:
-        writer.end(f"app@{Digest.of(RAW)}")
+        writer.end(StepKey("app", "delete", Digest.of(RAW)))
     assert read_journal(file).table["done"].tolist() == [True]
 
 

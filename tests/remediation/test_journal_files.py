@@ -14,8 +14,9 @@ import pytest
 
 import regscope as rs
 from regscope.errors import NotAStore, RegscopeError, StoreError
-from regscope.remediation.journal import JournalWriter, read_journal
 from regscope.remediation.journal_names import find_journal, journal_folder
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
 from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.registry import Registry
 

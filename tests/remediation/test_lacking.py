@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.lacking import check_plan
 from regscope.spec.digest import Digest
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer

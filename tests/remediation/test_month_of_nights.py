@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.spec.digest import Digest
 from tests.forked import forked
 from tests.remediation.drawn_registry import Pushed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_reader import read_journal
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
 from tests.servers import deleting, faults
 from tests.servers.crane import CraneRegistry

@@ -13,11 +13,12 @@ import traitlets
 
 from regscope import text
 from regscope.errors import InvalidInput, NotAStore, RegscopeError
-from regscope.remediation.applied import FAILED, SKIPPED, Applied, told_lines
-from regscope.remediation.journal import read_journal
+from regscope.remediation.applied import Applied
 from regscope.remediation.journal_names import new_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.plan import Plan
-from regscope.remediation.undoing import IMPOSSIBLE, LEFT_ALONE, Undone
+from regscope.remediation.step_outcomes import FAILED, SKIPPED, told_lines
+from regscope.remediation.undone import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore
 from regscope.views.explorer.pane import Pane, in_words
 
