@@ -71,10 +71,10 @@ class Applied:
         store: ContentStore | str,
         *,
         backup: str | None = None,
-        dry_run: bool = False,
+        dry_run: bool = True,
         progress: bool | None = None,
     ) -> Undone:
-        """Bring back what was deleted; see `regscope.undo`.
+        """Bring back what was deleted; nothing is changed without `dry_run=False`; see `regscope.undo`.
 
         Raises:
             RegscopeError: nothing was changed; and as `regscope.undo` does.

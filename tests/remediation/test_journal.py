@@ -156,5 +156,5 @@ def test_nothing_is_deleted_that_the_journal_has_no_room_for(tmp_path: Path, con
         gone = set(before.placements["digest"]) - set(left.placements["digest"])
         assert gone <= {entry.digest for entry in read_journal(journal).entries}
         assert plan.apply(store, dry_run=False, journal=journal, progress=False).ok
-        assert rs.undo(journal, store, progress=False).ok
+        assert rs.undo(journal, store, dry_run=False, progress=False).ok
         assert rs.scan(rs.open(f"storage:{registry.storage}"), progress=False).fingerprint == before.fingerprint

@@ -70,7 +70,7 @@ def test_undo_sets_nothing_that_the_journals_own_plan_had_not(
     journal.write_text("\n".join(other(content.splitlines(), **said)) + "\n")
     since = len(filled.requests())
     with pytest.raises(StoreError, match="is damaged in line"):
-        rs.undo(journal, rs.open(filled.url, cache=False), progress=False)
+        rs.undo(journal, rs.open(filled.url, cache=False), dry_run=False, progress=False)
     assert not [line for line in filled.requests()[since:] if line.startswith(("PUT", "POST", "DELETE"))]
     journal.write_text(content)
 

@@ -211,7 +211,7 @@ class ApplyPane(Pane):
         self.typed_to_undo, self._done_plan = "", None
 
         def work() -> None:
-            self.undone = done.undo(store, backup=backup or None, progress=False)
+            self.undone = done.undo(store, backup=backup or None, dry_run=False, progress=False)
 
         self._start(_UNDOING, work)
 
@@ -257,8 +257,8 @@ def _with_journal(error: Exception, journal: Path) -> RegscopeError:
     except NotAStore:
         begun = 0
     if begun:
-        steps = text.count(begun, "step")
-        next_step = f"{steps} had begun before that; rs.undo({str(journal)!r}, store) brings them back. {next_step}"
+        how = f"rs.undo({str(journal)!r}, store, dry_run=False)"
+        next_step = f"{text.count(begun, 'step')} had begun before that; {how} brings them back. {next_step}"
     return RegscopeError(said, next_step=next_step)
 
 
