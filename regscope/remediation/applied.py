@@ -1,4 +1,4 @@
-"""`Applied`: what came of a plan."""
+"""`Applied`: what became of each step of a plan."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Applied:
         blobs_stay: whether a deleted manifest's blobs were seen to stay, so that undo finds them until they are
             collected.
         backup: what was copied before, and what was not; None where nothing was.
-        comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
+        comes_back: how this registry frees the bytes, in sentences; empty where nothing was to be changed.
         lacking: what the registry had lost before anything was changed: `lacking.table` has `repository`, `digest`,
             `what`, `error` (str) and `stays` (bool: whether something that stays needs it, or only what goes).
         tags_go: how tags are removed here, in a sentence, as a dry run has found out; else empty.
@@ -63,7 +63,7 @@ class Applied:
 
     @property
     def freed_bytes(self) -> int:
-        """Bytes that come back at the next garbage collection by what was done, or would be."""
+        """Bytes that the next garbage collection frees by what was done, or would be."""
         return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
 
     def undo(

@@ -50,17 +50,17 @@ class Collected:
 
     @property
     def ok(self) -> bool:
-        """Whether all that was to come back is gone."""
+        """Whether all that was to be freed is gone."""
         return bool((self.table["state"] == GONE).all())
 
     @property
     def predicted_bytes(self) -> int:
-        """What was to come back by what was done."""
+        """Bytes that were to be freed by what was done."""
         return int(self.table["size"].sum())
 
     @property
     def gone_bytes(self) -> int:
-        """What came back."""
+        """Bytes that were freed."""
         return self._bytes(GONE)
 
     @property
@@ -120,7 +120,7 @@ class Collected:
 
 
 def collected(journal: Path | str | JournalRecord, store: ContentStore | str) -> Collected:
-    """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
+    """Ask for each blob that was to be freed by the steps that a journal says were done; nothing is changed.
 
     A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
     looked into, which shows manifests as well.
@@ -132,7 +132,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
     Raises:
         InvalidInput: the journal is another store's.
         NotAStore: it is no journal.
-        StoreError: it does not say what was to come back: an older regscope wrote it.
+        StoreError: it does not say what was to be freed: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
     store = unwrapped(as_store(store, cache=False, mirrors=()))  # a cache has what the registry has not

@@ -55,7 +55,7 @@ class Entry:
 
 
 class Predicted(NamedTuple):
-    """A blob that the plan said comes back, once all the manifests are deleted that need it."""
+    """A blob that is freed once all manifests that need it are deleted, as the plan says."""
 
     digest: Digest
     size: int
@@ -63,7 +63,7 @@ class Predicted(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """A blob that stays, as was planned: something in `repository` needs it."""
+    """A blob that stays, as the plan says: a manifest in `repository` needs it."""
 
     digest: Digest
     size: int
@@ -95,13 +95,12 @@ class JournalRecord:
         plan: which plan was carried out, see `Plan.identity`.
         started: when, UTC.
         entries: every step that was begun, in order.
-        backup: where it was copied to before, see `Plan.apply`; None where nothing was.
-        predicted: the blobs that the plan said come back; None where regscope did not write that down yet.
-        shared: the blobs that the plan said stay, by digest.
+        backup: where what is deleted was copied to before, see `Plan.apply`; None without a backup.
+        predicted: the blobs that are to be freed, as the plan says; None in journals of formats that did not have them.
+        shared: the blobs that stay, as the plan says, by digest.
         asked: how many manifests and blobs were asked for before the first change; None where none was.
         lacked: those of them that were not there, not whole, or not told of.
-        planned: the marks of the steps that the plan had, see `journal_marks`; None where regscope
-            did not write them down yet.
+        planned: the marks of the plan's steps, see `journal_marks`; None in journals before format 3.
         format: of the file.
     """
 

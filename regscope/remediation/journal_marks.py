@@ -14,16 +14,16 @@ _LETTERS = _BYTES * 4 // 3
 
 
 def step_mark(plan: str, key: StepKey, tags: Iterable[str], digest: str) -> str:
-    """What tells a step of the plan with this identity from any other: 16 letters, of base64."""
+    """The mark of one step of the plan with this identity: 96 bits of a SHA-256, as 16 letters of base64."""
     said = json.dumps([plan, key.repository, key.action, sorted(tags), digest])
     return base64.b64encode(hashlib.sha256(said.encode()).digest()[:_BYTES]).decode()
 
 
 def marks_in(text: str) -> frozenset[str]:
-    """The marks that stand one behind the other in a text.
+    """The marks in a text, which follow one another without a separator.
 
     Raises:
-        ValueError: a part of one is left.
+        ValueError: the last one is cut off.
     """
     if len(text) % _LETTERS:
         raise ValueError("the marks of the plan's steps are cut off")

@@ -93,11 +93,11 @@ class JournalWriter:
 
     @property
     def has_backup(self) -> bool:
-        """Whether everything is kept somewhere."""
+        """Whether what is deleted was copied before."""
         return self.known.backup is not None
 
     def backed_up(self, place: str) -> None:
-        """Note where everything is kept."""
+        """Note where what is deleted was copied to."""
         self._write({"backup": place})
         self.known.backup = place
 
@@ -109,13 +109,13 @@ class JournalWriter:
             self.known.planned = frozenset(marks)
 
     def predict(self, predicted: Sequence[Predicted], shared: Sequence[Shared]) -> None:
-        """Note, once, which blobs are to come back, and which stay."""
+        """Note, once, which blobs are to be freed, and which stay."""
         if self.known.predicted is None:
             self._write({"predicted": predicted, "shared": shared})
             self.known.predicted, self.known.shared = [*predicted], {blob.digest: blob for blob in shared}
 
     def looked(self, asked: int, lacked: Sequence[Lacked]) -> None:
-        """Note what was asked for before the first change, and what of it was lacking."""
+        """Note how many manifests and blobs were asked for before the first change, and which of them were lacking."""
         self._write({"asked": asked, "lacked": lacked})
         self.known.asked, self.known.lacked = asked, [*lacked]
 

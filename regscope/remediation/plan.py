@@ -38,19 +38,19 @@ class Plan(PlanData):
             which it goes, or was to go; of a list of rules with the number of that rule), `reason` (str: why it stays),
             `created` (UTC), `age_from` (UTC: when the policy takes it to be from) and `age_by` (category: pushed,
             created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes: what it weighs),
-            `frees` (int64, bytes: what comes back by it; each blob is counted once, with the last manifest that needs
+            `frees` (int64, bytes: what it frees; each blob is counted once, with the last manifest that needs
             it, and at the first of its tags, so that this adds up to `freed_bytes`).
         steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
             `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
             and all before it are done).
         tags: what the tags of the repositories concerned were: `repository`, `tag`, `digest` (str), `goes` (bool).
-        blobs: what comes back, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
+        blobs: what is freed, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
             (int64: how many of the manifests that are deleted need it).
         shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
             `needed_by` (str: a manifest that stays there and needs it).
         lacking: what the scan found missing or damaged (everything only with `scan(check=True)`):
             `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether what stays needs it).
-        freed_bytes: bytes that come back: the sum of `blobs`.
+        freed_bytes: bytes that are freed: the sum of `blobs`.
         at_most: whether it is an upper bound: something that was not seen may still need some of it.
         orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
         unknown: names in `protect` and `in_use` that the snapshot does not have.
