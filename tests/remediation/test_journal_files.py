@@ -40,7 +40,9 @@ def journal(filled: Registry, tmp_path: Path) -> Iterator[Path]:
     assert plan.apply(store, dry_run=False, journal=path, progress=False).ok
     yield path
     path.parent.chmod(0o700)
-    assert rs.undo(plan.apply(store, dry_run=False, journal=path, progress=False).journal or "", store).ok
+    assert rs.undo(
+        plan.apply(store, dry_run=False, journal=path, progress=False).journal or "", store, dry_run=False
+    ).ok
 
 
 def other(lines: list[str], **said: object) -> list[str]:

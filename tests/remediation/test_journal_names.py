@@ -89,7 +89,7 @@ def test_the_last_run_is_undone_by_that_name(tmp_path: Path) -> None:
         assert done.journal is not None
         assert done.journal.parent == new_journal(plan.identity).parent == journal_folder()
         told = rs.undo("latest", store, dry_run=True, progress=False)
-        assert told.facts() == {"would be restored": "3 manifests, 3 tags"}
+        assert told.facts() == {"would be restored": "3 manifests, 3 tags", "blobs from": "registry: 3 manifests"}
         undone = rs.undo("latest", store, dry_run=False, progress=False)
         assert undone.facts() == {"restored": "3 manifests, 3 tags"}
         assert undone.summary()["counts"] == {"restored": {"manifests": 3, "tags": 3}}
