@@ -14,7 +14,7 @@ from regscope.remediation.backup import Backup
 from regscope.remediation.collected import Collected, collected
 from regscope.remediation.lacking import Lacking
 from regscope.remediation.reclaiming import when_bytes_come_back
-from regscope.remediation.step_outcomes import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, told_lines
+from regscope.remediation.step_outcomes import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, outcome_lines
 from regscope.remediation.undoing import undo
 from regscope.remediation.undone import Undone
 from regscope.stores.content_store import ContentStore
@@ -152,7 +152,7 @@ class Applied:
 
     def __repr__(self) -> str:
         told = self.table[self.table["outcome"].isin([SKIPPED, FAILED])].head(_SHOWN)
-        return text.facts(self._title, self.facts(), [*self.notes(), *told_lines(told)])
+        return text.facts(self._title, self.facts(), [*self.notes(), *outcome_lines(told)])
 
     def _repr_html_(self) -> str:
         told = self.table[self.table["outcome"] != DONE].head(_SHOWN)

@@ -125,5 +125,6 @@ def _back_up(
     manifests = ((step.repository, step.digest, [*step.tags]) for step in unless_stopped)
     leave_out = set() if options.backup_all else staying(store, plan.shared)
     made = back_up(store, options.backup, manifests, leave_out, options.progress, lost=lacking.missing)
-    journal.backed_up(absolute(options.backup))
+    if not options.stop.is_set():  # else only a part of it was copied
+        journal.backed_up(absolute(options.backup))
     return made

@@ -94,9 +94,9 @@ class Run:
             found = pool.map(lambda step: resolved(self._store, step.repository, step.name), steps)
             for step, now in zip(steps, found, strict=True):
                 if now == step.digest:
-                    self._told(step, SKIPPED, "an earlier run did this, and it is there again: make a new plan")
+                    self._settle(step, SKIPPED, "an earlier run did this, and it is there again: make a new plan")
                 else:
-                    self._told(step, DONE, "in an earlier run")
+                    self._settle(step, DONE, "in an earlier run")
 
     def _one_repository(self, repository: str, steps: list[PlannedStep]) -> None:
         live = self._live_state(repository, steps)
@@ -127,18 +127,18 @@ class Run:
         return {entry.tags[0]: entry.stand_ins for entry in entries}
 
     def _wanted(self, step: PlannedStep, live: LiveState) -> bool:
-        """Whether a step is still to be done; else what became of it is told."""
+        """Whether a step is still to be done; else what became of it is noted."""
         if step.action == UNTAG:
             if step.name in live.moved:
-                self._told(step, SKIPPED, f"the tag points to {live.moved[step.name]} by now")
+                self._settle(step, SKIPPED, f"the tag points to {live.moved[step.name]} by now")
                 return False
         elif step.digest in live.held:
-            self._told(step, SKIPPED, live.held[step.digest])
+            self._settle(step, SKIPPED, live.held[step.digest])
             return False
         elif step.digest not in live.manifests:
             if step.key in self._begun:
                 self._execution.done_before(step)
-            self._told(step, DONE if step.key in self._begun else GONE)
+            self._settle(step, DONE if step.key in self._begun else GONE)
             return False
         return True
 
@@ -146,7 +146,7 @@ class Run:
         """Whether the bounds of this run allow a step; once they do not, nothing that follows is done either."""
         if self._steps_left <= 0 or (self._bytes_left is not None and step.frees > self._bytes_left):
             self._steps_left = 0
-            self._told(step, LEFT, "beyond the bounds of this run")
+            self._settle(step, LEFT, "beyond the bounds of this run")
             return False
         self._steps_left -= 1
         if self._bytes_left is not None:
@@ -163,16 +163,16 @@ class Run:
         try:
             self._rate.wait()
             outcome = self._execution.do(step, live)
-            self._told(step, *outcome)
+            self._settle(step, *outcome)
             if self._blobs.is_open and step.action == DELETE and outcome.what == DONE:
                 self._blobs.look(step, live)
         except RegscopeError as error:
             self._stopped.set()
             self.surprise = self.surprise or error
             if step.key not in self._outcomes:
-                self._told(step, FAILED, error.message)
+                self._settle(step, FAILED, error.message)
 
-    def _told(self, step: PlannedStep, what: str, reason: str | None = None) -> None:
+    def _settle(self, step: PlannedStep, what: str, reason: str | None = None) -> None:
         self._outcomes[step.key] = Outcome(what, reason)
         if self._bar is not None:
             self._bar.update()

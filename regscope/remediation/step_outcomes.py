@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
     reason: str | None = None
 
 
-def told_lines(rows: pd.DataFrame) -> list[str]:
+def outcome_lines(rows: pd.DataFrame) -> list[str]:
     """One line for each row of `repository`, `tag`, `digest`, `outcome` and `reason`."""
     return [
         f"{row['outcome']}: {named(row['repository'], row['name'])}: {row['reason']}"

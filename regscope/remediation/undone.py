@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from regscope import text
-from regscope.remediation.step_outcomes import told_lines
+from regscope.remediation.step_outcomes import outcome_lines
 
 RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
@@ -89,11 +89,11 @@ class Undone:
 
     def _lines(self) -> list[str]:
         """What cannot be restored, and why; in a dry run also what would be, and from where."""
-        lines = told_lines(self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN))
+        lines = outcome_lines(self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN))
         if self.dry_run:
             would = self.table[self.table["outcome"] == WOULD]
             source = would["blobs_from"].map(lambda where: f"blobs from {where}", na_action="ignore")
-            lines += told_lines(would.assign(reason=source.fillna("no blobs of its own")).head(_SHOWN))
+            lines += outcome_lines(would.assign(reason=source.fillna("no blobs of its own")).head(_SHOWN))
             lines += [f"{len(would) - _SHOWN:,} more in .table"] if len(would) > _SHOWN else []
         return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
+from regscope.remediation.journal_reader import read_journal
 from tests.remediation.distributions import VERSIONS, filled
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -173,3 +175,16 @@ def test_a_thin_backup_is_read_as_any_layout(registry: Registry, tmp_path: Path)
     snap = rs.scan(rs.open(f"oci:{tmp_path / 'backup'}"), progress=False)
     assert set(plan.steps.loc[plan.steps["action"] == "delete", "digest"]) <= set(snap.manifests["digest"])
     assert snap.problems.empty
+
+
+def test_a_backup_that_was_stopped_is_not_taken_for_whole(registry: Registry, tmp_path: Path) -> None:
+    plan = rs.plan(scanned(registry), rs.Retention(tags="old*"))
+    stop = threading.Event()
+    stop.set()
+    stopped = applied(plan, registry.url, tmp_path, stop=stop)
+    assert stopped.counts() == {"left": len(plan.steps)}
+    assert read_journal(tmp_path / "journal").backup is None
+    assert applied(plan, registry.url, tmp_path).ok
+    record = read_journal(tmp_path / "journal")
+    assert record.backup == f"oci:{tmp_path / 'backup'}"
+    assert {entry.digest for entry in record.entries} <= set(blobs_in(tmp_path / "backup"))

@@ -17,7 +17,7 @@ from regscope.remediation.applied import Applied
 from regscope.remediation.journal_names import new_journal
 from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.plan import Plan
-from regscope.remediation.step_outcomes import FAILED, SKIPPED, told_lines
+from regscope.remediation.step_outcomes import FAILED, SKIPPED, outcome_lines
 from regscope.remediation.undone import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore
 from regscope.views.explorer.pane import Pane, in_words
@@ -269,5 +269,5 @@ def _plain(facts: Mapping[str, str]) -> dict[str, str]:
 def _told(table: pd.DataFrame, outcomes: list[str]) -> list[str]:
     """What did not go as planned, and why."""
     rows = table[table["outcome"].isin(outcomes)]
-    lines = [text.plain(line, 400) for line in told_lines(rows.head(_TOLD))]
+    lines = [text.plain(line, 400) for line in outcome_lines(rows.head(_TOLD))]
     return [*lines, *([f"and {len(rows) - _TOLD:,} more"] if len(rows) > _TOLD else [])]
