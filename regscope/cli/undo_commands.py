@@ -34,8 +34,9 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     JOURNAL is a file, or one of those that `regscope journal` lists: `latest`, its name, or the beginning of that. The
     registry is the one that it is of, unless another is named.
 
-    It goes until the registry has collected its garbage, and after that from a backup. Tags that point elsewhere by now
-    are left alone.
+    Until the registry collects its garbage nothing else is needed, and after that a backup. Without --yes nothing is
+    changed: what would be restored is listed, with where its blobs are, and what cannot be. Tags that point elsewhere
+    by now are left alone.
     """
     from regscope.remediation.journal_names import find_journal
     from regscope.remediation.journal_reader import read_journal

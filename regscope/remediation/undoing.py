@@ -85,7 +85,7 @@ def undo(
         backup = record.backup
     run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False), record)
     show = is_interactive() if progress is None else progress
-    with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
+    with tqdm(total=len(record.entries), desc="undo", disable=dry_run or not show) as bar:
         found = run.look(record.entries)
         if not dry_run:
             run.bring_back(found, bar)
