@@ -71,7 +71,8 @@ if TYPE_CHECKING:
     from regscope.remediation.rewriting import Rewriting, Rewritten
     from regscope.remediation.slimming import slim
     from regscope.remediation.twin_merging import Merging, merge_twins
-    from regscope.remediation.undoing import Undone, undo
+    from regscope.remediation.undoing import undo
+    from regscope.remediation.undone import Undone
     from regscope.scanning.files import scan_files
     from regscope.scanning.metadata import scan
     from regscope.schema import TABLES
@@ -148,7 +149,7 @@ _HOMES = {
     "TABLES": "regscope.schema",
     "Tags": "regscope.registry.tags",
     "UnSupportMediaType": "regscope.errors",
-    "Undone": "regscope.remediation.undoing",
+    "Undone": "regscope.remediation.undone",
     "WhatIf": "regscope.analysis.what_if",
     "attach": "regscope.images.attaching",
     "base_drift": "regscope.analysis.base_drift",

@@ -17,7 +17,8 @@ from hypothesis.strategies import SearchStrategy
 from regscope.errors import RegscopeError
 from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.remediation.in_use import images_in_use
-from regscope.remediation.journal import JournalWriter, read_beginning, read_journal
+from regscope.remediation.journal_reader import read_beginning, read_journal
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.remediation.plan import Plan
 from regscope.remediation.planning import plan
 from regscope.remediation.policy import policy_from_file

@@ -13,7 +13,7 @@ import yaml
 
 import regscope as rs
 from regscope.errors import InvalidInput
-from regscope.remediation.journal import JournalWriter
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.views.remediator.policy_form import FIELDS
 from regscope.views.remediator.remediate import Remediator
 from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
