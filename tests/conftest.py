@@ -21,7 +21,9 @@ from tests.servers.registry import Registry
 
 __all__ = ["base_url", "browser_type_launch_args", "jupyter_url", "notebooks", "window"]
 
-settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])  # how fast it is says nothing
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # how fast it is says nothing
 settings.load_profile("any machine")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
