@@ -196,7 +196,7 @@ def _load(data: bytes) -> None:
 
 
 def _partitions() -> list[bytes]:
-    from tests.layers.tars import END, entry, header, rows_of
+    from tests.lab.tars import END, entry, header, rows_of
 
     rows = rows_of(entry("a", b"hello") + header("d/", flag=b"5") + header("s", flag=b"2", link=b"a") + END)
     import pyarrow as pa
