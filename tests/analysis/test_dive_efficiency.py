@@ -16,8 +16,8 @@ from regscope.analysis.dive_efficiency import dive_efficiency
 from regscope.analysis.waste import waste
 from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
+from tests.lab import layered
 from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, entry, tar
-from tests.layers import layered
 from tests.layers.real_images import real_images
 
 NAMED = {

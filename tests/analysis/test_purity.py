@@ -39,8 +39,8 @@ from regscope.tables import Snapshot
 from tests.analysis.drawn import NOW, Drawn, digest, registries
 from tests.analysis.made import empty
 from tests.analysis.made_files import FilesRegistry, directory, file, hardlink, symlink, whiteout
+from tests.lab import layered
 from tests.lab.corners import entry, tar
-from tests.layers import layered
 
 LEVELS = ["registry", "repository", "tag", "image"]
 UTC_TIME = "datetime64[us, UTC]"

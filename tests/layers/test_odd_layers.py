@@ -19,7 +19,7 @@ from regscope.analysis.final_tree import final_files
 from regscope.stores.layout_writer import LayoutWriter
 from regscope.tables import Snapshot
 from tests.analysis.test_final_tree import HAND_MADE, REFUSED_BY_CONTAINERD, in_table, on_disk
-from tests.layers import layered
+from tests.lab import layered
 from tests.layers.containerd import Tree, applied, comparable
 from tests.layers.odd_layers import Drawn
 

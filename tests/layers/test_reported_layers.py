@@ -18,9 +18,9 @@ from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.tables import Snapshot
+from tests.lab import layered
 from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
 from tests.lab.tars import END, header, padded, pax
-from tests.layers import layered
 from tests.layers.containerd import applied, comparable
 
 NOTHING = {"content": b""}

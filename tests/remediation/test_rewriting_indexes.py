@@ -14,7 +14,7 @@ from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import LayoutWriter
 from tests.lab.corners import entry, tar
 from tests.lab.images import skopeo
-from tests.layers.layered import CREATED
+from tests.lab.layered import CREATED
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry
 
