@@ -18,7 +18,7 @@ from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
 from tests.lab import layered
 from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, entry, tar
-from tests.layers.real_images import real_images
+from tests.lab.real_images import real_images
 
 NAMED = {
     "B": [tar(entry("a", content=bytes(1000))), tar(entry(".wh.a", content=b""))],

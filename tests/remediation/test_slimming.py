@@ -25,10 +25,10 @@ from tests.analysis.test_final_tree import UNLIKE_UMOCI
 from tests.lab import layered
 from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, XATTRS, entry, tar
 from tests.lab.images import skopeo
+from tests.lab.real_images import real_images
 from tests.lab.tars import END, header, padded, pax, rows_of
 from tests.lab.tars import entry as block_entry
 from tests.layers import folder_model
-from tests.layers.real_images import real_images
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry
 
