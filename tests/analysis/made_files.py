@@ -23,7 +23,7 @@ from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.schema import TABLES
 from regscope.tables import Snapshot
 from tests.analysis.drawn import NOW, digest
-from tests.analysis.made import Registry
+from tests.lab.snapshots import Registry
 
 
 @dataclass(frozen=True)

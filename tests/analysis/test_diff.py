@@ -18,7 +18,7 @@ from regscope.errors import InvalidInput, InvalidPlatform
 from regscope.tables import Snapshot
 from tests.analysis.drawn import NOW, digest
 from tests.analysis.file_stacks import FileRegistry, directory, file, link, whiteout
-from tests.analysis.made import CONFIG_SIZE, Registry
+from tests.lab.snapshots import CONFIG_SIZE, Registry
 
 STATUS = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {}\n\n"
 PROMISED = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from regscope.analysis.growth import growth
 from tests.analysis.drawn import NOW, Drawn, digest, registries
-from tests.analysis.made import CONFIG_SIZE, MANIFEST_SIZE, Registry, empty
+from tests.lab.snapshots import CONFIG_SIZE, MANIFEST_SIZE, Registry, empty
 
 OWN = MANIFEST_SIZE + CONFIG_SIZE
 FIGURES = ["tags", "manifests", "stored", "added", "removed"]

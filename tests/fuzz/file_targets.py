@@ -25,10 +25,10 @@ from regscope.remediation.retention import Retention
 from regscope.schema import TABLES
 from regscope.spec.digest import Digest
 from regscope.tables import Snapshot
-from tests.analysis.made import Registry
 from tests.fuzz.json_mutation import documents_changed, json_changed, lines_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.target import Target, these
+from tests.lab.snapshots import Registry
 from tests.spec.documents import DIGEST, json_values
 
 _RAW = b'{"schemaVersion": 2}'

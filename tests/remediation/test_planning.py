@@ -17,7 +17,7 @@ from regscope.errors import InvalidInput, NotAStore, StoreError
 from regscope.tables import Snapshot
 from tests.analysis.drawn import Drawn, registries
 from tests.analysis.drawn import digest as drawn_digest
-from tests.analysis.made import NOW, Registry, digest
+from tests.lab.snapshots import NOW, Registry, digest
 
 
 def days_ago(days: float) -> object:
