@@ -11,7 +11,7 @@ import pytest
 from regscope.analysis.risky_files import secrets, setuid
 from tests.analysis.drawn import digest
 from tests.analysis.drawn_files import both_ways
-from tests.analysis.made_files import (
+from tests.lab.file_snapshots import (
     Entry,
     FilesRegistry,
     directory,

@@ -11,7 +11,7 @@ import pytest
 import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.file_browser import SHOWN, FileBrowser
-from tests.analysis.made_files import file
+from tests.lab.file_snapshots import file
 from tests.views.explorer.code import gives
 from tests.views.registries import RegistryRows, layer
 
