@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given, settings
 
 from regscope.analysis.growth import growth
-from tests.analysis.drawn import NOW, Drawn, digest, registries
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
 from tests.lab.snapshots import CONFIG_SIZE, MANIFEST_SIZE, Registry, empty
 
 OWN = MANIFEST_SIZE + CONFIG_SIZE

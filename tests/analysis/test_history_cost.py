@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from regscope.analysis.history_cost import UNKNOWN, history_cost
-from tests.analysis.drawn import Drawn, registries
+from tests.lab.drawn_snapshots import Drawn, registries
 from tests.lab.snapshots import Registry, empty
 
 

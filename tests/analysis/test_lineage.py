@@ -11,7 +11,7 @@ import pytest
 
 from regscope.analysis.lineage import lineage
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
+from tests.lab.drawn_snapshots import NOW, digest
 from tests.lab.snapshots import Registry
 
 OLD, NEW = NOW - timedelta(days=100), NOW - timedelta(days=1)

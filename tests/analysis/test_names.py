@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from regscope.analysis.names import image_names, tagged_manifests
-from tests.analysis.drawn import Drawn, digest, registries
+from tests.lab.drawn_snapshots import Drawn, digest, registries
 from tests.lab.snapshots import Registry
 
 

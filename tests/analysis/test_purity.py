@@ -36,9 +36,9 @@ from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, Drawn, digest, registries
 from tests.lab import layered
 from tests.lab.corners import entry, tar
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
 from tests.lab.file_snapshots import FilesRegistry, directory, file, hardlink, symlink, whiteout
 from tests.lab.snapshots import empty
 

@@ -9,8 +9,8 @@ import struct
 import pytest
 
 from regscope.analysis.risky_files import secrets, setuid
-from tests.analysis.drawn import digest
 from tests.analysis.drawn_files import both_ways
+from tests.lab.drawn_snapshots import digest
 from tests.lab.file_snapshots import (
     Entry,
     FilesRegistry,

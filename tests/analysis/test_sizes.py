@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 
 from regscope.analysis.sizes import image_sizes, layer_sizes
-from tests.analysis.drawn import NOW, Drawn, digest, registries
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
 from tests.lab.snapshots import Registry
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.schema import TABLES
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
+from tests.lab.drawn_snapshots import NOW, digest
 from tests.lab.snapshots import Registry
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import regscope as rs
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.plan_checking import contradictions
-from tests.analysis.drawn import Drawn, registries
+from tests.lab.drawn_snapshots import Drawn, registries
 from tests.lab.snapshots import NOW, Registry, digest
 
 Document = dict[str, Any]
