@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from regscope.analysis.base_drift import base_drift
-from tests.analysis.drawn_files import both_ways
+from tests.lab.drawn_file_snapshots import both_ways
 from tests.lab.drawn_snapshots import NOW, digest
 from tests.lab.file_snapshots import Entry, FilesRegistry, directory, file, hardlink, symlink, whiteout
 

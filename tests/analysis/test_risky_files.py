@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from regscope.analysis.risky_files import secrets, setuid
-from tests.analysis.drawn_files import both_ways
+from tests.lab.drawn_file_snapshots import both_ways
 from tests.lab.drawn_snapshots import digest
 from tests.lab.file_snapshots import (
     Entry,
