@@ -17,8 +17,8 @@ from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
 from tests.lab.pushes import Stream, put_image
-from tests.registry.writing.empty import KINDS, empty_registry
 from tests.servers import faults
+from tests.servers.empty import KINDS, empty_registry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 
 MIB = 2**20
