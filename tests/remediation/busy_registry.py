@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 import regscope as rs
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     PLATFORMS,
     REPOSITORIES,
     Contents,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     NOW,
     Contents,
     Pushed,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.remediation.drawn_registry import CONFIG, INDEX, LAYER, MANIFEST, Pushed, index
+from tests.lab.drawn_registries import CONFIG, INDEX, LAYER, MANIFEST, Pushed, index
 
 __all__ = ["ODDITIES", "annotated", "image_cache", "nested", "standing_in"]
 

@@ -25,9 +25,9 @@ from regscope.errors import (
 )
 from regscope.remediation.journal import JournalWriter, read_journal
 from regscope.spec.digest import Digest
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer, state
 from tests.lab.images import push as push_layout
 from tests.lab.layouts import write
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3

@@ -16,7 +16,7 @@ import regscope as rs
 from regscope.errors import NotAStore, StoreError
 from regscope.remediation.journal import JournalWriter, read_journal
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 RAW = b'{"schemaVersion": 2}'

@@ -18,7 +18,7 @@ _BIDI = "abc\u202etxt.exe\u2066"
 _OPEN = """
 from pathlib import Path
 import regscope as rs
-from tests.remediation.drawn_registry import image, layer
+from tests.lab.drawn_registries import image, layer
 from tests.lab.layouts import write
 names = {names!r}
 made = {{f"{{name}}:{{name}}": image([layer(name, 90)], n + 1) for n, name in enumerate(names)}}
