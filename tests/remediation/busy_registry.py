@@ -21,7 +21,7 @@ from tests.lab.drawn_registries import (
     layer,
     policies,
 )
-from tests.remediation.odd_manifests import ODDITIES, image_cache, nested, standing_in
+from tests.lab.odd_manifests import ODDITIES, image_cache, nested, standing_in
 
 SIGNATURES = "signatures"
 """Where cosign puts what it signs, with `COSIGN_REPOSITORY`."""

@@ -23,7 +23,7 @@ from tests.lab.drawn_registries import (
     layer,
     with_attestation,
 )
-from tests.remediation.odd_manifests import image_cache
+from tests.lab.odd_manifests import image_cache
 
 DAYS = 30
 SERVICES = ("shop/web", "report")
