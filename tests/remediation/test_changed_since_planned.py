@@ -14,6 +14,7 @@ import pytest
 
 import regscope as rs
 from regscope.spec.digest import Digest
+from tests.lab.busy_registries import Case
 from tests.lab.drawn_registries import (
     Contents,
     Pushed,
@@ -24,7 +25,6 @@ from tests.lab.drawn_registries import (
     layer,
     state,
 )
-from tests.remediation.busy_registry import Case
 from tests.remediation.pulling import puller
 from tests.remediation.test_to_the_byte import IN_MEMORY, many, storage_of, whole, without_the_impossible
 from tests.servers.registry import Registry, distribution_3
