@@ -9,7 +9,7 @@ import pytest
 
 import regscope as rs
 from tests.lab.drawn_registries import Contents, image, layer
-from tests.remediation.distributions import VERSIONS, filled
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.registry import Registry
 
 KEPT, OLD, OLDER = image([layer("kept", 90)], 1), image([layer("old", 80)], 50), image([layer("older", 70)], 60)

@@ -12,7 +12,7 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput
 from tests.lab.drawn_registries import Contents, Pushed, image, index, layer, state
-from tests.remediation.distributions import VERSIONS, filled
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 

@@ -13,7 +13,7 @@ from regscope.errors import InvalidInput, PermissionDeny, StoreError
 from regscope.remediation.collected import collected
 from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
 from tests.lab.layouts import write
-from tests.remediation.distributions import VERSIONS, filled
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
