@@ -28,8 +28,8 @@ from regscope.tables import Snapshot
 from tests.fuzz.json_mutation import documents_changed, json_changed, lines_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.target import Target, these
+from tests.lab.documents import DIGEST, json_values
 from tests.lab.snapshots import Registry
-from tests.spec.documents import DIGEST, json_values
 
 _RAW = b'{"schemaVersion": 2}'
 _LOCATION = "http://localhost:5000"

@@ -20,7 +20,7 @@ from regscope.spec.image_config import ImageJSON
 from regscope.spec.manifest import ManifestSchema1, parse_manifest
 from regscope.spec.schema1 import schema1_config, schema1_payload
 from regscope.spec.schema1_signatures import signed_schema1
-from tests.spec.documents import encoded, json_values, schema1
+from tests.lab.documents import encoded, json_values, schema1
 
 NEWEST = {
     "id": "c" * 64,
