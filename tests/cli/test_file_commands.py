@@ -18,9 +18,8 @@ from regscope.analysis.waste import CAUSES
 from regscope.cli.exit_codes import NOT_FOUND, USAGE, WITH_PROBLEMS
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import LayoutWriter
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, on_a_terminal
 from tests.cli.test_bad_input import assert_clear
-from tests.cli.test_commands import on_a_terminal
 from tests.lab import layered
 from tests.lab.corners import FOLDER, entry, tar
 from tests.lab.images import push
