@@ -79,16 +79,9 @@ def test_public_objects_pickle() -> None:
             assert pickle.loads(pickle.dumps(value)) is value
 
 
-def test_each_is_itself_whatever_was_imported_before() -> None:
-    code = (
-        "import importlib, pkgutil, regscope\n"
-        "for found in pkgutil.walk_packages(regscope.__path__, 'regscope.'):\n"
-        "    if not found.name.endswith('__main__'):\n"
-        "        importlib.import_module(found.name)\n"
-        "for name in ('open', 'scan', 'copy', 'plan', 'report', 'diff', 'sharing', 'undo', 'explore', 'remediate'):\n"
-        "    assert callable(getattr(regscope, name)), name\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+def test_scan_is_the_function_whatever_was_imported_before() -> None:
+    code = "import regscope.scanning.metadata, regscope.cli.main, regscope as rs; assert callable(rs.scan)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_importing_regscope_loads_nothing_heavy() -> None:
