@@ -11,7 +11,7 @@ import pytest
 import regscope as rs
 from regscope.cli.exit_codes import BAD_CONTENT, NOT_ALLOWED, NOT_FOUND, OTHER, UNREACHABLE, USAGE
 from tests.cli.conftest import Run
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 

@@ -26,11 +26,11 @@ from regscope.remediation.retention import Retention
 from regscope.schema import TABLES
 from regscope.spec.digest import Digest
 from regscope.tables import Snapshot
-from tests.analysis.made import Registry
 from tests.fuzz.json_mutation import documents_changed, json_changed, lines_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.target import Target, these
-from tests.spec.documents import DIGEST, json_values
+from tests.lab.documents import DIGEST, json_values
+from tests.lab.snapshots import Registry
 
 _RAW = b'{"schemaVersion": 2}'
 _LOCATION = "http://localhost:5000"
@@ -197,7 +197,7 @@ def _load(data: bytes) -> None:
 
 
 def _partitions() -> list[bytes]:
-    from tests.layers.tars import END, entry, header, rows_of
+    from tests.lab.tars import END, entry, header, rows_of
 
     rows = rows_of(entry("a", b"hello") + header("d/", flag=b"5") + header("s", flag=b"2", link=b"a") + END)
     import pyarrow as pa

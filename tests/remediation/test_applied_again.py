@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.registry import Registry
 
 KEPT, OLD, OLDER = image([layer("kept", 90)], 1), image([layer("old", 80)], 50), image([layer("older", 70)], 60)

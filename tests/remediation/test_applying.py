@@ -26,9 +26,9 @@ from regscope.errors import (
 from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.journal_writer import JournalWriter
 from regscope.spec.digest import Digest
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer, state
 from tests.lab.images import push as push_layout
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state
-from tests.remediation.layouts import write
+from tests.lab.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3

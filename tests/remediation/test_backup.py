@@ -13,8 +13,8 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.remediation.journal_reader import read_journal
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer, state
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 

@@ -14,8 +14,8 @@ import pytest
 
 import regscope as rs
 from regscope.spec.digest import Digest
-from tests.remediation.busy_registry import Case
-from tests.remediation.drawn_registry import (
+from tests.lab.busy_registries import Case
+from tests.lab.drawn_registries import (
     Contents,
     Pushed,
     artifact,

@@ -11,9 +11,9 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput, PermissionDeny, StoreError
 from regscope.remediation.collected import collected
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
+from tests.lab.layouts import write
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

@@ -18,7 +18,7 @@ from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.journal_writer import JournalWriter
 from regscope.remediation.planned_step import StepKey
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 RAW = b'{"schemaVersion": 2}'

@@ -17,7 +17,7 @@ from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.journal_names import find_journal, journal_folder
 from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.journal_writer import JournalWriter
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 OLD, ALIAS, NEW = (image([layer("base", 300), layer(name, 60)], 90) for name in ("old", "kept", "new"))

@@ -12,7 +12,7 @@ from regscope.errors import InvalidInput, NotAStore
 from regscope.remediation.journal_names import find_journal, journal_folder, journals, new_journal
 from regscope.remediation.journal_reader import read_beginning
 from regscope.remediation.journal_writer import JournalWriter
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 HERE, ELSEWHERE = "http://localhost:5000", "http://localhost:5001"

@@ -17,7 +17,7 @@ import pytest
 
 import regscope as rs
 from tests.forked import forked
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
 ROUNDS = int(os.environ.get("KILLED_ROUNDS", "24"))

@@ -13,7 +13,7 @@ import regscope as rs
 from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.lacking import check_plan
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

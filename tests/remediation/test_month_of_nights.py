@@ -21,7 +21,7 @@ import regscope as rs
 from regscope.remediation.journal_reader import read_journal
 from regscope.spec.digest import Digest
 from tests.forked import forked
-from tests.remediation.drawn_registry import Pushed
+from tests.lab.drawn_registries import Pushed
 from tests.remediation.month import DAYS, POLICY, SIGNATURES, Cluster, Company, evening, kept_tags
 from tests.remediation.pulling import needed, puller
 from tests.servers.registry import Registry, distribution_3

@@ -9,7 +9,7 @@ import pytest
 
 import regscope as rs
 from regscope.remediation.journal_reader import read_journal
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer, state
 from tests.servers import deleting, faults
 from tests.servers.crane import CraneRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse

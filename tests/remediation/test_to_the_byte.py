@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import regscope as rs
-from tests.remediation.busy_registry import Case, cases, kinds_of
-from tests.remediation.drawn_registry import state
+from tests.lab.busy_registries import Case, cases, kinds_of
+from tests.lab.drawn_registries import state
 from tests.remediation.pulling import puller
 from tests.servers.registry import Registry, distribution_3
 

@@ -13,7 +13,7 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ConnectionFailed, DigestMismatch, InvalidInput, NotAStore, PermissionDeny, RegscopeError
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.drawn_registry import Contents, image, index, layer
+from tests.lab.drawn_registries import Contents, image, index, layer
 from tests.servers.registry import Registry
 
 HINT = "Nothing was changed. Run undo(..., dry_run=False) to do it."
