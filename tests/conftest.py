@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.settings import VARIABLES
@@ -19,6 +20,11 @@ from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
 __all__ = ["base_url", "browser_type_launch_args", "jupyter_url", "notebooks", "window"]
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # how fast it is says nothing
+settings.load_profile("any machine")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

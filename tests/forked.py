@@ -14,7 +14,7 @@ _PROCESSES.set_forkserver_preload([
     "regscope.cli.main", "regscope.scanning.files", "regscope.images.copying", "regscope.views.report",
     "regscope.analysis.waste", "regscope.analysis.twins", "regscope.analysis.diff", "rich.table",
     "regscope.stores.open_store", "regscope.remediation.applying",
-    "tests.cli.conftest", "tests.test_killed", "tests.remediation.test_killed",
+    "tests.cli.conftest", "tests.images.test_killed", "tests.remediation.test_killed",
 ])  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import pickle
+import pkgutil
 import subprocess
 import sys
 
@@ -25,9 +27,21 @@ NAMES = [
 ]  # fmt: skip
 
 
-def test_the_public_names_are_these_and_sorted() -> None:
-    assert regscope.__all__ == NAMES
+def test_the_public_names_are_these() -> None:
+    assert regscope.__all__ == sorted(NAMES)
     assert dir(regscope) == sorted(NAMES)
+
+
+def test_a_star_import_brings_them_all() -> None:
+    found: dict[str, object] = {}
+    exec("from regscope import *", found)
+    assert {name: found[name] for name in NAMES} == {name: getattr(regscope, name) for name in NAMES}
+
+
+def test_no_module_has_the_place_of_a_public_name() -> None:
+    """A module `regscope.x` that is imported becomes the attribute `x`, whatever the function `x` is."""
+    modules = {found.name for found in pkgutil.iter_modules(regscope.__path__)}
+    assert not modules & set(NAMES)
 
 
 def test_every_public_name_can_be_had_and_is_documented() -> None:
@@ -46,8 +60,23 @@ def test_every_public_member_of_a_public_class_is_documented() -> None:
                     assert inspect.getdoc(getattr(value, member)), f"{name}.{member}"
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_a_misspelt_name_is_an_attribute_error_that_names_what_is_near() -> None:
     assert not hasattr(regscope, "nonsense")
+    done = subprocess.run(
+        [sys.executable, "-c", "import regscope; regscope.skan"],
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1].startswith("AttributeError: ")
+    assert "'scan'" in done.stderr.splitlines()[-1]
+
+
+def test_public_objects_pickle() -> None:
+    for value in (getattr(regscope, name) for name in NAMES):
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert pickle.loads(pickle.dumps(value)) is value
 
 
 def test_scan_is_the_function_whatever_was_imported_before() -> None:

@@ -25,7 +25,7 @@ def test_a_location_stands_for_a_store(layout: Path, tmp_path: Path) -> None:
         assert done.ok
         assert "1.1" not in rs.open(registry.url, cache=False).tags("app")
         assert done.collected(registry.url)
-        done.undo(registry.url, progress=False)
+        done.undo(registry.url, dry_run=False, progress=False)
         assert "1.1" in rs.open(registry.url, cache=False).tags("app")
 
 

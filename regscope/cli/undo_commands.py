@@ -34,11 +34,12 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     JOURNAL is a file, or one of those that `regscope journal` lists: `latest`, its name, or the beginning of that. The
     registry is the one that it is of, unless another is named.
 
-    It goes until the registry has collected its garbage, and after that from a backup. Tags that point elsewhere by now
-    are left alone.
+    Until the registry collects its garbage nothing else is needed, and after that a backup. Without --yes nothing is
+    changed: what would be restored is listed, with where its blobs are, and what cannot be. Tags that point elsewhere
+    by now are left alone.
     """
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import find_journal
+    from regscope.remediation.journal_reader import read_journal
     from regscope.remediation.undoing import undo as bring_back
 
     if len(names) > 2:
@@ -71,8 +72,8 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
 
     JOURNAL is a file, or one of those that are listed: `latest`, its name, or the beginning of that.
     """
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import find_journal
+    from regscope.remediation.journal_reader import read_journal
 
     if journal_file is None:
         if check is not None:
@@ -110,8 +111,8 @@ def _journals() -> pd.DataFrame:
     import pandas as pd
 
     from regscope.errors import StoreError
-    from regscope.remediation.journal import read_journal
     from regscope.remediation.journal_names import journals
+    from regscope.remediation.journal_reader import read_journal
 
     rows = []
     for path in journals():

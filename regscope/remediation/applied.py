@@ -1,26 +1,24 @@
-"""`Applied`: what came of a plan."""
+"""`Applied`: what became of each step of a plan."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from regscope import text
 from regscope.errors import RegscopeError
-from regscope.images.image_names import named
-from regscope.remediation.plan import when_bytes_come_back
+from regscope.remediation.backup import Backup
+from regscope.remediation.collected import Collected, collected
+from regscope.remediation.lacking import Lacking
+from regscope.remediation.reclaiming import when_bytes_come_back
+from regscope.remediation.step_outcomes import DONE, FAILED, GONE, LEFT, SKIPPED, WOULD, outcome_lines
+from regscope.remediation.undoing import undo
+from regscope.remediation.undone import Undone
+from regscope.stores.content_store import ContentStore
 
-if TYPE_CHECKING:
-    from regscope.remediation.backup import Backup
-    from regscope.remediation.collected import Collected
-    from regscope.remediation.lacking import Lacking
-    from regscope.remediation.undoing import Undone
-    from regscope.stores.content_store import ContentStore
-
-DONE, GONE, SKIPPED, LEFT, FAILED, WOULD = "done", "gone already", "skipped", "left", "failed", "would be done"
 _SHOWN = 10  # rows
 
 
@@ -40,7 +38,7 @@ class Applied:
         blobs_stay: whether a deleted manifest's blobs were seen to stay, so that undo finds them until they are
             collected.
         backup: what was copied before, and what was not; None where nothing was.
-        comes_back: how this registry gives the bytes back, in sentences; empty where nothing was to be changed.
+        comes_back: how this registry frees the bytes, in sentences; empty where nothing was to be changed.
         lacking: what the registry had lost before anything was changed: `lacking.table` has `repository`, `digest`,
             `what`, `error` (str) and `stays` (bool: whether something that stays needs it, or only what goes).
         tags_go: how tags are removed here, in a sentence, as a dry run has found out; else empty.
@@ -65,21 +63,28 @@ class Applied:
 
     @property
     def freed_bytes(self) -> int:
-        """Bytes that come back at the next garbage collection by what was done, or would be."""
+        """Bytes that the next garbage collection frees by what was done, or would be."""
         return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
 
-    def undo(self, store: ContentStore | str, **options: Any) -> Undone:
-        """Bring it back; see `regscope.undo`."""
-        from regscope.remediation.undoing import undo
+    def undo(
+        self,
+        store: ContentStore | str,
+        *,
+        backup: str | None = None,
+        dry_run: bool = True,
+        progress: bool | None = None,
+    ) -> Undone:
+        """Bring back what was deleted; nothing is changed without `dry_run=False`; see `regscope.undo`.
 
+        Raises:
+            RegscopeError: nothing was changed; and as `regscope.undo` does.
+        """
         if self.journal is None:
             raise RegscopeError("there is nothing to undo: nothing was changed")
-        return undo(self.journal, store, **options)
+        return undo(self.journal, store, backup=backup, dry_run=dry_run, progress=progress)
 
     def collected(self, store: ContentStore | str) -> Collected:
         """Ask for each blob that the run freed whether it is gone; see `regscope.remediation.collected.collected`."""
-        from regscope.remediation.collected import collected
-
         if self.journal is None:
             raise RegscopeError("there is nothing to look for: nothing was changed")
         return collected(self.journal, store)
@@ -147,7 +152,7 @@ class Applied:
 
     def __repr__(self) -> str:
         told = self.table[self.table["outcome"].isin([SKIPPED, FAILED])].head(_SHOWN)
-        return text.facts(self._title, self.facts(), [*self.notes(), *told_lines(told)])
+        return text.facts(self._title, self.facts(), [*self.notes(), *outcome_lines(told)])
 
     def _repr_html_(self) -> str:
         told = self.table[self.table["outcome"] != DONE].head(_SHOWN)
@@ -159,11 +164,3 @@ class Applied:
         )
         shown = list(rows[columns].astype(object).itertuples(index=False, name=None))
         return text.card(self._title, self.facts(), self.notes(), columns if shown else (), shown)
-
-
-def told_lines(rows: pd.DataFrame) -> list[str]:
-    """What became of some steps, and why, a line for each."""
-    return [
-        f"{row['outcome']}: {named(row['repository'], row['name'])}: {row['reason']}"
-        for row in rows.assign(name=rows["tag"].fillna(rows["digest"])).to_dict("records")
-    ]

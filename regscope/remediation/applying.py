@@ -1,124 +1,130 @@
-"""Carrying out a plan: everything looked at again, written down first, stopped at the first surprise."""
+"""Carrying out a plan: everything is looked at again, written down first, and stopped at the first surprise."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import itertools
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from regscope.errors import InvalidInput
-from regscope.progress import is_interactive
 from regscope.remediation.applied import Applied
-from regscope.remediation.backup import absolute, back_up, check_backup, staying
-from regscope.remediation.journal import JournalWriter, Predicted, Shared
+from regscope.remediation.backup import Backup, absolute, back_up, staying
+from regscope.remediation.blobs_after_deletion import BlobsAfterDeletion
+from regscope.remediation.journal import Predicted, Shared
 from regscope.remediation.journal_names import new_journal
-from regscope.remediation.journal_plan import marks_of
-from regscope.remediation.plan import Plan
+from regscope.remediation.journal_writer import JournalWriter
+from regscope.remediation.lacking import Lacking, lacking_before
+from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_run import Run
+from regscope.remediation.planned_step import DELETE, UNTAG, PlannedStep
 from regscope.remediation.reclaiming import how_space_is_freed
+from regscope.remediation.run_options import RunOptions
+from regscope.remediation.step_execution import StepExecution
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.stores.registry_store import RegistryStore
-from regscope.stores.removal import open_removal
+from regscope.stores.removal import Removal, open_removal
 from regscope.stores.wrapped_store import unwrapped
 
 _STORAGE = "storage:"  # a registry seen from inside: it is changed through its API
 
 
-def apply_plan(
-    plan: Plan,
-    store: ContentStore | str,
-    *,
-    dry_run: bool = True,
-    concurrency: int = 4,
-    max_deletes: int | None = None,
-    max_bytes: int | None = None,
-    rate: float | None = None,
-    backup: str | None = None,
-    backup_all: bool = False,
-    journal: Path | str | None = None,
-    progress: bool | None = None,
-    watch: Callable[[int, int], None] | None = None,
-    stop: threading.Event | None = None,
-) -> Applied:
-    """Do what is planned.
-
-    Right before, everything is looked up again: a tag that has moved is left alone, and so is a manifest that something
-    new needs. Untagging comes first; what holds is deleted before what it holds. Before each step the manifest and its
-    tags are written to the journal, on the disk. The first surprise ends it: the result says what was done, and the
-    same journal goes on from there.
-
-    Args:
-        store: the one that was planned for, or its location; for a plan of a registry's `storage:` that registry.
-        dry_run: look everything up again, ask to delete and to put what cannot be there, and change nothing: what a run
-            would be refused, such as the deletion of tags, is found out.
-        concurrency: deletions at once.
-        max_deletes: steps to do at most; the others are left for the next time.
-        max_bytes: stop before more bytes than this would come back.
-        rate: steps a second at most.
-        backup: `oci:FOLDER`: a layout into which what goes is copied, and verified, before the first deletion; the
-            journal remembers it. Without one the run stops after the first manifest whose blobs the registry forgets
-            with it (Gitea, Pulp): no undo could bring them back. Layers that stay in the registry, since something that
-            stays needs them (`Plan.shared`), are not copied: undo takes them from there.
-        backup_all: copy these, too, so that the backup is whole by itself.
-        journal: the file; by default a new one beside the cache.
-        progress: show a progress bar; by default where somebody is watching.
-        watch: told after each step how many are settled, and of how many; from any thread.
-        stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
-
-    Raises:
-        InvalidInput: `store` is none, or another than the plan's, or read only; the backup's place is no layout, or
-            there is none to copy all to; nothing was changed.
-        Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
-        StoreError: the journal is another plan's, or cannot be written; nothing was changed.
-        RegscopeError: the backup failed; nothing was deleted.
-    """
+def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -> Applied:
+    """Do what is planned; see `Plan.apply`."""
     store = unwrapped(as_store(store, cache=False, mirrors=()))  # what is read must be so now
     from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
     if store.location != plan.location and not from_inside:
         raise InvalidInput(
             f"the plan is for {plan.location}, and this is {store.location}", next_step="Plan anew for this store."
         )
-    if rate is not None and not rate > 0:
-        raise InvalidInput(f"a rate is more than 0 steps a second, and this is {rate}")
-    if backup is not None:
-        check_backup(backup)
-    elif backup_all:
-        raise InvalidInput(
-            "all is to be copied, and no place was named", next_step="Name a folder: backup='oci:FOLDER'."
-        )
-    run = Run(plan, store, open_removal(store), concurrency, rate, dry_run)
-    run.bound(max_deletes, max_bytes)
-    run.watch = watch
-    run.stop = stop or run.stop
+    removal, steps = open_removal(store), plan.planned_steps()
+    for repository in dict.fromkeys(step.repository for step in steps):
+        removal.check_deletes(repository)
     with ExitStack() as stack:
-        show = not (is_interactive() if progress is None else progress)
-        run.bar = stack.enter_context(tqdm(total=len(plan.steps), desc="apply", disable=show, leave=False))
-        for repository in run.repositories():
-            run.removal.check_deletes(repository)
-        if dry_run:
-            run.try_out()
-        else:
-            if len(plan.steps):
-                run.comes_back = how_space_is_freed(store, from_inside)
-            path = new_journal(plan.identity) if journal is None else Path(journal)
-            run.journal = stack.enter_context(JournalWriter(path, store.location, plan.identity))
-            run.journal.plans(marks_of(plan))
-            run.journal.predict(*_expected(plan))
-        run.look_for_what_is_lacking(not show)
-        if run.journal is not None and backup is not None:
-            leave_out = set() if backup_all else staying(store, plan.shared)
-            run.backup = back_up(store, backup, run.everything(), leave_out, progress, lost=run.lacking.missing)
-            run.journal.backed_up(absolute(backup))
+        tags_go = _try_out(removal, steps) if options.dry_run else ""
+        comes_back = how_space_is_freed(store, from_inside) if steps and not options.dry_run else ()
+        journal = None
+        if not options.dry_run:
+            identity = plan.identity
+            path = new_journal(identity) if options.journal is None else Path(options.journal)
+            journal = stack.enter_context(JournalWriter(path, store.location, identity))
+            _note(journal, plan, steps)
+        done = set() if journal is None else journal.known.done
+        going = [step for step in steps if step.action == DELETE and step.key not in done]
+        lacking = _look_for_what_is_lacking(plan, store, going, journal, options)
+        backup = None if journal is None else _back_up(plan, store, going, journal, lacking, options)
+        undo_needs_blobs = journal is not None and not (removal.frees_at_once or journal.has_backup)
+        blobs = BlobsAfterDeletion(store, plan.blobs["digest"], lacking.missing, undo_needs_blobs)
+        execution = StepExecution(store, removal, journal)
+        run = Run(plan, steps, store, execution, blobs, None if journal is None else journal.known, options)
         run.carry_out()
-    return run.result()
+    return Applied(
+        location=store.location,
+        dry_run=options.dry_run,
+        table=run.table(),
+        journal=None if journal is None else journal.path,
+        stopped_by=run.surprise,
+        at_most=plan.at_most or run.has_skipped,
+        blobs_stay=blobs.stay,
+        backup=backup,
+        comes_back=comes_back,
+        lacking=lacking,
+        tags_go=tags_go,
+    )
 
 
-def _expected(plan: Plan) -> tuple[list[Predicted], list[Shared]]:
-    """What is to come back, and what is to stay, for the journal."""
+def _try_out(removal: Removal, steps: list[PlannedStep]) -> str:
+    """Find out whether the registry would refuse the steps; nothing is changed.
+
+    Returns:
+        How tags are removed here, in a sentence.
+
+    Raises:
+        Unsupported, PermissionDeny, AuthFailed: the registry would refuse a step.
+    """
+    tags_go = ""
+    for repository in dict.fromkeys(step.repository for step in steps if step.tags):
+        tags_go = removal.how_tags_go(repository)
+    for repository in dict.fromkeys(step.repository for step in steps if step.action == UNTAG):
+        removal.check_untags(repository)
+    return tags_go
+
+
+def _note(journal: JournalWriter, plan: PlanData, steps: list[PlannedStep]) -> None:
+    """Write into the journal what the plan says, before the first step."""
+    journal.plans(steps)
     goes = plan.blobs[["digest", "size", "needed_by"]].astype(object).itertuples(index=False, name=None)
     stays = plan.shared[["digest", "size", "repository"]].astype(object).itertuples(index=False, name=None)
-    return [Predicted(*row) for row in goes], [Shared(*row) for row in stays]
+    journal.predict([Predicted(*row) for row in goes], [Shared(*row) for row in stays])
+
+
+def _look_for_what_is_lacking(
+    plan: PlanData, store: ContentStore, going: list[PlannedStep], journal: JournalWriter | None, options: RunOptions
+) -> Lacking:
+    """Ask for what the plan concerns, before the first change; a run that goes on reads it from its journal."""
+    if journal is not None and journal.known.asked is not None:
+        return Lacking.of(journal.known.asked, journal.known.lacked)
+    lacking = lacking_before(plan, store, going, options.concurrency, options.stop, options.shows_progress)
+    if journal is not None and not options.stop.is_set():
+        journal.looked(lacking.asked, lacking.rows)
+    return lacking
+
+
+def _back_up(
+    plan: PlanData,
+    store: ContentStore,
+    going: list[PlannedStep],
+    journal: JournalWriter,
+    lacking: Lacking,
+    options: RunOptions,
+) -> Backup | None:
+    """Copy what is to be deleted, before the first change."""
+    if options.backup is None:
+        return None
+    unless_stopped = itertools.takewhile(lambda _: not options.stop.is_set(), going)
+    manifests = ((step.repository, step.digest, [*step.tags]) for step in unless_stopped)
+    leave_out = set() if options.backup_all else staying(store, plan.shared)
+    made = back_up(store, options.backup, manifests, leave_out, options.progress, lost=lacking.missing)
+    if not options.stop.is_set():  # else only a part of it was copied
+        journal.backed_up(absolute(options.backup))
+    return made

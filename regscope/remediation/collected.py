@@ -13,9 +13,11 @@ import pandas as pd
 
 from regscope import text
 from regscope.errors import InvalidInput, StoreError
-from regscope.remediation.journal import Entry, JournalRecord, Predicted, read_journal
+from regscope.remediation.journal import Entry, JournalRecord, Predicted
 from regscope.remediation.journal_names import find_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.links import links_of
+from regscope.remediation.planned_step import DELETE
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -48,17 +50,17 @@ class Collected:
 
     @property
     def ok(self) -> bool:
-        """Whether all that was to come back is gone."""
+        """Whether all that was to be freed is gone."""
         return bool((self.table["state"] == GONE).all())
 
     @property
     def predicted_bytes(self) -> int:
-        """What was to come back by what was done."""
+        """Bytes that were to be freed by what was done."""
         return int(self.table["size"].sum())
 
     @property
     def gone_bytes(self) -> int:
-        """What came back."""
+        """Bytes that were freed."""
         return self._bytes(GONE)
 
     @property
@@ -118,7 +120,7 @@ class Collected:
 
 
 def collected(journal: Path | str | JournalRecord, store: ContentStore | str) -> Collected:
-    """Ask for each blob that was to come back by what a journal says was done; nothing is changed.
+    """Ask for each blob that was to be freed by the steps that a journal says were done; nothing is changed.
 
     A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
     looked into, which shows manifests as well.
@@ -130,7 +132,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
     Raises:
         InvalidInput: the journal is another store's.
         NotAStore: it is no journal.
-        StoreError: it does not say what was to come back: an older regscope wrote it.
+        StoreError: it does not say what was to be freed: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
     store = unwrapped(as_store(store, cache=False, mirrors=()))  # a cache has what the registry has not
@@ -142,7 +144,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
             f"{record.path} does not say which blobs were to come back: an older version of regscope wrote it",
             next_step="Compare two scans of `storage:` instead.",
         )
-    deleted = [entry for entry in record.entries if entry.is_done and entry.action == "delete"]
+    deleted = [entry for entry in record.entries if entry.is_done and entry.action == DELETE]
     needed_in = _needed_in(deleted)
     expected = [blob for blob in record.predicted if len(needed_in.get(blob.digest, ())) == blob.needed_by]
     states = _asked(store, expected, needed_in, {entry.digest for entry in deleted})

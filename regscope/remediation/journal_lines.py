@@ -46,7 +46,7 @@ class Done(_Line):
 
 
 class Planned(_Line):
-    """The marks of the plan's steps, see `journal_plan`."""
+    """The marks of the plan's steps, see `journal_marks`."""
 
     planned: str
 
@@ -58,14 +58,14 @@ class Backup(_Line):
 
 
 class Expected(_Line):
-    """What is to come back, and what is to stay: see `Predicted` and `Shared`."""
+    """Which blobs are to be freed, and which stay: see `Predicted` and `Shared`."""
 
     predicted: list[tuple[str, _Bytes, _Bytes]]
     shared: list[tuple[str, _Bytes, str]]
 
 
 class Looked(_Line):
-    """How much was asked for before the first change, and what of it was lacking: see `Lacked`."""
+    """How many manifests and blobs were asked for before the first change; and which were lacking: see `Lacked`."""
 
     asked: _Bytes
     lacked: list[tuple[str, str, str, str, bool]]

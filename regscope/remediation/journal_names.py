@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from regscope.errors import InvalidInput, NotAStore, StoreError
-from regscope.remediation.journal import read_beginning
 from regscope.remediation.journal_files import check_folder
+from regscope.remediation.journal_reader import read_beginning
 from regscope.stores.digest_cache import default_folder
 
 _SUFFIX = ".jsonl"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +15,8 @@ from regscope.images.image_names import named as image_name
 from regscope.progress import is_interactive
 from regscope.remediation.journal import Lacked
 from regscope.remediation.links import Links, links_of
-from regscope.remediation.plan import Plan
+from regscope.remediation.plan_data import PlanData
+from regscope.remediation.planned_step import DELETE, PlannedStep
 from regscope.scanning.checking import look_for_all
 from regscope.scanning.named_content import Named
 from regscope.scanning.read_manifest import Problem
@@ -85,7 +86,9 @@ class Lacking:
         return {"asked": self.asked, "rows": self.table.astype(object).to_dict("records")}
 
 
-def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None) -> Lacking:
+def check_plan(
+    plan: PlanData, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None
+) -> Lacking:
     """Ask by HEAD for what a plan concerns, as `apply` does before its first change; nothing is changed.
 
     Args:
@@ -97,18 +100,16 @@ def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, p
         InvalidInput: `store` is neither a store nor a location.
         RegscopeError: the store cannot be opened.
     """
-    tags = plan.tags_by_manifest
-    deletes = plan.steps.loc[plan.steps["action"] == "delete", ["repository", "digest"]]
-    going = ((*one, tags.get(one, [])) for one in deletes.itertuples(index=False, name=None))
+    going = [step for step in plan.planned_steps() if step.action == DELETE]
     show = is_interactive() if progress is None else progress
     opened = unwrapped(as_store(store, cache=False, mirrors=()))
     return lacking_before(plan, opened, going, concurrency, threading.Event(), show)
 
 
 def lacking_before(
-    plan: Plan,
+    plan: PlanData,
     store: ContentStore,
-    going: Iterable[tuple[str, str, list[str]]],
+    going: Sequence[PlannedStep],
     concurrency: int,
     stop: threading.Event,
     show: bool,
@@ -120,13 +121,13 @@ def lacking_before(
 
     Args:
         store: without a cache, which would answer for what the registry has lost.
-        going: repository, digest and tags of each manifest that is to be deleted.
+        going: the steps that delete a manifest.
         concurrency: requests at once.
         stop: once it is set, no more is asked for.
     """
     with ThreadPoolExecutor(max(concurrency, 1), thread_name_prefix="regscope-check") as pool:
         found = _Wanted(plan)
-        found.add_going(store, list(going), pool)
+        found.add_going(store, [] if stop.is_set() else going, pool)
         named = list(found)
         problems = look_for_all(store, named, Worklist(pool), show, stop.is_set)
     return Lacking.of(len(named), [found.lacked(problem) for problem in problems])
@@ -135,7 +136,7 @@ def lacking_before(
 class _Wanted:
     """What is to be asked for, by its kind, repository and digest."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: PlanData) -> None:
         self._found: dict[tuple[bool, str, str], Named] = {}
         self._staying: set[tuple[str, str]] = set()
         self._sizes = {**_sizes(plan.shared), **_sizes(plan.blobs)}
@@ -164,7 +165,7 @@ class _Wanted:
         if stays:
             self._staying.add((repository, digest))
 
-    def _add_staying(self, plan: Plan, concerned: set[str]) -> None:
+    def _add_staying(self, plan: PlanData, concerned: set[str]) -> None:
         kept = plan.table[(plan.table["action"] != "delete") & plan.table["repository"].isin(concerned)]
         names: dict[tuple[str, str], str] = {}
         rows = kept[["repository", "digest", "tag", "reason"]].astype(object).itertuples(index=False, name=None)
@@ -178,15 +179,15 @@ class _Wanted:
             name = names.get((repository, holder), image_name(repository, holder))
             self._want(repository, digest, f"{name} (which stays)", is_manifest=False, stays=True)
 
-    def add_going(self, store: ContentStore, going: list[tuple[str, str, list[str]]], pool: ThreadPoolExecutor) -> None:
+    def add_going(self, store: ContentStore, going: Sequence[PlannedStep], pool: ThreadPoolExecutor) -> None:
         """Add the blobs and children of the manifests that are to be deleted."""
-        read = pool.map(lambda one: _links(store, one[0], one[1]), going)
-        for (repository, digest, tags), links in zip(going, read, strict=True):
-            owner = f"{image_name(repository, tags[0] if tags else digest)} (which goes)"
+        read = pool.map(lambda step: _links(store, step.repository, step.digest), going)
+        for step, links in zip(going, read, strict=True):
+            owner = f"{image_name(step.repository, step.tags[0] if step.tags else step.digest)} (which goes)"
             for blob in links.blobs:
-                self._want(repository, blob, owner, is_manifest=False)
+                self._want(step.repository, blob, owner, is_manifest=False)
             for child in links.children:
-                self._want(repository, child, owner, is_manifest=True)
+                self._want(step.repository, child, owner, is_manifest=True)
 
 
 def _sizes(blobs: pd.DataFrame) -> dict[str, int]:

@@ -1,45 +1,31 @@
-"""`Plan`: what goes, what stays, why, and what comes back. It changes nothing until it is applied."""
+"""`Plan`: what goes, what stays, why, and how many bytes are freed. It changes nothing until it is applied."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from regscope import text
 from regscope.errors import StoreError
 from regscope.images.image_names import named
-from regscope.remediation.in_use import is_image
+from regscope.remediation.applied import Applied
+from regscope.remediation.applying import apply_plan
+from regscope.remediation.lacking import Lacking, check_plan
 from regscope.remediation.plan_checking import contradictions
-from regscope.remediation.plan_files import FORMAT, read_plan
-from regscope.remediation.plan_surprises import surprises
-from regscope.remediation.plan_tables import TABLES, as_rows
-from regscope.remediation.policy import (
-    Policy,
-    each_rule,
-    in_words,
-    names_in_use,
-    overruled,
-    policy_as_json,
-)
-from regscope.version import __version__
-
-if TYPE_CHECKING:
-    from regscope.remediation.applied import Applied
-    from regscope.remediation.lacking import Lacking
-    from regscope.stores.content_store import ContentStore
+from regscope.remediation.plan_data import PlanData
+from regscope.remediation.plan_files import read_plan, write_plan
+from regscope.remediation.plan_notes import plan_notes
+from regscope.remediation.policy import in_words
+from regscope.remediation.run_options import RunOptions
+from regscope.stores.content_store import ContentStore
 
 _SHOWN = 10  # rows
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Plan:
+class Plan(PlanData):
     """What a policy means for a registry as a snapshot saw it.
 
     Attributes:
@@ -52,94 +38,100 @@ class Plan:
             which it goes, or was to go; of a list of rules with the number of that rule), `reason` (str: why it stays),
             `created` (UTC), `age_from` (UTC: when the policy takes it to be from) and `age_by` (category: pushed,
             created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes: what it weighs),
-            `frees` (int64, bytes: what comes back by it; each blob is counted once, with the last manifest that needs
+            `frees` (int64, bytes: what it frees; each blob is counted once, with the last manifest that needs
             it, and at the first of its tags, so that this adds up to `freed_bytes`).
         steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
             `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
             and all before it are done).
         tags: what the tags of the repositories concerned were: `repository`, `tag`, `digest` (str), `goes` (bool).
-        blobs: what comes back, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
+        blobs: what is freed, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
             (int64: how many of the manifests that are deleted need it).
         shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
             `needed_by` (str: a manifest that stays there and needs it).
         lacking: what the scan found missing or damaged (everything only with `scan(check=True)`):
             `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether what stays needs it).
-        freed_bytes: bytes that come back: the sum of `blobs`.
+        freed_bytes: bytes that are freed: the sum of `blobs`.
         at_most: whether it is an upper bound: something that was not seen may still need some of it.
         orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
         unknown: names in `protect` and `in_use` that the snapshot does not have.
     """
 
-    location: str
-    fingerprint: str
-    taken_at: datetime
-    policy: Policy
-    table: pd.DataFrame
-    steps: pd.DataFrame
-    tags: pd.DataFrame
-    blobs: pd.DataFrame
-    shared: pd.DataFrame
-    lacking: pd.DataFrame
-    freed_bytes: int
-    at_most: bool
-    orphaned_bytes: int
-    unknown: tuple[str, ...]
+    def apply(
+        self,
+        store: ContentStore | str,
+        *,
+        dry_run: bool = True,
+        concurrency: int = 4,
+        max_deletes: int | None = None,
+        max_bytes: int | None = None,
+        rate: float | None = None,
+        backup: str | None = None,
+        backup_all: bool = False,
+        journal: Path | str | None = None,
+        progress: bool | None = None,
+        watch: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Applied:
+        """Do what is planned; nothing is changed without `dry_run=False`.
 
-    @property
-    def identity(self) -> str:
-        """A digest of what is to be done, and of the snapshot that it was planned on."""
-        written = json.dumps([self.location, self.fingerprint, as_rows(self.steps), as_rows(self.tags)])
-        return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
+        Right before, everything is looked up again: a tag that has moved is left alone, and so is a manifest that
+        something new needs. Untagging comes first; what holds is deleted before what it holds. Before each step the
+        manifest and its tags are written to the journal, on the disk. The first surprise ends the run: the result says
+        what was done, and applied again with the same journal, the plan goes on from there.
 
-    @property
-    def tags_by_manifest(self) -> dict[tuple[str, str], list[str]]:
-        """The tags that go, by the repository and the digest of their manifest."""
-        found: dict[tuple[str, str], list[str]] = {}
-        goes = self.tags[self.tags["goes"]]
-        for repository, digest, tag in zip(goes["repository"], goes["digest"], goes["tag"], strict=True):
-            found.setdefault((repository, digest), []).append(tag)
-        return found
+        Args:
+            store: the one that was planned for, or its location; for a plan of a registry's `storage:` that registry.
+            dry_run: look everything up again, ask to delete and to put what cannot be there, and change nothing: what a
+                run would be refused, such as the deletion of tags, is found out.
+            concurrency: deletions at once.
+            max_deletes: steps to do at most; the others are left for the next time.
+            max_bytes: stop before more bytes than this would be freed.
+            rate: steps a second at most.
+            backup: `oci:FOLDER`: a layout into which what goes is copied, and verified, before the first deletion; the
+                journal remembers it. Without one the run stops after the first manifest whose blobs the registry
+                forgets with it (Gitea, Pulp): no undo could bring them back. Layers that stay in the registry, since
+                something that stays needs them (`Plan.shared`), are not copied: undo takes them from there.
+            backup_all: copy these, too, so that the backup is whole by itself.
+            journal: the file; by default a new one beside the cache.
+            progress: show a progress bar; by default where somebody is watching.
+            watch: called after each step with the number of steps that are settled, and of all; from any thread.
+            stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
 
-    @property
-    def goes(self) -> pd.DataFrame:
-        """The rows of `table` that change anything."""
-        return self.table[self.table["action"] != "keep"].reset_index(drop=True)
+        Raises:
+            InvalidInput: `store` is none, or another than the plan's, or read only; the backup's place is no layout, or
+                there is none to copy all to; nothing was changed.
+            Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
+            StoreError: the journal is another plan's, or cannot be written; nothing was changed.
+            RegscopeError: the backup failed; nothing was deleted.
+        """
+        options = RunOptions(
+            dry_run=dry_run,
+            concurrency=concurrency,
+            max_deletes=max_deletes,
+            max_bytes=max_bytes,
+            rate=rate,
+            backup=backup,
+            backup_all=backup_all,
+            journal=journal,
+            progress=progress,
+            watch=watch,
+            stop=stop or threading.Event(),
+        )
+        return apply_plan(self, store, options)
 
-    @property
-    def by_repository(self) -> pd.DataFrame:
-        """The steps counted: `repository` (str), `untag`, `delete` (int64: steps) and `frees` (int64, bytes)."""
-        actions = {action: (self.steps["action"] == action).astype("int64") for action in ("untag", "delete")}
-        counted = self.steps[["repository", "frees"]].assign(**actions)
-        found = counted.groupby("repository", sort=True, as_index=False)[["untag", "delete", "frees"]].sum()
-        return found[["repository", "untag", "delete", "frees"]]
+    def check(self, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None) -> Lacking:
+        """Ask by HEAD for what this plan concerns, as `apply` does before its first change; nothing is changed.
 
-    @property
-    def spared(self) -> pd.DataFrame:
-        """The rows of `table` that a rule matched, and that stay all the same."""
-        rows = (self.table["action"] == "keep") & self.table["rule"].notna()
-        return self.table[rows].reset_index(drop=True)
+        Args:
+            store: the one that was planned for, or its location.
+            concurrency: requests at once.
+            progress: show a progress bar; by default where somebody is watching.
 
-    @property
-    def in_use(self) -> tuple[str, ...]:
-        """The images that the policy says are in use; those in `unknown` are not in this registry."""
-        return tuple(filter(is_image, names_in_use(self.policy)))
-
-    @property
-    def not_understood(self) -> tuple[str, ...]:
-        """What the policy says is in use, and that is no image reference: nothing is kept for it."""
-        return tuple(name for name in names_in_use(self.policy) if not is_image(name))
-
-    def apply(self, store: ContentStore | str, *, dry_run: bool = True, **options: Any) -> Applied:
-        """Do what is planned; see `regscope.remediation.applying.apply_plan` for all that can be said."""
-        from regscope.remediation.applying import apply_plan
-
-        return apply_plan(self, store, dry_run=dry_run, **options)
-
-    def check(self, store: ContentStore | str) -> Lacking:
-        """What the store already lacks of what this plan concerns; see `regscope.remediation.lacking.check_plan`."""
-        from regscope.remediation.lacking import check_plan
-
-        return check_plan(self, store)
+        Raises:
+            InvalidInput: `store` is neither a store nor a location.
+            RegscopeError: the store cannot be opened.
+        """
+        return check_plan(self, store, concurrency=concurrency, progress=progress)
 
     def compare(self, other: Plan) -> pd.DataFrame:
         """Where `other` decides otherwise.
@@ -162,29 +154,8 @@ class Plan:
         Raises:
             StoreError: the file cannot be written.
         """
-        path = Path(path)
-        about = {
-            "regscope_plan": FORMAT,
-            "regscope": __version__,
-            "location": self.location,
-            "fingerprint": self.fingerprint,
-            "taken_at": self.taken_at.isoformat(),
-            "policy": policy_as_json(self.policy),
-            "freed_bytes": self.freed_bytes,
-            "at_most": self.at_most,
-            "orphaned_bytes": self.orphaned_bytes,
-            "unknown": self.unknown,
-        }
-        tables = {name: as_rows(getattr(self, name)) for name in TABLES}
-        content = json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n"
-        try:
-            path.write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise StoreError(
-                f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",
-                next_step="Make room for it, or name another place.",
-            ) from None
-        return path
+        write_plan(self, Path(path))
+        return Path(path)
 
     @classmethod
     def load(cls, path: Path | str) -> Plan:
@@ -229,50 +200,7 @@ class Plan:
 
     def notes(self) -> list[str]:
         """What a reader of the plan must know."""
-        found = ["Nothing has been changed: plan.apply(store, dry_run=False) does it."]
-        if len(self.steps):
-            found.append(when_bytes_come_back(self.location))
-        if self.at_most:
-            found.append("An upper bound: something that could not be seen may still need some of these blobs.")
-        if len(self.lacking):
-            lost = text.count(len(self.lacking), "manifest or blob is", "manifests and blobs are")
-            found.append(f"{lost} already missing or damaged in the store: see plan.lacking.")
-        found += surprises(self.table, self.policy)
-        found += self._judged_otherwise()
-        for number, earlier in overruled(self.policy):
-            found.append(
-                f"Rule {number} decides for no tag: rule {earlier} is about all of them, and stands before it."
-            )
-        if self.in_use and set(self.in_use) <= set(self.unknown):
-            found.append("None of the images in use is in this registry: is in_use of another one?")
-        if self.not_understood:
-            some = ", ".join(map(repr, self.not_understood[:5])) + (" …" if len(self.not_understood) > 5 else "")
-            found.append(f"In use, and no image references, so nothing is kept for them: {some}")
-        if self.unknown:
-            some = ", ".join(self.unknown[:5]) + (" …" if len(self.unknown) > 5 else "")
-            found.append(f"To be kept, and not in this snapshot: {some}")
-        return found
-
-    def _judged_otherwise(self) -> list[str]:
-        """Where the registry's own files would tell the policy another time: no registry's API says when a tag came."""
-        if not self.location.startswith(("http://", "https://")):
-            return []
-        by = self.table.loc[self.table["tag"].notna(), "age_by"]
-        rules = each_rule(self.policy)
-        by_age = any(rule.older_than is not None for rule in rules)
-        if by_age or any(rule.keep_last_by == "pushed" for rule in rules):
-            rule, judged = "older_than" if by_age else "keep_last_by=pushed", by[by != "pushed"]
-        elif any(rule.keep_last is not None and rule.keep_last_by == "created" for rule in rules):
-            rule, judged = "keep_last", by[by.isin(["first seen", "unknown"])]
-        else:
-            return []
-        if not len(judged):
-            return []
-        ways = ", ".join(f"{many:,} {way}" for way, many in judged.astype("str").value_counts().sort_index().items())
-        later = ", if that was later" if by_age else ""
-        tags = text.count(len(judged), "tag")
-        where = "On the registry's own files (storage:)"
-        return [f"{where} {rule} would judge {tags} by when they were pushed{later}; here: {ways}."]
+        return ["Nothing has been changed: plan.apply(store, dry_run=False) does it.", *plan_notes(self)]
 
     @property
     def title(self) -> str:
@@ -307,10 +235,3 @@ class Plan:
         rest = len(self.goes) + len(self.spared) - len(rows)
         notes = self.notes() + ([f"{rest:,} more in plan.goes and plan.spared."] if rest > 0 else [])
         return text.card(self.title, self.facts(), notes, columns if rows else (), rows)
-
-
-def when_bytes_come_back(location: str) -> str:
-    """A word on that: a layout is its own garbage collector."""
-    if location.startswith("oci:"):
-        return "A layout gives the bytes back at once: only a backup undoes that."
-    return "The bytes come back when the registry collects its garbage."

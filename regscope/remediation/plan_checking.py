@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -15,13 +14,11 @@ from regscope.errors import RegscopeError
 from regscope.images.image_names import named
 from regscope.registry.origin import without_secrets
 from regscope.remediation.ages import BY
+from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_policy import against_policy
 from regscope.spec.digest import Digest
 from regscope.spec.reference import check_repository, check_tag
 from regscope.text import plain
-
-if TYPE_CHECKING:
-    from regscope.remediation.plan import Plan
 
 _KINDS = {"http", "https", "oci", "oci-archive", "docker-archive", "storage"}
 _CHECKED = {"http", "https"}  # a layout's names are its writer's, and a folder in a storage: may be called anything
@@ -38,7 +35,7 @@ _WORDS = {
 _DIGESTS = {"table": ["digest"], "steps": ["digest"], "blobs": ["digest"], "shared": ["digest", "needed_by"]}
 
 
-def contradictions(plan: Plan) -> Iterator[str]:
+def contradictions(plan: PlanData) -> Iterator[str]:
     """One sentence for each place where a plan contradicts itself or its policy; none for a consistent plan.
 
     A plan in which every part was rewritten consistently cannot be told from one that a policy produced. The steps
@@ -53,7 +50,7 @@ def contradictions(plan: Plan) -> Iterator[str]:
     yield from against_policy(plan)
 
 
-def _about(plan: Plan) -> Iterator[str]:
+def _about(plan: PlanData) -> Iterator[str]:
     kind, colon, _ = plan.location.partition(":")
     if colon and kind not in _KINDS:
         yield f"its location {plain(plan.location, 100)} is of an unknown kind"
@@ -65,7 +62,7 @@ def _about(plan: Plan) -> Iterator[str]:
         yield f"its snapshot was taken at {plan.taken_at:%Y-%m-%d}, in the future or before registries existed"
 
 
-def _words(plan: Plan) -> Iterator[str]:
+def _words(plan: PlanData) -> Iterator[str]:
     for name, columns in _WORDS.items():
         for column, words in columns.items():
             others = set(getattr(plan, name)[column].dropna()) - words
@@ -73,7 +70,7 @@ def _words(plan: Plan) -> Iterator[str]:
                 yield f"{name}.{column} is {plain(min(others), 100)!r}, not one of {', '.join(sorted(words))}"
 
 
-def _names(plan: Plan) -> Iterator[str]:
+def _names(plan: PlanData) -> Iterator[str]:
     """Repository names and tags must be valid for a registry; digests must be valid for every store."""
     tables = {"table": plan.table, "steps": plan.steps, "tags": plan.tags}
     if plan.location.partition(":")[0] in _CHECKED:
@@ -93,7 +90,7 @@ def _refused(where: str, cells: pd.Series[str], check: Callable[[str], object]) 
             yield f"{where}: {plain(error.message, 300)}"
 
 
-def _steps(plan: Plan) -> Iterator[str]:
+def _steps(plan: PlanData) -> Iterator[str]:
     """Each change in the table must have exactly one step, and each step a change; untagging comes first."""
     table, steps = plan.table, plan.steps
     deletes, untags = steps[steps["action"] == "delete"], steps[steps["action"] == "untag"]
@@ -127,7 +124,7 @@ def _differ(steps: list[tuple[str, ...]], table: set[tuple[str, ...]], verb: str
         yield f"the table says that {_said(name)} goes, but no step {verb} it"
 
 
-def _tags(plan: Plan) -> Iterator[str]:
+def _tags(plan: PlanData) -> Iterator[str]:
     """`tags` must have the same tags as the table, for the repositories in which something changes."""
     table, changed = plan.table, set(plan.steps["repository"])
     tagged = table[table["tag"].notna()]
@@ -145,7 +142,7 @@ def _tags(plan: Plan) -> Iterator[str]:
             yield f"{_said(name)} goes according to one of tags and table, and stays according to the other"
 
 
-def _bytes(plan: Plan) -> Iterator[str]:
+def _bytes(plan: PlanData) -> Iterator[str]:
     """All tables must give the same number of freed bytes, and no blob may be both freed and kept."""
     table, steps = plan.table, plan.steps
     for what, numbers in (("steps", steps["frees"]), ("table", table["frees"]), ("blobs", plan.blobs["size"])):

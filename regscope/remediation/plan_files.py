@@ -1,4 +1,4 @@
-"""Reading saved plans: JSON in which the type of every value is checked."""
+"""Saved plans: JSON, in which the type of every value is checked when it is read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,45 @@ from typing import Any, TypeVar
 
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
-from regscope.remediation.plan_tables import TABLES, from_rows, utc
-from regscope.remediation.policy import policy_from_json
+from regscope.remediation.plan_data import PlanData
+from regscope.remediation.plan_tables import TABLES, as_rows, from_rows, utc
+from regscope.remediation.policy import policy_as_json, policy_from_json
+from regscope.version import __version__
 
-FORMAT = 2
+_FORMAT = 2
 _LARGEST = 2**30  # bytes: some three million tags
 _PIECE = 2**20
 _ANEW = "Plan anew: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
+
+
+def write_plan(plan: PlanData, path: Path) -> None:
+    """Write a plan as JSON.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    about = {
+        "regscope_plan": _FORMAT,
+        "regscope": __version__,
+        "location": plan.location,
+        "fingerprint": plan.fingerprint,
+        "taken_at": plan.taken_at.isoformat(),
+        "policy": policy_as_json(plan.policy),
+        "freed_bytes": plan.freed_bytes,
+        "at_most": plan.at_most,
+        "orphaned_bytes": plan.orphaned_bytes,
+        "unknown": plan.unknown,
+    }
+    tables = {name: as_rows(getattr(plan, name)) for name in TABLES}
+    content = json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n"
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",
+            next_step="Make room for it, or name another place.",
+        ) from None
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -26,7 +57,7 @@ def read_plan(path: Path) -> dict[str, Any]:
         StoreError: the plan is damaged, or of another version.
     """
     found = _document(path)
-    if found["regscope_plan"] != FORMAT:
+    if found["regscope_plan"] != _FORMAT:
         raise StoreError(f"{path} was written by another version of regscope", next_step=_ANEW)
     try:
         return {

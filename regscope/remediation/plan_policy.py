@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Container, Iterator
 from itertools import starmap
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,20 +16,18 @@ from regscope.images.image_names import named as image_name
 from regscope.remediation.in_use import is_image
 from regscope.remediation.keeping import ends_alike
 from regscope.remediation.patterns import matching, named
+from regscope.remediation.plan_data import PlanData
 from regscope.remediation.policy import named_rules, names_in_use, names_protected
 from regscope.remediation.retention import Retention
 from regscope.remediation.tag_rules import first_words
 from regscope.text import plain
-
-if TYPE_CHECKING:
-    from regscope.remediation.plan import Plan
 
 _WITH_ITS_HOLDER = re.compile(r"it is (attached to|a child of the index) (\S+), which goes")
 _WITH_ITS_WHOLE = re.compile(r"it is part of (.+), which goes", re.DOTALL)
 _WITH_ITS_TAGS = "its other tags go"
 
 
-def against_policy(plan: Plan) -> Iterator[str]:
+def against_policy(plan: PlanData) -> Iterator[str]:
     """One sentence for each row that goes though the policy keeps it, or that goes by no rule of the policy."""
     yield from _protected(plan)
     yield from _in_use(plan)
@@ -39,14 +36,14 @@ def against_policy(plan: Plan) -> Iterator[str]:
     yield from _unknown(plan)
 
 
-def _unknown(plan: Plan) -> Iterator[str]:
+def _unknown(plan: PlanData) -> Iterator[str]:
     named_by_it = {*names_protected(plan.policy), *names_in_use(plan.policy)}
     for text in plan.unknown:
         if text not in named_by_it:
             yield f"{plain(text, 100)!r} is listed as unknown, but the policy does not name it"
 
 
-def _protected(plan: Plan) -> Iterator[str]:
+def _protected(plan: PlanData) -> Iterator[str]:
     table, unknown = plan.table, set(plan.unknown)
     in_use, freed = set(names_in_use(plan.policy)), set(plan.blobs["digest"])
     repositories, tags = pd.Index(table["repository"]), pd.Index(table["tag"].fillna(""))
@@ -64,7 +61,7 @@ def _protected(plan: Plan) -> Iterator[str]:
             yield from _blob_let_go(freed, name.digest, f"protect={plain(text, 100)}")
 
 
-def _in_use(plan: Plan) -> Iterator[str]:
+def _in_use(plan: PlanData) -> Iterator[str]:
     """Images are found by dictionaries, since there may be many: see `Kept`."""
     table = plan.table
     tagged: dict[str, list[int]] = defaultdict(list)
@@ -89,7 +86,7 @@ def _in_use(plan: Plan) -> Iterator[str]:
             yield from _blob_let_go(freed, digest, f"in use: {plain(text, 200)}")
 
 
-def _let_go(plan: Plan, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
+def _let_go(plan: PlanData, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
     """Those of these rows that go though the policy keeps them."""
     goes = rows[np.asarray(plan.table["action"].array[rows] != "keep", dtype=np.bool_)]
     for name in _named(plan.table.iloc[goes]) if len(goes) else ():
@@ -104,7 +101,7 @@ def _blob_let_go(freed: Container[str], digest: str, why: str) -> Iterator[str]:
         yield f"the policy keeps {digest} ({why}), but blobs says that it is freed"
 
 
-def _by_no_rule(plan: Plan) -> Iterator[str]:
+def _by_no_rule(plan: PlanData) -> Iterator[str]:
     """Each row that goes must name a rule of the policy, or a manifest that goes too and is deleted before it."""
     goes = plan.goes
     if goes["rule"].isna().any():
@@ -135,7 +132,7 @@ def _by_no_rule(plan: Plan) -> Iterator[str]:
             yield f"{name} goes by {plain(rule, 100)!r}, which is not a rule of the policy"
 
 
-def _by_its_rules(plan: Plan) -> Iterator[str]:
+def _by_its_rules(plan: PlanData) -> Iterator[str]:
     """A tag that goes by a rule about tags must match its patterns, and be as old as it demands."""
     tagged = plan.goes[plan.goes["tag"].notna()]
     for name, rule in named_rules(plan.policy):

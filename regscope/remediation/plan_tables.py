@@ -31,7 +31,7 @@ TABLE = (
         "earlier snapshot: it is at least that old), unknown",
     ),
     Column("size", "Int64", "the image by itself, as stored; absent for what is no image", "bytes"),
-    Column("frees", "int64", "what comes back by it: each blob with the last manifest that needs it", "bytes"),
+    Column("frees", "int64", "what it frees: each blob is counted with the last manifest that needs it", "bytes"),
 )
 """One row for each tag, and for each manifest without one."""
 
@@ -59,7 +59,7 @@ BLOBS = (
     Column("size", "int64", "as stored", "bytes"),
     Column("needed_by", "int64", "how many of the manifests that are deleted need it: all of them must go"),
 )
-"""The blobs that come back, largest first."""
+"""The blobs that are freed, largest first."""
 
 SHARED = (
     Column("digest", "str", "digest of the blob"),

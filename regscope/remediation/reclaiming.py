@@ -87,6 +87,13 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
     return tuple(_WAYS.get(found or "", _NOT_KNOWN).splitlines())
 
 
+def when_bytes_come_back(location: str) -> str:
+    """A word on that: a layout is its own garbage collector."""
+    if location.startswith("oci:"):
+        return "A layout gives the bytes back at once: only a backup undoes that."
+    return "The bytes come back when the registry collects its garbage."
+
+
 def _product(client: DockerRegistryV2Client) -> str | None:
     try:
         return product.product_of(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,26 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from regscope import text
 from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.eventually import eventually
-from regscope.remediation.applied import told_lines
 from regscope.remediation.backup import check_backup
-from regscope.remediation.journal import Entry, JournalRecord, read_journal
+from regscope.remediation.journal import Entry, JournalRecord
 from regscope.remediation.journal_names import find_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.links import links_of
+from regscope.remediation.planned_step import DELETE
+from regscope.remediation.undone import (
+    ANOTHER,
+    BACKUP,
+    IMPOSSIBLE,
+    LEFT_ALONE,
+    REGISTRY,
+    RESTORED,
+    THERE,
+    WOULD,
+    Undone,
+)
 from regscope.schema import LOST
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
@@ -32,84 +43,8 @@ from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
 from regscope.stores.wrapped_store import unwrapped
 
-RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
-    "restored", "there already", "left alone", "impossible", "would be restored",
-)  # fmt: skip
 _NOT_THERE = "the registry accepted it and does not have it: undo again later"
 _COMES_WITHIN = 30  # seconds
-_SHOWN = 10
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Undone:
-    """What was brought back, and what could not be.
-
-    Attributes:
-        location: the store.
-        dry_run: whether nothing was written, and this is only what would be.
-        table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
-            `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str).
-        lacking: the blobs that are neither in the registry nor in the backup, and are needed: `repository`, `digest`
-            (str), `size` (Int64, bytes; absent where the journal does not say it).
-    """
-
-    location: str
-    dry_run: bool
-    table: pd.DataFrame
-    lacking: pd.DataFrame
-
-    @property
-    def ok(self) -> bool:
-        """Whether all is as it was."""
-        return not self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE]).any()
-
-    def summary(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
-        rows = self.table.astype(object).where(self.table.notna(), None)
-        lacking = self.lacking.astype(object).where(self.lacking.notna(), None)
-        return {
-            "location": self.location,
-            "dry_run": self.dry_run,
-            "ok": self.ok,
-            "counts": self.counts(),
-            "lacking": lacking.to_dict("records"),
-            "rows": rows.to_dict("records"),
-        }
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many manifests, and how many tags, had each outcome; only those that there are."""
-        is_tag = self.table["tag"].notna()
-        found: dict[str, dict[str, int]] = {}
-        for outcome in self.table["outcome"].cat.categories:
-            rows = self.table["outcome"] == outcome
-            if rows.any():
-                found[outcome] = {"manifests": int((rows & ~is_tag).sum()), "tags": int((rows & is_tag).sum())}
-        return found
-
-    def facts(self) -> dict[str, str]:
-        """The result in words."""
-        found = {
-            outcome: f"{text.count(number['manifests'], 'manifest')}, {text.count(number['tags'], 'tag')}"
-            for outcome, number in self.counts().items()
-        }
-        if len(self.lacking):
-            blobs, size = text.count(self.lacking["digest"].nunique(), "blob"), self.lacking.drop_duplicates("digest")
-            found["lacking"] = f"{blobs}, {text.size(size['size'].sum())}: neither in the registry nor in a backup"
-        return found
-
-    def _notes(self) -> list[str]:
-        told = self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN)
-        return [*(["Nothing has been changed."] if self.dry_run else []), *told_lines(told)]
-
-    @property
-    def _title(self) -> str:
-        return f"{'What undoing would bring back' if self.dry_run else 'Undone'} on {self.location}"
-
-    def __repr__(self) -> str:
-        return text.facts(self._title, self.facts(), self._notes())
-
-    def _repr_html_(self) -> str:
-        return text.card(self._title, self.facts(), self._notes())
 
 
 def undo(
@@ -117,10 +52,10 @@ def undo(
     store: ContentStore | str,
     *,
     backup: str | None = None,
-    dry_run: bool = False,
+    dry_run: bool = True,
     progress: bool | None = None,
 ) -> Undone:
-    """Bring back the manifests and tags that a journal says were deleted.
+    """Bring back the manifests and tags that a journal says were deleted; nothing is changed without `dry_run=False`.
 
     First everything is looked at: what is there, what can be brought back, and what cannot, since a blob of it is gone
     and in no backup. Then manifests are pushed byte for byte, children before what holds them, and then tags. A tag
@@ -133,7 +68,7 @@ def undo(
         backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since. By default the one
             that the journal names, if it is still there. What it was not given, since it was to stay, is taken from the
             repository in which it stayed.
-        dry_run: look, and change nothing.
+        dry_run: look at everything, say what would be brought back, from where, and what cannot be; change nothing.
 
     Raises:
         InvalidInput: the journal is another store's, or the backup's place is none.
@@ -150,7 +85,7 @@ def undo(
         backup = record.backup
     run = _Undoing(store, open_destination(store), None if backup is None else open(backup, cache=False), record)
     show = is_interactive() if progress is None else progress
-    with tqdm(total=len(record.entries), desc="undo", disable=not show) as bar:
+    with tqdm(total=len(record.entries), desc="undo", disable=dry_run or not show) as bar:
         found = run.look(record.entries)
         if not dry_run:
             run.bring_back(found, bar)
@@ -167,6 +102,7 @@ class _Found:
         impossible: why it, or a tag of it, can't be brought back; empty where it can.
         tags: those to set.
         others: tags that point elsewhere, and where.
+        blobs_from: where its blobs are: `registry`, `backup` or `another repository`; empty where none is to be pushed.
         stand_ins: tags that point to what a killed run left.
     """
 
@@ -177,6 +113,7 @@ class _Found:
     tags: list[str]
     others: dict[str, Digest]
     stand_ins: dict[str, Digest]
+    blobs_from: tuple[str, ...] = ()
 
 
 class _Undoing:
@@ -203,6 +140,7 @@ class _Undoing:
             # A registry that is given a tag looks for all that the manifest names, whether it has the manifest or not.
             if not is_there or one.tags:
                 one.missing, one.impossible = self._needs(entry, coming)
+                one.blobs_from = () if one.impossible else self._sources(entry, one.missing)
             coming[entry.repository, entry.digest] = is_there or not one.impossible
             found.append(one)
         return found
@@ -222,6 +160,14 @@ class _Undoing:
             if not there:
                 return missing, f"its child {child} {self._gone(entry, child)}"
         return missing, ""
+
+    def _sources(self, entry: Entry, missing: Collection[Digest]) -> tuple[str, ...]:
+        """Where the blobs of a manifest are that can be brought back; one without blobs needs the journal alone."""
+        found = {
+            REGISTRY if blob not in missing else BACKUP if self._stayed_in(blob) is None else ANOTHER
+            for blob in links_of(entry.manifest).blobs
+        }
+        return tuple(source for source in (REGISTRY, ANOTHER, BACKUP) if source in found)
 
     def _gone(self, entry: Entry, digest: Digest) -> str:
         """Since when something is, as far as the journal says."""
@@ -302,14 +248,15 @@ class _Undoing:
 
     def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
         """What became of each manifest and tag, in the order of the journal."""
-        rows: list[tuple[str, str | None, str, str, str | None]] = []
+        rows: list[tuple[str, str | None, str, str, str | None, str | None]] = []
         will = WOULD if dry_run else RESTORED
         for one in reversed(found):
             entry = one.entry
+            blobs_from = ", ".join(one.blobs_from) or None
             lost = one.impossible or (_NOT_THERE if (entry.repository, entry.digest) in self._not_there else None)
             state = THERE if one.is_there else IMPOSSIBLE if lost else will
-            if entry.action == "delete":
-                rows.append((entry.repository, None, entry.digest, state, lost))
+            if entry.action == DELETE:
+                rows.append((entry.repository, None, entry.digest, state, lost, blobs_from if state == will else None))
             for tag in entry.tags:
                 outcome, reason = THERE, None
                 if tag in one.others:
@@ -317,10 +264,12 @@ class _Undoing:
                 elif tag in one.tags:
                     reason = one.impossible or (_NOT_THERE if (entry.repository, tag) in self._not_there else None)
                     outcome = IMPOSSIBLE if reason else will
-                rows.append((entry.repository, tag, entry.digest, outcome, reason))
-        table = pd.DataFrame(rows, columns=["repository", "tag", "digest", "outcome", "reason"])
+                source = blobs_from if outcome == will else None
+                rows.append((entry.repository, tag, entry.digest, outcome, reason, source))
+        texts = {"repository": "str", "tag": "str", "digest": "str", "reason": "str", "blobs_from": "str"}
+        table = pd.DataFrame(rows, columns=["repository", "tag", "digest", "outcome", "reason", "blobs_from"])
         table["outcome"] = pd.Categorical(table["outcome"], categories=[RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD])
-        return table.astype({"repository": "str", "tag": "str", "digest": "str", "reason": "str"})
+        return table.astype(texts)
 
     def _resolved(self, repository: str, reference: str) -> Digest | None:
         return resolved(self._store, repository, reference)

@@ -11,7 +11,7 @@ from regscope.analysis.lineage import lineage
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import chain_ids
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
+from tests.lab.drawn_snapshots import NOW, digest
 
 OLD, NEW = NOW - timedelta(days=100), NOW - timedelta(days=1)
 PYTHON = ["os=ADD rootfs", 'CMD ["bash"]', "python=RUN install python"]

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pandas as pd
 
 from regscope.analysis.base_drift import base_drift
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.drawn_files import both_ways
-from tests.analysis.made_files import Entry, FilesRegistry, directory, file, hardlink, symlink, whiteout
+from tests.lab.drawn_file_snapshots import both_ways
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.file_snapshots import Entry, FilesRegistry, directory, file, hardlink, symlink, whiteout
 
 OLD = [directory("etc"), file("etc/version", "1"), file("etc/motd", "hello"), symlink("bin", "usr/bin")]
 NEW = [directory("etc"), file("etc/version", "2.0"), file("etc/issue", "welcome"), symlink("bin", "usr/bin")]

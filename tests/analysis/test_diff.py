@@ -16,9 +16,9 @@ from regscope.analysis.file_changes import COMPARED
 from regscope.analysis.final_tree import final_files
 from regscope.errors import InvalidInput, InvalidPlatform
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.file_stacks import FileRegistry, directory, file, link, whiteout
-from tests.analysis.made import CONFIG_SIZE, Registry
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.file_stacks import FileRegistry, directory, file, link, whiteout
+from tests.lab.snapshots import CONFIG_SIZE, Registry
 
 STATUS = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {}\n\n"
 PROMISED = {

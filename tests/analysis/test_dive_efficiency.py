@@ -16,9 +16,9 @@ from regscope.analysis.dive_efficiency import dive_efficiency
 from regscope.analysis.waste import waste
 from regscope.errors import InvalidInput
 from regscope.tables import Snapshot
-from tests.layers import layered
-from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, entry, tar
-from tests.layers.real_images import real_images
+from tests.lab import layered
+from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, entry, tar
+from tests.lab.real_images import real_images
 
 NAMED = {
     "B": [tar(entry("a", content=bytes(1000))), tar(entry(".wh.a", content=b""))],

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 
 from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 from regscope.analysis.history_cost import UNKNOWN
-from tests.analysis.drawn_files import DrawnFiles, both_ways, layers_with_files
-from tests.analysis.made import empty
-from tests.analysis.made_files import FilesRegistry, directory, file, hardlink, sha256, symlink, whiteout
+from tests.lab.drawn_file_snapshots import DrawnFiles, both_ways, layers_with_files
+from tests.lab.file_snapshots import FilesRegistry, directory, file, hardlink, sha256, symlink, whiteout
+from tests.lab.snapshots import empty
 
 
 @settings(max_examples=60, deadline=None)

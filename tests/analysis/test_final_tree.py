@@ -17,9 +17,9 @@ import pytest
 
 from regscope.analysis.final_tree import final_files
 from regscope.tables import Snapshot
-from tests.layers import layered
-from tests.layers.corners import CORNERS, MORE_CORNERS
-from tests.layers.real_images import real_images
+from tests.lab import layered
+from tests.lab.corners import CORNERS, MORE_CORNERS
+from tests.lab.real_images import real_images
 
 KINDS = {
     stat.S_IFREG: "file",

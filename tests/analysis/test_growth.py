@@ -9,8 +9,8 @@ import pandas as pd
 from hypothesis import given, settings
 
 from regscope.analysis.growth import growth
-from tests.analysis.drawn import NOW, Drawn, digest, registries
-from tests.analysis.made import CONFIG_SIZE, MANIFEST_SIZE, Registry, empty
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
+from tests.lab.snapshots import CONFIG_SIZE, MANIFEST_SIZE, Registry, empty
 
 OWN = MANIFEST_SIZE + CONFIG_SIZE
 FIGURES = ["tags", "manifests", "stored", "added", "removed"]

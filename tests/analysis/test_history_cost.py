@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from regscope.analysis.history_cost import UNKNOWN, history_cost
-from tests.analysis.drawn import Drawn, registries
-from tests.analysis.made import Registry, empty
+from tests.lab.drawn_snapshots import Drawn, registries
+from tests.lab.snapshots import Registry, empty
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regscope.analysis.largest_files import file_types, largest_files
-from tests.analysis.drawn import digest
-from tests.analysis.drawn_files import DrawnFiles, both_ways, layers_with_files
-from tests.analysis.made_files import FilesRegistry, file, hardlink, symlink, whiteout
+from tests.lab.drawn_file_snapshots import DrawnFiles, both_ways, layers_with_files
+from tests.lab.drawn_snapshots import digest
+from tests.lab.file_snapshots import FilesRegistry, file, hardlink, symlink, whiteout
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,7 +13,7 @@ from regscope.analysis.layer_stacks import layer_stacks
 from regscope.errors import InvalidInput, InvalidPlatform
 from regscope.spec.descriptor import Descriptor
 from regscope.tables import Snapshot
-from tests.layers import layered
+from tests.lab import layered
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 
 from regscope.analysis.lineage import lineage
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.made import Registry
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.snapshots import Registry
 
 OLD, NEW = NOW - timedelta(days=100), NOW - timedelta(days=1)
 

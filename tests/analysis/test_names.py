@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from regscope.analysis.names import image_names, tagged_manifests
-from tests.analysis.drawn import Drawn, digest, registries
-from tests.analysis.made import Registry
+from tests.lab.drawn_snapshots import Drawn, digest, registries
+from tests.lab.snapshots import Registry
 
 
 @settings(max_examples=25, deadline=None)

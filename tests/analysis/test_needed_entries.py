@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.needed_entries import comes_to_the_same, needed_entries
 from regscope.layers.stacked import Stacked
-from tests.layers import folder_model, layered
-from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, SYMLINK, entry, tar
-from tests.layers.tars import rows_of
+from tests.lab import layered
+from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, SYMLINK, entry, tar
+from tests.lab.tars import rows_of
+from tests.layers import folder_model
 
 HAND_MADE = CORNERS | MORE_CORNERS
 

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from regscope.analysis.published import FIGURES, READ, published
-from tests.analysis.drawn_files import both_ways
-from tests.analysis.made import empty
-from tests.analysis.made_files import FilesRegistry, file, hardlink, symlink
+from tests.lab.drawn_file_snapshots import both_ways
+from tests.lab.file_snapshots import FilesRegistry, file, hardlink, symlink
+from tests.lab.snapshots import empty
 
 NOT_IN_TABLES = {
     "storage saved, at most",

@@ -36,11 +36,11 @@ from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, Drawn, digest, registries
-from tests.analysis.made import empty
-from tests.analysis.made_files import FilesRegistry, directory, file, hardlink, symlink, whiteout
-from tests.layers import layered
-from tests.layers.corners import entry, tar
+from tests.lab import layered
+from tests.lab.corners import entry, tar
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
+from tests.lab.file_snapshots import FilesRegistry, directory, file, hardlink, symlink, whiteout
+from tests.lab.snapshots import empty
 
 LEVELS = ["registry", "repository", "tag", "image"]
 UTC_TIME = "datetime64[us, UTC]"

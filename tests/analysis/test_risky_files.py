@@ -9,9 +9,9 @@ import struct
 import pytest
 
 from regscope.analysis.risky_files import secrets, setuid
-from tests.analysis.drawn import digest
-from tests.analysis.drawn_files import both_ways
-from tests.analysis.made_files import (
+from tests.lab.drawn_file_snapshots import both_ways
+from tests.lab.drawn_snapshots import digest
+from tests.lab.file_snapshots import (
     Entry,
     FilesRegistry,
     directory,

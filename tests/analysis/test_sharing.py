@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from regscope.analysis.sharing import sharing, tag_weights
 from regscope.analysis.what_if import what_if
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, Drawn, digest, registries
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
 
 
 def by_level(table: pd.DataFrame, level: str) -> pd.DataFrame:

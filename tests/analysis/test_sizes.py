@@ -6,8 +6,8 @@ import pandas as pd
 from hypothesis import given, settings
 
 from regscope.analysis.sizes import image_sizes, layer_sizes
-from tests.analysis.drawn import NOW, Drawn, digest, registries
-from tests.analysis.made import Registry
+from tests.lab.drawn_snapshots import NOW, Drawn, digest, registries
+from tests.lab.snapshots import Registry
 
 
 @settings(max_examples=25, deadline=None)

@@ -11,8 +11,8 @@ import pytest
 
 from regscope.analysis.stale import stale
 from regscope.errors import InvalidInput
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.made import CONFIG_SIZE, MANIFEST_SIZE, Registry
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.snapshots import CONFIG_SIZE, MANIFEST_SIZE, Registry
 
 DAY = timedelta(days=1)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from regscope.analysis.twins import twins
 from regscope.errors import InvalidInput
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.drawn_files import DrawnFiles, both_ways, layers_with_files
-from tests.analysis.made_files import Entry, FilesRegistry, directory, file, hardlink, opaque, symlink, whiteout
+from tests.lab.drawn_file_snapshots import DrawnFiles, both_ways, layers_with_files
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.file_snapshots import Entry, FilesRegistry, directory, file, hardlink, opaque, symlink, whiteout
 
 LAYER = [directory("etc"), file("etc/motd", "hello"), symlink("bin", "usr/bin"), whiteout("old")]
 Group = tuple[str, ...]

@@ -8,9 +8,9 @@ import pytest
 
 import regscope as rs
 from regscope.tables import Snapshot
-from tests.layers import layered
-from tests.layers.corners import entry, tar
-from tests.layers.tars import END, header, padded, pax
+from tests.lab import layered
+from tests.lab.corners import entry, tar
+from tests.lab.tars import END, header, padded, pax
 
 SIZE = 2**31
 

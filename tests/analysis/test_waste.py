@@ -20,8 +20,8 @@ from regscope.analysis.final_tree import final_files
 from regscope.analysis.waste import waste, wasted_files
 from regscope.errors import InvalidInput
 from regscope.file_rows import FilesOnDisk, FilesWriter
-from tests.layers import layered
-from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
+from tests.lab import layered
+from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
 from tests.layers.folder_model import DELETE, FILE, OPAQUE, Entry, Folder, Layer, Lost, layers, tar_of
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regscope.analysis.sharing import sharing
 from regscope.analysis.what_if import what_if
 from regscope.errors import InvalidInput
-from tests.analysis.drawn import Drawn, digest, registries
+from tests.lab.drawn_snapshots import Drawn, digest, registries
 
 
 def example() -> Drawn:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from regscope.file_rows import COLUMNS, FilesOnDisk, FilesWriter
 from regscope.tables import Snapshot
-from tests.analysis.drawn import digest
+from tests.lab.drawn_snapshots import digest
 
 PACKAGE, PACKAGES = 500, 10  # files of a package, packages of a layer
 LAYER = PACKAGE * PACKAGES + PACKAGES  # and a directory for each

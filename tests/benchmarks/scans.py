@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import clients
-from tests.benchmarks.images import Image, images, push, write_files
 from tests.benchmarks.servers import nginx, slow_link
+from tests.lab.many_images import Image, images, push, write_files
 from tests.servers.registry import Registry
 
 PEERS = ("moby-distribution", "oras", "python-dxf")

@@ -11,7 +11,7 @@ import pytest
 import regscope as rs
 from regscope.cli.exit_codes import BAD_CONTENT, NOT_ALLOWED, NOT_FOUND, OTHER, UNREACHABLE, USAGE
 from tests.cli.conftest import Run
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 
@@ -55,6 +55,8 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     assert "steps done" in run("journal", journal).out
     told = run("undo", registry.url, journal)
     assert "would be restored  3 manifests, 3 tags" in told.out
+    assert "would be restored: app:v3: blobs from registry" in told.out
+    assert "nothing was changed; --yes does it" in told.err
     assert tags(registry) == ["v1", "v2"]
     registry.garbage_collect()
     kept = Path(backup.removeprefix("oci:"))

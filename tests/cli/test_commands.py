@@ -5,11 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import pty
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +20,7 @@ from regscope.scanning.metadata import scan
 from regscope.schema import TABLES
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, on_a_terminal
 from tests.servers.registry import Registry
 
 
@@ -153,29 +148,6 @@ def test_a_terminal_of_80_columns_is_never_overrun(layout: Path) -> None:
     for command in (["tags"], ["layers"], ["sharing", "--level", "tag"], ["history"], ["lineage"]):
         shown = on_a_terminal([*command, f"oci:{layout}"], columns=80)
         assert max(map(len, shown.splitlines())) <= 80, shown
-
-
-def on_a_terminal(arguments: list[str], columns: int) -> str:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "regscope", *arguments], stdout=theirs, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
-        os.close(theirs)
-        read = b""
-        while chunk := read_some(ours):
-            read += chunk
-        os.close(ours)
-    assert process.returncode == 0
-    # What colours and bold leave, without what they take no room for.
-    return re.sub(r"\x1b\[[0-9;]*m", "", read.decode().replace("\r", ""))
-
-
-def read_some(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # how Linux says that the other end is closed
-        return b""
 
 
 def test_every_command_and_option_has_a_word_of_help() -> None:

@@ -18,12 +18,11 @@ from regscope.analysis.waste import CAUSES
 from regscope.cli.exit_codes import NOT_FOUND, USAGE, WITH_PROBLEMS
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import LayoutWriter
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, on_a_terminal
 from tests.cli.test_bad_input import assert_clear
-from tests.cli.test_commands import on_a_terminal
+from tests.lab import layered
+from tests.lab.corners import FOLDER, entry, tar
 from tests.lab.images import push
-from tests.layers import layered
-from tests.layers.corners import FOLDER, entry, tar
 from tests.servers.registry import Registry
 
 TOKEN = b"ghp_9fKq2ZtR7mWc4XvB1nLs8HdJ3pYg6TaE0uQi"

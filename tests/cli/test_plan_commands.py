@@ -9,8 +9,8 @@ import pytest
 
 from regscope.remediation.plan import Plan
 from tests.cli.conftest import Run
-from tests.remediation.drawn_registry import image, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import image, layer
+from tests.lab.layouts import write
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import regscope as rs
 from regscope.cli.exit_codes import NOT_FOUND, USAGE
 from tests.cli.conftest import Run
-from tests.layers import layered
+from tests.lab import layered
 from tests.remediation.test_slimming import own_registry, pushed, upgraded
 from tests.servers.registry import Registry
 

@@ -12,8 +12,8 @@ from regscope.cli.exit_codes import BAD_CONTENT, USAGE, WITH_PROBLEMS
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from tests.cli.conftest import Run
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.lab.images import push
-from tests.remediation.drawn_registry import Contents, image, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

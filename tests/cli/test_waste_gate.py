@@ -16,8 +16,8 @@ from regscope.errors import InvalidInput
 from regscope.stores.layout_writer import LayoutWriter
 from tests.analysis.test_dive_efficiency import NAMED, dive
 from tests.cli.conftest import Run
-from tests.layers import layered
-from tests.layers.corners import entry, tar
+from tests.lab import layered
+from tests.lab.corners import entry, tar
 
 IMAGES = {
     **NAMED,

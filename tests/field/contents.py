@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.remediation.drawn_registry import Pushed, image, index, layer
+from tests.lab.drawn_registries import Pushed, image, index, layer
 
 
 def made(repository: str, name: str, days: float = 3, architecture: str = "amd64") -> Pushed:

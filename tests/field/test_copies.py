@@ -16,7 +16,7 @@ import regscope as rs
 from tests.field.kinds import chosen
 from tests.field.servers.server import FieldServer
 from tests.field.wire import Wire
-from tests.remediation.drawn_registry import dashed
+from tests.lab.drawn_registries import dashed
 
 SERVERS = chosen(lambda kind: kind.takes_pushes)
 NAMES = ["app:1.0", "legacy:1", "team/api:1.0"]  # an image, one in Docker's format, an index with an attestation

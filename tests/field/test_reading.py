@@ -20,8 +20,8 @@ from tests.field.contents import made, multi
 from tests.field.kinds import chosen
 from tests.field.servers.server import FieldServer
 from tests.field.wire import Wire
+from tests.lab.drawn_registries import artifact
 from tests.lab.images import TAGS
-from tests.remediation.drawn_registry import artifact
 
 SERVERS = chosen()
 SBOM = "application/vnd.example.sbom"

@@ -9,7 +9,7 @@ from tests.field.contents import made, multi
 from tests.field.kinds import chosen
 from tests.field.servers.server import FieldServer
 from tests.field.wire import Wire
-from tests.remediation.drawn_registry import index
+from tests.lab.drawn_registries import index
 
 SERVERS = chosen(lambda kind: kind.deletes)
 

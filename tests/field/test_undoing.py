@@ -66,7 +66,7 @@ def test_with_a_backup_all_is_as_it_was(
     if collected:
         server.settle()
         server.collect()
-    result = done.undo(store, backup=backup, progress=False)
+    result = done.undo(store, backup=backup, dry_run=False, progress=False)
     assert result.ok, result
     server.settle()
     assert wire.state(repository) == before
@@ -90,7 +90,7 @@ def test_without_a_backup_what_comes_back_is_whole_and_what_cannot_is_told(
     if collected:
         server.settle()
         server.collect()
-    result = done.undo(store, progress=False)
+    result = done.undo(store, dry_run=False, progress=False)
     server.settle()
     after = wire.state(repository)
     lost = result.table[result.table["outcome"] == "impossible"]
@@ -116,7 +116,7 @@ def test_without_a_backup_a_dry_run_says_before_what_undoing_says_then(
     told = done.undo(store, dry_run=True, progress=False)
     server.settle()
     assert wire.state(repository) == after
-    result = done.undo(store, progress=False)
+    result = done.undo(store, dry_run=False, progress=False)
     outcomes = told.table["outcome"].astype("str").replace("would be restored", "restored")
     assert outcomes.tolist() == result.table["outcome"].astype("str").tolist()
     assert told.ok is result.ok
@@ -134,9 +134,9 @@ def test_undone_twice_it_finds_all_there(
     done = applied(store, repository, tmp_path, backup)
     assert done.ok, done
     server.settle()
-    assert done.undo(store, backup=backup, progress=False).ok
+    assert done.undo(store, backup=backup, dry_run=False, progress=False).ok
     server.settle()
-    again = done.undo(store, backup=backup, progress=False)
+    again = done.undo(store, backup=backup, dry_run=False, progress=False)
     assert again.ok
     assert set(again.table["outcome"]) == {"there already"}
     assert wire.state(repository) == before

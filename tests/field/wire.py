@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import requests
 
 from tests.field.servers.server import FieldServer
-from tests.remediation.drawn_registry import Pushed
+from tests.lab.drawn_registries import Pushed
 
 _REALM = re.compile(r'Bearer\s+realm="([^"]+)"')
 _SCOPE = re.compile(r'scope="([^"]+:[^"]+)"')

@@ -23,7 +23,7 @@ from regscope.stores.stored_names import ImageName
 from tests.fuzz.json_mutation import json_changed, lines_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.target import Target, each_of, of_text, these
-from tests.spec.documents import CONFIG, DIGEST, LAYER, docker_image, index, json_values, oci_image, schema1
+from tests.lab.documents import CONFIG, DIGEST, LAYER, docker_image, index, json_values, oci_image, schema1
 
 _STEP = {"created": "2015-04-22T18:00:03Z", "author": "a", "container_config": {"Cmd": ["/bin/sh", "-c", "x"]}}
 _NEWEST = {**_STEP, "os": "linux", "architecture": "arm64", "config": {"Env": ["A=b"], "Labels": {"a": "b"}}}

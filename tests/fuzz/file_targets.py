@@ -17,7 +17,8 @@ from hypothesis.strategies import SearchStrategy
 from regscope.errors import RegscopeError
 from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.remediation.in_use import images_in_use
-from regscope.remediation.journal import JournalWriter, read_beginning, read_journal
+from regscope.remediation.journal_reader import read_beginning, read_journal
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.remediation.plan import Plan
 from regscope.remediation.planning import plan
 from regscope.remediation.policy import policy_from_file
@@ -25,11 +26,11 @@ from regscope.remediation.retention import Retention
 from regscope.schema import TABLES
 from regscope.spec.digest import Digest
 from regscope.tables import Snapshot
-from tests.analysis.made import Registry
 from tests.fuzz.json_mutation import documents_changed, json_changed, lines_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.target import Target, these
-from tests.spec.documents import DIGEST, json_values
+from tests.lab.documents import DIGEST, json_values
+from tests.lab.snapshots import Registry
 
 _RAW = b'{"schemaVersion": 2}'
 _LOCATION = "http://localhost:5000"
@@ -196,7 +197,7 @@ def _load(data: bytes) -> None:
 
 
 def _partitions() -> list[bytes]:
-    from tests.layers.tars import END, entry, header, rows_of
+    from tests.lab.tars import END, entry, header, rows_of
 
     rows = rows_of(entry("a", b"hello") + header("d/", flag=b"5") + header("s", flag=b"2", link=b"a") + END)
     import pyarrow as pa

@@ -20,7 +20,7 @@ from tests.fuzz.json_mutation import json_changed
 from tests.fuzz.mutation import changed
 from tests.fuzz.tar_mutation import records_changed, tar_changed
 from tests.fuzz.target import Target, these
-from tests.layers.tars import END, entry, header, in_pieces, padded, pax, record, rows_of
+from tests.lab.tars import END, entry, header, in_pieces, padded, pax, record, rows_of
 
 _DPKG = b"Package: a\nStatus: install ok installed\nVersion: 1:2-3\nArchitecture: amd64\nDescription: a\n b\n\n"
 _APK = b"C:Q1a=\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\nR:ld.so\na:0:0:755\n\n"

@@ -18,8 +18,8 @@ from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
 from tests.fuzz.json_mutation import json_changed
 from tests.fuzz.tar_mutation import tar_changed
 from tests.fuzz.target import Target, each_of
-from tests.layers.tars import END, entry, header
-from tests.spec.documents import DIGEST, oci_image
+from tests.lab.documents import DIGEST, oci_image
+from tests.lab.tars import END, entry, header
 
 _LAYER = entry("a", b"hello") + END
 _CONFIG = json.dumps({

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.fuzz.mutation import LONGEST, change_bytes, changed
-from tests.layers.tars import record
+from tests.lab.tars import record
 
 BLOCK = 512
 _FIELDS = {

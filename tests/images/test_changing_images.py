@@ -31,8 +31,8 @@ from regscope.spec.media_types import (
 )
 from regscope.stores.content_store import ContentStore
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
+from tests.lab.corners import CORNERS
 from tests.lab.images import skopeo
-from tests.layers.corners import CORNERS
 from tests.servers.registry import Registry
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
+from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
 
 FILE, DELETE, OPAQUE = tarfile.REGTYPE, b"delete", b"opaque"
 NAMES = ["a", "b", "a-b", "a/a", "a/b", "a/a/b", "b/a", "b/a/a", "b/a/b", "a-b/a"]

@@ -18,8 +18,8 @@ import pytest
 from regscope.errors import RegscopeError
 from regscope.layers.tar_entries import placed
 from regscope.layers.tar_header import inside
-from tests.layers.odd_tars import drawn_tar
-from tests.layers.tars import END, entry, header, pax, rows_of
+from tests.lab.odd_tars import drawn_tar
+from tests.lab.tars import END, entry, header, pax, rows_of
 
 pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.lab.tars import member, rows_of
 from tests.layers import plain_reader
-from tests.layers.tars import member, rows_of
 
 _NOT_COMPARED = {"magic", "secret"}  # which the plain reader leaves out
 

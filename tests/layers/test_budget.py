@@ -15,8 +15,8 @@ import zstandard
 from regscope.errors import InvalidInput, TooLarge
 from regscope.layers.budget import BOUNDS, Bound, Budget
 from regscope.layers.compression import uncompressed
-from tests.layers.hostile_layers import HOSTILE, zstd_zeros
-from tests.layers.tars import END, entry, header, pax, rows_of
+from tests.lab.hostile_layers import HOSTILE, zstd_zeros
+from tests.lab.tars import END, entry, header, pax, rows_of
 
 MOST_MEMORY = 500 * 2**20
 

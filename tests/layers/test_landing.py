@@ -11,8 +11,8 @@ import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.layers.landing import Landing, Step, landings
 from regscope.layers.overlay import Stack
-from tests.layers import layered
-from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
+from tests.lab import layered
+from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
 
 
 def paths(*layers: bytes) -> list[str]:

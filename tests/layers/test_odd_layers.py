@@ -19,9 +19,9 @@ from regscope.analysis.final_tree import final_files
 from regscope.stores.layout_writer import LayoutWriter
 from regscope.tables import Snapshot
 from tests.analysis.test_final_tree import HAND_MADE, REFUSED_BY_CONTAINERD, in_table, on_disk
-from tests.layers import layered
+from tests.lab import layered
+from tests.lab.odd_layers import Drawn
 from tests.layers.containerd import Tree, applied, comparable
-from tests.layers.odd_layers import Drawn
 
 DRAWN = int(os.environ.get("DRAWN_STACKS", "20"))
 

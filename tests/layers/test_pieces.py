@@ -16,7 +16,7 @@ from regscope.layers.compression import diff_id_of, uncompressed
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from regscope.stores.layout_writer import Layer, LayoutWriter
-from tests.layers.corners import entry, tar
+from tests.lab.corners import entry, tar
 
 # The first file ends where a zstd block does, and the next block takes more than one sip to arrive.
 TAR = tar(

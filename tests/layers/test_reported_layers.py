@@ -18,10 +18,10 @@ from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.tables import Snapshot
-from tests.layers import layered
+from tests.lab import layered
+from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
+from tests.lab.tars import END, header, padded, pax
 from tests.layers.containerd import applied, comparable
-from tests.layers.corners import FOLDER, LINK, SYMLINK, entry, tar
-from tests.layers.tars import END, header, padded, pax
 
 NOTHING = {"content": b""}
 REPORTED: dict[str, tuple[list[bytes], dict[str, str]]] = {

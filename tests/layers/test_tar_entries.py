@@ -18,7 +18,7 @@ from regscope.errors import InvalidInput, TooLarge
 from regscope.layers import tar_entries
 from regscope.layers.tar_header import inside
 from regscope.layers.tar_source import TarSource
-from tests.layers.tars import END, entry, header, member, padded, paths_of, pax, rows_of
+from tests.lab.tars import END, entry, header, member, padded, paths_of, pax, rows_of
 
 
 def one(tar: bytes) -> dict[str, object]:

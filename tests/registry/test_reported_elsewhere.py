@@ -14,7 +14,7 @@ from regscope.images.referring import referrers_of
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, artifact, image, layer
+from tests.lab.drawn_registries import Contents, artifact, image, layer
 from tests.servers import deleting, faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import regscope as rs
-from tests.remediation.drawn_registry import Contents, Pushed, image, layer
+from tests.lab.drawn_registries import Contents, Pushed, image, layer
 from tests.servers.registry import Registry
 
 

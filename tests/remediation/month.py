@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     NOW,
     Contents,
     Pushed,
@@ -23,7 +23,7 @@ from tests.remediation.drawn_registry import (
     layer,
     with_attestation,
 )
-from tests.remediation.odd_manifests import image_cache
+from tests.lab.odd_manifests import image_cache
 
 DAYS = 30
 SERVICES = ("shop/web", "report")

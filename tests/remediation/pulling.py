@@ -11,7 +11,7 @@ import requests
 
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import ACCEPT_MANIFESTS
-from tests.remediation.drawn_registry import Pushed
+from tests.lab.drawn_registries import Pushed
 
 
 class Puller:

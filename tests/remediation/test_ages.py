@@ -14,10 +14,10 @@ import pytest
 
 import regscope as rs
 from regscope.schema import FIRST_SEEN, table_of
-from tests.analysis.made import NOW, Registry, digest
-from tests.remediation.drawn_registry import Contents, Pushed, layer
-from tests.remediation.drawn_registry import image as pushed_image
-from tests.remediation.drawn_registry import index as pushed_index
+from tests.lab.drawn_registries import Contents, Pushed, layer
+from tests.lab.drawn_registries import image as pushed_image
+from tests.lab.drawn_registries import index as pushed_index
+from tests.lab.snapshots import NOW, Registry, digest
 from tests.remediation.test_planning import gone, reason
 from tests.servers.registry import Registry as RealRegistry
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.registry import Registry
 
 KEPT, OLD, OLDER = image([layer("kept", 90)], 1), image([layer("old", 80)], 50), image([layer("older", 70)], 60)
@@ -42,7 +42,7 @@ def test_within_the_same_second_it_has_a_journal_of_its_own(registry: Registry) 
         assert tags(registry) == ["stable"]
         assert done.counts() == {"done": len(plan.steps)}
         journals.append(done.journal)
-        assert rs.undo("latest", store, progress=False).ok
+        assert rs.undo("latest", store, dry_run=False, progress=False).ok
         assert tags(registry) == ["old", "old-1", "old-alias", "stable"]
     assert len(set(journals)) == 4
 
@@ -50,7 +50,7 @@ def test_within_the_same_second_it_has_a_journal_of_its_own(registry: Registry) 
 def test_with_the_journal_that_was_undone_it_says_that_all_is_there_again(registry: Registry, tmp_path: Path) -> None:
     plan, journal = planned(registry), tmp_path / "journal"
     applied(registry, plan, journal)
-    rs.undo(journal, rs.open(registry.url, cache=False), progress=False)
+    rs.undo(journal, rs.open(registry.url, cache=False), dry_run=False, progress=False)
     done = applied(registry, plan, journal)
     assert done.counts() == {"skipped": len(plan.steps)}
     assert set(done.table["reason"]) == {"an earlier run did this, and it is there again: make a new plan"}

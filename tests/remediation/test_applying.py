@@ -23,11 +23,12 @@ from regscope.errors import (
     StoreError,
     Unsupported,
 )
-from regscope.remediation.journal import JournalWriter, read_journal
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.spec.digest import Digest
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer, state
 from tests.lab.images import push as push_layout
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer, state
-from tests.remediation.layouts import write
+from tests.lab.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3
@@ -77,7 +78,7 @@ def test_a_dry_run_changes_nothing_and_leaves_no_journal(registry: Registry, cac
     assert seen(registry).fingerprint == before
     assert not list(cache_folder.parent.glob("*-journals/*"))
     with pytest.raises(RegscopeError, match="nothing to undo"):
-        done.undo(rs.open(registry.url))
+        done.undo(rs.open(registry.url), dry_run=False)
 
 
 def test_a_registry_with_deletes_disabled_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_a_registry_that_dies_half_way_leaves_nothing_that_the_journal_does_not_
     again = applied(plan, proxy.url, journal=tmp_path / "journal")
     assert again.ok
     assert set(outcomes(again)) <= {"done", "gone already"}
-    rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), progress=False)
+    rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), dry_run=False, progress=False)
     assert seen(registry).fingerprint == before.fingerprint
 
 
@@ -235,9 +236,9 @@ def test_what_was_collected_is_told_before_anything_is_brought_back_and_comes_fr
     # An alias of what stays needs nothing that was collected.
     assert told.table.loc[told.table["tag"] == "old-alias", "outcome"].tolist() == ["would be restored"]
     assert json.dumps(told.summary())
-    assert done.undo(store, backup=backup, progress=False).ok
+    assert done.undo(store, backup=backup, dry_run=False, progress=False).ok
     assert state(registry.url, before) == at_first
-    again = done.undo(store, backup=backup, progress=False)
+    again = done.undo(store, backup=backup, dry_run=False, progress=False)
     assert set(again.table["outcome"]) == {"there already"}
 
 
@@ -245,7 +246,7 @@ def test_a_tag_that_points_elsewhere_by_now_is_not_overwritten_by_undo(registry:
     done = applied(planned(registry), registry.url, journal=tmp_path / "journal")
     fresh = image([layer("fresh", 50)], 0)
     Contents(pushes=[("app", "old-1", fresh)]).push_to(registry.url)
-    undone = done.undo(rs.open(registry.url, cache=False), progress=False)
+    undone = done.undo(rs.open(registry.url, cache=False), dry_run=False, progress=False)
     assert undone.table.loc[undone.table["tag"] == "old-1", "outcome"].tolist() == ["left alone"]
     assert not undone.ok
     tags = seen(registry).tags
@@ -267,7 +268,7 @@ def test_referrers_and_their_list_come_back_byte_for_byte(tmp_path: Path) -> Non
             rs.plan(before, rs.Retention(tags="old", untagged=True)), registry.url, journal=tmp_path / "journal"
         )
         assert seen(registry).placements.empty
-        assert done.undo(rs.open(registry.url, cache=False), progress=False).ok
+        assert done.undo(rs.open(registry.url, cache=False), dry_run=False, progress=False).ok
         assert seen(registry).fingerprint == before.fingerprint
 
 
@@ -281,7 +282,7 @@ def test_a_layout_is_cleaned_up_at_once_and_brought_back_from_a_backup(tmp_path:
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", backup=backup, progress=False)
     assert done.ok
     assert size - sum(file.stat().st_size for file in (folder / "blobs").glob("*/*")) == plan.freed_bytes
-    assert done.undo(store, backup=backup, progress=False).ok
+    assert done.undo(store, backup=backup, dry_run=False, progress=False).ok
     after = rs.scan(store, progress=False)
     names = ["repository", "tag", "digest"]
     assert after.tags[names].astype("str").equals(before.tags[names].astype("str"))
@@ -295,7 +296,7 @@ def test_another_store_and_one_that_is_read_only_are_refused(registry: Registry,
         planned(registry).apply(rs.open(f"storage:{registry.storage}"))
     applied(by_api, registry.url, journal=tmp_path / "journal")
     with Registry(tmp_path / "other") as other, pytest.raises(InvalidInput, match="the journal is of"):
-        rs.undo(tmp_path / "journal", rs.open(other.url))
+        rs.undo(tmp_path / "journal", rs.open(other.url), dry_run=False)
 
 
 def test_a_journal_is_its_owners_is_one_plans_and_is_written_by_one_at_a_time(
@@ -338,7 +339,7 @@ def test_a_damaged_journal_ends_in_words(
     applied(planned(registry), registry.url, journal=journal, max_deletes=2)
     journal.write_bytes(b"".join(damage(journal.read_bytes().splitlines(keepends=True))))
     with pytest.raises(error):
-        rs.undo(journal, rs.open(registry.url, cache=False))
+        rs.undo(journal, rs.open(registry.url, cache=False), dry_run=False)
 
 
 def test_hostile_names_are_text_in_results(tmp_path: Path) -> None:
@@ -391,7 +392,7 @@ def test_connections_that_break_at_every_deletion_end_the_run_and_the_journal_kn
     proxy.clear()
     assert applied(plan, proxy.url, journal=tmp_path / "journal").ok
     assert seen(registry).tags["tag"].tolist() == ["stable"]
-    assert rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), progress=False).ok
+    assert rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), dry_run=False, progress=False).ok
     assert seen(registry).fingerprint == before.fingerprint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
+from regscope.remediation.journal_reader import read_journal
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer, state
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 
@@ -92,7 +94,7 @@ def test_after_collection_all_comes_back_byte_for_byte(registry: Registry, tmp_p
     done = applied(rs.plan(snap, rs.Retention(tags="old*")), registry.url, tmp_path, backup_all=backup_all)
     registry.garbage_collect()
     assert done.undo(fresh(registry.url), dry_run=True, progress=False).ok
-    undone = done.undo(fresh(registry.url), progress=False)
+    undone = done.undo(fresh(registry.url), dry_run=False, progress=False)
     assert undone.ok, repr(undone)
     assert undone.lacking.empty
     assert state(registry.url, snap) == before
@@ -127,7 +129,10 @@ def test_a_registry_that_forgets_blobs_in_one_repository_gets_them_from_another(
         assert rs.Digest.of(BASE) not in blobs_in(tmp_path / "backup")
         told = done.undo(fresh(proxy.url), dry_run=True, progress=False)
         assert told.ok, repr(told)
-        undone = done.undo(fresh(proxy.url), progress=False)
+        assert set(told.table["blobs_from"].dropna()) == {
+            "registry, another repository, backup", "registry, another repository",
+        }  # fmt: skip
+        undone = done.undo(fresh(proxy.url), dry_run=False, progress=False)
         assert undone.ok, repr(undone)
         mounts = [r.path for r in proxy.requests if r.method == "POST" and "from=base" in r.path]
         assert len(mounts) == 2, "in `app` and in `web` the layer is mounted from where it stayed"
@@ -141,7 +146,7 @@ def test_a_layer_whose_other_image_is_gone_since_it_was_planned_is_copied(regist
     assert rs.Digest.of(BASE) in blobs_in(tmp_path / "backup")
     registry.garbage_collect()
     assert rs.Digest.of(BASE) not in registry.blob_digests()
-    assert done.undo(fresh(registry.url), progress=False).ok
+    assert done.undo(fresh(registry.url), dry_run=False, progress=False).ok
 
 
 def test_what_undo_would_lack_is_said_beforehand(registry: Registry, tmp_path: Path) -> None:
@@ -159,7 +164,9 @@ def test_what_undo_would_lack_is_said_beforehand(registry: Registry, tmp_path: P
     assert "1 blob, 200.0 kB: neither in the registry nor in a backup" in repr(told)
     assert {row["digest"] for row in told.summary()["lacking"]} == {rs.Digest.of(BASE)}
     Contents(pushes=[("base", "stable", KEPT)]).push_to(registry.url)
-    assert done.undo(fresh(registry.url), progress=False).ok, "once the layer is there again, all comes back"
+    assert done.undo(fresh(registry.url), dry_run=False, progress=False).ok, (
+        "once the layer is there again, all comes back"
+    )
 
 
 def test_a_thin_backup_is_read_as_any_layout(registry: Registry, tmp_path: Path) -> None:
@@ -168,3 +175,16 @@ def test_a_thin_backup_is_read_as_any_layout(registry: Registry, tmp_path: Path)
     snap = rs.scan(rs.open(f"oci:{tmp_path / 'backup'}"), progress=False)
     assert set(plan.steps.loc[plan.steps["action"] == "delete", "digest"]) <= set(snap.manifests["digest"])
     assert snap.problems.empty
+
+
+def test_a_backup_that_was_stopped_is_not_taken_for_whole(registry: Registry, tmp_path: Path) -> None:
+    plan = rs.plan(scanned(registry), rs.Retention(tags="old*"))
+    stop = threading.Event()
+    stop.set()
+    stopped = applied(plan, registry.url, tmp_path, stop=stop)
+    assert stopped.counts() == {"left": len(plan.steps)}
+    assert read_journal(tmp_path / "journal").backup is None
+    assert applied(plan, registry.url, tmp_path).ok
+    record = read_journal(tmp_path / "journal")
+    assert record.backup == f"oci:{tmp_path / 'backup'}"
+    assert {entry.digest for entry in record.entries} <= set(blobs_in(tmp_path / "backup"))

@@ -14,8 +14,8 @@ import pytest
 
 import regscope as rs
 from regscope.spec.digest import Digest
-from tests.remediation.busy_registry import Case
-from tests.remediation.drawn_registry import (
+from tests.lab.busy_registries import Case
+from tests.lab.drawn_registries import (
     Contents,
     Pushed,
     artifact,
@@ -104,7 +104,7 @@ def carry_out(case: Case, undo_at_once: bool, backup_all: bool, program: str | N
                 for repository, tag in kept:
                     client.pull(repository, tag)
             figures |= {"kept tags pulled": len(kept), "bytes at most": at_most, "bytes freed": freed}
-        undone = rs.undo(journal, store, backup=backup, progress=False)
+        undone = rs.undo(journal, store, backup=backup, dry_run=False, progress=False)
         assert state(registry.url, changed) == without_the_impossible(undone, before, changed), repr(undone)
         return figures
 

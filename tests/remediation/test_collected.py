@@ -11,9 +11,9 @@ import pytest
 import regscope as rs
 from regscope.errors import InvalidInput, PermissionDeny, StoreError
 from regscope.remediation.collected import collected
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
+from tests.lab.layouts import write
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -130,7 +130,7 @@ def test_what_was_spared_after_all_is_not_waited_for(registry: Registry, tmp_pat
 def test_undone_it_is_all_there(registry: Registry, tmp_path: Path) -> None:
     done = applied(planned(registry), registry.url, tmp_path / "journal", backup=f"oci:{tmp_path / 'backup'}")
     registry.garbage_collect()
-    assert done.undo(fresh(registry.url), progress=False).ok
+    assert done.undo(fresh(registry.url), dry_run=False, progress=False).ok
     assert done.collected(storage(registry)).gone_bytes == 0
 
 
@@ -141,7 +141,7 @@ def test_an_older_journal_says_that_it_does_not_know(registry: Registry, tmp_pat
     journal.write_bytes(b"".join(line for line in lines if not line.startswith(b'{"predicted"')))
     with pytest.raises(StoreError, match="does not say which blobs were to come back"):
         done.collected(fresh(registry.url))
-    assert done.undo(fresh(registry.url), progress=False).ok
+    assert done.undo(fresh(registry.url), dry_run=False, progress=False).ok
 
 
 def test_another_store_is_not_asked_and_a_refusal_is_no_answer(registry: Registry, tmp_path: Path) -> None:

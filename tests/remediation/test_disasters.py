@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.cleaning import built, by_api, clean, pulls, push, snapshot
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     Pushed,
     artifact,
     dashed,
@@ -20,6 +19,7 @@ from tests.remediation.drawn_registry import (
     state,
     with_attestation,
 )
+from tests.remediation.cleaning import built, by_api, clean, pulls, push, snapshot
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

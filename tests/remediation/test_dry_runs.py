@@ -10,8 +10,8 @@ import pytest
 import regscope as rs
 from regscope.errors import PermissionDeny, RegscopeError, Unsupported
 from regscope.registry.deletion import Deletion
-from tests.remediation.drawn_registry import Contents, image, layer, state
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import Contents, image, layer, state
+from tests.lab.layouts import write
 from tests.servers import deleting, faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3

@@ -14,7 +14,7 @@ import yaml
 import regscope as rs
 from regscope.errors import InvalidInput, StoreError
 from regscope.remediation.in_use import images_in_use
-from tests.analysis.made import NOW, Registry, digest
+from tests.lab.snapshots import NOW, Registry, digest
 
 DIGEST = "sha256:" + "a" * 64
 

@@ -14,9 +14,11 @@ import pytest
 
 import regscope as rs
 from regscope.errors import NotAStore, StoreError
-from regscope.remediation.journal import JournalWriter, read_journal
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
+from regscope.remediation.planned_step import StepKey
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 RAW = b'{"schemaVersion": 2}'
@@ -104,7 +106,7 @@ def test_another_plans_journal_stays_as_it_is_even_cut_off(tmp_path: Path) -> No
         JournalWriter(file, "http://localhost", "b")
     assert file.read_bytes() == content
     with JournalWriter(file, "http://localhost", "a") as writer:
-        writer.end(f"app@{Digest.of(RAW)}")
+        writer.end(StepKey("app", "delete", Digest.of(RAW)))
     assert read_journal(file).table["done"].tolist() == [True]
 
 
@@ -154,5 +156,5 @@ def test_nothing_is_deleted_that_the_journal_has_no_room_for(tmp_path: Path, con
         gone = set(before.placements["digest"]) - set(left.placements["digest"])
         assert gone <= {entry.digest for entry in read_journal(journal).entries}
         assert plan.apply(store, dry_run=False, journal=journal, progress=False).ok
-        assert rs.undo(journal, store, progress=False).ok
+        assert rs.undo(journal, store, dry_run=False, progress=False).ok
         assert rs.scan(rs.open(f"storage:{registry.storage}"), progress=False).fingerprint == before.fingerprint

@@ -14,9 +14,10 @@ import pytest
 
 import regscope as rs
 from regscope.errors import NotAStore, RegscopeError, StoreError
-from regscope.remediation.journal import JournalWriter, read_journal
 from regscope.remediation.journal_names import find_journal, journal_folder
-from tests.remediation.drawn_registry import Contents, image, layer
+from regscope.remediation.journal_reader import read_journal
+from regscope.remediation.journal_writer import JournalWriter
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 OLD, ALIAS, NEW = (image([layer("base", 300), layer(name, 60)], 90) for name in ("old", "kept", "new"))
@@ -39,7 +40,9 @@ def journal(filled: Registry, tmp_path: Path) -> Iterator[Path]:
     assert plan.apply(store, dry_run=False, journal=path, progress=False).ok
     yield path
     path.parent.chmod(0o700)
-    assert rs.undo(plan.apply(store, dry_run=False, journal=path, progress=False).journal or "", store).ok
+    assert rs.undo(
+        plan.apply(store, dry_run=False, journal=path, progress=False).journal or "", store, dry_run=False
+    ).ok
 
 
 def other(lines: list[str], **said: object) -> list[str]:
@@ -69,7 +72,7 @@ def test_undo_sets_nothing_that_the_journals_own_plan_had_not(
     journal.write_text("\n".join(other(content.splitlines(), **said)) + "\n")
     since = len(filled.requests())
     with pytest.raises(StoreError, match="is damaged in line"):
-        rs.undo(journal, rs.open(filled.url, cache=False), progress=False)
+        rs.undo(journal, rs.open(filled.url, cache=False), dry_run=False, progress=False)
     assert not [line for line in filled.requests()[since:] if line.startswith(("PUT", "POST", "DELETE"))]
     journal.write_text(content)
 

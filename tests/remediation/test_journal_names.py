@@ -9,9 +9,10 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput, NotAStore
-from regscope.remediation.journal import JournalWriter, read_beginning
 from regscope.remediation.journal_names import find_journal, journal_folder, journals, new_journal
-from tests.remediation.drawn_registry import Contents, image, layer
+from regscope.remediation.journal_reader import read_beginning
+from regscope.remediation.journal_writer import JournalWriter
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.registry import Registry
 
 HERE, ELSEWHERE = "http://localhost:5000", "http://localhost:5001"
@@ -58,7 +59,7 @@ def test_a_file_is_itself_and_a_name_that_nothing_has_is_told_as_one(
     assert find_journal(tmp_path / "absent") == tmp_path / "absent"
     for name in ("nonsense", "", tmp_path / "absent"):
         with pytest.raises(NotAStore, match="no journal can be read"):
-            rs.undo(name, rs.open(HERE, cache=False))
+            rs.undo(name, rs.open(HERE, cache=False), dry_run=False)
 
 
 def test_where_there_is_none_latest_says_so() -> None:
@@ -88,8 +89,8 @@ def test_the_last_run_is_undone_by_that_name(tmp_path: Path) -> None:
         assert done.journal is not None
         assert done.journal.parent == new_journal(plan.identity).parent == journal_folder()
         told = rs.undo("latest", store, dry_run=True, progress=False)
-        assert told.facts() == {"would be restored": "3 manifests, 3 tags"}
-        undone = rs.undo("latest", store, progress=False)
+        assert told.facts() == {"would be restored": "3 manifests, 3 tags", "blobs from": "registry: 3 manifests"}
+        undone = rs.undo("latest", store, dry_run=False, progress=False)
         assert undone.facts() == {"restored": "3 manifests, 3 tags"}
         assert undone.summary()["counts"] == {"restored": {"manifests": 3, "tags": 3}}
         assert rs.scan(store, progress=False).fingerprint == before.fingerprint

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import regscope as rs
-from tests.analysis.made import NOW, Registry, digest
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer
+from tests.lab.snapshots import NOW, Registry, digest
 from tests.remediation.test_planning import gone, reason
 from tests.servers.registry import Registry as RealRegistry
 

@@ -17,7 +17,7 @@ import pytest
 
 import regscope as rs
 from tests.forked import forked
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
 ROUNDS = int(os.environ.get("KILLED_ROUNDS", "24"))
@@ -96,7 +96,7 @@ def test_an_apply_that_was_killed_is_gone_on_with_to_the_same_end(
         apply(saved, registry.url, journal)
         assert seen(registry).fingerprint == end, f"round {number}, seed {seed}"
         if number % 5 == 0:
-            rs.undo(journal, rs.open(registry.url, cache=False), progress=False)
+            rs.undo(journal, rs.open(registry.url, cache=False), dry_run=False, progress=False)
             assert seen(registry).fingerprint == before.fingerprint, f"round {number}, seed {seed}"
     assert midway > ROUNDS // 4
 
@@ -111,5 +111,5 @@ def test_a_killed_apply_can_be_undone_from_where_it_was(filled: tuple[Registry, 
     assert done.counts()["done"] == 5
     with (tmp_path / "journal").open("ab") as file:
         file.write(b'{"repository": "team/app", "action": "del')  # a line that was being written
-    assert rs.undo(tmp_path / "journal", store, progress=False).ok
+    assert rs.undo(tmp_path / "journal", store, dry_run=False, progress=False).ok
     assert seen(registry).fingerprint == before.fingerprint

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.lacking import check_plan
 from regscope.spec.digest import Digest
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -154,7 +154,7 @@ def test_a_backup_holds_what_is_left(registry: Registry, tmp_path: Path) -> None
     done = applied(plan, registry.url, dry_run=False, journal=tmp_path / "journal", backup=backup)
     assert done.ok, repr(done)
     registry.garbage_collect()
-    undone = done.undo(rs.open(registry.url, cache=False))
+    undone = done.undo(rs.open(registry.url, cache=False), dry_run=False)
     tags = undone.table[undone.table["tag"].notna()]
     outcomes = dict(zip(tags["tag"], tags["outcome"], strict=True))
     assert outcomes == {"old": "restored", "old-multi": "restored", "old-alone": "impossible"}

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.spec.digest import Digest
 from tests.forked import forked
-from tests.remediation.drawn_registry import Pushed
+from tests.lab.drawn_registries import Pushed
 from tests.remediation.month import DAYS, POLICY, SIGNATURES, Cluster, Company, evening, kept_tags
 from tests.remediation.pulling import needed, puller
 from tests.servers.registry import Registry, distribution_3
@@ -155,7 +155,7 @@ def applied_and_undone(job: Job, plan: rs.Plan, day: int, before: Names) -> None
         job.since_collection.append(done.journal or Path())
         job.collect()
         job.figures["undone after collection"] += 1
-    undone = rs.undo("latest", job.store, progress=False)
+    undone = rs.undo("latest", job.store, dry_run=False, progress=False)
     assert undone.ok, repr(undone)
     assert job.there() == before
     job.since_collection = [journal for journal in job.since_collection if journal != done.journal]

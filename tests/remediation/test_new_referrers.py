@@ -11,8 +11,8 @@ import pytest
 
 import regscope as rs
 from regscope.remediation.live_state import LiveState
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.layouts import write
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.remediation.journal import read_journal
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer, state
+from regscope.remediation.journal_reader import read_journal
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer, state
 from tests.servers import deleting, faults
 from tests.servers.crane import CraneRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -53,7 +53,7 @@ def assert_done_and_undone(url: str, tmp_path: Path, at_first: dict[tuple[str, s
     assert set(done.table["outcome"]) <= {"done", "gone already"}
     left = {key: digest for key, digest in state(url, snap).items() if digest}
     assert left == {("app", "2.0"): NEW.digest, ("app", NEW.digest): NEW.digest}
-    undone = done.undo(rs.open(url, cache=False), progress=False)
+    undone = done.undo(rs.open(url, cache=False), dry_run=False, progress=False)
     assert undone.ok, repr(undone)
     assert state(url, snap) == at_first
 
@@ -166,7 +166,7 @@ def test_with_a_backup_it_goes_through_and_the_journal_knows_where_it_is(proxy: 
     assert read_journal(tmp_path / "journal").backup == f"oci:{tmp_path / 'backup'}"
     proxy.clear()
     gone.clear()
-    assert rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), progress=False).ok
+    assert rs.undo(tmp_path / "journal", rs.open(proxy.url, cache=False), dry_run=False, progress=False).ok
     assert state(proxy.url, snap) == at_first
 
 
@@ -188,13 +188,13 @@ def test_what_was_brought_back_and_did_not_come_is_told(
         lambda request: request.method == "PUT" and request.path.endswith(("/0.9", OLD.digest)),
         lambda request, forward: accepts,
     )
-    undone = done.undo(rs.open(proxy.url, cache=False), progress=False)
+    undone = done.undo(rs.open(proxy.url, cache=False), dry_run=False, progress=False)
     assert not undone.ok
     told = undone.table[undone.table["outcome"] == "impossible"]
     assert told["digest"].unique().tolist() == [OLD.digest]
     assert told["reason"].str.contains("undo again later").all()
     proxy.clear()
-    assert done.undo(rs.open(proxy.url, cache=False), progress=False).ok
+    assert done.undo(rs.open(proxy.url, cache=False), dry_run=False, progress=False).ok
 
 
 @pytest.mark.parametrize("program", ["docker-registry", "distribution-3"])
@@ -223,7 +223,7 @@ def test_undo_leaves_a_newer_image_with_that_annotation_alone(proxy: FaultProxy,
     raw = NEW.raw.replace(b'"schemaVersion": 2', b'"schemaVersion": 2, "annotations": {"regscope.stands-in": "ab"}')
     strange = Pushed(raw, NEW.media_type, NEW.blobs)
     Contents(pushes=[("app", "0.9", strange)]).push_to(proxy.url)
-    undone = done.undo(rs.open(proxy.url, cache=False), progress=False)
+    undone = done.undo(rs.open(proxy.url, cache=False), dry_run=False, progress=False)
     assert undone.table.loc[undone.table["tag"] == "0.9", "outcome"].tolist() == ["left alone"]
     assert rs.open(proxy.url, cache=False).resolve("app", "0.9") == strange.digest
 

@@ -9,7 +9,7 @@ import pytest
 
 import regscope as rs
 from regscope.scanning import scan_state
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import regscope as rs
 from regscope.errors import NotAStore, RegscopeError, StoreError
 from regscope.remediation.plan_checking import contradictions
-from tests.analysis.drawn import Drawn, registries
-from tests.analysis.made import NOW, Registry, digest
+from tests.lab.drawn_snapshots import Drawn, registries
+from tests.lab.snapshots import NOW, Registry, digest
 
 Document = dict[str, Any]
 TAG, DIGEST, KIND, ACTION, RULE, AGE_FROM, FREES = 1, 2, 3, 4, 5, 8, 11  # columns of `table`

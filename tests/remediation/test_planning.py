@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import regscope as rs
 from regscope.errors import InvalidInput, NotAStore, StoreError
 from regscope.tables import Snapshot
-from tests.analysis.drawn import Drawn, registries
-from tests.analysis.drawn import digest as drawn_digest
-from tests.analysis.made import NOW, Registry, digest
+from tests.lab.drawn_snapshots import Drawn, registries
+from tests.lab.drawn_snapshots import digest as drawn_digest
+from tests.lab.snapshots import NOW, Registry, digest
 
 
 def days_ago(days: float) -> object:

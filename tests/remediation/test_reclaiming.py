@@ -12,7 +12,7 @@ from regscope.registry.product import product_of
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.stores.registry_store import RegistryStore
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.crane import CraneRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.raw import RawServer

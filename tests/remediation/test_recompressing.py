@@ -14,9 +14,9 @@ from regscope.layers.compression import compressed
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import OCI_INDEX, OCI_LAYER_ZSTD, OCI_MANIFEST
 from regscope.stores.removal import open_removal
+from tests.lab import layered
+from tests.lab.corners import entry, tar
 from tests.lab.images import skopeo
-from tests.layers import layered
-from tests.layers.corners import entry, tar
 from tests.remediation.test_slimming import own_registry, pushed, upgraded
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry

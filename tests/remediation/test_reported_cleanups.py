@@ -9,9 +9,9 @@ import pytest
 import requests
 
 import regscope as rs
+from tests.lab.drawn_registries import Pushed, artifact, dashed, fallback_list, index, state, with_attestation
 from tests.remediation.cleaning import built, by_api, clean, pulls, push, snapshot
-from tests.remediation.distributions import VERSIONS, filled
-from tests.remediation.drawn_registry import Pushed, artifact, dashed, fallback_list, index, state, with_attestation
+from tests.servers.distributions import VERSIONS, filled
 from tests.servers.registry import Registry
 
 

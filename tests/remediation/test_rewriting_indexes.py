@@ -12,9 +12,9 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.manifest import ImageManifest, OCIIndex
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import LayoutWriter
+from tests.lab.corners import entry, tar
 from tests.lab.images import skopeo
-from tests.layers.corners import entry, tar
-from tests.layers.layered import CREATED
+from tests.lab.layered import CREATED
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry
 

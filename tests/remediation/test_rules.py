@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.remediation.policy import policy_from_file
-from tests.analysis.made import NOW, Registry, digest
+from tests.lab.snapshots import NOW, Registry, digest
 
 RELEASES = [f"v1.{number}.0" for number in range(13)]
 BRANCHES = [f"{branch}-{number}" for branch in ("main", "fix-2") for number in range(5)]

@@ -22,12 +22,13 @@ from regscope.spec.media_types import DOCKER_FOREIGN_LAYER, OCI_LAYER, OCI_LAYER
 from regscope.stores.layout_writer import Layer, LayoutWriter
 from regscope.stores.removal import open_removal
 from tests.analysis.test_final_tree import UNLIKE_UMOCI
+from tests.lab import layered
+from tests.lab.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, XATTRS, entry, tar
 from tests.lab.images import skopeo
-from tests.layers import folder_model, layered
-from tests.layers.corners import CORNERS, FOLDER, LINK, MORE_CORNERS, XATTRS, entry, tar
-from tests.layers.real_images import real_images
-from tests.layers.tars import END, header, padded, pax, rows_of
-from tests.layers.tars import entry as block_entry
+from tests.lab.real_images import real_images
+from tests.lab.tars import END, header, padded, pax, rows_of
+from tests.lab.tars import entry as block_entry
+from tests.layers import folder_model
 from tests.remediation.unpacking import assert_same, unpacked
 from tests.servers.registry import Registry
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import regscope as rs
-from tests.remediation.busy_registry import Case, cases, kinds_of
-from tests.remediation.drawn_registry import state
+from tests.lab.busy_registries import Case, cases, kinds_of
+from tests.lab.drawn_registries import state
 from tests.remediation.pulling import puller
 from tests.servers.registry import Registry, distribution_3
 
@@ -140,7 +140,7 @@ def carry_out(case: Case, undo_at_once: bool, backup_all: bool, program: str | N
         figures["with a full backup"] = backup_all
 
         if undo_at_once:
-            undone = rs.undo(journal, store, progress=False)
+            undone = rs.undo(journal, store, dry_run=False, progress=False)
             assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
             return figures | {"undone before collection": 1}
         registry.garbage_collect()
@@ -151,7 +151,7 @@ def carry_out(case: Case, undo_at_once: bool, backup_all: bool, program: str | N
         assert_all_is_collected(done, registry, made.freed_bytes)
         kept = [name for name in whole(snap) if after.get(name)]
         assert_all_can_be_pulled(registry, snap, kept, folder)
-        undone = rs.undo(journal, store, backup=backup, progress=False)
+        undone = rs.undo(journal, store, backup=backup, dry_run=False, progress=False)
         expected = without_the_impossible(undone, before, snap)
         assert state(registry.url, snap) == expected, repr(undone)
         if expected == before:

@@ -11,8 +11,8 @@ import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.images.image import Image
 from regscope.stores.removal import open_removal
-from tests.layers import layered
-from tests.layers.corners import FOLDER, entry, tar
+from tests.lab import layered
+from tests.lab.corners import FOLDER, entry, tar
 from tests.remediation.test_slimming import noise, own_registry, pushed
 from tests.remediation.unpacking import unpacked
 from tests.servers.registry import Registry

@@ -13,7 +13,7 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ConnectionFailed, DigestMismatch, InvalidInput, NotAStore, PermissionDeny, RegscopeError
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -54,8 +54,8 @@ def cleaned(registry: Registry, journal: Path, url: str = "", **options: Any) ->
     return plan.apply(fresh(url or registry.url), dry_run=False, journal=journal, progress=False, **options)
 
 
-def undone(journal: Path, url: str, **options: Any) -> rs.Undone:
-    return rs.undo(journal, fresh(url), progress=False, **options)
+def undone(journal: Path, url: str, *, dry_run: bool = False, backup: str | None = None) -> rs.Undone:
+    return rs.undo(journal, fresh(url), dry_run=dry_run, backup=backup, progress=False)
 
 
 def outcomes(result: rs.Undone) -> dict[str, str]:
@@ -179,7 +179,7 @@ def test_a_stand_in_that_was_left_under_a_tag_goes(registry: Registry, tmp_path:
             assert plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False).ok
             assert store.tags("app") == ["stable"]
             assert set(seen(registry).placements["digest"]) == {KEPT.digest}
-        assert rs.undo(tmp_path / "journal", store, progress=False).ok
+        assert rs.undo(tmp_path / "journal", store, dry_run=False, progress=False).ok
     assert seen(registry).fingerprint == before.fingerprint
 
 
@@ -235,7 +235,7 @@ def test_a_registry_that_lists_referrers_itself_lists_them_again(tmp_path: Path)
         for made in (OLD, MULTI, sbom):
             with pytest.raises(rs.ResourceNotFound):
                 store.manifest("app", made.digest)
-        assert rs.undo(tmp_path / "journal", store, progress=False).ok
+        assert rs.undo(tmp_path / "journal", store, dry_run=False, progress=False).ok
         assert store.referrers("app", OLD.digest) == listed
         assert rs.scan(store, progress=False).fingerprint == before.fingerprint
 
@@ -300,7 +300,7 @@ def test_a_cache_is_not_believed(registry: Registry, tmp_path: Path) -> None:
     cached = rs.open(registry.url)
     before = rs.scan(cached, progress=False)
     cleaned(registry, tmp_path / "journal")
-    assert rs.undo(tmp_path / "journal", cached, progress=False).ok
+    assert rs.undo(tmp_path / "journal", cached, dry_run=False, progress=False).ok
     assert rs.scan(fresh(registry.url), progress=False).fingerprint == before.fingerprint
 
 

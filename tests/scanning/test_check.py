@@ -16,9 +16,9 @@ import regscope as rs
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
 from regscope.stores.layout_writer import LayoutWriter, tar_of
+from tests.lab.drawn_registries import Contents, image, index, layer
 from tests.lab.images import push, skopeo
-from tests.remediation.drawn_registry import Contents, image, index, layer
-from tests.remediation.layouts import write
+from tests.lab.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

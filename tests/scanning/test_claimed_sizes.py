@@ -10,9 +10,9 @@ import pytest
 
 from regscope.scanning.metadata import scan
 from regscope.stores.open_store import open as open_store
-from tests.remediation.drawn_registry import Pushed
-from tests.remediation.layouts import write
-from tests.spec.documents import CONFIG, LAYER, OTHER_DIGEST, oci_image
+from tests.lab.documents import CONFIG, LAYER, OTHER_DIGEST, oci_image
+from tests.lab.drawn_registries import Pushed
+from tests.lab.layouts import write
 
 MOST = 2**63 - 1
 

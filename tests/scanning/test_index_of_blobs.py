@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.drawn_registry import Contents, Pushed, build_cache, image, layer
+from tests.lab.drawn_registries import Contents, Pushed, build_cache, image, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
@@ -76,7 +76,7 @@ def assert_frees_what_it_says(registry: Registry, tmp_path: Path, policy: rs.Ret
     registry.garbage_collect()
     assert before - registry.blob_bytes() == plan.freed_bytes > 0
     kept = registry.blob_digests()
-    assert rs.undo(tmp_path / "journal", store, backup=backup, progress=False).ok
+    assert rs.undo(tmp_path / "journal", store, backup=backup, dry_run=False, progress=False).ok
     assert registry.blob_digests() == content
     registry_again = rs.scan(rs.open(registry.url, cache=False), progress=False)
     assert set(registry_again.tags["tag"]) == {"cache", "1", "2"}

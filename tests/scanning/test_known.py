@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

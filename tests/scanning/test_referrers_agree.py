@@ -10,7 +10,7 @@ import pytest
 
 import regscope as rs
 from regscope.images.referring import referrers_of
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     Contents,
     Pushed,
     artifact,

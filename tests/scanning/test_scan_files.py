@@ -40,8 +40,8 @@ from regscope.stores.digest_cache import DigestCache
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
+from tests.lab.tars import END, entry, header, pax
 from tests.layers.plain_reader import with_files
-from tests.layers.tars import END, entry, header, pax
 from tests.servers.faults import corrupt_body, cut_body
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

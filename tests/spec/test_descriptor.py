@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from regscope.spec.descriptor import Descriptor, DockerConfigDescriptor, DockerLayerDescriptor
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER
-from tests.spec.documents import DIGEST, LAYER
+from tests.lab.documents import DIGEST, LAYER
 
 
 def test_every_field_of_the_specification_is_read() -> None:

@@ -21,7 +21,7 @@ from regscope.spec.image_config import (
     parse_image_config,
     parse_time,
 )
-from tests.spec.documents import DIGEST, OTHER_DIGEST, encoded, json_values
+from tests.lab.documents import DIGEST, OTHER_DIGEST, encoded, json_values
 
 # The example of the OCI image spec (config.md), shortened.
 EXAMPLE: dict[str, Any] = {

@@ -35,7 +35,7 @@ from regscope.spec.media_types import (
     OCI_LAYER_GZIP,
     OCI_MANIFEST,
 )
-from tests.spec.documents import (
+from tests.lab.documents import (
     CONFIG,
     DIGEST,
     LAYER,

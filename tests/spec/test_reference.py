@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from regscope.errors import InvalidReference
 from regscope.spec.digest import Digest
 from regscope.spec.reference import Reference, check_repository, check_tag, split_image
-from tests.spec.documents import DIGEST
+from tests.lab.documents import DIGEST
 
 SHA512 = "sha512:" + "c" * 128
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import libtrust
@@ -17,7 +20,7 @@ from regscope.spec.image_config import ImageJSON
 from regscope.spec.manifest import ManifestSchema1, parse_manifest
 from regscope.spec.schema1 import schema1_config, schema1_payload
 from regscope.spec.schema1_signatures import signed_schema1
-from tests.spec.documents import encoded, json_values, schema1
+from tests.lab.documents import encoded, json_values, schema1
 
 NEWEST = {
     "id": "c" * 64,
@@ -218,6 +221,20 @@ def test_a_manifest_is_signed_once() -> None:
     again = parse_manifest(raw)
     assert isinstance(again, ManifestSchema1)
     assert signed_schema1(again) == raw
+
+
+def test_libtrust_is_loaded_only_for_schema_1(layout: Path, tmp_path: Path) -> None:
+    (tmp_path / "signed").write_bytes(signed(PAYLOAD))
+    code = f"""
+import pathlib, sys, regscope as rs
+from regscope.spec.schema1 import schema1_payload
+snap = rs.scan_files("oci:{layout}", rs.scan("oci:{layout}", progress=False), progress=False)
+print(len(snap.layers) > 0, "libtrust" in sys.modules)
+schema1_payload(pathlib.Path("{tmp_path}/signed").read_bytes())
+print("libtrust" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False", "True"]
 
 
 def test_an_unsigned_manifest_is_its_own_payload() -> None:

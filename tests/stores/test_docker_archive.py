@@ -34,7 +34,7 @@ from regscope.spec.media_types import (
 from regscope.stores.content_store import ContentStore
 from regscope.stores.docker_archive import DockerArchiveStore
 from regscope.stores.layout_writer import encoded
-from tests.stores.archives import LAYERS, config_of, digest_of, image, link, new_form, old_form, write
+from tests.lab.archives import LAYERS, config_of, digest_of, image, link, new_form, old_form, write
 
 Form = Callable[[Path], Path]
 

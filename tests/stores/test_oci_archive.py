@@ -27,8 +27,8 @@ from regscope.stores.oci_archive import OCIArchiveStore
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
 from tests.images.test_copying import everything_below
+from tests.lab.archives import new_form, old_form
 from tests.lab.images import TAGS, skopeo
-from tests.stores.archives import new_form, old_form
 
 Packing = Callable[[bytes], bytes]
 PACKINGS: dict[str, Packing] = {

@@ -15,8 +15,8 @@ import pytest
 import regscope as rs
 from regscope.errors import ContentMissing, InvalidLocation, NotAStore, RegscopeError, StoreError
 from regscope.stores.registry_storage import RegistryStorageStore
+from tests.lab.drawn_registries import Contents, artifact, fallback_list, image, index, layer
 from tests.lab.images import push as push_layout
-from tests.remediation.drawn_registry import Contents, artifact, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
 TABLES = ["manifests", "layers", "platforms", "referrers", "history", "labels"]

@@ -10,22 +10,22 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Re
 
 from regscope.tables import Snapshot
 from regscope.views.report import Report, report
-from tests.views import registries
+from tests.lab import row_snapshots
 
 
 @pytest.fixture(scope="session")
 def small() -> Snapshot:
-    return registries.small()
+    return row_snapshots.small()
 
 
 @pytest.fixture(scope="session")
 def large() -> Snapshot:
-    return registries.large()
+    return row_snapshots.large()
 
 
 @pytest.fixture(scope="session")
 def inside() -> Snapshot:
-    return registries.inside()
+    return row_snapshots.inside()
 
 
 @pytest.fixture(scope="session")

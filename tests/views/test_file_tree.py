@@ -18,9 +18,9 @@ from regscope.views.file_map import file_map
 from regscope.views.file_tree import FilePage, file_tree
 from regscope.views.folded_tree import folded_tree
 from regscope.views.image_files import DIRECTORIES, FILES, SIZE, WASTED, WASTED_FILES, FileTree, image_entries, tree_of
-from tests.analysis.made_files import Entry, directory, file, whiteout
+from tests.lab.file_snapshots import Entry, directory, file, whiteout
+from tests.lab.row_snapshots import RegistryRows, layer
 from tests.views.reading import ReadPage
-from tests.views.registries import RegistryRows, layer
 from tests.views.test_in_browser import OUTSIDE, Show
 
 IMAGE = "team/api:1.0"

@@ -13,9 +13,9 @@ from regscope import text
 from regscope.tables import Snapshot
 from regscope.views.file_tree import FilePage, file_tree
 from regscope.views.report import Report, report
-from tests.analysis.made_files import device, file, hardlink, symlink, whiteout
+from tests.lab.file_snapshots import device, file, hardlink, symlink, whiteout
+from tests.lab.row_snapshots import NOW, Layer, RegistryRows, layer, sha
 from tests.views.reading import ReadPage
-from tests.views.registries import NOW, Layer, RegistryRows, layer, sha
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",

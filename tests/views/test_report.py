@@ -22,9 +22,9 @@ from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
 from regscope.views.report import Report, report
 from regscope.views.report_answers import answers
-from tests.views import registries
+from tests.lab import row_snapshots
+from tests.lab.row_snapshots import RegistryRows, layer
 from tests.views.reading import ReadPage, Section
-from tests.views.registries import RegistryRows, layer
 
 STALE = pd.Timedelta(days=180)
 
@@ -97,7 +97,7 @@ def test_what_has_no_tag_and_what_nothing_needs_can_go_too() -> None:
     rows = RegistryRows()
     rows.image("team/api", ["1"], [layer("base", 500)])
     rows.image("team/api", [], [layer("base", 500), layer("lost", 7_000_000)])
-    rows.rows["orphans"].append((registries.sha("orphan"), 3_000_000))
+    rows.rows["orphans"].append((row_snapshots.sha("orphan"), 3_000_000))
     shown = ReadPage(report(rows.snapshot(sees_untagged=True)).html)
     assert shown.figures["What can go"] == ("0 bytes", "0 bytes")
     assert "7.0 MB by deleting 1 manifest without a tag" in shown.text
@@ -205,7 +205,7 @@ def test_a_manifest_without_a_tag_is_shown_by_its_repository() -> None:
 
 def test_freed_bytes_are_an_upper_bound_only_where_something_is_unseen() -> None:
     rows = RegistryRows()
-    rows.image("a", ["1"], [layer("base", 500)], created=registries.NOW - timedelta(days=200))
+    rows.image("a", ["1"], [layer("base", 500)], created=row_snapshots.NOW - timedelta(days=200))
     said = "by deleting the tag older than 180 days"
     assert f"at most, {said}" in ReadPage(report(rows.snapshot()).html).text
     exact = ReadPage(report(rows.snapshot(sees_untagged=True)).html).text
@@ -214,7 +214,7 @@ def test_freed_bytes_are_an_upper_bound_only_where_something_is_unseen() -> None
 
 
 def test_an_empty_store_gives_a_page_that_says_so() -> None:
-    read = ReadPage(report(registries.empty()).html)
+    read = ReadPage(report(row_snapshots.empty()).html)
     assert "There is nothing in this store." in read.texts
     assert read.figures["How much"] == ("0 bytes", "0 bytes")
     assert read.sections == {}
@@ -259,7 +259,7 @@ def test_the_plain_repr_says_what_it_is_and_how_to_write_it(small_report: Report
 
 
 def test_the_same_snapshot_gives_the_same_page(small_report: Report) -> None:
-    assert small_report.html == report(registries.small()).html
+    assert small_report.html == report(row_snapshots.small()).html
 
 
 def test_a_thousand_images_stay_under_2_megabytes(large: Snapshot) -> None:

@@ -19,9 +19,9 @@ from regscope.analysis.waste import waste
 from regscope.tables import Snapshot
 from regscope.views.file_tree import file_tree
 from regscope.views.report import Report, report
-from tests.analysis.made_files import file, on_disk, whiteout
+from tests.lab.file_snapshots import file, on_disk, whiteout
+from tests.lab.row_snapshots import NOW, RegistryRows, layer
 from tests.views.reading import ReadPage
-from tests.views.registries import NOW, RegistryRows, layer
 from tests.views.test_report import assert_shows, whole
 
 

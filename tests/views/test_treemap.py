@@ -10,7 +10,7 @@ from regscope.analysis.stored_layers import NOWHERE, SHARED, stored_layers
 from regscope.tables import Snapshot
 from regscope.views.label_fit import fitted, width_of
 from regscope.views.treemap import Rect, Treemap, lay_out, treemap
-from tests.views.registries import RegistryRows, layer
+from tests.lab.row_snapshots import RegistryRows, layer
 
 NEAR = 1e-6
 

@@ -9,11 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-try:
-    import anywidget
-    import traitlets
-except ImportError as error:
-    raise ImportError("Widgets need more: pip install 'regscope[notebook]'") from error
+import anywidget
+import traitlets
 
 from regscope import text
 from regscope.errors import RegscopeError

@@ -13,11 +13,12 @@ import traitlets
 
 from regscope import text
 from regscope.errors import InvalidInput, NotAStore, RegscopeError
-from regscope.remediation.applied import FAILED, SKIPPED, Applied, told_lines
-from regscope.remediation.journal import read_journal
+from regscope.remediation.applied import Applied
 from regscope.remediation.journal_names import new_journal
+from regscope.remediation.journal_reader import read_journal
 from regscope.remediation.plan import Plan
-from regscope.remediation.undoing import IMPOSSIBLE, LEFT_ALONE, Undone
+from regscope.remediation.step_outcomes import FAILED, SKIPPED, outcome_lines
+from regscope.remediation.undone import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore
 from regscope.views.explorer.pane import Pane, in_words
 
@@ -210,7 +211,7 @@ class ApplyPane(Pane):
         self.typed_to_undo, self._done_plan = "", None
 
         def work() -> None:
-            self.undone = done.undo(store, backup=backup or None, progress=False)
+            self.undone = done.undo(store, backup=backup or None, dry_run=False, progress=False)
 
         self._start(_UNDOING, work)
 
@@ -256,8 +257,8 @@ def _with_journal(error: Exception, journal: Path) -> RegscopeError:
     except NotAStore:
         begun = 0
     if begun:
-        steps = text.count(begun, "step")
-        next_step = f"{steps} had begun before that; rs.undo({str(journal)!r}, store) brings them back. {next_step}"
+        how = f"rs.undo({str(journal)!r}, store, dry_run=False)"
+        next_step = f"{text.count(begun, 'step')} had begun before that; {how} brings them back. {next_step}"
     return RegscopeError(said, next_step=next_step)
 
 
@@ -268,5 +269,5 @@ def _plain(facts: Mapping[str, str]) -> dict[str, str]:
 def _told(table: pd.DataFrame, outcomes: list[str]) -> list[str]:
     """What did not go as planned, and why."""
     rows = table[table["outcome"].isin(outcomes)]
-    lines = [text.plain(line, 400) for line in told_lines(rows.head(_TOLD))]
+    lines = [text.plain(line, 400) for line in outcome_lines(rows.head(_TOLD))]
     return [*lines, *([f"and {len(rows) - _TOLD:,} more"] if len(rows) > _TOLD else [])]

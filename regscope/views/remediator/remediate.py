@@ -11,7 +11,7 @@ from regscope.remediation.plan import Plan
 from regscope.remediation.plan_tables import TABLE
 from regscope.remediation.planning import Planner
 from regscope.remediation.retention import Retention
-from regscope.remediation.undoing import Undone
+from regscope.remediation.undone import Undone
 from regscope.schema import table_of
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store

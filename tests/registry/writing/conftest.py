@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regscope.registry.client import DockerRegistryV2Client
-from tests.registry.writing.empty import empty_registry
+from tests.servers.empty import empty_registry
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry

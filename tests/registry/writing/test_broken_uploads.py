@@ -17,9 +17,9 @@ from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.sending import Sender
 from regscope.registry.uploads import open_upload
 from regscope.spec.digest import Digest
-from tests.registry.writing.empty import KINDS, empty_registry
-from tests.registry.writing.pushed import LARGE
+from tests.lab.pushes import LARGE
 from tests.servers import faults
+from tests.servers.empty import KINDS, empty_registry
 from tests.servers.loopback import LoopbackHandler, LoopbackServer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry, distribution_3

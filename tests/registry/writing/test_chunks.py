@@ -16,9 +16,9 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
-from tests.registry.writing.empty import KINDS, empty_registry
-from tests.registry.writing.pushed import Stream, put_image
+from tests.lab.pushes import Stream, put_image
 from tests.servers import faults
+from tests.servers.empty import KINDS, empty_registry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 
 MIB = 2**20

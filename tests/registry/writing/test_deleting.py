@@ -14,7 +14,7 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
-from tests.registry.writing.pushed import put_image
+from tests.lab.pushes import put_image
 from tests.servers import deleting, faults
 from tests.servers.crane import CraneRegistry
 from tests.servers.oci import OCIRegistry

@@ -13,9 +13,9 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.local_content import LocalContent
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
-from tests.registry.writing.empty import empty_registry
-from tests.registry.writing.pushed import LARGE
+from tests.lab.pushes import LARGE
 from tests.servers import faults
+from tests.servers.empty import empty_registry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService

@@ -27,7 +27,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema1, ManifestSchema2, OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.lab.images import push, skopeo
-from tests.registry.writing.pushed import CONFIG, put_image
+from tests.lab.pushes import CONFIG, put_image
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse

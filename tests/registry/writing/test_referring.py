@@ -21,7 +21,7 @@ from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
-from tests.registry.writing.pushed import put_image
+from tests.lab.pushes import put_image
 from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry
 

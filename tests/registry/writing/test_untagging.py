@@ -22,8 +22,8 @@ from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2
-from tests.registry.writing.pushed import CONFIG, put_image
-from tests.remediation.drawn_registry import Contents, image, index, layer
+from tests.lab.drawn_registries import Contents, image, index, layer
+from tests.lab.pushes import CONFIG, put_image
 from tests.servers import deleting, faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry, distribution_3

@@ -9,7 +9,7 @@ import pytest
 
 import regscope as rs
 from regscope.registry.tags import Tags
-from tests.remediation.drawn_registry import Contents, Pushed, image, layer
+from tests.lab.drawn_registries import Contents, Pushed, image, layer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 

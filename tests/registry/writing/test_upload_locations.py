@@ -13,7 +13,7 @@ from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.upload_location import upload_location
 from regscope.spec.digest import Digest
-from tests.registry.writing.pushed import LARGE
+from tests.lab.pushes import LARGE
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry
 

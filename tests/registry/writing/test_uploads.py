@@ -18,7 +18,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.scopes import need_of
 from regscope.registry.uploads import Upload, open_upload
 from regscope.spec.digest import Digest
-from tests.registry.writing.pushed import LARGE, Stream
+from tests.lab.pushes import LARGE, Stream
 from tests.servers import faults
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse

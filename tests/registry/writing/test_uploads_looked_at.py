@@ -16,7 +16,7 @@ from regscope.registry.local_content import LocalContent
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.spec.digest import Digest
 from regscope.stores.registry_destination import RegistryDestination
-from tests.registry.writing.pushed import LARGE
+from tests.lab.pushes import LARGE
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry

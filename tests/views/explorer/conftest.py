@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from regscope.tables import Snapshot
-from tests.views import registries
+from tests.lab import row_snapshots
 
 
 @pytest.fixture(scope="session")
 def small() -> Snapshot:
-    return registries.small()
+    return row_snapshots.small()
 
 
 @pytest.fixture(scope="session")
 def large() -> Snapshot:
-    return registries.large(300)
+    return row_snapshots.large(300)
 
 
 @pytest.fixture(scope="session")
 def inside() -> Snapshot:
-    return registries.inside()
+    return row_snapshots.inside()

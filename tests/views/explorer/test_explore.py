@@ -10,8 +10,8 @@ import pytest
 import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.explore import VIEWS, Explorer
+from tests.lab.row_snapshots import empty
 from tests.views.explorer.code import gives
-from tests.views.registries import empty
 
 
 @pytest.fixture

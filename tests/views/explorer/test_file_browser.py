@@ -11,9 +11,9 @@ import pytest
 import regscope as rs
 from regscope.tables import Snapshot
 from regscope.views.explorer.file_browser import SHOWN, FileBrowser
-from tests.analysis.made_files import file
+from tests.lab.file_snapshots import file
+from tests.lab.row_snapshots import RegistryRows, layer
 from tests.views.explorer.code import gives
-from tests.views.registries import RegistryRows, layer
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from playwright.sync_api import Page, expect
 import regscope as rs
 from regscope.views.explorer.explore import VIEWS
 from regscope.views.explorer.pane import Pane
+from tests.lab.hostile_layout import IMAGE, SCRIPT, write_hostile_layout
 from tests.lab.images import push
 from tests.servers.registry import Registry
 from tests.views.explorer.browsing import open_tab, pane, run_in_lab, run_in_voila, settled, watched, write_notebook
-from tests.views.explorer.hostile_layout import IMAGE, SCRIPT, write_hostile_layout
 from tests.views.reading import ReadPage
 from tests.views.test_hostile_text import HOSTILE, hostile
 

@@ -10,8 +10,8 @@ import regscope as rs
 from regscope.analysis.stored_layers import SHARED
 from regscope.tables import Snapshot
 from regscope.views.explorer.registry_treemap import RegistryTreemap
+from tests.lab.row_snapshots import RegistryRows, empty, layer
 from tests.views.explorer.code import gives
-from tests.views.registries import RegistryRows, empty, layer
 
 
 def boxes(treemap: RegistryTreemap) -> list[str]:

@@ -18,8 +18,8 @@ _BIDI = "abc\u202etxt.exe\u2066"
 _OPEN = """
 from pathlib import Path
 import regscope as rs
-from tests.remediation.drawn_registry import image, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import image, layer
+from tests.lab.layouts import write
 names = {names!r}
 made = {{f"{{name}}:{{name}}": image([layer(name, 90)], n + 1) for n, name in enumerate(names)}}
 store = rs.open(f"oci:{{write(Path({folder!r}), made)}}", cache=False)

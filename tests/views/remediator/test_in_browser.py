@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import regscope as rs
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 from tests.views.explorer.browsing import (

@@ -13,11 +13,11 @@ import yaml
 
 import regscope as rs
 from regscope.errors import InvalidInput
-from regscope.remediation.journal import JournalWriter
+from regscope.remediation.journal_writer import JournalWriter
 from regscope.views.remediator.policy_form import FIELDS
 from regscope.views.remediator.remediate import Remediator
-from tests.remediation.drawn_registry import Contents, Pushed, image, index, layer
-from tests.remediation.layouts import write
+from tests.lab.drawn_registries import Contents, Pushed, image, index, layer
+from tests.lab.layouts import write
 from tests.servers.faults import refuse
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 from tests.servers.registry import Registry

@@ -16,7 +16,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_LAYER, OCI_MANIFEST
 from regscope.stores.layout_writer import LayoutWriter
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
+from tests.lab.drawn_snapshots import NOW, digest
 from tests.layers.plain_reader import rows
 
 CREATED = "2024-01-01T00:00:00Z"

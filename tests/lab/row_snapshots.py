@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from regscope.tables import Snapshot
-from tests.analysis.made_files import Entry, directory, file, hardlink, symlink, whiteout
+from tests.lab.file_snapshots import Entry, directory, file, hardlink, symlink, whiteout
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

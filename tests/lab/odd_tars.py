@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from tests.layers.tars import END, header, padded, pax
+from tests.lab.tars import END, header, padded, pax
 
 NUMBERS = [
     b"0000017\0", b"   17 \0\0", b"\0\00017\0", b"\0 17  \0", b"17\0 zz", b"1 7", b"", b"9", b"\x80\0\0\0\0\0\0\x07",

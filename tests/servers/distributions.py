@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.remediation.drawn_registry import Contents, Pushed
+from tests.lab.drawn_registries import Contents, Pushed
 from tests.servers.registry import Registry, distribution_3
 
 VERSIONS = ("2.8", "3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tests.forked import forked
 from tests.servers.registry import Registry, distribution_3
 from tests.servers.relay import Relay
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("KILLED_ROUNDS", "8"))
 LAYERS = (20_000_000, 9_000_000, 3_000_000)
 CHUNK = 2**20
 AGAIN = len(LAYERS) * CHUNK  # the last piece of each layer that was on its way

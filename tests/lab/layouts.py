@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.remediation.drawn_registry import Pushed
+from tests.lab.drawn_registries import Pushed
 
 
 def write(folder: Path, images: Mapping[str, Pushed]) -> Path:

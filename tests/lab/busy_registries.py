@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 import regscope as rs
-from tests.remediation.drawn_registry import (
+from tests.lab.drawn_registries import (
     PLATFORMS,
     REPOSITORIES,
     Contents,
@@ -21,7 +21,7 @@ from tests.remediation.drawn_registry import (
     layer,
     policies,
 )
-from tests.remediation.odd_manifests import ODDITIES, image_cache, nested, standing_in
+from tests.lab.odd_manifests import ODDITIES, image_cache, nested, standing_in
 
 SIGNATURES = "signatures"
 """Where cosign puts what it signs, with `COSIGN_REPOSITORY`."""

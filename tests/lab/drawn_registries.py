@@ -90,7 +90,8 @@ def layer(name: str, size: int) -> bytes:
     return random.Random(hashlib.sha256(name.encode()).digest()).randbytes(size)
 
 
-def _descriptor(media_type: str, content: bytes, **more: Any) -> dict[str, Any]:
+def descriptor(media_type: str, content: bytes, **more: Any) -> dict[str, Any]:
+    """What a manifest says of this content."""
     return {"mediaType": media_type, "digest": Digest.of(content), "size": len(content), **more}
 
 
@@ -104,8 +105,8 @@ def image(layers: list[bytes], days: float | None, architecture: str = "amd64", 
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": _descriptor(CONFIG, config),
-        "layers": [_descriptor(LAYER, each) for each in layers],
+        "config": descriptor(CONFIG, config),
+        "layers": [descriptor(LAYER, each) for each in layers],
     }
     return Pushed(json.dumps(manifest).encode(), MANIFEST, (config, *layers))
 
@@ -113,7 +114,7 @@ def image(layers: list[bytes], days: float | None, architecture: str = "amd64", 
 def index(children: list[Pushed]) -> Pushed:
     """A multi-platform index; a child that is an artifact is an attestation of the first."""
     entries = [
-        _descriptor(child.media_type, child.raw, platform={"os": "linux", "architecture": PLATFORMS[at % 3]})
+        descriptor(child.media_type, child.raw, platform={"os": "linux", "architecture": PLATFORMS[at % 3]})
         for at, child in enumerate(children)
     ]
     raw = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
@@ -127,14 +128,14 @@ def with_attestation(child: Pushed) -> Pushed:
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": _descriptor(CONFIG, config.encode()),
-        "layers": [_descriptor("application/vnd.in-toto+json", statement)],
+        "config": descriptor(CONFIG, config.encode()),
+        "layers": [descriptor("application/vnd.in-toto+json", statement)],
     }
     attestation = Pushed(json.dumps(manifest).encode(), MANIFEST, (config.encode(), statement))
     annotations = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": child.digest}
     entries = [
-        _descriptor(MANIFEST, child.raw, platform={"os": "linux", "architecture": "amd64"}),
-        _descriptor(
+        descriptor(MANIFEST, child.raw, platform={"os": "linux", "architecture": "amd64"}),
+        descriptor(
             MANIFEST, attestation.raw, platform={"os": "unknown", "architecture": "unknown"}, annotations=annotations
         ),
     ]
@@ -148,8 +149,8 @@ def build_cache(layers: list[bytes]) -> Pushed:
     Distribution 3 refuses it.
     """
     config = json.dumps({"layers": [Digest.of(each) for each in layers]}).encode()
-    entries = [_descriptor(f"{LAYER}+gzip", each) for each in layers]
-    entries.append(_descriptor("application/vnd.buildkit.cacheconfig.v0", config))
+    entries = [descriptor(f"{LAYER}+gzip", each) for each in layers]
+    entries.append(descriptor("application/vnd.buildkit.cacheconfig.v0", config))
     raw = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
     return Pushed(raw, INDEX, (config, *layers))
 
@@ -161,11 +162,11 @@ def artifact(kind: str, content: bytes, subject: Pushed | None) -> Pushed:
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": kind,
-        "config": _descriptor("application/vnd.oci.empty.v1+json", config),
-        "layers": [_descriptor("application/vnd.example.content", content)],
+        "config": descriptor("application/vnd.oci.empty.v1+json", config),
+        "layers": [descriptor("application/vnd.example.content", content)],
     }
     if subject is not None:
-        manifest["subject"] = _descriptor(subject.media_type, subject.raw)
+        manifest["subject"] = descriptor(subject.media_type, subject.raw)
     return Pushed(json.dumps(manifest).encode(), MANIFEST, (config, content))
 
 
@@ -175,7 +176,7 @@ def fallback_list(referrers: list[Pushed]) -> Pushed:
         {
             "schemaVersion": 2,
             "mediaType": INDEX,
-            "manifests": [_descriptor(each.media_type, each.raw, artifactType="sbom") for each in referrers],
+            "manifests": [descriptor(each.media_type, each.raw, artifactType="sbom") for each in referrers],
         }
     ).encode()
     return Pushed(raw, INDEX, children=tuple(referrers))

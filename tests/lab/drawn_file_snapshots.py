@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from regscope import file_rows
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, REPOSITORIES, digest
-from tests.analysis.made_files import (
+from tests.lab.drawn_snapshots import NOW, REPOSITORIES, digest
+from tests.lab.file_snapshots import (
     Entry,
     FilesRegistry,
     device,

@@ -22,8 +22,8 @@ import pyarrow as pa
 from regscope.file_rows import FilesOnDisk, FilesWriter
 from regscope.schema import TABLES
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.made import Registry
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.snapshots import Registry
 
 
 @dataclass(frozen=True)

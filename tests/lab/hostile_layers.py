@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import zstandard
 
-from tests.layers.tars import END, entry, header, padded, pax
+from tests.lab.tars import END, entry, header, padded, pax
 
 _SKIPPED = b"\x50\x2a\x4d\x18\0\0\0\0"
 _MIB = 2**20

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.layers.corners import FOLDER, LINK, entry, tar
+from tests.lab.corners import FOLDER, LINK, entry, tar
 
 Layers = list[bytes]
 SMALL, MANY = 50_000, 300  # bytes of a file, and paths: of more there is nothing more to learn

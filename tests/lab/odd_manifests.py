@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.remediation.drawn_registry import CONFIG, INDEX, LAYER, MANIFEST, Pushed, index
+from tests.lab.drawn_registries import CONFIG, INDEX, LAYER, MANIFEST, Pushed, descriptor, index
 
 __all__ = ["ODDITIES", "annotated", "image_cache", "nested", "standing_in"]
 
@@ -40,8 +40,8 @@ def image_cache(layers: list[bytes]) -> Pushed:
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": _descriptor("application/vnd.buildkit.cacheconfig.v0", config),
-            "layers": [_descriptor(f"{LAYER}+gzip", each) for each in layers],
+            "config": descriptor("application/vnd.buildkit.cacheconfig.v0", config),
+            "layers": [descriptor(f"{LAYER}+gzip", each) for each in layers],
         }
     ).encode()
     return Pushed(raw, MANIFEST, (config, *layers))
@@ -93,7 +93,7 @@ def _bare(pushed: Pushed) -> Pushed:
         entry.pop("platform", None)
     if pushed.children:
         return Pushed(json.dumps(document).encode(), pushed.media_type, (), pushed.children)
-    document["config"] = _descriptor(CONFIG, b"{}")
+    document["config"] = descriptor(CONFIG, b"{}")
     return Pushed(json.dumps(document).encode(), pushed.media_type, (b"{}", *pushed.blobs[1:]))
 
 
@@ -103,7 +103,7 @@ def _with_inlined_config(pushed: Pushed) -> Pushed:
     for each in (*document.get("layers", ()), *document.get("manifests", ())):
         each["x-builder"] = {"seconds": 1.5}
     if "config" in document:
-        document["config"] = _descriptor(CONFIG, b"{}", data="e30=")
+        document["config"] = descriptor(CONFIG, b"{}", data="e30=")
         return Pushed(json.dumps(document).encode(), pushed.media_type, (b"{}", *pushed.blobs[1:]))
     return Pushed(json.dumps(document).encode(), pushed.media_type, pushed.blobs, pushed.children)
 
@@ -122,7 +122,3 @@ ODDITIES: list[Callable[[Pushed], Pushed]] = [
 def _changed(pushed: Pushed, **more: Any) -> Pushed:
     raw = json.dumps({**json.loads(pushed.raw), **more}).encode()
     return Pushed(raw, pushed.media_type, pushed.blobs, pushed.children)
-
-
-def _descriptor(media_type: str, content: bytes, **more: Any) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": Pushed(content, "").digest, "size": len(content), **more}

@@ -10,7 +10,7 @@ from typing import Any
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import chain_ids
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
+from tests.lab.drawn_snapshots import NOW, digest
 
 MANIFEST_SIZE, CONFIG_SIZE = 10, 7
 

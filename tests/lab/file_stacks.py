@@ -11,8 +11,8 @@ import pandas as pd
 from regscope.layers.packages import package_list, packages_in
 from regscope.spec.digest import Digest
 from regscope.tables import Snapshot
-from tests.analysis.drawn import NOW, digest
-from tests.analysis.made import Registry
+from tests.lab.drawn_snapshots import NOW, digest
+from tests.lab.snapshots import Registry
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 

@@ -1,0 +1,30 @@
+"""Which steps a journal may have: those of its own plan, each noted in it as a mark before the first of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+
+from regscope.remediation.planned_step import StepKey
+
+_BYTES = 12
+_LETTERS = _BYTES * 4 // 3
+
+
+def step_mark(plan: str, key: StepKey, tags: Iterable[str], digest: str) -> str:
+    """The mark of one step of the plan with this identity: 96 bits of a SHA-256, as 16 letters of base64."""
+    said = json.dumps([plan, key.repository, key.action, sorted(tags), digest])
+    return base64.b64encode(hashlib.sha256(said.encode()).digest()[:_BYTES]).decode()
+
+
+def marks_in(text: str) -> frozenset[str]:
+    """The marks in a text, which follow one another without a separator.
+
+    Raises:
+        ValueError: the last one is cut off.
+    """
+    if len(text) % _LETTERS:
+        raise ValueError("the marks of the plan's steps are cut off")
+    return frozenset(text[at : at + _LETTERS] for at in range(0, len(text), _LETTERS))

@@ -1,0 +1,155 @@
+"""Writing a journal: a file that only grows, one line for each thing that is about to be done, or was."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from regscope import text
+from regscope.errors import StoreError
+from regscope.registry.manifests import RawManifest
+from regscope.remediation.journal import FORMAT, JournalRecord, Lacked, Predicted, Shared
+from regscope.remediation.journal_files import open_file, whole
+from regscope.remediation.journal_marks import step_mark
+from regscope.remediation.journal_reader import NOTES_ITS_PLAN, no_journal, parsed, whole_lines
+from regscope.remediation.planned_step import PlannedStep, StepKey
+from regscope.spec.digest import Digest
+from regscope.version import __version__
+
+_BEGINNING = b'{"regscope_journal":'
+
+
+class JournalWriter:
+    """Writes a journal, or goes on with one; a line is on the disk when its method returns.
+
+    Raises:
+        StoreError: it is another plan's or another store's, somebody else is writing it, it cannot be written, or
+            others may write into its folder.
+        NotAStore: the file is no journal.
+    """
+
+    def __init__(self, path: Path | str, location: str, plan: str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = open_file(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        except OSError as error:
+            raise _not_written(self.path, error) from None
+        try:
+            self.known = self._opened(location, plan)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _opened(self, location: str, plan: str) -> JournalRecord:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"{self.path} is being written by another process") from None
+        content = whole(self._file)
+        if not (content.startswith(_BEGINNING) or _BEGINNING.startswith(content)):
+            raise no_journal(self.path)  # whatever it is, it stays as it is
+        written = content.rfind(b"\n") + 1
+        if not written:
+            os.ftruncate(self._file, 0)
+            head = {"regscope_journal": FORMAT, "regscope": __version__, "location": location, "plan": plan}
+            self._write({**head, "started": datetime.now(UTC).isoformat()})
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+        known = parsed(self.path, whole_lines(whole(self._file)))
+        if (known.location, known.plan) != (location, plan):
+            raise StoreError(
+                f"{self.path} is the journal of another plan, or of another store: {known.location}",
+                next_step="Name another file, or apply the plan that it belongs to.",
+            )
+        if 0 < written < len(content):
+            os.ftruncate(self._file, written)
+        return known
+
+    def begin(self, step: PlannedStep, manifest: RawManifest) -> None:
+        """Note a step before it is done, with the bytes of its manifest."""
+        self._write(
+            {
+                "repository": step.repository,
+                "action": step.action,
+                "tags": step.tags,
+                "digest": manifest.digest,
+                "media_type": manifest.media_type,
+                "raw": base64.b64encode(manifest.raw).decode(),
+                "frees": step.frees,
+            }
+        )
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether what is deleted was copied before."""
+        return self.known.backup is not None
+
+    def backed_up(self, place: str) -> None:
+        """Note where what is deleted was copied to."""
+        self._write({"backup": place})
+        self.known.backup = place
+
+    def plans(self, steps: Iterable[PlannedStep]) -> None:
+        """Note, once, which steps the plan has, before the first of them: the journal can have no others."""
+        if self.known.planned is None and self.known.format >= NOTES_ITS_PLAN:
+            marks = [step_mark(self.known.plan, step.key, step.tags, step.digest) for step in steps]
+            self._write({"planned": "".join(marks)})
+            self.known.planned = frozenset(marks)
+
+    def predict(self, predicted: Sequence[Predicted], shared: Sequence[Shared]) -> None:
+        """Note, once, which blobs are to be freed, and which stay."""
+        if self.known.predicted is None:
+            self._write({"predicted": predicted, "shared": shared})
+            self.known.predicted, self.known.shared = [*predicted], {blob.digest: blob for blob in shared}
+
+    def looked(self, asked: int, lacked: Sequence[Lacked]) -> None:
+        """Note how many manifests and blobs were asked for before the first change, and which of them were lacking."""
+        self._write({"asked": asked, "lacked": lacked})
+        self.known.asked, self.known.lacked = asked, [*lacked]
+
+    def stand_in(self, key: StepKey, digest: Digest) -> None:
+        """Note the manifest that a step is about to push over its tag."""
+        self._write({"stand_in": digest, "step": str(key)})
+
+    def end(self, key: StepKey) -> None:
+        """Note that a step was done."""
+        self._write({"done": str(key)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        written = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            try:
+                before = os.fstat(self._file).st_size
+                if os.write(self._file, written) < len(written):
+                    os.ftruncate(self._file, before)  # or what is written next would stand behind half a line
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._file)
+            except OSError as error:
+                raise _not_written(self.path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+
+def _not_written(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the journal {path} cannot be written: {text.plain(error.strerror or error, 200)}",
+        next_step="Make room for it, or name another place.",
+    )

@@ -1,0 +1,86 @@
+"""What is done for one step: the tag or manifest is looked at again, written to the journal, and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from regscope.errors import RegscopeError
+from regscope.remediation.journal_writer import JournalWriter
+from regscope.remediation.live_state import LiveState
+from regscope.remediation.planned_step import UNTAG, PlannedStep
+from regscope.remediation.step_outcomes import DONE, GONE, SKIPPED, WOULD, Outcome
+from regscope.spec.digest import Digest
+from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import is_gone, resolved
+from regscope.stores.removal import Removal
+
+
+class StepExecution:
+    """Does single steps.
+
+    Args:
+        store: read as it is now, not from a cache.
+        removal: of the same store.
+        journal: where each step is noted before it is done, and after; None for a dry run, which changes nothing.
+    """
+
+    def __init__(self, store: ContentStore, removal: Removal, journal: JournalWriter | None) -> None:
+        self._store, self._removal, self._journal = store, removal, journal
+
+    def do(self, step: PlannedStep, live: LiveState) -> Outcome:
+        """Do a step, unless something needs by now what it removes.
+
+        Raises:
+            RegscopeError: the store refused, or could not be asked; or the journal cannot be written.
+        """
+        return self._untag(step, live) if step.action == UNTAG else self._delete(step, live)
+
+    def done_before(self, step: PlannedStep) -> None:
+        """Note that a step was done which an earlier run had begun: its manifest is gone."""
+        if self._journal is not None:
+            self._journal.end(step.key)
+
+    def _untag(self, step: PlannedStep, live: LiveState) -> Outcome:
+        tag = step.name
+        now = resolved(self._store, step.repository, tag)
+        if now is None:
+            return Outcome(GONE)
+        if now != step.digest and tag not in live.stand_ins:
+            return Outcome(SKIPPED, f"the tag has moved to {now} just now")
+        if self._journal is None:
+            return Outcome(WOULD)
+        self._journal.begin(step, self._store.manifest(step.repository, step.digest))
+        if tag in live.stand_ins:
+            stands_in = Digest(live.stand_ins[tag])
+            return self._written(step, lambda: self._removal.forget_manifest(step.repository, stands_in, (tag,)))
+        noted = partial(self._journal.stand_in, step.key)
+        return self._written(step, lambda: self._removal.untag(step.repository, tag, noted))
+
+    def _delete(self, step: PlannedStep, live: LiveState) -> Outcome:
+        for tag in step.tags:
+            now = resolved(self._store, step.repository, tag)
+            if now not in (None, step.digest):
+                why = f"its tag {tag} has moved just now"
+                live.keep(step.digest, why)
+                return Outcome(SKIPPED, why)
+        if (why_it_stays := live.look_again(step.digest)) is not None:
+            return Outcome(SKIPPED, why_it_stays)
+        if self._journal is None:
+            return Outcome(WOULD)
+        self._journal.begin(step, live.manifests[step.digest])
+        digest = Digest(step.digest)
+        return self._written(step, lambda: self._removal.forget_manifest(step.repository, digest, step.tags))
+
+    def _written(self, step: PlannedStep, change: Callable[[], None]) -> Outcome:
+        """Make a change that is in the journal already."""
+        assert self._journal is not None
+        outcome = DONE
+        try:
+            change()
+        except RegscopeError as error:
+            if not is_gone(error):
+                raise
+            outcome = GONE
+        self._journal.end(step.key)
+        return Outcome(outcome)

@@ -1,0 +1,120 @@
+"""`Undone`: what was brought back, or would be, and what cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from regscope import text
+from regscope.remediation.step_outcomes import outcome_lines
+
+RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
+    "restored", "there already", "left alone", "impossible", "would be restored",
+)  # fmt: skip
+REGISTRY, ANOTHER, BACKUP = "registry", "another repository", "backup"
+"""Where blobs are that a manifest needs: where they were, in a repository in which they stayed, in the backup."""
+_HINT = "Nothing was changed. Run undo(..., dry_run=False) to do it."
+_SHOWN = 10  # rows
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Undone:
+    """What was brought back, and what could not be.
+
+    Attributes:
+        location: the store.
+        dry_run: whether nothing was written, and this is only what would be.
+        table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
+            `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str: why
+            it is left alone or impossible), `blobs_from` (str: where the blobs of what is restored are: registry,
+            another repository, backup, or several of them; absent where none is needed).
+        lacking: the blobs that are neither in the registry nor in the backup, and are needed: `repository`, `digest`
+            (str), `size` (Int64, bytes; absent where the journal does not say it).
+    """
+
+    location: str
+    dry_run: bool
+    table: pd.DataFrame
+    lacking: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is as it was."""
+        return not self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE]).any()
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        rows = self.table.astype(object).where(self.table.notna(), None)
+        lacking = self.lacking.astype(object).where(self.lacking.notna(), None)
+        return {
+            "location": self.location,
+            "dry_run": self.dry_run,
+            "ok": self.ok,
+            "counts": self.counts(),
+            "lacking": lacking.to_dict("records"),
+            "rows": rows.to_dict("records"),
+        }
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many manifests, and how many tags, had each outcome; only those that there are."""
+        is_tag = self.table["tag"].notna()
+        found: dict[str, dict[str, int]] = {}
+        for outcome in self.table["outcome"].cat.categories:
+            rows = self.table["outcome"] == outcome
+            if rows.any():
+                found[outcome] = {"manifests": int((rows & ~is_tag).sum()), "tags": int((rows & is_tag).sum())}
+        return found
+
+    def facts(self) -> dict[str, str]:
+        """The result in words."""
+        found = {
+            outcome: f"{text.count(number['manifests'], 'manifest')}, {text.count(number['tags'], 'tag')}"
+            for outcome, number in self.counts().items()
+        }
+        if self.dry_run:
+            found |= self._blobs_from()
+        if len(self.lacking):
+            blobs, size = text.count(self.lacking["digest"].nunique(), "blob"), self.lacking.drop_duplicates("digest")
+            found["lacking"] = f"{blobs}, {text.size(size['size'].sum())}: neither in the registry nor in a backup"
+        return found
+
+    def _blobs_from(self) -> dict[str, str]:
+        """How many of the manifests that would be restored have their blobs where."""
+        rows = self.table[self.table["tag"].isna() & (self.table["outcome"] == WOULD)]
+        sources = rows["blobs_from"].value_counts().sort_index()
+        told = [f"{source}: {text.count(int(many), 'manifest')}" for source, many in sources.items()]
+        return {"blobs from": "; ".join(told)} if told else {}
+
+    def _lines(self) -> list[str]:
+        """What cannot be restored, and why; in a dry run also what would be, and from where."""
+        lines = outcome_lines(self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN))
+        if self.dry_run:
+            would = self.table[self.table["outcome"] == WOULD]
+            source = would["blobs_from"].map(lambda where: f"blobs from {where}", na_action="ignore")
+            lines += outcome_lines(would.assign(reason=source.fillna("no blobs of its own")).head(_SHOWN))
+            lines += [f"{len(would) - _SHOWN:,} more in .table"] if len(would) > _SHOWN else []
+        return lines
+
+    def _notes(self) -> list[str]:
+        return [_HINT] if self.dry_run else []
+
+    @property
+    def _title(self) -> str:
+        return f"{'What undoing would bring back' if self.dry_run else 'Undone'} on {self.location}"
+
+    def __repr__(self) -> str:
+        return text.facts(self._title, self.facts(), [*self._notes(), *self._lines()])
+
+    def _repr_html_(self) -> str:
+        columns = ["repository", "tag", "digest", "outcome", "blobs_from", "reason"]
+        told = self.table[~self.table["outcome"].isin([RESTORED, THERE])].head(_SHOWN)
+        rows = told.assign(
+            tag=told["tag"].fillna(text.ABSENT),
+            digest=[text.short_digest(digest) for digest in told["digest"]],
+            blobs_from=told["blobs_from"].fillna(""),
+            reason=told["reason"].fillna(""),
+        )
+        shown = list(rows[columns].astype(object).itertuples(index=False, name=None))
+        return text.card(self._title, self.facts(), self._notes(), columns if shown else (), shown)
