@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import regscope as rs
-from tests.remediation.busy_registry import Case
-from tests.remediation.drawn_registry import NOW, Contents, Pushed, state
+from tests.lab.busy_registries import Case
+from tests.lab.drawn_registries import NOW, Contents, Pushed, state
 from tests.remediation.test_to_the_byte import IN_MEMORY, rows, without_the_impossible
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.hosted import Profile, reached, upstream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.remediation.drawn_registry import Contents, Pushed, artifact, image, index, layer
+from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer
 from tests.servers.hosted.upstream import Upstream
 from tests.servers.registry import Registry
 

@@ -13,7 +13,7 @@ from regscope.errors import InvalidDigest, ResourceNotFound
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import NOBODY, AzureRegistry
 from tests.servers.hosted.hosted import answered, reached

@@ -13,7 +13,7 @@ from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
 from regscope.stores.removal import open_removal
 from tests.hosted.pushed import BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
-from tests.remediation.drawn_registry import state
+from tests.lab.drawn_registries import state
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.hosted import reached

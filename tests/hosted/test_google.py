@@ -14,7 +14,7 @@ from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.cli.conftest import Run
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
-from tests.remediation.drawn_registry import Contents, image, layer
+from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.hosted.google import USER, GoogleRegistry
 from tests.servers.hosted.hosted import answered
 from tests.servers.proxy import Forward, ProxyRequest, ProxyResponse

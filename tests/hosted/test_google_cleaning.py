@@ -11,7 +11,7 @@ from regscope.errors import Unsupported
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.stores.removal import open_removal
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
-from tests.remediation.drawn_registry import state
+from tests.lab.drawn_registries import state
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.google import USER, GoogleRegistry
 from tests.servers.hosted.hosted import reached

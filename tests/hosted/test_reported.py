@@ -10,7 +10,7 @@ import pytest
 
 import regscope as rs
 from tests.hosted.pushed import AMD, ARM, BOTH, NEW, OLD, SBOM, fill
-from tests.remediation.drawn_registry import Contents, artifact, dashed, index, state
+from tests.lab.drawn_registries import Contents, artifact, dashed, index, state
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.google import USER, GoogleRegistry

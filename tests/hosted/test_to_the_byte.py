@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from tests.hosted.carrying_out import Make, carry_out
-from tests.remediation.busy_registry import Case
+from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.google import GoogleRegistry
