@@ -69,7 +69,7 @@ def carry_out(case: Case, make: Make, location: str) -> dict[str, int]:
             assert {*freed} - orphans == {*plan.blobs["digest"]}
             freed_bytes = sum(size for digest, size in freed.items() if digest not in orphans)
             assert freed_bytes == plan.freed_bytes
-            undone = rs.undo(journal, store, backup=backup, progress=False)
+            undone = rs.undo(journal, store, backup=backup, dry_run=False, progress=False)
             assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
             return {
                 "registries": 1,

@@ -54,7 +54,7 @@ def test_a_plan_frees_what_it_says_and_is_undone(behind: Registry, azure: AzureR
     for gone in (BOTH, SBOM, OLD, LONE):  # the server had taken SBOM along
         assert after["team/app", gone.digest] is None
 
-    undone = rs.undo(done.journal, store, progress=False)
+    undone = rs.undo(done.journal, store, dry_run=False, progress=False)
     assert undone.ok, repr(undone)
     assert state(behind.url, snap) == before
 

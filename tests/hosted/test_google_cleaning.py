@@ -58,7 +58,7 @@ def test_a_plan_frees_what_it_says_tags_first_and_is_undone(
     left = {key for key, digest in state(behind.url, snap).items() if digest}
     assert left == {("team/app", "1.0"), ("team/app", "latest"), ("team/app", NEW.digest)}
 
-    undone = rs.undo(done.journal, store, progress=False)
+    undone = rs.undo(done.journal, store, dry_run=False, progress=False)
     assert undone.ok, repr(undone)
     assert state(behind.url, snap) == before
 
