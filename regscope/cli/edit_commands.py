@@ -12,6 +12,7 @@ import click
 from regscope.cli.copy_commands import open_target
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
+from regscope.stores.kinds import WRITABLE, listed
 
 if TYPE_CHECKING:
     from regscope.images.image import Image
@@ -24,7 +25,7 @@ _PLATFORM = click.option(
 _TO = click.option("--to", required=True, metavar="NAME", help="What the new image is called: repository:tag.")
 _TARGET = click.option(
     "--target",
-    help="Where it goes: a registry, oci:FOLDER, oci-archive:FILE, docker-archive:FILE; SOURCE by default.",
+    help=f"Where it goes: {listed(WRITABLE)}; SOURCE by default.",
 )
 _PAIR = "NAME=VALUE"
 

@@ -111,12 +111,13 @@ class Source:
         Raises:
             InvalidInput: it is none.
         """
-        from regscope.stores.registry_store import RegistryStore
+        from regscope.stores.registry_store import client_of
 
         store = self.fresh_store()
-        if not isinstance(store, RegistryStore):
+        client = client_of(store)
+        if client is None:
             raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
-        return store.client
+        return client
 
     def snapshot(
         self,

@@ -22,8 +22,7 @@ from regscope.scanning.read_manifest import Problem
 from regscope.scanning.worklist import Worklist
 from regscope.schema import LOST, MISSING_MANIFEST, UNCHECKED
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import as_store
-from regscope.stores.wrapped_store import unwrapped
+from regscope.stores.open_store import as_it_is_now
 
 _SHOWN = 5
 
@@ -101,7 +100,7 @@ def check_plan(plan: Plan, store: ContentStore | str, *, concurrency: int = 8, p
     deletes = plan.steps.loc[plan.steps["action"] == "delete", ["repository", "digest"]]
     going = ((*one, tags.get(one, [])) for one in deletes.itertuples(index=False, name=None))
     show = is_interactive() if progress is None else progress
-    opened = unwrapped(as_store(store, cache=False, mirrors=()))
+    opened = as_it_is_now(store)
     return lacking_before(plan, opened, going, concurrency, threading.Event(), show)
 
 

@@ -28,6 +28,7 @@ from regscope.remediation.policy import (
     overruled,
     policy_as_json,
 )
+from regscope.stores.kinds import LAYOUT, REGISTRY, stated_kind
 from regscope.version import __version__
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class Plan:
 
     def _judged_otherwise(self) -> list[str]:
         """Where the registry's own files would tell the policy another time: no registry's API says when a tag came."""
-        if not self.location.startswith(("http://", "https://")):
+        if stated_kind(self.location) != REGISTRY:
             return []
         by = self.table.loc[self.table["tag"].notna(), "age_by"]
         rules = each_rule(self.policy)
@@ -311,6 +312,6 @@ class Plan:
 
 def when_bytes_come_back(location: str) -> str:
     """A word on that: a layout is its own garbage collector."""
-    if location.startswith("oci:"):
+    if stated_kind(location) == LAYOUT:
         return "A layout gives the bytes back at once: only a backup undoes that."
     return "The bytes come back when the registry collects its garbage."

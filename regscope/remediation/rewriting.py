@@ -20,7 +20,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.reference import check_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import as_store
+from regscope.stores.open_store import as_it_is_now
 from regscope.tables import Snapshot
 
 _DTYPES = {
@@ -132,7 +132,7 @@ class Rewriting:
 
     def _actual(self, target: ContentStore | str | None) -> int:
         """Bytes of the layers as they are stored now, by what the target says."""
-        opened = self.store if target is None else as_store(target, cache=False)
+        opened = self.store if target is None else as_it_is_now(target)
         repository, tag = split_name(self.to)
         if opened.resolve(repository, tag) != self.digest:
             raise RegscopeError(f"{self.to} points to another image than the one that was just pushed")
@@ -256,7 +256,7 @@ def new_name(image: str, to: str) -> str:
 def _standing(target: ContentStore | str, repository: str, tag: str) -> Digest | None:
     """What the tag points to now, if to anything."""
     try:
-        opened = as_store(target, cache=False)
+        opened = as_it_is_now(target)
         return opened.resolve(repository, tag)
     except (ContentMissing, ResourceNotFound, NotAStore):
         return None

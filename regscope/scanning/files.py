@@ -26,9 +26,10 @@ from regscope.scanning.read_layer import ReadLayer, WantedLayer, read_layer
 from regscope.scanning.wanted_layers import wanted_layers
 from regscope.scanning.worklist import rarely_collecting
 from regscope.schema import conformed, make_table
-from regscope.stores.cached_store import CachedStore
+from regscope.stores.cached_store import cache_of
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
+from regscope.stores.kinds import REGISTRY
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.text import plain
@@ -112,10 +113,9 @@ def read_files(store: ContentStore, layers: Sequence[WantedLayer]) -> Snapshot:
 
 
 def _cache_of(store: ContentStore) -> DigestCache | None:
-    if isinstance(store, CachedStore):
-        return store.cache
-    is_registry = store.location.startswith(("http://", "https://"))
-    return None if is_registry else DigestCache()
+    """The one around the store; one that is no registry has none of its own, and gets the user's."""
+    found = cache_of(store)
+    return DigestCache() if found is None and store.kind != REGISTRY else found
 
 
 def _read_all(

@@ -16,6 +16,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.destination import Taken
+from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex, check_no_links
 from regscope.stores.layout_store import REF_NAME, blob_path, image_name
@@ -50,7 +51,7 @@ class LayoutDestination:
     @property
     def location(self) -> str:
         """`oci:` and the folder."""
-        return f"oci:{self.folder}"
+        return LAYOUT.at(self.folder)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""
@@ -137,6 +138,11 @@ class LayoutDestination:
         """What an earlier run has written, to be gone on with."""
         check_no_links(self.folder, str(part.relative_to(self.folder)))
         return open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")  # noqa: PTH123
+
+
+def adding_to(store: OCILayoutStore) -> LayoutDestination:
+    """The layout that is open, to copy images to."""
+    return LayoutDestination(store.folder)
 
 
 def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:

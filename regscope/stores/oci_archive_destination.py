@@ -12,8 +12,9 @@ from regscope.registry.manifests import RawManifest
 from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
 from regscope.stores.destination import Taken
+from regscope.stores.kinds import LAYOUT, OCI_ARCHIVE
 from regscope.stores.layout_destination import LayoutDestination
-from regscope.stores.layout_files import INDEX, MARKER, form_of_archive
+from regscope.stores.layout_files import INDEX, MARKER, kind_of_archive
 from regscope.stores.layout_index import UNFINISHED, LayoutIndex
 from regscope.stores.layout_store import blob_path, name_of
 
@@ -28,13 +29,13 @@ class OCIArchiveDestination:
         NotAStore: there is something else in its place, or in the folder's.
     """
 
-    form = "oci-archive"
+    kind = OCI_ARCHIVE
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if self.path.is_dir():
             raise NotAStore(
-                f"{self.path} is a folder", next_step=f"Name a file, or write oci:{self.path} for a layout."
+                f"{self.path} is a folder", next_step=f"Name a file, or write {LAYOUT.at(self.path)} for a layout."
             )
         if self.path.exists() and not self._may_be_replaced():
             raise NotAStore(
@@ -45,7 +46,7 @@ class OCIArchiveDestination:
         (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
 
     def _may_be_replaced(self) -> bool:
-        return self.path.is_file() and (self.path.stat().st_size == 0 or form_of_archive(self.path) is not None)
+        return self.path.is_file() and (self.path.stat().st_size == 0 or kind_of_archive(self.path) is not None)
 
     def _workplace(self) -> LayoutDestination:
         """The folder, which goes when the file is written: so it has a mark that says whose it is."""
@@ -64,7 +65,7 @@ class OCIArchiveDestination:
     @property
     def location(self) -> str:
         """`oci-archive:` and the file."""
-        return f"{self.form}:{self.path}"
+        return self.kind.at(self.path)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""

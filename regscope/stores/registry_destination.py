@@ -20,6 +20,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.media_types import SCHEMA1
 from regscope.stores.destination import Taken
 from regscope.stores.digest_cache import default_folder
+from regscope.stores.registry_store import RegistryStore
 
 
 def _beside_the_cache() -> Path:
@@ -96,3 +97,8 @@ class RegistryDestination:
 
     def close(self) -> None:
         """Nothing is left to do."""
+
+
+def adding_to(store: RegistryStore) -> RegistryDestination:
+    """The registry that is open, to copy images to."""
+    return RegistryDestination(store.client)
