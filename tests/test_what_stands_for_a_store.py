@@ -19,7 +19,7 @@ def test_a_location_stands_for_a_store(layout: Path, tmp_path: Path) -> None:
     with Registry(tmp_path / "registry") as registry:
         push(layout, registry)
         snap = rs.scan(registry.url, progress=False)
-        assert len(rs.scan_files(registry.url, snap, images="base", progress=False).unpacked)
+        assert len(rs.scan_files(snap, registry.url, images="base", progress=False).unpacked)
         plan = rs.plan(snap, rs.Retention(tags="1.1"))
         done = plan.apply(registry.url, dry_run=False, journal=tmp_path / "journal", progress=False)
         assert done.ok
@@ -31,7 +31,7 @@ def test_a_location_stands_for_a_store(layout: Path, tmp_path: Path) -> None:
 
 CALLS: dict[str, Callable[[Any, rs.Snapshot, Path], object]] = {
     "scan": lambda place, snap, folder: rs.scan(place),
-    "scan_files": lambda place, snap, folder: rs.scan_files(place, snap),
+    "scan_files": lambda place, snap, folder: rs.scan_files(snap, place),
     "copy from": lambda place, snap, folder: rs.copy(place, "app:1.0", f"oci:{folder / 'x'}"),
     "copy to": lambda place, snap, folder: rs.copy(f"oci:{folder / 'layout'}", "app:1.0", place),
     "attach": lambda place, snap, folder: rs.attach(place, "app:1.0", folder / "file", "a/b"),

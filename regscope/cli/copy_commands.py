@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regscope.cli.completion import locations
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
 from regscope.stores.kinds import (
@@ -16,7 +17,6 @@ from regscope.stores.kinds import (
     OCI_ARCHIVE,
     REGISTRY,
     WRITABLE,
-    described,
     kind_of,
     listed,
     path_in,
@@ -34,9 +34,11 @@ _OPTIONS = (
     click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
     click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
     click.option("--referrers", is_flag=True, help="With signatures, SBOMs and attestations."),
+    click.option("--overwrite", is_flag=True, help="Let tags that are there, and mean something else, be moved."),
     click.option("--to-ca", type=click.Path(exists=True, dir_okay=False), help="TARGET's certificate authority (PEM)."),
     click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials all the same."),
 )
+_NAMES = ("to", "platform", "referrers", "overwrite", "to_ca", "to_insecure")
 
 
 def _copies(command: Command) -> Command:
@@ -44,7 +46,7 @@ def _copies(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_options(**arguments: Any) -> Any:
-        how = {name: arguments.pop(name) for name in ("to", "platform", "referrers", "to_ca", "to_insecure")}
+        how = {name: arguments.pop(name) for name in _NAMES}
         return command(how=how, **arguments)
 
     wrapped: Any = with_options
@@ -55,7 +57,7 @@ def _copies(command: Command) -> Command:
 
 _COPY = f"""Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
 
-TARGET is {described(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on where it was.
+TARGET is one of {listed(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on where it was.
 Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
 """
 
@@ -63,7 +65,7 @@ Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
 @click.command("copy", help=_COPY)
 @opens_source
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.argument("target")
+@click.argument("target", shell_complete=locations(WRITABLE))
 @_copies
 def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, Any]) -> None:
     _copy(source, images, target, how)
@@ -113,7 +115,7 @@ def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]
 
 @click.command()
 @opens_source
-@click.argument("target")
+@click.argument("target", shell_complete=locations(WRITABLE))
 @_copies
 def load(source: Source, target: str, how: dict[str, Any]) -> None:
     """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, with a tag or without."""
@@ -136,6 +138,7 @@ def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any
         how["to"],
         platforms=how["platform"],
         referrers=how["referrers"],
+        overwrite=how["overwrite"],
     )
     for copied in done.images:
         click.echo(f"{plain(copied.name)}  {copied.digest}")

@@ -81,7 +81,7 @@ def back_up(
         wanted += [(Wanted(repository, digest, repository, name), node) for name in names]
     with tqdm(unit="B", unit_scale=True, desc="backup", disable=not _shown(progress)) as bar:
         destination = open_destination(place)
-        done = Copying(store, destination, AT_ONCE, bar).write(wanted)
+        done = Copying(store, destination, AT_ONCE, bar).write(wanted, overwrite=True)
         destination.close()
     return Backup(absolute(place), done.sent_bytes, sum(left.values()))
 

@@ -15,6 +15,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ImageManifest, Manifest, artifact_type
 from regscope.spec.media_types import is_foreign_layer
+from regscope.stores.docker_archive import short_name
 from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, listed
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive_destination import OCIArchiveDestination
@@ -41,6 +42,10 @@ class ArchiveDestination(OCIArchiveDestination):
                 next_step=("" if kind else "Choose one platform, or: ")
                 + f"Copy it to {listed([OCI_ARCHIVE, LAYOUT])}.",
             )
+
+    def as_read(self, repository: str) -> str:
+        """As docker prints it."""
+        return short_name(repository)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """Written to the folder, and noted for `manifest.json`."""

@@ -68,7 +68,7 @@ class DockerArchiveStore:
         for position, image in enumerate(self._saved.listed):
             for written in image.names:
                 name = ImageName.parse(written)
-                found.add(name._replace(repository=_short(name.repository) or self.path.stem), position)
+                found.add(name._replace(repository=short_name(name.repository) or self.path.stem), position)
             if not image.names:
                 found.add(ImageName(self.path.stem, None, None), position)
         return found
@@ -206,7 +206,7 @@ class DockerArchiveStore:
         return text.card("docker-archive", {"file": self.path, "images": len(self._saved.listed)})
 
 
-def _short(repository: str) -> str:
+def short_name(repository: str) -> str:
     """A name as docker prints it: without Docker Hub's host and `library/`."""
     try:
         reference = Reference.parse(repository)

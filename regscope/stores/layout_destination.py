@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +16,7 @@ from regscope.registry.request_body import Content
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
-from regscope.stores.destination import Taken
+from regscope.stores.destination import Name, Taken
 from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex, check_no_links
@@ -55,6 +56,17 @@ class LayoutDestination:
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""
+
+    def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
+        """By the entries of `index.json`."""
+        coming = {(name.repository, name.reference): name.digest for name in names if name.is_tag}
+        own = self.folder.resolve().name
+        found = [(image_name(entry, own), entry.digest) for entry in self._index.entries()]
+        return {
+            f"{name.repository}:{name.tag}": digest
+            for name, digest in found
+            if name is not None and name.tag and coming.get((name.repository, name.tag), digest) != digest
+        }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether its file is there."""

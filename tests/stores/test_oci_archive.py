@@ -192,7 +192,7 @@ def test_scan_and_files_and_a_changed_image_are_as_with_the_layout(tarred: Path,
     for table in ("tags", "manifests", "placements", "layers", "blobs", "referrers", "problems"):
         found, wanted = (getattr(snap, table) for snap in snaps)
         assert found.astype(str).to_csv() == wanted.astype(str).to_csv()
-    files = [rs.scan_files(each, snap, progress=False) for each, snap in zip((store, source), snaps, strict=True)]
+    files = [rs.scan_files(snap, each, progress=False) for each, snap in zip((store, source), snaps, strict=True)]
     assert len(files[0].files) == len(files[1].files) > 0
     image = rs.Image.read(store, "app:1.0").mutate(env={"A": "b"})
     new = f"oci-archive:{tmp_path / 'new.tar'}"
