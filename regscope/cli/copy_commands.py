@@ -57,8 +57,8 @@ def _copies(command: Command) -> Command:
 
 _COPY = f"""Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
 
-TARGET is one of {listed(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on where it was.
-Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
+TARGET is one of {listed(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on
+where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
 """
 
 
