@@ -56,6 +56,8 @@ class Merging:
         Args:
             overwrite: let tags that are there point to the new images: also the originals', where `to` names these.
         """
+        if target is not None and not isinstance(target, str):
+            target = as_store(target)
         return [each.apply(target, dry_run=dry_run, overwrite=overwrite) for each in self.rewritings]
 
     def facts(self) -> dict[str, str]:
