@@ -97,8 +97,8 @@ def check_names(place: Destination, names: Iterable[Name], overwrite: bool) -> N
         return
     some = ", ".join(f"{name} ({text.short_digest(digest)})" for name, digest in list(found.items())[:_NAMED])
     rest = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    told = text.plain(some, 1000) + rest
     raise InvalidInput(
-        f"{place.location} has other content under {text.count(len(found), 'name')} already: {text.plain(some, 1000)}"
-        f"{rest}; nothing was written",
+        f"{place.location} has content already that would be replaced: {told}; nothing was written",
         next_step="Choose other names, or let these be replaced: overwrite=True, or --overwrite.",
     )

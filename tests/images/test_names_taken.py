@@ -35,7 +35,7 @@ def test_a_tag_that_means_something_else_is_moved_only_with_overwrite(
     for _ in range(2):  # the same again is no matter
         rs.copy(store, "base:1", where, "team/x:1", progress=False)
     before = rs.open(where, cache=False).stored_blobs()
-    with pytest.raises(InvalidInput, match="has other content under 1 name already: team/x:1") as caught:
+    with pytest.raises(InvalidInput, match="has content already that would be replaced: team/x:1") as caught:
         rs.copy(store, "app:1.0", where, "team/x:1", progress=False)
     assert first[7:19] in caught.value.message
     assert "overwrite=True" in caught.value.next_step
@@ -51,7 +51,7 @@ def test_a_tag_that_means_something_else_is_moved_only_with_overwrite(
 def test_of_several_names_those_that_are_in_the_way_are_named(store: ContentStore, where: str) -> None:
     rs.copy(store, ["base:1", "base:stable"], where, progress=False)
     rs.copy(store, "app:1.0", where, "base:1", overwrite=True, progress=False)
-    with pytest.raises(InvalidInput, match=r"under 1 name already: base:1 \(\w+\); nothing was written"):
+    with pytest.raises(InvalidInput, match=r"would be replaced: base:1 \(\w+\); nothing was written"):
         rs.copy(store, "base:*", where, progress=False)
     rs.copy(store, "base:stable", where, progress=False)
 

@@ -285,7 +285,7 @@ def test_a_tag_that_is_there_is_not_moved_unless_that_is_wanted(tmp_path: Path) 
     known = store.resolve("image", "1")
     found = rs.slim(store, "image:0", "1")
     for dry_run in (True, False):
-        with pytest.raises(InvalidInput, match="there is a image:1 already"):
+        with pytest.raises(InvalidInput, match="would be replaced: image:1"):
             found.apply(dry_run=dry_run)
     assert store.resolve("image", "1") == known
     found.apply(dry_run=False, overwrite=True)

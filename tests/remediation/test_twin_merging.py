@@ -86,7 +86,7 @@ def test_the_tags_themselves_are_moved_only_when_that_is_wanted(tmp_path: Path) 
     store = rs.open(f"oci:{tmp_path}")
     found = rs.merge_twins(layered.read(tmp_path), store, to="{tag}")
     known = store.resolve("image", "0")
-    with pytest.raises(InvalidInput, match="there is a image:0 already"):
+    with pytest.raises(InvalidInput, match="would be replaced: image:0"):
         found.apply(dry_run=False)
     assert store.resolve("image", "0") == known
     found.apply(dry_run=False, overwrite=True)
