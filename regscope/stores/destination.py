@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
 from regscope import text
-from regscope.errors import InvalidInput
+from regscope.errors import AuthFailed, InvalidInput, PermissionDeny
 from regscope.registry.manifests import RawManifest
 from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
@@ -92,8 +92,16 @@ def check_names(place: Destination, names: Iterable[Name], overwrite: bool) -> N
 
     Raises:
         InvalidInput: one would be, and `overwrite` is False.
+        AuthFailed, PermissionDeny: nothing may be read there, and `overwrite` is False.
     """
-    if overwrite or not (found := place.in_the_way(names)):
+    if overwrite:
+        return
+    try:
+        found = place.in_the_way(names)
+    except (AuthFailed, PermissionDeny) as error:  # who may only push cannot find out
+        error.next_step = f"{error.next_step}\nTo write without looking: overwrite=True, or --overwrite.".strip()
+        raise
+    if not found:
         return
     some = ", ".join(f"{name} ({text.short_digest(digest)})" for name, digest in list(found.items())[:_NAMED])
     rest = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""

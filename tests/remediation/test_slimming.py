@@ -295,7 +295,7 @@ def test_a_tag_that_is_there_is_not_moved_unless_that_is_wanted(tmp_path: Path) 
 def test_an_original_that_has_moved_is_noticed(tmp_path: Path) -> None:
     layered.write(tmp_path, {"one": owned(), "two": secret()})
     found = rs.slim(f"oci:{tmp_path}", "image:0", "slim")
-    rs.copy(f"oci:{tmp_path}", "image:1", f"oci:{tmp_path}", "image:0")
+    rs.copy(f"oci:{tmp_path}", "image:1", f"oci:{tmp_path}", "image:0", overwrite=True)
     with pytest.raises(RegscopeError, match="points to another image by now"):
         found.apply(dry_run=False)
     assert rs.open(f"oci:{tmp_path}").tags("image") == ["0", "1"]
