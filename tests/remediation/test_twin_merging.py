@@ -105,7 +105,7 @@ def test_a_tag_that_has_moved_since_the_scan_is_left_alone(tmp_path: Path) -> No
     layered.write(tmp_path, IMAGES)
     snap = layered.read(tmp_path)
     source = f"oci:{tmp_path}"
-    Image.read(source, "image:0").mutate(user="me").write(source, "image:0")
+    Image.read(source, "image:0").mutate(user="me").write(source, "image:0", overwrite=True)
     found = rs.merge_twins(snap, source)
     assert found.rewritings == []
     assert "image:0 was left alone" in repr(found)
