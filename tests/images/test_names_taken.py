@@ -88,3 +88,10 @@ def test_an_index_of_itself_and_an_image_move_a_tag_only_with_overwrite(store: C
         rs.make_index(where, ["x:1"], where, "x:1")
     index = rs.make_index(where, ["x:1"], where, "x:1", overwrite=True)
     assert rs.make_index(where, ["x:1"], where, "x:1") == index
+
+
+@pytest.mark.parametrize("where", KINDS[:4], indirect=True)
+def test_all_of_a_store_is_copied_again_without_a_word(store: ContentStore, where: str) -> None:
+    first, again = (rs.copy(store, "*:*", where, referrers=True, progress=False) for _ in range(2))
+    assert again.images == first.images
+    assert again.sent == 0 or where.startswith("oci-archive:")  # which is written anew
