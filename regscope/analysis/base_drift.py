@@ -11,6 +11,7 @@ from regscope.analysis.sizes import image_layers
 from regscope.analysis.unhashed import told_apart
 from regscope.file_rows import FileRows
 from regscope.schema import TIME
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.build_history import is_of_many_steps
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
@@ -21,6 +22,7 @@ _SAID = ["kind", "sha256", "link_target", "device"]
 _CHANGES = ["added", "removed", "changed", "new_bytes"]
 
 
+@takes_snapshot
 def base_drift(snap: Snapshot) -> pd.DataFrame:
     """Layers that the same instruction made at the same place, with other content: what a rebuild brought.
 

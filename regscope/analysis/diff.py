@@ -20,6 +20,7 @@ from regscope.analysis.package_changes import package_changes, packages_of
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
 from regscope.schema import make_table
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
@@ -113,6 +114,7 @@ class Diff:
         return text.card(self._title(), self.facts(), self.notes(), columns, rows)
 
 
+@takes_snapshot
 def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff:
     """Image `b` against image `a`: files, packages, config, history and layers.
 

@@ -12,10 +12,12 @@ from regscope.analysis.file_contents import FileContents
 from regscope.analysis.history_cost import UNKNOWN
 from regscope.analysis.relation import Bools, Ints, Relation, sums
 from regscope.analysis.sizes import image_layers
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def file_duplicates(snap: Snapshot) -> pd.DataFrame:
     """Content that regular files of distinct layers, or at distinct paths, hold alike, over the whole registry.
 
@@ -69,6 +71,7 @@ def file_duplicates(snap: Snapshot) -> pd.DataFrame:
     return in_order(table, {"wasted": "descending", "sha256": "ascending"})
 
 
+@takes_snapshot
 def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
     """What storing equal things once saves: of whole layers, as registries do, and of files, as none does.
 

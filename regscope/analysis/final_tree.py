@@ -11,6 +11,7 @@ from regscope.analysis.columns import in_order
 from regscope.analysis.image_choice import choose_one
 from regscope.analysis.layer_entries import KINDS, LayerEntries
 from regscope.analysis.layer_stacks import layer_stacks
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _OF_INODE = ("kind", "size", "mode", "uid", "gid", "mtime", "link_target", "device", "xattrs", "sha256")
@@ -28,6 +29,7 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+@takes_snapshot
 def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
     """Every path of an image when all its layers are applied (OCI image-spec, layer.md, Applying Changesets).
 

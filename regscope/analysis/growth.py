@@ -10,6 +10,7 @@ import pandas as pd
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Relation
 from regscope.schema import TIME
+from regscope.snapshot_argument import as_snapshots
 from regscope.tables import Snapshot
 
 _COLUMNS = ["taken_at", "level", "repository", "tags", "manifests", "stored", "added", "removed"]
@@ -28,7 +29,7 @@ def growth(snapshots: Sequence[Snapshot]) -> pd.DataFrame:
     """
     rows = []
     before: dict[str | None, dict[str, int]] | None = None
-    for snap in sorted(snapshots, key=lambda snap: snap.taken_at):
+    for snap in sorted(as_snapshots(snapshots), key=lambda snap: snap.taken_at):
         now = _blobs_by_repository(snap)
         tags, manifests = snap.tags["repository"].value_counts(), snap.placements["repository"].value_counts()
         for name in [None, *sorted({*now, *(before or {})} - {None})]:  # type: ignore[type-var]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from regscope.analysis.sizes import image_layers
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import KEYWORDS, OTHER, keyword, normalised
 from regscope.tables import Snapshot
 
 UNKNOWN = "(no history)"
 
 
+@takes_snapshot
 def history_cost(snap: Snapshot) -> pd.DataFrame:
     """Bytes by build instruction over the whole registry, instructions normalised.
 

@@ -12,6 +12,7 @@ from regscope.analysis.file_contents import is_standing
 from regscope.analysis.relation import Ints, distinct_pairs, sums
 from regscope.analysis.sizes import layer_sizes
 from regscope.file_rows import FileRows
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
@@ -27,6 +28,7 @@ def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@takes_snapshot
 def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
     """The `n` largest files of all distinct layers; one that a later entry of the same tar replaces does not count.
 
@@ -46,6 +48,7 @@ def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
     return with_layers(snap, files)
 
 
+@takes_snapshot
 def file_types(snap: Snapshot) -> pd.DataFrame:
     """Files by their extension, and by what their first bytes say that they are.
 

@@ -15,7 +15,7 @@ from regscope.spec.instructions import normalised
 from regscope.spec.media_types import is_filesystem_layer
 from regscope.tables import Snapshot
 
-_READ_THEM = "Read them: snap = rs.scan_files(store, snap)."
+_READ_THEM = "Read them: snap = rs.scan_files(snap, store)."
 
 
 def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:

@@ -7,9 +7,11 @@ import pandas as pd
 from regscope.analysis.base_candidates import Candidates
 from regscope.analysis.names import image_names
 from regscope.analysis.newer_bases import families, newer_bases
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def lineage(snap: Snapshot) -> pd.DataFrame:
     """The nearest base of every image that has one in the snapshot, by ChainID and history (OCI image-spec, config.md).
 

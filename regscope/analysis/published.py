@@ -10,6 +10,7 @@ import pandas as pd
 
 from regscope.analysis.file_contents import FileContents, is_standing
 from regscope.file_rows import FileRows
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 READ, REPORTED = "read in the source", "reported"
@@ -60,6 +61,7 @@ FIGURES = (
 )
 
 
+@takes_snapshot
 def published(snap: Snapshot) -> pd.DataFrame:
     """Figures of this registry beside those that were published of others.
 

@@ -10,12 +10,14 @@ from regscope.analysis.file_contents import is_standing
 from regscope.analysis.largest_files import with_layers
 from regscope.analysis.sizes import image_layers
 from regscope.file_rows import FileRows
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 SETUID, SETGID = 0o4000, 0o2000
 _CAPABILITY = '"security.capability"'
 
 
+@takes_snapshot
 def setuid(snap: Snapshot) -> pd.DataFrame:
     """Files that run with more than their user's rights: by the setuid or setgid bit, or by file capabilities.
 
@@ -43,6 +45,7 @@ def setuid(snap: Snapshot) -> pd.DataFrame:
     return with_layers(snap, files.sort_values(["path", "layer_digest"], ignore_index=True))
 
 
+@takes_snapshot
 def secrets(snap: Snapshot) -> pd.DataFrame:
     """Files that seem to hold what should be in no image: where they are, never what they hold.
 

@@ -10,12 +10,14 @@ from regscope.analysis.names import tagged_manifests
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
 from regscope.schema import TIME
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _LEVELS = ["registry", "repository", "tag", "image"]
 _NAMES = ["repository", "tag", "digest"]
 
 
+@takes_snapshot
 def sharing(snap: Snapshot) -> pd.DataFrame:
     """Exclusive and shared bytes of the registry, and of each repository, tag and image.
 

@@ -7,9 +7,11 @@ import pandas as pd
 
 from regscope.analysis.columns import ranks, strings
 from regscope.analysis.names import tagged_manifests
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def layer_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every distinct layer of an image, and who uses it.
 
@@ -41,6 +43,7 @@ def layer_sizes(snap: Snapshot) -> pd.DataFrame:
     return table.sort_values(["size", "blob_digest"], ascending=[False, True], ignore_index=True)
 
 
+@takes_snapshot
 def image_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every image by the tags that lead to it: an index gives one row for each platform.
 

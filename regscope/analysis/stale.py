@@ -9,6 +9,7 @@ import pandas as pd
 
 from regscope.analysis.sharing import tag_weights
 from regscope.errors import InvalidInput
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
@@ -16,6 +17,7 @@ FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what re
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
+@takes_snapshot
 def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFrame:
     """Tags whose image was built longer ago than `older_than`, counted from when the snapshot was taken.
 

@@ -7,12 +7,14 @@ import pandas as pd
 
 from regscope.analysis.columns import numbered, ranks, strings
 from regscope.analysis.relation import Ints, Relation
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 SHARED = "shared by several repositories"
 NOWHERE = "in no repository"
 
 
+@takes_snapshot
 def stored_layers(snap: Snapshot) -> pd.DataFrame:
     """Every distinct layer in the store, largest first.
 

@@ -9,9 +9,11 @@ from regscope.analysis.fingerprints import ASPECTS, CONTENT, ORDER, fingerprints
 from regscope.analysis.near_twins import near_twins
 from regscope.analysis.sizes import layer_sizes
 from regscope.errors import InvalidInput
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
     """Layers with different digests and the same content: the same paths, kinds, contents, link targets and whiteouts.
 

@@ -22,6 +22,7 @@ from regscope.analysis.selection import Selection
 from regscope.errors import InvalidInput
 from regscope.layers.overlay import Stack
 from regscope.layers.stacked import Stacked
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 CAUSES = ("overwritten", "deleted", "attributes only", "same content elsewhere")
@@ -33,6 +34,7 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+@takes_snapshot
 def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["dive"] | None = None) -> pd.DataFrame:
     """Bytes that images carry and their final file systems do not show, by cause and by build instruction.
 
@@ -79,6 +81,7 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
     return table.sort_values(order, ascending=[False, *[True] * 4], ignore_index=True)
 
 
+@takes_snapshot
 def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
     """The files of `waste` in one image.
 

@@ -16,6 +16,7 @@ from regscope.analysis.keep_reasons import keep_reasons
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection, select
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
@@ -65,6 +66,7 @@ class WhatIf:
         return text.card("If deleted", self.facts(), self.notes(), columns, rows if columns else ())
 
 
+@takes_snapshot
 def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     """What deleting all of `delete` at once would free.
 

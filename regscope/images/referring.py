@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
-from regscope.errors import ContentMissing, ResourceNotFound
 from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.referrers import subject_of_tag, type_of_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex, artifact_type
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import unless_absent
 
 
 class Referrer(NamedTuple):
@@ -58,11 +58,9 @@ def _under_fallback_tag(
 ) -> Sequence[Descriptor]:
     if fallback_tag(digest) not in tags:
         return ()
-    try:
-        found = store.manifest(repository, fallback_tag(digest)).parse()
-    except (ResourceNotFound, ContentMissing):  # taken away since the tags were listed
-        return ()
-    return found.children if isinstance(found, OCIIndex) else ()
+    found = unless_absent(lambda: store.manifest(repository, fallback_tag(digest)))  # or gone since tags were listed
+    listed = None if found is None else found.parse()
+    return listed.children if isinstance(listed, OCIIndex) else ()
 
 
 def _by_cosign(store: ContentStore, repository: str, digest: Digest, tags: Collection[str]) -> Iterator[Referrer]:
@@ -73,7 +71,5 @@ def _by_cosign(store: ContentStore, repository: str, digest: Digest, tags: Colle
 
 def _own_type(store: ContentStore, repository: str, referrer: Referrer) -> str | None:
     """The type that the manifest gives itself, where the list does not say it."""
-    try:
-        return artifact_type(store.manifest(repository, referrer.digest).parse())
-    except (ResourceNotFound, ContentMissing):  # the list is older than what it names
-        return None
+    found = unless_absent(lambda: store.manifest(repository, referrer.digest))  # or gone since the list was made
+    return None if found is None else artifact_type(found.parse())

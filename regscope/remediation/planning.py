@@ -28,9 +28,11 @@ from regscope.remediation.steps import deletion_order, freed_by_each, users_of_e
 from regscope.remediation.tag_rules import judge_tags, judged_ages
 from regscope.scanning.named_content import named_blobs, named_manifests
 from regscope.schema import LOST, TIME
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def plan(snap: Snapshot, policy: Retention | Sequence[Retention] | Path | str) -> Plan:
     """What a policy would do to the registry that `snap` was taken of: nothing is changed.
 

@@ -6,7 +6,8 @@ from regscope.errors import RegscopeError
 from regscope.registry import product
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.stores.content_store import ContentStore
-from regscope.stores.registry_store import RegistryStore
+from regscope.stores.kinds import LAYOUT, STORAGE, stated_kind
+from regscope.stores.registry_store import client_of
 
 _AT_ONCE = "A layout gives the bytes back at once: only a backup undoes that."
 _NOT_KNOWN = (
@@ -75,10 +76,11 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
         store: a layout, a registry's files, or a registry, which is asked once or twice.
         is_distribution: it keeps its files as distribution does: they were read.
     """
-    if store.location.startswith("oci:"):
+    if store.kind == LAYOUT:
         return (_AT_ONCE,)
-    found = _product(store.client) if isinstance(store, RegistryStore) else None
-    if found is None and (is_distribution or store.location.startswith("storage:")):
+    client = client_of(store)
+    found = None if client is None else _product(client)
+    if found is None and (is_distribution or store.kind == STORAGE):
         return (_ITS_FILES, _COMMAND, _CAVEATS)
     if found in _BY_THEMSELVES:
         return (f"{found} gives the bytes back by itself, in its own time: nothing is to be done.",)
@@ -87,7 +89,7 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
 
 def when_bytes_come_back(location: str) -> str:
     """A word on that: a layout is its own garbage collector."""
-    if location.startswith("oci:"):
+    if stated_kind(location) == LAYOUT:
         return "A layout gives the bytes back at once: only a backup undoes that."
     return "The bytes come back when the registry collects its garbage."
 

@@ -16,7 +16,7 @@ from regscope.spec.digest import Digest
 from regscope.spec.image_config import ImageJSON, parse_image_config
 from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
 from regscope.spec.schema1 import schema1_config
-from regscope.stores.cached_store import CachedStore
+from regscope.stores.cached_store import current_digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
 from regscope.text import plain
@@ -145,8 +145,8 @@ def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifes
 
 def _found(store: ContentStore, result: ReadManifest) -> ManifestRows:
     reference: str = result.reference
-    if isinstance(store, CachedStore) and ":" not in reference:
-        reference = store.current(result.repository, reference) or reference
+    if ":" not in reference:
+        reference = current_digest(store, result.repository, reference) or reference
     known = known_rows(store, reference) if ":" in reference else None
     if known is not None:
         return known

@@ -15,6 +15,8 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ImageManifest, Manifest, artifact_type
 from regscope.spec.media_types import is_foreign_layer
+from regscope.stores.docker_archive import short_name
+from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, listed
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive_destination import OCIArchiveDestination
 from regscope.text import plain
@@ -23,7 +25,7 @@ from regscope.text import plain
 class ArchiveDestination(OCIArchiveDestination):
     """As an oci-archive is written, with `manifest.json` before it; it holds images alone."""
 
-    form = "docker-archive"
+    kind = DOCKER_ARCHIVE
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
@@ -37,8 +39,13 @@ class ArchiveDestination(OCIArchiveDestination):
             what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
                 f"{repository} {reference} is {what}, and a docker-archive holds images alone",
-                next_step=("" if kind else "Choose one platform, or: ") + "Copy it to oci-archive:FILE or oci:FOLDER.",
+                next_step=("" if kind else "Choose one platform, or: ")
+                + f"Copy it to {listed([OCI_ARCHIVE, LAYOUT])}.",
             )
+
+    def as_read(self, repository: str) -> str:
+        """As docker prints it."""
+        return short_name(repository)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """Written to the folder, and noted for `manifest.json`."""

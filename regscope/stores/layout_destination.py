@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +16,8 @@ from regscope.registry.request_body import Content
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
-from regscope.stores.destination import Taken
+from regscope.stores.destination import Name, Taken
+from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex, check_no_links
 from regscope.stores.layout_store import REF_NAME, blob_path, image_name
@@ -50,10 +52,21 @@ class LayoutDestination:
     @property
     def location(self) -> str:
         """`oci:` and the folder."""
-        return f"oci:{self.folder}"
+        return LAYOUT.at(self.folder)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""
+
+    def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
+        """By the entries of `index.json`."""
+        coming = {(name.repository, name.reference): name.digest for name in names if name.is_tag}
+        own = self.folder.resolve().name
+        found = [(image_name(entry, own), entry.digest) for entry in self._index.entries()]
+        return {
+            f"{name.repository}:{name.tag}": digest
+            for name, digest in found
+            if name is not None and name.tag and coming.get((name.repository, name.tag), digest) != digest
+        }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether its file is there."""
@@ -137,6 +150,11 @@ class LayoutDestination:
         """What an earlier run has written, to be gone on with."""
         check_no_links(self.folder, str(part.relative_to(self.folder)))
         return open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")  # noqa: PTH123
+
+
+def adding_to(store: OCILayoutStore) -> LayoutDestination:
+    """The layout that is open, to copy images to."""
+    return LayoutDestination(store.folder)
 
 
 def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:

@@ -19,6 +19,7 @@ from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import MANIFESTS
 from regscope.stores.content_store import no_such_repository, no_such_tag
+from regscope.stores.kinds import Kind
 from regscope.stores.layout_files import INDEX, LayoutFiles
 from regscope.stores.stored_names import Fault, ImageName, StoredNames
 
@@ -36,6 +37,7 @@ class LayoutStore:
     archive is, and so does what has no name, untagged. `repository@digest` is untagged in that repository.
     """
 
+    kind: Kind
     sees_untagged = True
     counts_pulls = False
     rate_limit = None

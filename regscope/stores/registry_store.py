@@ -20,12 +20,16 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
 from regscope.spec.reference import check_repository
+from regscope.stores.content_store import ContentStore
+from regscope.stores.kinds import REGISTRY
 from regscope.stores.stored_names import Fault
+from regscope.stores.wrapped_store import unwrapped
 
 
 class RegistryStore:
     """Images in a registry, read through `client`."""
 
+    kind = REGISTRY
     sees_untagged = False
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
@@ -152,3 +156,9 @@ class RegistryStore:
     def _repr_html_(self) -> str:
         who = "with credentials" if self.client.keychain else "anonymously"
         return text.card("Registry", {"address": self.location, "read": who})
+
+
+def client_of(store: ContentStore) -> DockerRegistryV2Client | None:
+    """The client by which a store, whatever is around it, reads a registry; None where it reads none."""
+    itself = unwrapped(store)
+    return itself.client if isinstance(itself, RegistryStore) else None

@@ -11,7 +11,7 @@ from typing import Any
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.docker_archive import DockerArchiveStore
-from regscope.stores.layout_files import INDEX, MARKER, form_of_archive
+from regscope.stores.layout_files import INDEX, MARKER, kind_of_archive
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive import OCIArchiveStore
 from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
@@ -131,7 +131,7 @@ def _oci_archive(data: bytes) -> None:
 
 
 def _form(data: bytes) -> None:
-    form_of_archive(_written(data))
+    kind_of_archive(_written(data))
 
 
 def _written(data: bytes) -> Path:

@@ -140,7 +140,7 @@ def test_the_best_image_for_a_platform_is_taken_wherever_it_stands_in_the_index(
         writer.tag("app:1", writer.index([old, new]))
     source = f"oci:{tmp_path / 'arm'}"
     for wanted, taken in (("linux/arm", new), ("linux/arm/v6", old), ("armhf", new), (["linux/arm/v8", "arm"], new)):
-        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted)
+        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted, overwrite=True)
         assert done.images[0].digest == taken.digest
     with pytest.raises(ContentMissing, match="no image for linux/arm/v4"):
         rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms="linux/arm/v4")

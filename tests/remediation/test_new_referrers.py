@@ -244,7 +244,7 @@ def test_in_a_layout_it_keeps_its_subject(tmp_path: Path) -> None:
     store = rs.open(f"oci:{folder}")
     plan = rs.plan(rs.scan(store, progress=False), rs.Retention(tags="old-*"))
     write(tmp_path / "newer", {"app:sbom": NEW})
-    rs.copy(rs.open(f"oci:{tmp_path / 'newer'}"), "app:sbom", store, "app:sbom")
+    rs.copy(rs.open(f"oci:{tmp_path / 'newer'}"), "app:sbom", store, "app:sbom", overwrite=True)
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
     assert SIGNED.digest in skipped(done)
     assert store.manifest("app", "old-signed").raw == SIGNED.raw
