@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from regscope.errors import ContentMissing, ResourceNotFound
-from regscope.registry.fallback_tag import fallback_tag
-from regscope.registry.referrers import subject_of_tag, type_of_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import OCIIndex, artifact_type
+from regscope.spec.manifest import OCIIndex
+from regscope.spec.referring import fallback_tag, subject_of_tag, type_of_tag
 from regscope.stores.content_store import ContentStore
 
 
@@ -74,6 +73,6 @@ def _by_cosign(store: ContentStore, repository: str, digest: Digest, tags: Colle
 def _own_type(store: ContentStore, repository: str, referrer: Referrer) -> str | None:
     """The type that the manifest gives itself, where the list does not say it."""
     try:
-        return artifact_type(store.manifest(repository, referrer.digest).parse())
+        return store.manifest(repository, referrer.digest).parse().artifact_type
     except (ResourceNotFound, ContentMissing):  # the list is older than what it names
         return None

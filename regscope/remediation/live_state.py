@@ -8,12 +8,11 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
-from regscope.registry.referrers import subject_of_tag
 from regscope.remediation.links import Links, links_of
 from regscope.remediation.new_referrers import NewReferrers
 from regscope.spec.digest import Digest
+from regscope.spec.referring import fallback_tag, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
-from regscope.registry.referrers import subject_of_tag
 from regscope.remediation.links import links_of
 from regscope.spec.digest import Digest
+from regscope.spec.referring import subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
 

@@ -12,8 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
-from regscope.registry.referrers import subject_of_tag, type_of_tag
-from regscope.scanning.manifest_rows import ManifestRows, Rows, is_image
+from regscope.scanning.manifest_rows import ManifestRows, Rows
 from regscope.scanning.read_manifest import (
     ListedReferrers,
     ListedRepository,
@@ -27,8 +26,9 @@ from regscope.scanning.read_manifest import (
 from regscope.scanning.worklist import Worklist
 from regscope.schema import BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.manifest import DEEPEST, best_children
+from regscope.spec.index_children import DEEPEST, best_children
 from regscope.spec.platform import Platform
+from regscope.spec.referring import subject_of_tag, type_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.text import count
@@ -218,7 +218,7 @@ class ScanState:
 
     def _note_if_none_fits(self, read: ReadManifest, found: ManifestRows) -> None:
         """An index without an image for `platforms` is said to be one, or it would look like an empty one."""
-        images = [child for child in found.children if is_image(child)]
+        images = [child for child in found.children if not child.is_artifact]
         if not self._platforms or not images or self._children[found.digest] or subject_of_tag(read.reference):
             return
         there = ", ".join(sorted({str(child.platform or "") or "no platform" for child in images}))

@@ -9,9 +9,7 @@ from regscope import text
 from regscope.errors import NotAStore
 from regscope.spec.digest import Digest
 from regscope.stores.layout_files import FolderFiles, form_of_archive, is_layout
-from regscope.stores.layout_store import REF_NAME, LayoutStore, blob_path
-
-__all__ = ["REF_NAME", "OCILayoutStore"]
+from regscope.stores.layout_store import LayoutStore, blob_path
 
 
 class OCILayoutStore(LayoutStore):

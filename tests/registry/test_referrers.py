@@ -9,11 +9,12 @@ import pytest
 
 from regscope.errors import InvalidManifest, RequestErrorWithResponse, UnsafeRedirect
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.referrers import has_referrers_api, list_referrers, subject_of_tag
+from regscope.registry.referrers import has_referrers_api, list_referrers
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
+from regscope.spec.referring import subject_of_tag
 from regscope.stores.registry_store import RegistryStore
 from tests.lab.images import push
 from tests.servers import faults

@@ -14,13 +14,14 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidDigest, NotAStore, StoreError, TooLarge
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec import media_types
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIManifestSchema1
+from regscope.spec.referring import fallback_tag
 from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
-from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
+from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
 from tests.lab.images import TAGS, skopeo, write_layout
 
