@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regscope.schema import TABLES
-from regscope.spec.annotations import ATTESTATION_MANIFEST, CREATED
+from regscope.spec.annotations import CREATED
 from regscope.spec.build_history import layer_line, step_line, steps_of_layers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import History, ImageJSON, chain_ids, parse_time
 from regscope.spec.manifest import ImageManifest, Index, Manifest, ManifestSchema1
 from regscope.spec.media_types import is_foreign_layer
+from regscope.spec.referring import stated_by_manifest
 
 _MOST = 2**63 - 1  # what a column of the tables can hold
 _KIND = [column.name for column in TABLES["manifests"]].index("kind")
@@ -64,6 +65,8 @@ def manifest_rows(
         _schema1(found, manifest, config, sizes)
     else:
         _image(found, manifest, config)
+    for referral in stated_by_manifest(digest, manifest):
+        found.add("referrers", *referral)
     return found
 
 
@@ -82,13 +85,10 @@ def _index(found: ManifestRows, index: Index) -> None:
             platform and platform.os, platform and platform.architecture, platform and platform.variant,
             child.is_attestation,
         )  # fmt: skip
-        if attested := child.attested:
-            found.add("referrers", attested, child.digest, ATTESTATION_MANIFEST, "attestation")
         found.children.append(child)
     for position, blob in enumerate(index.blobs):
         found.add("layers", found.digest, position, blob.digest, None, None, blob.mediaType, blob.size, None)
         found.add("blobs", blob.digest, "layer", blob.size, blob.mediaType, False)
-    _subject(found, subject, index.artifact_type)
     _annotations(found, index.annotations)
 
 
@@ -106,7 +106,6 @@ def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | Non
     _layers(found, manifest.layers, config)
     _labels(found, config)
     _annotations(found, manifest.annotations)
-    _subject(found, subject, artifact)
 
 
 def _schema1(
@@ -189,8 +188,3 @@ def _labels(found: ManifestRows, config: ImageJSON | None) -> None:
 def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
     for key, value in annotations.items():
         found.add("labels", found.digest, "annotation", key, value)
-
-
-def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:
-    if subject:
-        found.add("referrers", subject, found.digest, artifact_type, "subject")
