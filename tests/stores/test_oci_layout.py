@@ -165,6 +165,28 @@ def test_a_referrer_under_both_an_entry_and_a_fallback_tag_is_one(pair: tuple[Pa
     assert store.untagged("mine") == []
 
 
+@pytest.mark.parametrize("odd", [5, "x", [], {"digest": 5}, {"mediaType": "a/b", "size": 1, "digest": "sha256:x"}])
+def test_a_docker_manifest_refers_to_nothing_whatever_it_calls_its_subject(tmp_path: Path, odd: Any) -> None:
+    with LayoutWriter(tmp_path / "mine") as writer:
+        config = writer.blob(b'{"rootfs": {"type": "layers", "diff_ids": []}}', media_types.DOCKER_CONFIG)
+        document = {
+            "schemaVersion": 2,
+            "mediaType": media_types.DOCKER_MANIFEST,
+            "config": fields_of(config),
+            "layers": [],
+        }
+        writer.keep(
+            writer.blob(encoded({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
+        )
+    store = rs.open(f"oci:{tmp_path / 'mine'}", cache=False)
+    [digest] = store.untagged("mine")
+    rs.copy(store, f"mine@{digest}", f"oci:{tmp_path / 'copy'}", progress=False)
+    copied = rs.open(f"oci:{tmp_path / 'copy'}", cache=False)
+    assert copied.manifest("mine", digest).raw == store.manifest("mine", digest).raw
+    open_removal(store).delete_manifest("mine", digest)
+    assert store.untagged("mine") == []
+
+
 def write_entries(folder: Path, *entries: tuple[str, Descriptor]) -> OCILayoutStore:
     """A layout with these names in this order, where two of them may be the same."""
     index = {
