@@ -19,3 +19,6 @@ REFERENCE_TYPE: Final = "vnd.docker.reference.type"
 REFERENCE_DIGEST: Final = "vnd.docker.reference.digest"
 ATTESTATION_MANIFEST: Final = "attestation-manifest"
 """The value of `REFERENCE_TYPE` for an attestation; by BuildKit's rules an entry with any other value is ignored."""
+
+STANDS_IN: Final = "regscope.stands-in"
+"""On a manifest that is pushed over a tag to remove the tag: for people; no program believes it."""

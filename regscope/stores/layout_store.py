@@ -207,7 +207,7 @@ class LayoutStore:
                     index = self.manifest(repository, tag).parse()
                 except RegscopeError:  # left to the scan, which reads the tag
                     continue
-                found += index.manifests if isinstance(index, OCIIndex) else ()
+                found += index.children
         return found
 
     def _existing(self, digest: Digest) -> str:

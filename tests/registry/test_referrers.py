@@ -14,7 +14,6 @@ from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
-from regscope.spec.referring import subject_of_tag
 from regscope.stores.registry_store import RegistryStore
 from tests.lab.images import push
 from tests.servers import faults
@@ -106,29 +105,6 @@ def test_referrers_elsewhere_are_refused(proxy: FaultProxy, proxied: DockerRegis
     proxy.rule(lambda request, forward: ProxyResponse(200, link, b'{"manifests": []}'))
     with pytest.raises(UnsafeRedirect):
         list_referrers(proxied, "app", f"sha256:{HEX}")
-
-
-@pytest.mark.parametrize("tag", [f"sha256-{HEX}", f"sha256-{HEX}.sig", f"sha256-{HEX}.att", f"sha256-{HEX}.sbom"])
-def test_a_tag_says_what_it_is_about(tag: str) -> None:
-    assert subject_of_tag(tag) == f"sha256:{HEX}"
-    assert subject_of_tag(f"sha512-{HEX * 2}") == f"sha512:{HEX * 2}"
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "latest",
-        f"sha256-{HEX}0",
-        f"sha256-{HEX[1:]}",
-        f"sha512-{HEX}",
-        f"md5-{HEX}",
-        f"sha256-{HEX}.a.b",
-        f"x-sha256-{HEX}",
-        f"sha256-{HEX.upper()}",
-    ],
-)
-def test_other_tags_are_about_nothing(tag: str) -> None:
-    assert subject_of_tag(tag) is None
 
 
 def test_a_real_api_names_what_refers_to_an_image(oci_registry: OCIRegistry, images: dict[str, Descriptor]) -> None:

@@ -135,7 +135,18 @@ def test_a_tag_tells_its_subject(suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["latest", "sha256-", "sha256-abc", "sha256-" + "A" * 64, "sha256-" + "a" * 128, "md5-" + "a" * 64]
+    "tag",
+    [
+        "latest",
+        "sha256-",
+        "sha256-" + "a" * 63,
+        "sha256-" + "a" * 65,
+        "sha256-" + "a" * 128,
+        "sha256-" + "A" * 64,
+        "sha256-" + "a" * 64 + ".a.b",
+        "x-sha256-" + "a" * 64,
+        "md5-" + "a" * 64,
+    ],
 )
 def test_another_tag_is_about_nothing(tag: str) -> None:
     assert subject_of_tag(tag) is None
@@ -149,3 +160,4 @@ def test_the_fallback_tag_of_a_sha512_digest_is_cut_and_so_known_only_by_who_kno
     assert subject_of_tag(tag) is None
     assert is_about(tag, LONG)
     assert not is_about(tag, IMAGE)
+    assert subject_of_tag(LONG.replace(":", "-")) == LONG  # too long for a tag, where that is enforced
