@@ -212,7 +212,7 @@ def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
 
 def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
     """The manifest, through an index the one for `platform`."""
-    from regscope.registry.manifests import image_below
+    from regscope.registry.manifest_reader import image_below
     from regscope.spec.platform import Platform
 
     read = functools.partial(store.manifest, repository)

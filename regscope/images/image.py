@@ -22,7 +22,7 @@ from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
 from regscope.layers.compression import GZIP, ZSTD, Compression, check_tar, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
-from regscope.registry.manifests import RawManifest, image_below
+from regscope.registry.manifest_reader import RawManifest, image_below
 from regscope.registry.request_body import Content
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor

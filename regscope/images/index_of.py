@@ -16,7 +16,7 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import parse_image_config
-from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
+from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, IMAGE_CONFIGS, OCI_INDEX
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -90,7 +90,7 @@ def make_index_at(
 def _entries(store: ContentStore, repository: str, reference: str, name: str) -> list[Descriptor]:
     found = store.manifest(repository, reference)
     manifest = found.parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
+    if manifest.is_index:
         return list(manifest.manifests)
     if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
         raise InvalidInput(f"{name} is no image: it is {manifest.media_type}")

@@ -14,7 +14,7 @@ from regscope.errors import RegscopeError
 from regscope.images.image_names import named as image_name
 from regscope.progress import is_interactive
 from regscope.remediation.journal import Lacked
-from regscope.remediation.links import Links, links_of
+from regscope.remediation.links import NO_LINKS, Links, links_of
 from regscope.remediation.plan_data import PlanData
 from regscope.remediation.planned_step import DELETE, PlannedStep
 from regscope.scanning.checking import look_for_all
@@ -198,4 +198,4 @@ def _links(store: ContentStore, repository: str, digest: str) -> Links:
     try:
         return links_of(store.manifest(repository, digest))
     except RegscopeError:
-        return Links((), (), None)
+        return NO_LINKS

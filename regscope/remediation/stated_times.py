@@ -6,8 +6,8 @@ import pandas as pd
 
 from regscope.analysis.columns import strings
 from regscope.analysis.relation import Bools
-from regscope.scanning.manifest_rows import CREATED
 from regscope.schema import TIME
+from regscope.spec.annotations import CREATED
 from regscope.spec.image_config import parse_time
 from regscope.tables import Snapshot
 

@@ -17,7 +17,7 @@ from regscope.stores.cached_store import cache_of, or_without_it
 from regscope.stores.content_store import ContentStore
 from regscope.version import __version__
 
-_RULES = 3  # counted up whenever a manifest makes other rows than before
+_RULES = 4  # counted up whenever a manifest makes other rows than before
 # Another version may make other rows, and other columns certainly do.
 _MADE_BY = hashlib.sha256(f"{__version__} {_RULES} {TABLES}".encode()).hexdigest()[:16]
 _TIMES = {

@@ -90,12 +90,12 @@ class ListedReferrers:
     """What refers to a manifest in a repository in which it was not read, since it was read in another one."""
 
     repository: str
-    subject: str
+    subject: Digest
     referrers: list[Descriptor] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
-def list_referrers(store: ContentStore, repository: str, subject: str) -> ListedReferrers:
+def list_referrers(store: ContentStore, repository: str, subject: Digest) -> ListedReferrers:
     """The referrers of a manifest."""
     listed = ListedReferrers(repository, subject)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from regscope.errors import InvalidInput
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import ImageManifest, Manifest, artifact_type
+from regscope.spec.manifest import ImageManifest, Manifest
 from regscope.spec.media_types import is_foreign_layer
 from regscope.stores.docker_archive import short_name
 from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, listed
@@ -35,7 +35,7 @@ class ArchiveDestination(OCIArchiveDestination):
         """Images have whose layers are stored with them."""
         image = manifest.parse()
         if not _fits(image):
-            kind = artifact_type(image)
+            kind = image.artifact_type
             what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
                 f"{repository} {reference} is {what}, and a docker-archive holds images alone",
@@ -66,12 +66,12 @@ class ArchiveDestination(OCIArchiveDestination):
 def _fits(manifest: Manifest) -> bool:
     return (
         isinstance(manifest, ImageManifest)
-        and artifact_type(manifest) is None
+        and manifest.artifact_type is None
         and not any(is_foreign_layer(layer.mediaType) for layer in manifest.layers)
     )
 
 
 def _listed(image: Manifest) -> dict[str, Any]:
     assert isinstance(image, ImageManifest)
-    config, *layers = (blob_path(blob.digest) for blob in (image.config, *image.layers))
+    config, *layers = (blob_path(blob.digest) for blob in image.blobs)
     return {"Config": config, "RepoTags": [], "Layers": layers}

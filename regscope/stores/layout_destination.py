@@ -13,14 +13,14 @@ from regscope.registry.background_hash import background_hash
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import RawManifest
 from regscope.registry.request_body import Content
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
-from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.stores.destination import Name, Taken
 from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex, check_no_links
-from regscope.stores.layout_store import REF_NAME, blob_path, image_name
+from regscope.stores.layout_store import blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
@@ -106,8 +106,7 @@ class LayoutDestination:
         """Written as a blob; named in `index.json`, as is what refers to something else."""
         self.take_blob(repository, manifest.digest, LocalContent.of(manifest.raw), None)
         parsed = manifest.parse()
-        refers = isinstance(parsed, OCIManifestSchema1 | OCIIndex) and parsed.subject is not None
-        if reference is None and not refers:
+        if reference is None and parsed.subject is None:
             return
         by_digest = reference is not None and ":" in reference
         name = ImageName(repository, None, reference) if by_digest else ImageName(repository, reference, None)
@@ -116,7 +115,7 @@ class LayoutDestination:
             digest=manifest.digest,
             size=len(manifest.raw),
             annotations={REF_NAME: str(name)} if reference is not None else {},
-            artifactType=getattr(parsed, "artifactType", None),
+            artifactType=parsed.artifactType,
         )
         with self._index.alone():
             own = self.folder.resolve().name

@@ -10,9 +10,7 @@ from regscope.errors import NotAStore
 from regscope.spec.digest import Digest
 from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_files import FolderFiles, is_layout, kind_of_archive
-from regscope.stores.layout_store import REF_NAME, LayoutStore, blob_path
-
-__all__ = ["REF_NAME", "OCILayoutStore"]
+from regscope.stores.layout_store import LayoutStore, blob_path
 
 
 class OCILayoutStore(LayoutStore):

@@ -15,12 +15,12 @@ import pytest
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidInput, InvalidReference, NotAStore
 from regscope.images.copying import copy_to
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
+from regscope.spec.referring import fallback_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import Layer, LayoutWriter
