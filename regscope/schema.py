@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, cast
 import pandas as pd
 import pyarrow as pa
 
-DType = Literal["category", "str", "int64", "Int64", "bool", "datetime64[us, UTC]"]
+DType = Literal["category", "str", "int64", "Int64", "float64", "bool", "datetime64[us, UTC]", "timedelta64[us]"]
 TIME: DType = "datetime64[us, UTC]"
 
 

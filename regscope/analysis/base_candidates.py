@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from regscope.analysis.columns import numbered
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints, begins_run, looked_up, running_totals
 from regscope.spec.instructions import OTHER, keyword, normalised
 from regscope.tables import Snapshot
 
@@ -42,7 +42,7 @@ class _Rows:
 
     def sums(self, values: Ints) -> Ints:
         """Of each row and those of its image before it."""
-        total = np.append(0, np.cumsum(values))
+        total = running_totals(values)
         sums: Ints = total[1:] - total[self.first[self.image]]
         return sums
 
@@ -53,8 +53,7 @@ class _Rows:
 
     def last(self, values: Ints) -> Ints:
         """The value of each image's last row; 0 for an image without any."""
-        found: Ints = np.where(self.count > 0, np.append(values, 0)[self.first + self.count - 1], 0)
-        return found
+        return looked_up(values, np.where(self.count > 0, self.first + self.count - 1, -1), absent=0)
 
 
 class Candidates:
@@ -142,7 +141,7 @@ class Candidates:
                 image,
             ]
         )
-        first = order[np.append(True, np.diff(image[order]) != 0)[: len(order)]]
+        first = order[begins_run(image[order])]
         image, base, depth, row = image[first], base[first], depth[first], row[first]
         top = self._layers.first[image] + self._layers.count[image] - 1
         return pd.DataFrame(

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.analysis.relation import Ints
+from regscope.arrays import Ints, joined, looked_up
 
 Words: TypeAlias = npt.NDArray[np.object_]
 
@@ -26,8 +26,7 @@ def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
     positions = np.asarray(pc.index_in(pa.array(names), value_set=pa.array(index)).fill_null(-1), dtype=np.int64)
     ends = np.cumsum([len(each.categories) for each in found])
     parts = np.split(positions, ends[:-1])
-    # The code of what is absent is -1 as well: it takes the last position.
-    return [np.append(part, -1)[each.codes.to_numpy()] for part, each in zip(parts, found, strict=True)]
+    return [looked_up(part, each.codes.to_numpy(), absent=-1) for part, each in zip(parts, found, strict=True)]
 
 
 def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]:
@@ -35,7 +34,7 @@ def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]
     column = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.large_string())).unify_dictionaries()
     values = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.large_string())
     numbers = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate([np.array([], dtype=np.int64), *numbers], dtype=np.int64), values
+    return joined(numbers), values
 
 
 def as_arrow(column: pd.Series[Any]) -> pa.Array:
@@ -56,12 +55,6 @@ def taken(column: pd.Series[Any], rows: Ints) -> pd.Categorical:
     names = pd.Index(found.categories, dtype="str")  # without a value in them, categories come back as objects
     ordered: pd.Categorical = found.rename_categories(names).reorder_categories(names.sort_values())
     return ordered
-
-
-def arrow_text(column: pd.Series[Any]) -> pa.Array:
-    """A column of text as one Arrow array."""
-    found = pa.array(column.array, pa.large_string())
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def ranks(names: pd.Index[str]) -> Ints:

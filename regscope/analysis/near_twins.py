@@ -10,7 +10,8 @@ import pandas as pd
 
 from regscope.analysis.columns import numbered_parts
 from regscope.analysis.file_contents import FileContents
-from regscope.analysis.relation import Bools, Ints, Relation, distinct, distinct_pairs, sums
+from regscope.analysis.relation import Relation
+from regscope.arrays import Bools, Ints, distinct, distinct_pairs, joined, running_totals, scattered, sums
 from regscope.tables import Snapshot
 
 _JUST_BELOW = 1 - 1e-9  # what is compared exactly afterwards must not be lost to rounding
@@ -73,7 +74,7 @@ class _SharedFiles:
         layers_with = np.bincount(bundle)[bundle]
         bundle, layer, layers_with = (each[layers_with > 1] for each in (bundle, layer, layers_with))
         self._bundle: Ints = bundle[np.lexsort((bundle, layers_with, layer))]
-        self._ends = np.append(0, np.cumsum(np.bincount(layer, minlength=len(layers))))
+        self._ends = running_totals(np.bincount(layer, minlength=len(layers)))
         self._shared = sums(layer, self.size[bundle], len(layers))
 
     def bundles(self, layer: int) -> Ints:
@@ -105,6 +106,5 @@ def _path_numbers(contents: FileContents, wanted: Bools) -> tuple[Ints, int]:
     at_wanted = np.cumsum(wanted) - 1
     parts = [(position, part.dictionary_encode()) for position, part in contents.paths(wanted)]
     numbers, paths = numbered_parts([part for _, part in parts])
-    found = np.zeros(int(wanted.sum()), dtype=np.int64)
-    found[at_wanted[np.concatenate([np.array([], dtype=np.int64), *(position for position, _ in parts)])]] = numbers
-    return found, len(paths)
+    position = joined(position for position, _ in parts)
+    return scattered(numbers, at_wanted[position], int(wanted.sum()), absent=0), len(paths)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from regscope.arrays import Bools as Bools
-from regscope.arrays import Ints as Ints
-from regscope.arrays import distinct as distinct
+from regscope.arrays import Bools, Ints, distinct, distinct_pairs, running_totals, sums
 
 _AT_ONCE = 4_000_000  # pairs
 
@@ -20,8 +18,7 @@ class Relation:
         left, right = distinct_pairs(left[known], right[known], n_right)
         self.n_left, self.n_right = n_left, n_right
         self.left, self.right = left, right
-        self._starts = np.zeros(n_left + 1, dtype=np.int64)
-        np.cumsum(np.bincount(left, minlength=n_left), out=self._starts[1:])
+        self._starts = running_totals(np.bincount(left, minlength=n_left))
 
     def of(self, keys: Ints) -> tuple[Ints, Ints]:
         """For every pair whose left is in `keys`: the position of that key, and the right."""
@@ -86,17 +83,3 @@ class Relation:
             _, onward = self.of(frontier)
             frontier = distinct(onward[~reached[onward]])
         return reached
-
-
-def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
-    """The pairs, each once, sorted."""
-    keys = distinct(left * max(n_right, 1) + right)
-    left = keys // max(n_right, 1)
-    return left, keys - left * max(n_right, 1)
-
-
-def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:
-    """The sum of `values` in each group, exact: numpy's bincount would add in floating point."""
-    total = np.zeros(n_groups, dtype=np.int64)
-    np.add.at(total, groups, values)
-    return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regscope.arrays import Ints
+from regscope.arrays import Ints, marked
 
 
 class Events:
@@ -31,8 +31,7 @@ class Events:
         keys = self._key(node, at if since is None else since)
         order = np.argsort(keys, kind="stable")
         self._keys, self._node, self._by, self._at = keys[order], node[order], by[order], at[order]
-        self._is_here = np.zeros(nodes, dtype=np.bool_)
-        self._is_here[node] = True
+        self._is_here = marked(node, nodes)
 
     def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
         """For each node when the first event there after `time` is, and which entry it is of; never, and -1."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from regscope.analysis.columns import Words
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, Relation, distinct
+from regscope.analysis.relation import Relation
+from regscope.arrays import NONE, Bools, Ints, distinct, marked
 
 
 class PlatformTags(NamedTuple):
@@ -30,7 +31,7 @@ class PlatformTags(NamedTuple):
         return np.flatnonzero(~gone[self.whole])
 
 
-NO_PLATFORM_TAGS = PlatformTags(np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([], dtype=object))
+NO_PLATFORM_TAGS = PlatformTags(NONE, NONE, np.array([], dtype=object))
 
 
 def joined(each: Sequence[PlatformTags]) -> PlatformTags:
@@ -45,9 +46,7 @@ def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
     name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each
     asked = distinct(node)
     position, whole = _wholes(graph).closure(asked)
-    tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
-    tagged[asked] = True
-    is_part = tagged[whole] & (whole != asked[position])
+    is_part = marked(asked, graph.n_nodes)[whole] & (whole != asked[position])
     of_node = Relation(asked[position[is_part]], whole[is_part], graph.n_nodes, graph.n_nodes)
     position, whole = of_node.of(node)
     return PlatformTags(rows[position], whole, name[whole])

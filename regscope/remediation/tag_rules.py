@@ -10,9 +10,9 @@ import pandas as pd
 
 from regscope.analysis.columns import Words, numbered
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
 from regscope.analysis.version_order import semantic_order
+from regscope.arrays import Bools, Ints, begins_run, distinct, greatest, looked_up
 from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages
 from regscope.remediation.patterns import compiled, grouping, matching
 from regscope.remediation.platform_tags import NO_PLATFORM_TAGS, PlatformTags, joined, platform_tags_among
@@ -111,7 +111,7 @@ def _candidates(graph: ReferenceGraph, policy: Retention) -> Ints:
     tags = graph.snap.tags
     repositories = matching(graph.repositories, policy.repositories)
     repositories &= ~matching(graph.repositories, policy.exclude_repositories)
-    wanted = np.append(repositories, False)[graph.tag_repository]
+    wanted = looked_up(repositories, graph.tag_repository, absent=False)
     wanted &= tags["subject"].isna().to_numpy() & (graph.tag_node >= 0)
     rows = np.flatnonzero(wanted)
     texts = pd.Index(tags["tag"].array[rows])
@@ -162,8 +162,7 @@ def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows:
     counted = np.flatnonzero(group >= 0)
     # What is counted is an image in a group; `images` has each once.
     images, image = np.unique(nodes[counted] * len(names) + group[counted], return_inverse=True)
-    newest = np.full(len(images), UNKNOWN)
-    np.maximum.at(newest, image, value[counted])
+    newest = greatest(image, value[counted], len(images), absent=UNKNOWN)
     node, of_group = np.divmod(images, len(names))
     places = np.zeros(len(images), dtype=np.int64)
     # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
@@ -207,8 +206,7 @@ def _places(groups: Ints, values: Ints) -> Ints:
     order = np.lexsort([-values, groups])
     groups, values = groups[order], values[order]
     at = np.arange(len(order), dtype=np.int64)
-    is_first = np.diff(groups, prepend=-1) > 0
-    is_less = is_first | (np.diff(values, prepend=0) < 0)
+    is_first, is_less = begins_run(groups), begins_run(groups, values)
     place = np.empty_like(at)
     place[order] = _last(at, is_less) - _last(at, is_first) + 1
     return place
