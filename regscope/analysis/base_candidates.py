@@ -20,7 +20,19 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of several images, by image and in order; `first` and `count` are where each image's rows are."""
+    """Rows of several images, by image and in order; `first` and `count` are where each image's rows are.
+
+    Image 0 has the rows 3 and 0 of a table, and image 2 the rows 4, 1 and 2; image 1 has none:
+
+    >>> rows = _Rows.of(np.array([0, 2, 2, 0, 2]), np.array([1, 1, 2, 0, 0]), 3)
+    >>> rows.image, rows.row
+    (array([0, 0, 2, 2, 2]), array([3, 0, 4, 1, 2]))
+    >>> rows.first, rows.count, rows.nth
+    (array([0, 2, 2]), array([2, 0, 3]), array([1, 2, 1, 2, 3]))
+    >>> sizes = np.array([10, 20, 30, 40, 50])  # of the rows by image and in order
+    >>> rows.sums(sizes), rows.last(sizes)
+    (array([ 10,  30,  30,  70, 120]), array([20,  0, 50]))
+    """
 
     image: Ints
     row: Ints

@@ -20,6 +20,10 @@ def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
     """For each column, the position in `index` of each of its values; -1 for what is absent or not there.
 
     Hashing a long `index` takes the most time: give it all columns at once.
+
+    >>> index = pd.Index(["a", "b", "c"], dtype="str")
+    >>> numbered(index, pd.Series(["c", None, "x", "a"], dtype="category"), pd.Series(["b"], dtype="category"))
+    [array([ 2, -1, -1,  0]), array([1])]
     """
     found = [column.astype("category").cat for column in columns]
     names = pd.Index([], dtype="str").append([each.categories.astype("str") for each in found])
@@ -58,7 +62,11 @@ def taken(column: pd.Series[Any], rows: Ints) -> pd.Categorical:
 
 
 def ranks(names: pd.Index[str]) -> Ints:
-    """The place of each name in their order, equal ones having the same; what is absent comes last."""
+    """The place of each name in their order, from 1, equal ones having the same; what is absent comes last.
+
+    >>> ranks(pd.Index(["c", None, "a", "c", "b"], dtype="str"))
+    array([3, 4, 1, 3, 2])
+    """
     places: Ints = pc.rank(pa.array(names, pa.large_string()), tiebreaker="dense").to_numpy().astype(np.int64)
     return places
 

@@ -18,6 +18,10 @@ def is_standing(rows: pd.DataFrame) -> Bools:
     """Whether each row is an entry that its layer leaves at its path: no whiteout, and replaced by no later one.
 
     `rows` are of whole layers, with `layer_digest`, `path` and `whiteout`.
+
+    >>> rows = [("one", "a", None), ("one", "b", None), ("one", "a", None), ("one", "b", "delete"), ("two", "a", None)]
+    >>> is_standing(pd.DataFrame(rows, columns=["layer_digest", "path", "whiteout"]))
+    array([False,  True,  True, False,  True])
     """
     standing = rows["whiteout"].isna().to_numpy(copy=True)
     replaced = rows.loc[standing, ["layer_digest", "path"]].duplicated(keep="last").to_numpy()

@@ -168,7 +168,11 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
 
 
 def _commonest(group: Ints, value: Ints, n_groups: int) -> Ints:
-    """The most frequent value of each group; of those that tie, the one that comes first."""
+    """The most frequent value of each group, all of which have some; of those that tie, the one that comes first.
+
+    >>> _commonest(np.array([0, 1, 0, 0, 1]), np.array([7, 9, 8, 8, 6]), 2)
+    array([8, 9])
+    """
     n_values = int(value.max(initial=0)) + 1
     key = group * n_values + value
     order = np.argsort(key, kind="stable")

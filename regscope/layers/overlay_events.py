@@ -12,10 +12,10 @@ class Events:
 
     Three events at two nodes, of which the second node's are asked for after the times 2 and 6:
 
-        node  time  by
-        4     3     1
-        7     1     0     next([7, 7], [2, 6]) is at [5, never], by [2, -1]
-        7     5     2
+    >>> events = Events(node=np.array([7, 4, 7]), by=np.array([0, 1, 2]), at=np.array([1, 3, 5]), since=None, nodes=8,
+    ...                 never=99)
+    >>> events.next(np.array([7, 7]), np.array([2, 6]))
+    (array([ 5, 99]), array([ 2, -1]))
 
     Args:
         node: of each event, the node.

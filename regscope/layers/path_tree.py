@@ -14,6 +14,12 @@ _LAST_PART = r"/?[^/]*$"
 class PathTree:
     """The distinct ones of `paths`, and every directory above them.
 
+    >>> tree = PathTree(pa.array(["a/b/c", "a", "a/b/d", "a"]))
+    >>> tree.names.to_pylist()
+    ['a/b/c', 'a', 'a/b/d', 'a/b', '']
+    >>> tree.parent, tree.node
+    (array([ 3,  4,  3,  1, -1]), array([0, 1, 2, 1]))
+
     Attributes:
         names: each node's path; the root's is empty.
         parent: each node's directory; -1 for the root.

@@ -146,7 +146,18 @@ def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> 
 
 
 def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
-    """Images as new as the last that is kept are kept: which of them is the newer is not known."""
+    """Images as new as the last that is kept are kept: which of them is the newer is not known.
+
+    Two are to be kept of five tags in one repository; `latest` and `3` are on one image, which counts once:
+
+        tag     built    place | matched
+        latest  March    1     | no
+        3       March    1     | no
+        2       January  2     | no
+        1       January  2     | no
+        0       unknown  0     | no, its age is unknown
+        -1      2025     4     | yes
+    """
     nodes = graph.tag_node[rows]
     tags = pd.Index(graph.snap.tags["tag"].array[rows])
     at_least = np.zeros(graph.n_nodes, dtype=np.bool_)
@@ -202,7 +213,11 @@ def _words_on_places(policy: Retention, keep: int, place: Ints, group: Ints, nam
 
 
 def _places(groups: Ints, values: Ints) -> Ints:
-    """The place of each value in its group, from 1 for the largest; equal ones have the same."""
+    """The place of each value in its group, from 1 for the largest; equal ones have the same.
+
+    >>> _places(np.array([0, 0, 0, 0, 1]), np.array([20, 30, 30, 10, 5]))
+    array([3, 1, 1, 4, 1])
+    """
     order = np.lexsort([-values, groups])
     groups, values = groups[order], values[order]
     at = np.arange(len(order), dtype=np.int64)
@@ -213,7 +228,11 @@ def _places(groups: Ints, values: Ints) -> Ints:
 
 
 def _last(at: Ints, marked: Bools) -> Ints:
-    """For each position the last marked one up to it."""
+    """For each position the last marked one up to it; the first is marked.
+
+    >>> _last(np.arange(5), np.array([True, False, False, True, False]))
+    array([0, 0, 0, 3, 3])
+    """
     return np.maximum.accumulate(np.where(marked, at, 0))
 
 
