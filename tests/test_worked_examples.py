@@ -1,4 +1,4 @@
-"""The examples in docstrings are true: each `>>>` is run, and there are some where code cannot be checked by reading."""
+"""The examples in docstrings are true: each `>>>` is run."""
 
 from __future__ import annotations
 

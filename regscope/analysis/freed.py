@@ -13,7 +13,15 @@ from regscope.schema import Column, recast
 
 
 def freed_blobs(graph: ReferenceGraph, gone: Bools) -> Ints:
-    """The blobs that no placement which stays still uses."""
+    """The blobs that no placement which stays still uses.
+
+    Of the images A, B and C of `regscope.analysis.sharing`, A and B go:
+
+        blob                         used by what goes  used by what stays | freed
+        manifests and configs A, B   yes                no                 | yes
+        x, y                         yes                no                 | yes
+        z                            yes                yes, by C          | no
+    """
     return np.flatnonzero(_used(graph, gone) & ~_used(graph, ~gone))
 
 

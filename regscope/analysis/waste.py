@@ -181,7 +181,18 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
 
 
 def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
-    """`start` is the row of the image's lowest layer."""
+    """The files that are no more in the final file system; `start` is the row of the image's lowest layer.
+
+    Layer 0 has the files a, b, c and d, and the hardlink e to d; layer 1 has a with other content, b with the same,
+    a file f with the content of c, and whiteouts of c, d and e:
+
+        entry  hidden by       | cause
+        a      a of layer 1    | overwritten
+        b      b of layer 1    | attributes only
+        c      its whiteout    | same content elsewhere
+        d      its whiteout    | deleted, once: d and e are names of one file
+        e      its whiteout    |
+    """
     stack, size, content = image.stack, entries.size[image.rows], entries.content[image.rows]
     inode = stack.inode
     is_lost = entries.entries.is_file[image.rows] & (size > 0)

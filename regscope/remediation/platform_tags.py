@@ -40,7 +40,17 @@ def joined(each: Sequence[PlatformTags]) -> PlatformTags:
 
 
 def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
-    """Those of the tags at `rows` that name a part of what another of them names, however deep within it."""
+    """Those of the tags at `rows` that name a part of what another of them names, however deep within it.
+
+    The tags of one repository, whose index has the images a and b:
+
+        row  tag        names      | pairs of row, whole, name
+        0    1.0        the index  |
+        1    1.0-amd64  image a    | 1, the index, 1.0
+        2    1.0-arm64  image b    | 2, the index, 1.0
+        3    latest     the index  |
+        4    other      image c    |
+    """
     node = graph.tag_node[rows]
     name = np.full(graph.n_nodes, None, dtype=object)
     name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each

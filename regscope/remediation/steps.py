@@ -16,6 +16,15 @@ def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
     Each repository by itself; in it what belongs together stands together, those that were named `first` before the
     others; what holds comes before what it holds: an index before its children, a subject before its referrers. Cut
     off anywhere, no index is left without a child and no image without its signature.
+
+    The indexes 1.0 and 1.1 of one repository, and an image 2.0; `first` are 2.0 and 1.0, in this order:
+
+        manifest  held by   group  level | order
+        2.0       -         0      0     | 1st
+        1.0       -         1      0     | 2nd
+        a         1.0       1      1     | 3rd
+        1.1       -         2      0     | 4th: it was not named
+        b         1.0, 1.1  2      1     | 5th: with the last of what holds it
     """
     place = scattered(np.arange(len(first)), first, graph.n_nodes, absent=len(first))
     left, right = graph.onward.left, graph.onward.right

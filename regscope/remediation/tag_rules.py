@@ -156,7 +156,7 @@ def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows:
         2       January  2     | no
         1       January  2     | no
         0       unknown  0     | no, its age is unknown
-        -1      2025     4     | yes
+        old     2025     4     | yes
     """
     nodes = graph.tag_node[rows]
     tags = pd.Index(graph.snap.tags["tag"].array[rows])
