@@ -55,7 +55,7 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
         layers = layers[~layers["digest"].isin(layers.loc[unread, "digest"])]
     lines = {line: normalised(line) or UNKNOWN for line in layers["created_by"].dropna().unique()}
     table = layers[["digest", "position", "blob_digest"]].assign(
-        instruction=layers["created_by"].map(lines).fillna(UNKNOWN),
+        instruction=layers["created_by"].map(lines).astype("str").fillna(UNKNOWN),
         size=layers["blob_digest"].map(unpacked["size"]),
         tar_size=layers["blob_digest"].map(unpacked["tar_size"]),
     )
