@@ -10,7 +10,7 @@ import numpy as np
 
 from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.needed_entries import needed_entries
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints
 from regscope.errors import InvalidInput
 from regscope.file_rows import FileRows
 from regscope.images.image import HeldLayer, Image
