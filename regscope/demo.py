@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from regscope.errors import InvalidInput
+from regscope.spec.annotations import ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE, TITLE, VERSION
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
@@ -175,7 +176,7 @@ class _Demo:
             machine = self._layer("COPY file:{} in /srv/bin", {"srv/bin/cli": f"#!/bin/{platform}\n".encode() * 4000})
             children.append(self._image([shared, machine, 'ENTRYPOINT ["/srv/bin/cli"]'], _days_ago(60), {}, platform))
         statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}}).encode()
-        about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": children[0].digest}
+        about = {REFERENCE_TYPE: ATTESTATION_MANIFEST, REFERENCE_DIGEST: children[0].digest}
         provenance = self.writer.artifact(
             statement, "application/vnd.in-toto+json", artifact_type="application/vnd.in-toto+json"
         )
@@ -233,7 +234,7 @@ def _days_ago(days: int) -> str:
 
 
 def _labels(name: str, version: str) -> dict[str, str]:
-    return {"org.opencontainers.image.title": name, "org.opencontainers.image.version": version}
+    return {TITLE: name, VERSION: version}
 
 
 def _env_file() -> bytes:

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from regscope import text
+from regscope.arrays import begins_run
 from regscope.errors import NotAStore, StoreError
 from regscope.parquet_tables import read_columns, readable, word_of_each_row_group
 from regscope.schema import TABLES, conformed
@@ -145,11 +147,9 @@ class FileRows:
         assert isinstance(self._files, pd.DataFrame)
         layers = self._files["layer_digest"].cat
         codes = layers.codes.to_numpy()
-        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-        starts = np.append(0, changes)[: len(codes)]
-        ends = np.append(changes, len(codes))[: len(codes)]
+        starts = np.flatnonzero(begins_run(codes)).tolist()
         names = layers.categories
-        return {names[codes[start]]: (int(start), int(end)) for start, end in zip(starts, ends, strict=True)}
+        return {names[codes[start]]: (start, end) for start, end in pairwise([*starts, len(codes)])}
 
     @property
     def layers(self) -> list[str]:

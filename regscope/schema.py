@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, cast
 import pandas as pd
 import pyarrow as pa
 
-DType = Literal["category", "str", "int64", "Int64", "bool", "datetime64[us, UTC]"]
+DType = Literal["category", "str", "int64", "Int64", "float64", "bool", "datetime64[us, UTC]", "timedelta64[us]"]
 TIME: DType = "datetime64[us, UTC]"
 
 
@@ -233,7 +233,7 @@ def _recast(cells: pd.Series[Any], dtype: DType) -> Any:
     if dtype == TIME:
         return _within_the_calendar(cells.astype(dtype))
     if dtype != "category":
-        return cells.astype(dtype)
+        return cells if cells.dtype == dtype else cells.astype(dtype)
     found = cells.astype(dtype).cat  # without a value in them, categories come back as objects
     return pd.Categorical.from_codes(found.codes, categories=found.categories.astype("str"))
 

@@ -28,7 +28,7 @@ from regscope.tables import Snapshot
 def snap(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     folder = tmp_path_factory.mktemp("demo")
     store = open_store(f"oci:{build_demo(folder / 'layout')}")
-    return scan_files(store, scan(store), cache=DigestCache(folder / "cache"))
+    return scan_files(scan(store), store, cache=DigestCache(folder / "cache"))
 
 
 def test_it_has_a_dozen_images_and_no_problems(snap: Snapshot) -> None:

@@ -13,7 +13,7 @@ from regscope.images.dependents import dependents_of
 from regscope.registry.manifests import ManifestRef
 from regscope.remediation.backup import back_up
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.manifest import DEEPEST
+from regscope.spec.index_children import DEEPEST
 from regscope.spec.platform import LINUX_AMD64
 from regscope.stores.layout_writer import LayoutWriter, tar_of
 from tests.servers.oci import OCIRegistry

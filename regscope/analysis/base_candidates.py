@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from regscope.analysis.columns import numbered
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints, begins_run, looked_up, running_totals
 from regscope.spec.instructions import OTHER, keyword, normalised
 from regscope.tables import Snapshot
 
@@ -20,7 +20,19 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of several images, by image and in order; `first` and `count` are where each image's rows are."""
+    """Rows of several images, by image and in order; `first` and `count` are where each image's rows are.
+
+    Image 0 has the rows 3 and 0 of a table, and image 2 the rows 4, 1 and 2; image 1 has none:
+
+    >>> rows = _Rows.of(np.array([0, 2, 2, 0, 2]), np.array([1, 1, 2, 0, 0]), 3)
+    >>> rows.image, rows.row
+    (array([0, 0, 2, 2, 2]), array([3, 0, 4, 1, 2]))
+    >>> rows.first, rows.count, rows.nth
+    (array([0, 2, 2]), array([2, 0, 3]), array([1, 2, 1, 2, 3]))
+    >>> sizes = np.array([10, 20, 30, 40, 50])  # of the rows by image and in order
+    >>> rows.sums(sizes), rows.last(sizes)
+    (array([ 10,  30,  30,  70, 120]), array([20,  0, 50]))
+    """
 
     image: Ints
     row: Ints
@@ -42,7 +54,7 @@ class _Rows:
 
     def sums(self, values: Ints) -> Ints:
         """Of each row and those of its image before it."""
-        total = np.append(0, np.cumsum(values))
+        total = running_totals(values)
         sums: Ints = total[1:] - total[self.first[self.image]]
         return sums
 
@@ -53,8 +65,7 @@ class _Rows:
 
     def last(self, values: Ints) -> Ints:
         """The value of each image's last row; 0 for an image without any."""
-        found: Ints = np.where(self.count > 0, np.append(values, 0)[self.first + self.count - 1], 0)
-        return found
+        return looked_up(values, np.where(self.count > 0, self.first + self.count - 1, -1), absent=0)
 
 
 class Candidates:
@@ -142,7 +153,7 @@ class Candidates:
                 image,
             ]
         )
-        first = order[np.append(True, np.diff(image[order]) != 0)[: len(order)]]
+        first = order[begins_run(image[order])]
         image, base, depth, row = image[first], base[first], depth[first], row[first]
         top = self._layers.first[image] + self._layers.count[image] - 1
         return pd.DataFrame(

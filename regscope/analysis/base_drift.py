@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.fingerprints import ASPECTS, CONTENT, fingerprints
-from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.sizes import image_layers
 from regscope.analysis.unhashed import told_apart
+from regscope.arrays import Bools, Ints, ends_run, sums
 from regscope.file_rows import FileRows
-from regscope.schema import TIME
+from regscope.schema import TIME, Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.build_history import is_of_many_steps
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
@@ -18,9 +20,26 @@ from regscope.tables import Snapshot
 _PLATFORM = ["os", "architecture", "variant"]
 _PLACE = ["parent", "instruction", *_PLATFORM]
 _SAID = ["kind", "sha256", "link_target", "device"]
-_CHANGES = ["added", "removed", "changed", "new_bytes"]
+
+BASE_DRIFT = (
+    Column("group", "int64", "number of the place, from 1"),
+    Column("instruction", "str", "the build instruction, normalised"),
+    Column("parent", "str", "ChainID of what is below; absent for a first layer"),
+    Column("version", "int64", "number of the version, from 1"),
+    Column("versions", "int64", "how many the place has"),
+    Column("layer_digest", "str", "the layer, of several of the same content that of the oldest image"),
+    Column("created", TIME, "when the oldest image that has it there was built; absent if unknown"),
+    Column("size", "int64", "as stored", "bytes"),
+    Column("images", "int64", "images that have the version there"),
+    Column("added", "Int64", "entries of any kind at paths that the version before has not; absent for the first"),
+    Column("removed", "Int64", "those at paths that only the version before has; absent for the first"),
+    Column("changed", "Int64", "those of another kind, content, link target or device; absent for the first"),
+    Column("new_bytes", "Int64", "in the regular files that were added or changed; absent for the first", "bytes"),
+)
 
 
+@takes_snapshot
+@documented(columns=BASE_DRIFT)
 def base_drift(snap: Snapshot) -> pd.DataFrame:
     """Layers that the same instruction made at the same place, with other content: what a rebuild brought.
 
@@ -33,28 +52,13 @@ def base_drift(snap: Snapshot) -> pd.DataFrame:
         One row for each version, the places that take most bytes first, the versions of a place by the creation of the
         oldest image that has them:
 
-        - `group` (int64): the place, from 1
-        - `instruction` (str): normalised
-        - `parent` (str): ChainID of what is below; absent for a first layer
-        - `version`, `versions` (int64): from 1, and how many there are
-        - `layer_digest` (str): the layer, of several of the same content that of the oldest image
-        - `created` (UTC): of the oldest image that has it there; absent if unknown
-        - `size` (int64, bytes): as stored
-        - `images` (int64): that have the version there
-        - `added`, `removed`, `changed` (Int64): entries of any kind, by path, against the version before; changed are
-          those of another kind, content, link target or device; absent for the first version
-        - `new_bytes` (Int64, bytes): in the regular files that were added or changed
+        {columns}
     """
     versions = _versions(snap)
     rows = FileRows(snap.files, ["layer_digest", *ASPECTS[CONTENT], "size"])
     changes = _changes(rows, versions["layer_digest"].tolist())
     table = versions.assign(**changes.where(versions["version"] > 1))
-    columns = ["group", "instruction", "parent", "version", "versions", "layer_digest", "created", "size", "images"]
-    text = dict.fromkeys(["instruction", "parent", "layer_digest"], "str")
-    integers = dict.fromkeys(["group", "version", "versions", "size", "images"], "int64")
-    return table[[*columns, *_CHANGES]].astype(
-        {**text, **integers, "created": TIME, **dict.fromkeys(_CHANGES, "Int64")}
-    )
+    return recast(BASE_DRIFT, table)
 
 
 def _versions(snap: Snapshot) -> pd.DataFrame:
@@ -101,7 +105,7 @@ def _placed_layers(snap: Snapshot) -> pd.DataFrame:
 
 def _changes(rows: FileRows, layers: list[str]) -> pd.DataFrame:
     """What each layer says otherwise than the one before it in the list."""
-    found = [pd.DataFrame(0, columns=_CHANGES, index=range(min(len(layers), 1)))]
+    found = [pd.DataFrame(0, columns=["added", "removed", "changed", "new_bytes"], index=range(min(len(layers), 1)))]
     start = 0
     for together in rows.batches(layers):
         end = start + len(together)
@@ -118,7 +122,7 @@ def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
     path, value = _numbered(frame, ["path", "whiteout"]), _numbered(frame, _SAID)
     # What a layer says last of a path is what it says of it.
     order = np.lexsort((np.arange(len(frame)), path, layer))
-    is_last = np.append(np.diff(layer[order]) | np.diff(path[order]), 1)[: len(order)] != 0
+    is_last = ends_run(layer[order], path[order])
     order = order[is_last]
     layer, path, value = layer[order], path[order], value[order]
     size = np.where((frame["kind"] == "file").to_numpy()[order], frame["size"].to_numpy()[order], 0)
@@ -134,10 +138,8 @@ def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
         "removed": np.bincount(layer[is_gone] + 1, minlength=len(layers)),
         "changed": np.bincount(layer[is_changed], minlength=len(layers)),
     }
-    # As integers: bincount's weights are floats.
-    new_bytes = np.zeros(len(layers), dtype=np.int64)
-    np.add.at(new_bytes, layer[is_new | is_changed], size[is_new | is_changed])
-    return pd.DataFrame({**counts, "new_bytes": new_bytes})
+    brought = is_new | is_changed
+    return pd.DataFrame({**counts, "new_bytes": sums(layer[brought], size[brought], len(layers))})
 
 
 def _found(places: Ints, wanted: Ints) -> tuple[Ints, Bools]:

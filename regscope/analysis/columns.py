@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.analysis.relation import Ints
+from regscope.arrays import Ints, joined, looked_up
 
 Words: TypeAlias = npt.NDArray[np.object_]
 
@@ -20,14 +20,17 @@ def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
     """For each column, the position in `index` of each of its values; -1 for what is absent or not there.
 
     Hashing a long `index` takes the most time: give it all columns at once.
+
+    >>> index = pd.Index(["a", "b", "c"], dtype="str")
+    >>> numbered(index, pd.Series(["c", None, "x", "a"], dtype="category"), pd.Series(["b"], dtype="category"))
+    [array([ 2, -1, -1,  0]), array([1])]
     """
     found = [column.astype("category").cat for column in columns]
     names = pd.Index([], dtype="str").append([each.categories.astype("str") for each in found])
     positions = np.asarray(pc.index_in(pa.array(names), value_set=pa.array(index)).fill_null(-1), dtype=np.int64)
     ends = np.cumsum([len(each.categories) for each in found])
     parts = np.split(positions, ends[:-1])
-    # The code of what is absent is -1 as well: it takes the last position.
-    return [np.append(part, -1)[each.codes.to_numpy()] for part, each in zip(parts, found, strict=True)]
+    return [looked_up(part, each.codes.to_numpy(), absent=-1) for part, each in zip(parts, found, strict=True)]
 
 
 def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]:
@@ -35,7 +38,7 @@ def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]
     column = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.large_string())).unify_dictionaries()
     values = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.large_string())
     numbers = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate([np.array([], dtype=np.int64), *numbers], dtype=np.int64), values
+    return joined(numbers), values
 
 
 def as_arrow(column: pd.Series[Any]) -> pa.Array:
@@ -58,14 +61,12 @@ def taken(column: pd.Series[Any], rows: Ints) -> pd.Categorical:
     return ordered
 
 
-def arrow_text(column: pd.Series[Any]) -> pa.Array:
-    """A column of text as one Arrow array."""
-    found = pa.array(column.array, pa.large_string())
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
-
-
 def ranks(names: pd.Index[str]) -> Ints:
-    """The place of each name in their order, equal ones having the same; what is absent comes last."""
+    """The place of each name in their order, from 1, equal ones having the same; what is absent comes last.
+
+    >>> ranks(pd.Index(["c", None, "a", "c", "b"], dtype="str"))
+    array([3, 4, 1, 3, 2])
+    """
     places: Ints = pc.rank(pa.array(names, pa.large_string()), tiebreaker="dense").to_numpy().astype(np.int64)
     return places
 

@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 
 from regscope import text
-from regscope.analysis.file_changes import file_changes
+from regscope.analysis.documented import documented
+from regscope.analysis.file_changes import FILE_CHANGES, file_changes
 from regscope.analysis.final_tree import final_files
 from regscope.analysis.image_choice import Choice, choose_two
 from regscope.analysis.layer_stacks import check_were_read
-from regscope.analysis.package_changes import package_changes, packages_of
+from regscope.analysis.package_changes import PACKAGE_CHANGES, package_changes, packages_of
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
-from regscope.schema import make_table
+from regscope.schema import Column, make_table, recast, table_of
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
@@ -28,6 +30,32 @@ _STEP_CHANGES = pd.CategoricalDtype(pd.Index(["removed", "added", "rebuilt"], dt
 _SHOWN = 10
 
 
+CONFIG_CHANGES = (
+    Column("key", "str", "`os`, `architecture`, `variant`, `media_type`, `created`, `label KEY` or `annotation KEY`"),
+    Column("before", "str", "absent where it was not set"),
+    Column("after", "str", "absent where it is not set"),
+)
+
+STEP_CHANGES = (
+    Column("change", "category", "removed, added; rebuilt where the same instruction made another layer"),
+    Column("instruction", "str", "normalised"),
+    Column("step_before", "Int64", "place in the history before, from 0; absent where the step was not there"),
+    Column("step_after", "Int64", "place in the history after, from 0; absent where the step is gone"),
+    Column("size_before", "Int64", "of the step's layer, as stored", "bytes"),
+    Column("size_after", "Int64", "of the step's layer, as stored", "bytes"),
+)
+
+LAYER_CHANGES = (
+    Column("blob_digest", "str", "digest of the layer as stored"),
+    Column("held_by", "category", "both, a or b"),
+    Column("size", "Int64", "as stored; absent if unknown", "bytes"),
+    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
+)
+
+
+@documented(
+    files=FILE_CHANGES, packages=PACKAGE_CHANGES, config=CONFIG_CHANGES, history=STEP_CHANGES, layers=LAYER_CHANGES
+)
 @dataclass(frozen=True, repr=False, eq=False)
 class Diff:
     """What became of image `a` in image `b`. Sizes are bytes.
@@ -37,17 +65,21 @@ class Diff:
         b: the digest of the other.
         names: what they were called.
         platforms: what they run on, such as `linux/amd64`.
-        files: as `regscope.analysis.file_changes.file_changes` has them: `path`, `kind`, `change` (added, removed,
-            content, attributes), `size_before`, `size_after`, `growth`, `differs`; largest first.
-        packages: `manager`, `name`, `version_before`, `version_after`, `change` (added, removed, upgraded,
-            downgraded, changed).
-        config: what differs of platform, creation and labels: `key`, `before`, `after` (str; absent where it is not
-            set). Labels are `label KEY`, annotations `annotation KEY`.
-        history: build steps by normalised instruction, in order: `change` (category: removed, added; rebuilt where
-            the same instruction made another layer), `instruction` (str), `step_before`, `step_after` (Int64),
-            `size_before`, `size_after` (Int64: of the step's layer, as stored).
-        layers: the distinct layers of both: `blob_digest` (str), `held_by` (category: both, a, b), `size` (Int64, as
-            stored), `created_by` (str); lowest first.
+        files: paths that were added or removed, or whose content or attributes differ, largest first:
+
+            {files}
+        packages: packages that came, went, or have another version, by manager and name:
+
+            {packages}
+        config: what differs of platform, creation and labels:
+
+            {config}
+        history: build steps by normalised instruction, in order:
+
+            {history}
+        layers: the distinct layers of both, lowest first:
+
+            {layers}
         size_before: config and distinct layers of `a`, as stored; None if unknown.
         size_after: those of `b`.
         shared_bytes: layers that both hold, as stored.
@@ -113,6 +145,7 @@ class Diff:
         return text.card(self._title(), self.facts(), self.notes(), columns, rows)
 
 
+@takes_snapshot
 def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff:
     """Image `b` against image `a`: files, packages, config, history and layers.
 
@@ -183,15 +216,14 @@ def _layers(layers: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     table = layers.sort_values(["position", "blob_digest"]).drop_duplicates("blob_digest").reset_index(drop=True)
     in_a, in_b = table["blob_digest"].isin(ours), table["blob_digest"].isin(theirs)
     held_by = pd.Categorical(np.select([in_a & in_b, in_a], ["both", "a"], "b"), dtype=_HELD_BY)
-    return table.assign(held_by=held_by)[["blob_digest", "held_by", "size", "created_by"]]
+    return recast(LAYER_CHANGES, table.assign(held_by=held_by))
 
 
 def _config(snap: Snapshot, before: Choice, after: Choice) -> pd.DataFrame:
     """What differs of what the tables hold of both configs and manifests."""
     ours, theirs = (_settings(snap, choice.digest) for choice in (before, after))
     keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
-    rows = {"key": keys, "before": [ours.get(key) for key in keys], "after": [theirs.get(key) for key in keys]}
-    return pd.DataFrame({column: pd.Series(cells, dtype="str") for column, cells in rows.items()})
+    return table_of(CONFIG_CHANGES, [(key, ours.get(key), theirs.get(key)) for key in keys])
 
 
 def _settings(snap: Snapshot, image: str) -> dict[str, str]:
@@ -219,15 +251,19 @@ def _history(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
             changes.append((before.step, "rebuilt", instruction, before, after))
     order = list(_STEP_CHANGES.categories)
     changes.sort(key=lambda change: (change[0], order.index(change[1])))
-    columns: dict[str, tuple[list[Any], Any]] = {
-        "change": ([change for _, change, *_ in changes], _STEP_CHANGES),
-        "instruction": ([instruction for _, _, instruction, _, _ in changes], "str"),
-        "step_before": ([None if before is _NO_STEP else before.step for *_, before, _ in changes], "Int64"),
-        "step_after": ([None if after is _NO_STEP else after.step for *_, after in changes], "Int64"),
-        "size_before": ([before.size for *_, before, _ in changes], "Int64"),
-        "size_after": ([after.size for *_, after in changes], "Int64"),
-    }
-    return pd.DataFrame({name: pd.Series(cells, dtype=dtype) for name, (cells, dtype) in columns.items()})
+    rows = [
+        (
+            change,
+            instruction,
+            None if before is _NO_STEP else before.step,
+            None if after is _NO_STEP else after.step,
+            before.size,
+            after.size,
+        )
+        for _, change, instruction, before, after in changes
+    ]
+    table = table_of(STEP_CHANGES, rows)
+    return table.assign(change=table["change"].cat.set_categories(order))
 
 
 class _Step(NamedTuple):

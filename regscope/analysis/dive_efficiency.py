@@ -7,23 +7,38 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.layer_stacks import layer_stacks
 from regscope.analysis.names import image_names
 from regscope.analysis.selection import Selection
 from regscope.file_rows import FileRows
+from regscope.schema import Column, table_of
 from regscope.tables import Snapshot
 
 _WHITEOUT = ".wh."
 _DOUBLE_WHITEOUT = ".wh..wh.."
-_DTYPES = {
-    **dict.fromkeys(("name", "digest"), "str"),
-    "efficiency": "float64",
-    "wasted_bytes": "int64",
-    "user_wasted_percent": "float64",
-    "size": "int64",
-}
+
+DIVE_EFFICIENCY = (
+    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
+    Column("digest", "str", "digest of the image"),
+    Column("efficiency", "float64", "the smallest visits of all paths over the sum of all visits; 1 where that is 0"),
+    Column(
+        "wasted_bytes",
+        "int64",
+        "all visits of paths that were visited more than once, the file that stays included",
+        "bytes",
+    ),
+    Column(
+        "user_wasted_percent",
+        "float64",
+        "wasted bytes over the sizes of all layers but the lowest, as a ratio; may exceed 1, and is NaN or infinite "
+        "where these layers hold nothing",
+    ),
+    Column("size", "int64", "of all entries of all layers, uncompressed", "bytes"),
+)
 
 
+@documented(columns=DIVE_EFFICIENCY)
 def dive_efficiency(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
     """What `dive --json` and `dive --ci` say of images, to hold regscope's own `waste` against a tool that is known.
 
@@ -37,13 +52,7 @@ def dive_efficiency(snap: Snapshot, images: Selection | None = None) -> pd.DataF
     Returns:
         One row for each image, by name:
 
-        - `name` (str): `repository:tag`; absent where no tag leads to it
-        - `digest` (str)
-        - `efficiency` (float64): the smallest visits of all paths over the sum of all visits; 1 where that is 0
-        - `wasted_bytes` (int64): all visits of paths that were visited more than once, the file that stays included
-        - `user_wasted_percent` (float64): wasted bytes over the sizes of all layers but the lowest, as a ratio; may
-          exceed 1, and is NaN or infinite where these layers hold nothing
-        - `size` (int64): bytes of all entries of all layers, uncompressed
+        {columns}
 
     What may surprise:
 
@@ -60,14 +69,12 @@ def dive_efficiency(snap: Snapshot, images: Selection | None = None) -> pd.DataF
     layers = layer_stacks(snap, images)
     reading = FileRows(snap.files, ["path", "kind", "size", "whiteout"])
     known: dict[str, _Layer] = {}
-    rows = []
+    rows, names = [], image_names(snap)
     for digest, blobs in sorted(layers.groupby("digest")["blob_digest"].agg(tuple).items(), key=lambda item: item[1]):
         # In this order images that share layers follow one another.
         known = {blob: known.get(blob) or _Layer(reading.of(blob)) for blob in blobs}
-        rows.append((digest, *_figures([known[blob] for blob in blobs])))
-    table = pd.DataFrame(rows, columns=[name for name in _DTYPES if name != "name"])
-    table.insert(0, "name", table["digest"].map(image_names(snap)))
-    return table.astype(_DTYPES).sort_values(["name", "digest"], ignore_index=True)
+        rows.append((names.get(digest), digest, *_figures([known[blob] for blob in blobs])))
+    return table_of(DIVE_EFFICIENCY, rows).sort_values(["name", "digest"], ignore_index=True)
 
 
 class _Node:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import in_order
-from regscope.analysis.relation import Bools
+from regscope.analysis.documented import documented
 from regscope.analysis.unhashed import told_apart
+from regscope.arrays import Bools
+from regscope.schema import Column, recast
 
 CHANGES = pd.CategoricalDtype(pd.Index(["added", "removed", "content", "attributes"], dtype="str"))
 KINDS = pd.CategoricalDtype(
@@ -20,6 +22,18 @@ ATTRIBUTES = {"mode": "mode", "uid": "uid", "gid": "gid", "mtime": "mtime", "xat
 COMPARED = (*CONTENT, *ATTRIBUTES)
 
 
+FILE_CHANGES = (
+    Column("path", "str", "from the root, with no slash before it"),
+    Column("kind", "category", "after the change; of what was removed before it"),
+    Column("change", "category", "added, removed, content or attributes"),
+    Column("size_before", "Int64", "absent where the path was not there", "bytes"),
+    Column("size_after", "Int64", "absent where the path is gone", "bytes"),
+    Column("growth", "int64", "of a file with several names at each of them", "bytes"),
+    Column("differs", "str", "what is not the same, such as `content, mode`; empty for what was added or removed"),
+)
+
+
+@documented(columns=FILE_CHANGES)
 def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Paths that were added or removed, or whose content or attributes differ.
 
@@ -32,12 +46,7 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Largest first, by the larger of both sizes:
 
-        - `path` (str)
-        - `kind` (category): after the change; of what was removed before it
-        - `change` (category): added, removed, content or attributes
-        - `size_before`, `size_after` (Int64, bytes): absent where the path is
-        - `growth` (int64, bytes): of a file with several names at each of them
-        - `differs` (str): what is not the same, such as `content, mode`; empty for what was added or removed
+        {columns}
     """
     merged = _comparable(before).merge(
         _comparable(after), on="path", how="outer", suffixes=("_before", "_after"), indicator=True
@@ -67,7 +76,7 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
             "largest": pd.concat(sizes, axis="columns").max(axis="columns").astype("Int64"),
         }
     )[~both | content | attributes]
-    return in_order(table, {"largest": "descending", "path": "ascending"}).drop(columns="largest")
+    return recast(FILE_CHANGES, in_order(table, {"largest": "descending", "path": "ascending"}))
 
 
 def _comparable(files: pd.DataFrame) -> pd.DataFrame:

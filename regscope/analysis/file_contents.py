@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from regscope.analysis.columns import as_arrow, numbered_parts
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints, joined, scattered
 from regscope.file_rows import FileRows
 from regscope.tables import Snapshot
 
@@ -18,6 +18,10 @@ def is_standing(rows: pd.DataFrame) -> Bools:
     """Whether each row is an entry that its layer leaves at its path: no whiteout, and replaced by no later one.
 
     `rows` are of whole layers, with `layer_digest`, `path` and `whiteout`.
+
+    >>> rows = [("one", "a", None), ("one", "b", None), ("one", "a", None), ("one", "b", "delete"), ("two", "a", None)]
+    >>> is_standing(pd.DataFrame(rows, columns=["layer_digest", "path", "whiteout"]))
+    array([False,  True,  True, False,  True])
     """
     standing = rows["whiteout"].isna().to_numpy(copy=True)
     replaced = rows.loc[standing, ["layer_digest", "path"]].duplicated(keep="last").to_numpy()
@@ -55,12 +59,11 @@ class FileContents:
             before += len(frame)
         content, self.sha256 = numbered_parts(contents)
         layer = np.concatenate([np.array([], dtype=np.int32), *layers])
-        row, size = (np.concatenate([np.array([], dtype=np.int64), *parts]) for parts in (rows, sizes))
+        row, size = joined(rows), joined(sizes)
         order = np.argsort(layer, kind="stable")
         self.layer: Ints = layer[order].astype(np.int64)
         self.content, self.row = content[order], row[order]
-        self.size = np.zeros(len(self.sha256), dtype=np.int64)
-        self.size[content] = size
+        self.size = scattered(size, content, len(self.sha256), absent=0)
 
     def paths(self, files: Bools) -> Iterator[tuple[Ints, pa.Array]]:
         """The paths of these files, read anew: by part, their positions and their paths."""

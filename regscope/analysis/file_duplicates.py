@@ -8,14 +8,44 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regscope.analysis.columns import as_arrow, in_order, numbered, numbered_parts
+from regscope.analysis.documented import documented
 from regscope.analysis.file_contents import FileContents
 from regscope.analysis.history_cost import UNKNOWN
-from regscope.analysis.relation import Bools, Ints, Relation, sums
+from regscope.analysis.relation import Relation
 from regscope.analysis.sizes import image_layers
+from regscope.arrays import Bools, Ints, begins_run, joined, least, numbered_among, scattered, sums
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
+FILE_DUPLICATES = (
+    Column("sha256", "str", "of the content, 64 digits"),
+    Column("size", "int64", "of one copy", "bytes"),
+    Column("copies", "int64", "files that hold it"),
+    Column("layers", "int64", "distinct layers with such a file"),
+    Column("images", "int64", "image manifests that have one of these layers"),
+    Column("repositories", "int64", "repositories where such an image is"),
+    Column("wasted", "int64", "all copies but one", "bytes"),
+    Column(
+        "wasted_stored",
+        "Int64",
+        "about what these take as stored: every copy by the ratio of its layer, the cheapest copy left out; absent if "
+        "a ratio is unknown",
+        "bytes",
+    ),
+    Column("path", "str", "of a copy, as an example"),
+    Column("name", "str", "the most frequent file name"),
+    Column(
+        "instruction",
+        "str",
+        "the build instruction, normalised, that brings most copies; `(no history)` where none is recorded",
+    ),
+)
 
+
+@takes_snapshot
+@documented(columns=FILE_DUPLICATES)
 def file_duplicates(snap: Snapshot) -> pd.DataFrame:
     """Content that regular files of distinct layers, or at distinct paths, hold alike, over the whole registry.
 
@@ -25,25 +55,12 @@ def file_duplicates(snap: Snapshot) -> pd.DataFrame:
     Returns:
         One row for each content with more than one copy, most wasted bytes first:
 
-        - `sha256` (str): of the content, 64 digits
-        - `size` (int64, bytes): of one copy
-        - `copies` (int64): files that hold it
-        - `layers` (int64): distinct layers with such a file
-        - `images` (int64): image manifests that have one of these layers
-        - `repositories` (int64): repositories where such an image is
-        - `wasted` (int64, bytes): all copies but one
-        - `wasted_stored` (Int64, bytes): about what these take as stored: every copy by the ratio of its layer, the
-          cheapest copy left out; absent if a ratio is unknown
-        - `path` (str): of a copy, as an example
-        - `name` (str): the most frequent file name
-        - `instruction` (str): the build instruction, normalised, that brings most copies; `(no history)` where none
-          is recorded
+        {columns}
     """
     files = FileContents(snap)
     copies = np.bincount(files.content, minlength=len(files.sha256))
     groups = np.flatnonzero(copies > 1)
-    of_group = np.full(len(copies), -1, dtype=np.int64)
-    of_group[groups] = np.arange(len(groups))
+    of_group = numbered_among(groups, len(copies))
     is_copy = (copies > 1)[files.content]
     group, layer = of_group[files.content[is_copy]], files.layer[is_copy]
     held = Relation(group, layer, len(groups), len(files.layers))
@@ -66,9 +83,19 @@ def file_duplicates(snap: Snapshot) -> pd.DataFrame:
             "instruction": _text(lines.take(pa.array(_commonest(group, instruction[layer], len(groups))))),
         }
     )
-    return in_order(table, {"wasted": "descending", "sha256": "ascending"})
+    return in_order(recast(FILE_DUPLICATES, table), {"wasted": "descending", "sha256": "ascending"})
 
 
+DEDUP_RATIOS = (
+    Column("level", "category", "layers or files"),
+    Column("before", "int64", "each time that it is used", "bytes"),
+    Column("after", "int64", "what is equal once", "bytes"),
+    Column("ratio", "float64", "`before` over `after`; absent where there are no bytes"),
+)
+
+
+@takes_snapshot
+@documented(columns=DEDUP_RATIOS)
 def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
     """What storing equal things once saves: of whole layers, as registries do, and of files, as none does.
 
@@ -77,8 +104,9 @@ def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
     read, so after layers are shared, against that of each distinct content.
 
     Returns:
-        Two rows: `level` (category: layers or files), `before`, `after` (int64, bytes), `ratio` (float64; absent where
-        there are no bytes).
+        Two rows:
+
+        {columns}
     """
     layers = image_layers(snap).drop_duplicates(["digest", "blob_digest"])
     stored = layers["size"].fillna(0).mask(layers["foreign"], 0).astype("int64")
@@ -87,9 +115,8 @@ def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
     after = [stored[~layers["blob_digest"].duplicated()].sum(), files.size.sum()]
     table = pd.DataFrame({"level": ["layers", "files"], "before": before, "after": after})
     table["level"] = pd.Categorical(table["level"], categories=["layers", "files"])
-    table = table.astype({"before": "int64", "after": "int64"})
     table["ratio"] = table["before"] / table["after"].where(table["after"] > 0)
-    return table
+    return recast(DEDUP_RATIOS, table)
 
 
 def _users(snap: Snapshot, used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Relation, Relation]:
@@ -119,8 +146,7 @@ def _wasted_stored(snap: Snapshot, files: FileContents, group: Ints, layer: Ints
     read = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str")).reindex(files.layers)
     ratios = (read["size"] / read["tar_size"].where(read["tar_size"] > 0)).to_numpy(dtype=np.float64)
     stored = np.nan_to_num(np.rint(files.size[groups][group] * ratios[layer])).astype(np.int64)
-    cheapest = np.full(len(groups), np.iinfo(np.int64).max)
-    np.minimum.at(cheapest, group, stored)
+    cheapest = least(group, stored, len(groups), absent=np.iinfo(np.int64).max)
     known = sums(group, np.isnan(ratios[layer]).astype(np.int64), len(groups)) == 0
     return pd.Series(sums(group, stored, len(groups)) - cheapest, dtype="Int64").where(known)
 
@@ -128,8 +154,7 @@ def _wasted_stored(snap: Snapshot, files: FileContents, group: Ints, layer: Ints
 def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups: int) -> tuple[pa.Array, pa.Array]:
     """Of each group, the path of the first copy and the most frequent file name."""
     at_copy = np.cumsum(is_copy) - 1
-    first = np.full(n_groups, len(group), dtype=np.int64)
-    np.minimum.at(first, group, np.arange(len(group)))
+    first = least(group, np.arange(len(group)), n_groups, absent=len(group))
     examples, example_groups, names, name_copies = [], [], [], []
     for position, paths in files.paths(is_copy):
         copy = at_copy[position]
@@ -139,20 +164,23 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
         names.append(_file_names(paths).dictionary_encode())
         name_copies.append(copy)
     number, texts = numbered_parts(names)
-    name = np.zeros(len(group), dtype=np.int64)
-    name[np.concatenate([np.array([], dtype=np.int64), *name_copies])] = number
-    order = np.argsort(np.concatenate([np.array([], dtype=np.int64), *example_groups]), kind="stable")
+    name = scattered(number, joined(name_copies), len(group), absent=0)
+    order = np.argsort(joined(example_groups), kind="stable")
     path = pa.chunked_array(examples, pa.large_string()).combine_chunks().take(pa.array(order))
     return path, texts.take(pa.array(_commonest(group, name, n_groups)))
 
 
 def _commonest(group: Ints, value: Ints, n_groups: int) -> Ints:
-    """The most frequent value of each group; of those that tie, the one that comes first."""
+    """The most frequent value of each group, all of which have some; of those that tie, the one that comes first.
+
+    >>> _commonest(np.array([0, 1, 0, 0, 1]), np.array([7, 9, 8, 8, 6]), 2)
+    array([8, 9])
+    """
     n_values = int(value.max(initial=0)) + 1
     key = group * n_values + value
     order = np.argsort(key, kind="stable")
     key = key[order]
-    starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
+    starts = np.flatnonzero(begins_run(key))
     counts, group_of_pair = np.diff(np.append(starts, len(key))), key[starts] // n_values
     first_pairs = np.searchsorted(group_of_pair, np.arange(n_groups))
     most = np.maximum.reduceat(counts, first_pairs)

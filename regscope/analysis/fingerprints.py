@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from regscope.analysis.columns import as_arrow, strings
 from regscope.analysis.unhashed import told_apart
+from regscope.arrays import begins_run
 from regscope.file_rows import FileRows
 from regscope.tables import Snapshot
 
@@ -44,8 +46,7 @@ def fingerprints(snap: Snapshot, layers: Collection[str] | None = None) -> pd.Da
     for frame in rows.frames(None if layers is None else list(layers)):
         codes, names = frame["layer_digest"].cat.codes.to_numpy(), frame["layer_digest"].cat.categories
         entries = _comparable(frame)
-        starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
-        for start, end in zip(starts, np.append(starts, len(codes))[1:], strict=True):
+        for start, end in pairwise([*np.flatnonzero(begins_run(codes)), len(codes)]):
             found[names[codes[start]]] = _fingerprints_of(entries.slice(start, end - start))
     table = pd.DataFrame.from_dict(found, orient="index", columns=[*ASPECTS, ORDER], dtype=object)
     return table.set_axis(pd.Index(table.index, dtype="str"))

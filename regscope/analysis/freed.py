@@ -6,21 +6,29 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import in_order, taken
+from regscope.analysis.documented import documented
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, distinct
+from regscope.arrays import Bools, Ints, distinct, marked
+from regscope.schema import Column, recast
 
 
 def freed_blobs(graph: ReferenceGraph, gone: Bools) -> Ints:
-    """The blobs that no placement which stays still uses."""
+    """The blobs that no placement which stays still uses.
+
+    Of the images A, B and C of `regscope.analysis.sharing`, A and B go:
+
+        blob                         used by what goes  used by what stays | freed
+        manifests and configs A, B   yes                no                 | yes
+        x, y                         yes                no                 | yes
+        z                            yes                yes, by C          | no
+    """
     return np.flatnonzero(_used(graph, gone) & ~_used(graph, ~gone))
 
 
 def _used(graph: ReferenceGraph, nodes: Bools) -> Bools:
     """For each blob, whether one of `nodes` uses it."""
-    used = np.zeros(len(graph.blobs), dtype=np.bool_)
     _, blobs = graph.spared.of(distinct(graph.node_manifest[nodes]))
-    used[blobs] = True
-    return used
+    return marked(blobs, len(graph.blobs))
 
 
 def largest_first(graph: ReferenceGraph, blobs: Ints) -> Ints:
@@ -30,12 +38,25 @@ def largest_first(graph: ReferenceGraph, blobs: Ints) -> Ints:
     return ordered
 
 
+FREED_BLOBS = (
+    Column("digest", "str", "digest of the blob"),
+    Column("kind", "category", "layer, config or manifest"),
+    Column("size", "int64", "as stored", "bytes"),
+)
+
+
+@documented(columns=FREED_BLOBS)
 def blob_table(graph: ReferenceGraph, blobs: Ints) -> pd.DataFrame:
-    """These blobs in their order: `digest` (str), `kind` (category), `size` (int64, bytes)."""
-    return pd.DataFrame(
+    """These blobs in their order.
+
+    Returns:
+        {columns}
+    """
+    table = pd.DataFrame(
         {
             "digest": graph.blobs[blobs],
             "kind": taken(graph.snap.blobs["kind"], blobs),
             "size": graph.blob_size[blobs],
         }
     )
+    return recast(FREED_BLOBS, table)

@@ -7,28 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.relation import Relation
-from regscope.schema import TIME
+from regscope.schema import TIME, Column, table_of
+from regscope.snapshot_argument import as_snapshots
 from regscope.tables import Snapshot
 
-_COLUMNS = ["taken_at", "level", "repository", "tags", "manifests", "stored", "added", "removed"]
+GROWTH = (
+    Column("taken_at", TIME, "when the snapshot was taken"),
+    Column("level", "category", "registry or repository"),
+    Column("repository", "str", "whole name of the repository; absent for the registry"),
+    Column("tags", "int64", "how many tags"),
+    Column("manifests", "int64", "how many manifests"),
+    Column("stored", "int64", "distinct blobs", "bytes"),
+    Column("added", "Int64", "blobs that came since the snapshot before; absent in the first", "bytes"),
+    Column("removed", "Int64", "blobs that went since then; absent in the first", "bytes"),
+)
 
 
+@documented(columns=GROWTH)
 def growth(snapshots: Sequence[Snapshot]) -> pd.DataFrame:
     """Tags, manifests and bytes of the registry and of each repository, snapshot by snapshot.
 
     Returns:
         In order of time, the registry before its repositories:
 
-        - `taken_at` (UTC), `level` (category: registry or repository), `repository` (str, absent for the registry)
-        - `tags`, `manifests` (int64)
-        - `stored` (int64, bytes): distinct blobs
-        - `added`, `removed` (Int64, bytes): blobs that came and went since the snapshot before; absent in the first
+        {columns}
     """
     rows = []
     before: dict[str | None, dict[str, int]] | None = None
-    for snap in sorted(snapshots, key=lambda snap: snap.taken_at):
+    for snap in sorted(as_snapshots(snapshots), key=lambda snap: snap.taken_at):
         now = _blobs_by_repository(snap)
         tags, manifests = snap.tags["repository"].value_counts(), snap.placements["repository"].value_counts()
         for name in [None, *sorted({*now, *(before or {})} - {None})]:  # type: ignore[type-var]
@@ -40,11 +49,8 @@ def growth(snapshots: Sequence[Snapshot]) -> pd.DataFrame:
                 (snap.taken_at, "repository" if name else "registry", name, *counts, *_change(before, name, blobs))
             )
         before = now
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    integers = {"tags": "int64", "manifests": "int64", "stored": "int64", "added": "Int64", "removed": "Int64"}
-    table["taken_at"] = pd.to_datetime(table["taken_at"], utc=True)
-    table["level"] = pd.Categorical(table["level"], categories=["registry", "repository"])
-    return table.astype({"taken_at": TIME, "repository": "str", **integers})
+    table = table_of(GROWTH, rows)
+    return table.assign(level=table["level"].cat.set_categories(["registry", "repository"]))
 
 
 def _change(

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.sizes import image_layers
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import KEYWORDS, OTHER, keyword, normalised
 from regscope.tables import Snapshot
 
 UNKNOWN = "(no history)"
 
 
+HISTORY_COST = (
+    Column(
+        "instruction",
+        "str",
+        "without what differs from build to build; `(no history)` where none is recorded, or it does not fit the "
+        "layers; `21 steps in one layer` where a builder made one layer of so many",
+    ),
+    Column("keyword", "category", "RUN, COPY, ADD … or other"),
+    Column("images", "int64", "images with a layer that it made"),
+    Column("layers", "int64", "distinct layers that it made"),
+    Column("stored", "int64", "of these layers, each once", "bytes"),
+    Column("referenced", "int64", "of these layers, once for each image", "bytes"),
+)
+
+
+@takes_snapshot
+@documented(columns=HISTORY_COST)
 def history_cost(snap: Snapshot) -> pd.DataFrame:
     """Bytes by build instruction over the whole registry, instructions normalised.
 
@@ -20,13 +40,7 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
     Returns:
         One row for each instruction, most stored bytes first:
 
-        - `instruction` (str): without what differs from build to build; `(no history)` where none is
-          recorded, or it does not fit the layers; `21 steps in one layer` where a builder made one layer of so many
-        - `keyword` (category): RUN, COPY, ADD … or other
-        - `images` (int64): images with a layer that it made
-        - `layers` (int64): distinct layers that it made
-        - `stored` (int64, bytes): of these layers, each once
-        - `referenced` (int64, bytes): of these layers, once for each image
+        {columns}
     """
     layers = image_layers(snap).drop_duplicates(["digest", "blob_digest", "created_by"])
     lines = layers["created_by"].unique()
@@ -45,8 +59,8 @@ def history_cost(snap: Snapshot) -> pd.DataFrame:
             "stored": distinct["size"].sum(),
             "referenced": by_instruction["size"].sum(),
         }
-    ).astype("int64")
-    table = table.rename_axis("instruction").reset_index().astype({"instruction": "str"})
+    )
+    table = table.rename_axis("instruction").reset_index()
     keywords = [keyword(line) for line in table["instruction"]]
-    table.insert(1, "keyword", pd.Series(pd.Categorical(keywords, categories=[*KEYWORDS, OTHER])))
-    return table.sort_values("stored", ascending=False, kind="stable", ignore_index=True)
+    table["keyword"] = pd.Categorical(keywords, categories=[*KEYWORDS, OTHER])
+    return recast(HISTORY_COST, table).sort_values("stored", ascending=False, kind="stable", ignore_index=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import distinct
 from regscope.analysis.selection import select
+from regscope.arrays import distinct
 from regscope.errors import InvalidInput
 from regscope.spec.platform import Platform
 from regscope.tables import Snapshot

@@ -7,7 +7,7 @@ import pandas as pd
 
 from regscope.analysis.columns import in_order, ranks
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints, begins_run, looked_up, marked, scattered
 
 
 def keep_reasons(graph: ReferenceGraph, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
@@ -24,7 +24,7 @@ def held_by(graph: ReferenceGraph, nodes: Ints, among: Bools) -> pd.Series[str]:
     position, holder = position[holds], holder[holds]
     digests = graph.manifests[graph.node_manifest[holder]]
     order = np.lexsort([ranks(digests), position])
-    first = order[np.diff(position[order], prepend=-1) > 0]
+    first = order[begins_run(position[order])]
     is_child = graph.children.holds(holder[first], nodes[position[first]]).astype(np.int64)
     found = pd.Index(["attached to ", "a child of the index "], dtype="str")[is_child] + digests[first]
     return pd.Series(found, index=position[first], dtype="str").reindex(range(len(nodes)))
@@ -32,13 +32,11 @@ def held_by(graph: ReferenceGraph, nodes: Ints, among: Bools) -> pd.Series[str]:
 
 def _staying_tags(graph: ReferenceGraph, nodes: Ints, staying: Bools) -> pd.Series[str]:
     """For each of `nodes`, the first of the `staying` tags that hold it; absent where there is none."""
-    asked = np.zeros(graph.n_nodes + 1, dtype=np.bool_)
-    asked[nodes] = True
-    rows = np.flatnonzero(asked[graph.tag_node] & graph.tag_is_root & staying)
+    asked = looked_up(marked(nodes, graph.n_nodes), graph.tag_node, absent=False)
+    rows = np.flatnonzero(asked & graph.tag_is_root & staying)
     tags = pd.DataFrame({"node": graph.tag_node[rows], "tag": graph.snap.tags["tag"].array[rows]})
     ordered = in_order(tags, {"node": "ascending", "tag": "ascending"})
     of_node = ordered["node"].to_numpy()
-    firsts = np.flatnonzero(np.diff(of_node, prepend=-1) > 0)
-    first = np.full(graph.n_nodes, -1, dtype=np.int64)
-    first[of_node[firsts]] = firsts
+    firsts = np.flatnonzero(begins_run(of_node))
+    first = scattered(firsts, of_node[firsts], graph.n_nodes, absent=-1)
     return pd.Series(ordered["tag"].array.take(first[nodes], allow_fill=True))

@@ -8,11 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from regscope.analysis.columns import as_arrow, numbered_parts, strings
+from regscope.analysis.documented import documented
 from regscope.analysis.file_contents import is_standing
-from regscope.analysis.relation import Ints, distinct_pairs, sums
 from regscope.analysis.sizes import layer_sizes
+from regscope.arrays import Ints, distinct_pairs, joined, scattered, sums
 from regscope.file_rows import FileRows
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
+
+OF_LAYER = (
+    Column("layer_digest", "str", "digest of the layer"),
+    Column("created_by", "str", "the build instruction that made the layer; absent if unknown"),
+    Column("images", "int64", "image manifests that have the layer"),
+    Column("repositories", "int64", "repositories where such an image is"),
+)
 
 
 def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
@@ -27,13 +37,24 @@ def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+LARGEST_FILES = (
+    Column("path", "str", "from the root, with no slash before it"),
+    Column("size", "int64", "of the content", "bytes"),
+    Column("sha256", "str", "of the content, 64 digits; absent where it was not hashed"),
+    Column("magic", "str", "what its first bytes say that it is; absent where they say nothing"),
+    *OF_LAYER,
+)
+
+
+@takes_snapshot
+@documented(columns=LARGEST_FILES)
 def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
     """The `n` largest files of all distinct layers; one that a later entry of the same tar replaces does not count.
 
     Returns:
-        Largest first, then by layer and path: `path` (str), `size` (int64, bytes), `sha256`, `magic` (str; absent where
-        the first bytes say nothing), `layer_digest`, `created_by` (str: the build instruction; absent if unknown),
-        `images`, `repositories` (int64: that have the layer).
+        Largest first, then by layer and path:
+
+        {columns}
     """
     columns = ["path", "size", "sha256", "magic", "layer_digest"]
     found = []
@@ -43,9 +64,20 @@ def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
         found.append(largest.astype({"layer_digest": "str", "magic": "str"}))
     order = ["size", "layer_digest", "path"]
     files = pd.concat(found).sort_values(order, ascending=[False, True, True], ignore_index=True).head(n)
-    return with_layers(snap, files)
+    return recast(LARGEST_FILES, with_layers(snap, files))
 
 
+FILE_TYPES = (
+    Column("by", "category", "extension or magic"),
+    Column("type", "str", "in lower case, as in `so` of `lib/libc.so.6`; absent for the files that have none"),
+    Column("files", "int64", "how many files"),
+    Column("bytes", "int64", "of their content", "bytes"),
+    Column("distinct_bytes", "int64", "the same, equal content once", "bytes"),
+)
+
+
+@takes_snapshot
+@documented(columns=FILE_TYPES)
 def file_types(snap: Snapshot) -> pd.DataFrame:
     """Files by their extension, and by what their first bytes say that they are.
 
@@ -54,15 +86,11 @@ def file_types(snap: Snapshot) -> pd.DataFrame:
     Returns:
         The extensions before the magic, most bytes first:
 
-        - `by` (category): extension or magic
-        - `type` (str): in lower case, as in `so` of `lib/libc.so.6`; absent for the files that have none
-        - `files` (int64)
-        - `bytes` (int64): of their content
-        - `distinct_bytes` (int64): the same, equal content once
+        {columns}
     """
     columns = ["layer_digest", "path", "kind", "size", "sha256", "magic", "whiteout"]
     parts: dict[str, list[pa.DictionaryArray]] = {"extension": [], "magic": [], "content": []}
-    sizes = [np.array([], dtype=np.int64)]
+    sizes = []
     for frame in FileRows(snap.files, columns).frames():
         files = frame[(frame["kind"] == "file").to_numpy() & is_standing(frame)]
         parts["extension"].append(_extensions(as_arrow(files["path"])).dictionary_encode())
@@ -70,12 +98,12 @@ def file_types(snap: Snapshot) -> pd.DataFrame:
         parts["content"].append(as_arrow(files["sha256"]).dictionary_encode())
         sizes.append(files["size"].to_numpy())
     content, contents = numbered_parts(parts.pop("content"))
-    size = np.concatenate(sizes)
-    of_content = np.zeros(len(contents) + 1, dtype=np.int64)
-    of_content[content] = size
+    size = joined(sizes)
+    of_content = scattered(size, content, len(contents) + 1, absent=0)
     tables = [_by_type(by, *numbered_parts(column), content, size, of_content) for by, column in parts.items()]
     table = pd.concat(tables)
     table["by"] = pd.Categorical(table["by"], categories=list(parts))
+    table = recast(FILE_TYPES, table)
     return table.sort_values(["by", "bytes", "type"], ascending=[True, False, True], ignore_index=True)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regscope.analysis.columns import arrow_text
+from regscope.analysis.columns import as_arrow
+from regscope.arrays import joined
 from regscope.file_rows import FileRows
 from regscope.layers.stacked import WHITEOUTS, Entries, Stacked
 from regscope.tables import Snapshot
@@ -40,12 +41,12 @@ class LayerEntries:
         frame = _plain(reading.of(*layers)).reset_index(drop=True)
         self.frame = frame[list(columns)]
         kind, whiteout = (_words(frame[name]) for name in ("kind", "whiteout"))
-        self.entries = Entries(arrow_text(frame["path"]), kind, whiteout, arrow_text(frame["link_target"]))
+        self.entries = Entries(as_arrow(frame["path"]), kind, whiteout, as_arrow(frame["link_target"]))
 
     def stacked(self, layers: Sequence[str]) -> Stacked:
         """The layers of an image upon one another, lowest first; one may be there more than once."""
         spans = [self._spans[layer] for layer in layers]
-        rows = np.concatenate([np.array([], dtype=np.int64), *spans])
+        rows = joined(spans)
         layer = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
         return self.entries.stacked(rows, layer)
 

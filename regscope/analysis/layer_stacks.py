@@ -5,19 +5,32 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.history_cost import UNKNOWN
 from regscope.analysis.image_choice import no_image
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.analysis.selection import Selection, select
 from regscope.analysis.sizes import image_layers
 from regscope.errors import InvalidInput
+from regscope.schema import Column, recast
 from regscope.spec.instructions import normalised
 from regscope.spec.media_types import is_filesystem_layer
 from regscope.tables import Snapshot
 
-_READ_THEM = "Read them: snap = rs.scan_files(store, snap)."
+_READ_THEM = "Read them: snap = rs.scan_files(snap, store)."
 
 
+LAYER_STACKS = (
+    Column("digest", "str", "digest of the image"),
+    Column("position", "int64", "place among all layers of the image, from 0, lowest first"),
+    Column("blob_digest", "str", "digest of the layer as stored"),
+    Column("instruction", "str", "normalised, or `(no history)`"),
+    Column("size", "Int64", "as stored (compressed)", "bytes"),
+    Column("tar_size", "Int64", "uncompressed", "bytes"),
+)
+
+
+@documented(columns=LAYER_STACKS)
 def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
     """The layers of images, by image and position, without those that are foreign or no file system.
 
@@ -25,8 +38,7 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
         images: those that are meant; by default all whose layers were all read.
 
     Returns:
-        `digest` (str), `position` (int64, of all layers of the image), `blob_digest` (str), `instruction` (str:
-        normalised, or `(no history)`), `size`, `tar_size` (Int64, bytes: compressed and not).
+        {columns}
 
     Raises:
         InvalidInput: `images` names none, or one with a layer that was not read; without it, no layer was read at all.
@@ -44,10 +56,10 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
     lines = {line: normalised(line) or UNKNOWN for line in layers["created_by"].dropna().unique()}
     table = layers[["digest", "position", "blob_digest"]].assign(
         instruction=layers["created_by"].map(lines).astype("str").fillna(UNKNOWN),
-        size=layers["blob_digest"].map(unpacked["size"]).astype("Int64"),
-        tar_size=layers["blob_digest"].map(unpacked["tar_size"]).astype("Int64"),
+        size=layers["blob_digest"].map(unpacked["size"]),
+        tar_size=layers["blob_digest"].map(unpacked["tar_size"]),
     )
-    return table.reset_index(drop=True)
+    return recast(LAYER_STACKS, table.reset_index(drop=True))
 
 
 def check_were_read(snap: Snapshot, layers: pd.DataFrame) -> None:

@@ -5,11 +5,29 @@ from __future__ import annotations
 import pandas as pd
 
 from regscope.analysis.base_candidates import Candidates
+from regscope.analysis.documented import documented
 from regscope.analysis.names import image_names
 from regscope.analysis.newer_bases import families, newer_bases
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
+LINEAGE = (
+    Column("digest", "str", "digest of the image"),
+    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
+    Column("base_digest", "str", "digest of what it is built on"),
+    Column("base_name", "str", "`repository:tag` of that; absent where no tag leads to it"),
+    Column("shared_layers", "int64", "layers that are the base's"),
+    Column("own_layers", "int64", "layers on top of these"),
+    Column("shared_size", "Int64", "of the base's layers, as stored, a repeated one once", "bytes"),
+    Column("own_size", "Int64", "of the layers on top, as stored, a repeated one once", "bytes"),
+    Column("base_is_old", "bool", "whether there is a newer base"),
+    Column("newer_base", "str", "name of the newest comparable base; absent where there is none"),
+)
 
+
+@takes_snapshot
+@documented(columns=LINEAGE)
 def lineage(snap: Snapshot) -> pd.DataFrame:
     """The nearest base of every image that has one in the snapshot, by ChainID and history (OCI image-spec, config.md).
 
@@ -28,25 +46,17 @@ def lineage(snap: Snapshot) -> pd.DataFrame:
     Returns:
         One row for each image with a base:
 
-        - `digest`, `name` (str): the image; its name is absent where no tag leads to it
-        - `base_digest`, `base_name` (str): what it is built on
-        - `shared_layers`, `own_layers` (int64)
-        - `shared_size`, `own_size` (Int64, bytes): of these layers, as stored, a repeated one once
-        - `base_is_old` (bool)
-        - `newer_base` (str): name of the newest comparable base; absent where there is none
+        {columns}
     """
     candidates = Candidates(snap)
     table = candidates.nearest()
     names = image_names(snap)
-    table.insert(1, "name", table["digest"].map(names))
-    table.insert(3, "base_name", table["base_digest"].map(names))
+    table["name"] = table["digest"].map(names)
+    table["base_name"] = table["base_digest"].map(names)
     table["newer_base"] = table["base_digest"].map(newer_bases(snap, candidates.tops, table["base_digest"]))
     table.loc[_is_successor(snap, table), "newer_base"] = None
-    table.insert(8, "base_is_old", table["newer_base"].notna())
-    strings = dict.fromkeys(["digest", "name", "base_digest", "base_name", "newer_base"], "str")
-    numbers = {"shared_layers": "int64", "own_layers": "int64", "shared_size": "Int64", "own_size": "Int64"}
-    table = table.astype({**strings, **numbers})
-    return table.sort_values(["name", "digest"], ignore_index=True)
+    table["base_is_old"] = table["newer_base"].notna()
+    return recast(LINEAGE, table).sort_values(["name", "digest"], ignore_index=True)
 
 
 def _is_successor(snap: Snapshot, table: pd.DataFrame) -> pd.Series[bool]:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.reference_graph import ReferenceGraph
+from regscope.schema import Column, recast
 from regscope.tables import Snapshot
 
+TAGGED_MANIFESTS = (
+    Column("repository", "str", "whole name of the repository"),
+    Column("tag", "str", "the tag"),
+    Column("digest", "str", "digest of a manifest that it names"),
+    Column("is_direct", "bool", "whether it points to it, and not to an index of it"),
+)
 
+
+@documented(columns=TAGGED_MANIFESTS)
 def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
     """Each tag with each manifest that it names, directly or through an index.
 
     Returns:
-        By repository, tag and digest: `repository`, `tag`, `digest` (str) and `is_direct` (bool: not through an
-        index). Tags that are about another manifest (`sha256-…`) are left out.
+        By repository, tag and digest, without tags that are about another manifest (`sha256-…`):
+
+        {columns}
     """
     graph = ReferenceGraph(snap)
     rows = graph.tag_is_root.nonzero()[0]
@@ -26,8 +37,8 @@ def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
             "digest": graph.manifests[graph.node_manifest[node]],
             "is_direct": graph.tag_node[rows[position]] == node,
         }
-    ).astype({"repository": "str", "tag": "str", "digest": "str"})
-    return table.sort_values(["repository", "tag", "digest"], ignore_index=True)
+    )
+    return recast(TAGGED_MANIFESTS, table).sort_values(["repository", "tag", "digest"], ignore_index=True)
 
 
 def image_names(snap: Snapshot) -> pd.Series[str]:

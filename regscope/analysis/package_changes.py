@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.version_order import natural_order, version_change
+from regscope.schema import Column, recast
 from regscope.tables import Snapshot
 
 CHANGES = pd.CategoricalDtype(pd.Index(["added", "removed", "upgraded", "downgraded", "changed"], dtype="str"))
@@ -30,15 +32,27 @@ def packages_of(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
     return near.merge(visible, on=["layer_digest", "path"]).drop(columns="layer_digest")
 
 
+PACKAGE_CHANGES = (
+    Column("manager", "category", "dpkg, apk, rpm, python or npm"),
+    Column("name", "str", "the package"),
+    Column("version_before", "str", "absent where the package was not there"),
+    Column("version_after", "str", "absent where the package is gone"),
+    Column(
+        "change", "category", "added, removed, upgraded, downgraded; or changed, where the versions have no known order"
+    ),
+)
+
+
+@documented(columns=PACKAGE_CHANGES)
 def package_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Packages that came, went, or have another version; where there are several of a name, in order of version.
 
     A package counts by manager and name, on whatever path and for whatever architecture it is installed.
 
     Returns:
-        By manager and name: `manager` (category), `name` (str), `version_before`, `version_after` (str, absent where
-        the package is), `change` (category: added, removed, upgraded, downgraded; or changed, where the versions have
-        no known order).
+        By manager and name:
+
+        {columns}
     """
     both = _versions(before).merge(_versions(after), on=_NAMED, how="outer", indicator=True)
     sides = [_ranked(both.loc[both["_merge"] == side, _NAMED]) for side in ("left_only", "right_only")]
@@ -51,7 +65,7 @@ def package_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         for row, is_new, is_gone in zip(rows.itertuples(index=False), came, went, strict=True)
     ]
     table["change"] = pd.Categorical(change, dtype=CHANGES)
-    return table.astype({"manager": MANAGERS, "name": "str", "version_before": "str", "version_after": "str"})
+    return recast(PACKAGE_CHANGES, table.astype({"manager": MANAGERS}))
 
 
 def _versions(packages: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.file_contents import FileContents, is_standing
 from regscope.file_rows import FileRows
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 READ, REPORTED = "read in the source", "reported"
@@ -60,6 +63,18 @@ FIGURES = (
 )
 
 
+PUBLISHED = (
+    Column("figure", "str", "what was measured"),
+    Column("here", "float64", "its value in this registry; absent where it cannot be known"),
+    Column("published", "float64", "its value in the source"),
+    Column("unit", "str", "bytes, layers, files, share or ratio"),
+    Column("source", "str", "with its DOI where it has one"),
+    Column("how_sure", "category", "read in the source; or reported: by others of it, and not checked"),
+)
+
+
+@takes_snapshot
+@documented(columns=PUBLISHED)
 def published(snap: Snapshot) -> pd.DataFrame:
     """Figures of this registry beside those that were published of others.
 
@@ -68,16 +83,15 @@ def published(snap: Snapshot) -> pd.DataFrame:
     once saves is another thing, and not among these (see `dedup_ratios`).
 
     Returns:
-        By source: `figure` (str), `here`, `published` (float64; absent where it cannot be known), `unit` (str: bytes,
-        layers, files, share, ratio), `source` (str, with its DOI where it has one), `how_sure` (category: read in the
-        source, or reported: by others of it, and not checked).
+        By source:
+
+        {columns}
     """
     here = {**_of_layers(snap), **_of_files(snap)}
     table = pd.DataFrame(FIGURES, columns=["figure", "published", "unit", "source", "how_sure"])
-    table.insert(1, "here", table["figure"].map(here))
+    table["here"] = table["figure"].map(here)
     table["how_sure"] = pd.Categorical(table["how_sure"], categories=[READ, REPORTED])
-    text = dict.fromkeys(["figure", "unit", "source"], "str")
-    return table.astype({**text, "here": "float64", "published": "float64"})
+    return recast(PUBLISHED, table)
 
 
 def _of_layers(snap: Snapshot) -> dict[str, float]:

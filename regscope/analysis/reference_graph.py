@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import numbered, ranks, strings
-from regscope.analysis.relation import Bools, Ints, Relation
+from regscope.analysis.relation import Relation
+from regscope.arrays import Bools, Ints, looked_up
 from regscope.tables import Snapshot
 
 
@@ -138,7 +139,7 @@ class ReferenceGraph:
         roots = np.concatenate([self.tag_node[independent & readable], np.flatnonzero(self.is_untagged)])
         graph = self.onward.reached(roots)
         # A subject that nothing else holds is held by its attachment's tag: letting both go would be a surprise.
-        attached: Bools = np.append(graph, False)[self.tag_subject]
+        attached = looked_up(graph, self.tag_subject, absent=False)
         return readable & (independent | ~attached)
 
     @cached_property

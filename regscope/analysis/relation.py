@@ -5,26 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from regscope.arrays import Bools as Bools
-from regscope.arrays import Ints as Ints
-from regscope.arrays import distinct as distinct
+from regscope.arrays import Bools, Ints, distinct, distinct_pairs, running_totals, sums
 
 _AT_ONCE = 4_000_000  # pairs
 
 
 class Relation:
-    """Distinct pairs of numbers from 0, grouped by the left one."""
+    """Distinct pairs of numbers from 0, grouped by the left one.
+
+    The pairs of the examples below: 0 leads to 1 and 2, 1 to 3, 2 to 3, and 4 to itself.
+
+    >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+    >>> example.left, example.right
+    (array([0, 0, 1, 2, 4]), array([1, 2, 3, 3, 4]))
+    """
 
     def __init__(self, left: Ints, right: Ints, n_left: int, n_right: int) -> None:
         known = (left >= 0) & (right >= 0)
         left, right = distinct_pairs(left[known], right[known], n_right)
         self.n_left, self.n_right = n_left, n_right
         self.left, self.right = left, right
-        self._starts = np.zeros(n_left + 1, dtype=np.int64)
-        np.cumsum(np.bincount(left, minlength=n_left), out=self._starts[1:])
+        self._starts = running_totals(np.bincount(left, minlength=n_left))
 
     def of(self, keys: Ints) -> tuple[Ints, Ints]:
-        """For every pair whose left is in `keys`: the position of that key, and the right."""
+        """For every pair whose left is in `keys`: the position of that key, and the right.
+
+        >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+        >>> example.of(np.array([2, 3, 0, 2]))  # 3 leads to nothing
+        (array([0, 2, 2, 3]), array([3, 1, 2, 3]))
+        """
         starts = self._starts[keys]
         counts = self._starts[keys + 1] - starts
         position = np.repeat(np.arange(len(keys), dtype=np.int64), counts)
@@ -32,12 +41,24 @@ class Relation:
         return position, self.right[np.repeat(starts, counts) + within]
 
     def holds(self, left: Ints, right: Ints) -> Bools:
-        """Whether each pair is one of the relation's."""
+        """Whether each pair is one of the relation's.
+
+        >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+        >>> example.holds(np.array([0, 2, 3]), np.array([2, 0, 1]))
+        array([ True, False, False])
+        """
         keys, wanted = self.left * max(self.n_right, 1) + self.right, left * max(self.n_right, 1) + right
         return np.isin(wanted, keys)
 
     def closure(self, roots: Ints) -> tuple[Ints, Ints]:
-        """For each root: its position, and everything that it leads to, itself included, each once."""
+        """For each root: its position, and everything that it leads to, itself included, each once.
+
+        The roots first, then what they lead to in one step, in two, and so on; 0 leads to 3 by 1 and by 2.
+
+        >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+        >>> example.closure(np.array([2, 0]))
+        (array([0, 1, 0, 1, 1, 1]), array([2, 0, 3, 1, 2, 3]))
+        """
         position, node = np.arange(len(roots), dtype=np.int64), roots
         all_positions, all_nodes = position, node
         seen = position * self.n_right + node
@@ -55,6 +76,13 @@ class Relation:
         """For each left, how many there are in the union of the `sets` that it leads to.
 
         Files come and go with their layers, and layers with their images: equal sets are united but once.
+
+        Three files, of which 0 and 2 are in the layers 0 and 1, and 1 is in layer 1; layer 0 is in the images 0 and 1,
+        layer 1 in the images 1 and 2:
+
+        >>> layers = Relation(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1]), 3, 2)
+        >>> layers.union_sizes(Relation(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 2]), 2, 3))
+        array([3, 2, 3])
         """
         kind, one_of_kind = sets.distinct_sets()
         kinds = Relation(self.left, kind[self.right], self.n_left, len(one_of_kind))
@@ -70,7 +98,12 @@ class Relation:
         return np.concatenate(sizes)[union].astype(np.int64)
 
     def distinct_sets(self) -> tuple[Ints, Ints]:
-        """The number of each left's set of rights, equal sets having one number; and a left for each number."""
+        """The number of each left's set of rights, equal sets having one number; and a left for each number.
+
+        >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+        >>> example.distinct_sets()  # 1 and 2 both lead to 3 alone, and 3 to nothing
+        (array([0, 1, 1, 2, 3]), array([0, 1, 3, 4]))
+        """
         starts, rights = (pa.py_buffer(np.ascontiguousarray(array)) for array in (self._starts * 8, self.right))
         sets = pa.LargeBinaryArray.from_buffers(pa.large_binary(), self.n_left, [None, starts, rights])
         numbers = sets.dictionary_encode().indices.to_numpy().astype(np.int64)
@@ -78,7 +111,12 @@ class Relation:
         return numbers, lefts.astype(np.int64)
 
     def reached(self, roots: Ints) -> Bools:
-        """For each node, whether any of `roots` leads to it, itself included."""
+        """For each node, whether any of `roots` leads to it, itself included.
+
+        >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
+        >>> example.reached(np.array([2, 4]))
+        array([False, False,  True,  True,  True])
+        """
         reached = np.zeros(self.n_right, dtype=np.bool_)
         frontier = distinct(roots)
         while len(frontier):
@@ -86,17 +124,3 @@ class Relation:
             _, onward = self.of(frontier)
             frontier = distinct(onward[~reached[onward]])
         return reached
-
-
-def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
-    """The pairs, each once, sorted."""
-    keys = distinct(left * max(n_right, 1) + right)
-    left = keys // max(n_right, 1)
-    return left, keys - left * max(n_right, 1)
-
-
-def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:
-    """The sum of `values` in each group, exact: numpy's bincount would add in floating point."""
-    total = np.zeros(n_groups, dtype=np.int64)
-    np.add.at(total, groups, values)
-    return total

@@ -6,26 +6,42 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.capabilities import file_capabilities
+from regscope.analysis.documented import documented
 from regscope.analysis.file_contents import is_standing
-from regscope.analysis.largest_files import with_layers
+from regscope.analysis.largest_files import OF_LAYER, with_layers
 from regscope.analysis.sizes import image_layers
 from regscope.file_rows import FileRows
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 SETUID, SETGID = 0o4000, 0o2000
 _CAPABILITY = '"security.capability"'
 
 
+SETUID_FILES = (
+    Column("path", "str", "from the root, with no slash before it"),
+    Column("mode", "int64", "permission bits, with setuid, setgid and sticky"),
+    Column("setuid", "bool", "whether it runs as its owner"),
+    Column("setgid", "bool", "whether it runs as its group"),
+    Column("uid", "int64", "owner"),
+    Column("gid", "int64", "group"),
+    Column("capabilities", "str", "as `getcap` writes them, `cap_net_raw=ep`; absent where there are none"),
+    *OF_LAYER,
+)
+
+
+@takes_snapshot
+@documented(columns=SETUID_FILES)
 def setuid(snap: Snapshot) -> pd.DataFrame:
     """Files that run with more than their user's rights: by the setuid or setgid bit, or by file capabilities.
 
     In all distinct layers, whether or not a later layer hides them.
 
     Returns:
-        By path and layer: `path` (str), `mode` (int64: permission bits), `setuid`, `setgid` (bool), `uid`, `gid`
-        (int64: owner and group), `capabilities` (str: as `getcap` writes them, `cap_net_raw=ep`; absent where there are
-        none), `layer_digest`, `created_by` (str: the build instruction; absent if unknown), `images`, `repositories`
-        (int64: that have the layer).
+        By path and layer:
+
+        {columns}
     """
     columns = ["path", "mode", "uid", "gid", "xattrs", "layer_digest"]
     found = []
@@ -36,13 +52,28 @@ def setuid(snap: Snapshot) -> pd.DataFrame:
         found.append(frame.loc[is_file & (has_bit | has_attribute), columns])
     files = pd.concat([part.astype({"layer_digest": "str", "xattrs": "str"}) for part in found])
     said = [None if pd.isna(xattrs) else file_capabilities(xattrs) for xattrs in files.pop("xattrs")]
-    files.insert(4, "capabilities", pd.Series(said, index=files.index, dtype="str"))
+    files["capabilities"] = pd.Series(said, index=files.index, dtype="str")
     files = files[(files["mode"] & (SETUID | SETGID) != 0) | files["capabilities"].notna()]
-    files.insert(2, "setuid", files["mode"] & SETUID != 0)
-    files.insert(3, "setgid", files["mode"] & SETGID != 0)
-    return with_layers(snap, files.sort_values(["path", "layer_digest"], ignore_index=True))
+    files["setuid"], files["setgid"] = files["mode"] & SETUID != 0, files["mode"] & SETGID != 0
+    files = files.sort_values(["path", "layer_digest"], ignore_index=True)
+    return recast(SETUID_FILES, with_layers(snap, files))
 
 
+SECRETS = (
+    Column("secret", "str", "what it seems to be, as the scan says"),
+    Column("path", "str", "from the root, with no slash before it"),
+    *OF_LAYER,
+    Column(
+        "deleted",
+        "bool",
+        "whether a later layer of one of these images, or a later entry of the same layer, deletes or overwrites it; "
+        "so it is out of sight there, and not out of the registry",
+    ),
+)
+
+
+@takes_snapshot
+@documented(columns=SECRETS)
 def secrets(snap: Snapshot) -> pd.DataFrame:
     """Files that seem to hold what should be in no image: where they are, never what they hold.
 
@@ -51,20 +82,14 @@ def secrets(snap: Snapshot) -> pd.DataFrame:
     Returns:
         By kind, path and layer:
 
-        - `secret` (str): what it seems to be, as the scan says
-        - `path`, `layer_digest` (str)
-        - `created_by` (str): the build instruction; absent if unknown
-        - `images`, `repositories` (int64): that have the layer
-        - `deleted` (bool): whether a later layer of one of these images, or a later entry of the same layer, deletes or
-          overwrites it; so it is out of sight there, and not out of the registry
+        {columns}
     """
     columns = ["secret", "path", "layer_digest", "position", "sha256"]
     parts = [frame[frame["secret"].notna()] for frame in FileRows(snap.files, columns).frames()]
     found = pd.concat([part.astype({"secret": "str", "layer_digest": "str"}) for part in parts])
     found = found.sort_values(["secret", "path", "layer_digest", "position"], ignore_index=True)
     found["deleted"] = _is_deleted(snap, found)
-    table = with_layers(snap, found)
-    return table[["secret", "path", "layer_digest", "created_by", "images", "repositories", "deleted"]]
+    return recast(SECRETS, with_layers(snap, found))
 
 
 def _is_deleted(snap: Snapshot, files: pd.DataFrame) -> pd.Series[bool]:

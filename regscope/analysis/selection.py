@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools
+from regscope.arrays import Bools, looked_up
 from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
 
@@ -51,7 +51,7 @@ def _select_one(graph: ReferenceGraph, text: str) -> tuple[Bools, Bools]:
     repository, tag, digest = split_image(f"*@{text}" if text.startswith(("sha256:", "sha512:")) else text)
     repositories = _matching(graph.repositories, repository)
     nodes = repositories[graph.node_repository]
-    in_repository = np.append(repositories, False)[graph.tag_repository]
+    in_repository = looked_up(repositories, graph.tag_repository, absent=False)
     if tag is not None:
         return in_repository & _matching(graph.snap.tags["tag"], tag), np.zeros(graph.n_nodes, dtype=np.bool_)
     if digest is not None:
@@ -75,8 +75,7 @@ def _select_rows(graph: ReferenceGraph, wanted: pd.DataFrame) -> tuple[Bools, Bo
     by_tag = wanted["tag"].notna() if "tag" in wanted else pd.Series(False, index=wanted.index)
     tags = _among(graph.snap.tags, wanted[by_tag], "tag")
     nodes = _among(graph.snap.placements, wanted[~by_tag], "digest")
-    on_nodes = np.append(nodes, False)[graph.tag_node]
-    return tags | on_nodes, nodes
+    return tags | looked_up(nodes, graph.tag_node, absent=False), nodes
 
 
 def _among(table: pd.DataFrame, wanted: pd.DataFrame, what: str) -> Bools:

@@ -6,16 +6,39 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import in_order, strings
+from regscope.analysis.documented import documented
 from regscope.analysis.names import tagged_manifests
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
-from regscope.schema import TIME
+from regscope.analysis.relation import Relation
+from regscope.arrays import Ints, distinct_pairs, sums
+from regscope.schema import TIME, Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _LEVELS = ["registry", "repository", "tag", "image"]
 _NAMES = ["repository", "tag", "digest"]
 
 
+SHARING = (
+    Column("level", "category", "registry, repository, tag or image"),
+    Column("repository", "str", "the repository; absent where the level has none"),
+    Column("tag", "str", "the tag; absent where the level has none"),
+    Column("digest", "str", "digest of the manifest; absent where the level has none"),
+    Column("total", "int64", "as if each of its manifests were stored by itself", "bytes"),
+    Column("unique", "int64", "each of its blobs once", "bytes"),
+    Column("shared", "int64", "of `unique`, what others on its level use as well", "bytes"),
+    Column(
+        "exclusive",
+        "int64",
+        "of `unique`, what is its own; for a tag or a repository just what deleting that one alone frees",
+        "bytes",
+    ),
+    Column("dedup_ratio", "float64", "its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing"),
+)
+
+
+@takes_snapshot
+@documented(columns=SHARING)
 def sharing(snap: Snapshot) -> pd.DataFrame:
     """Exclusive and shared bytes of the registry, and of each repository, tag and image.
 
@@ -25,17 +48,11 @@ def sharing(snap: Snapshot) -> pd.DataFrame:
     Returns:
         One row for each, largest `exclusive` first within its level:
 
-        - `level` (category): registry, repository, tag or image
-        - `repository`, `tag`, `digest` (str): which one it is, as far as its level has them
-        - `total` (int64, bytes): as if each of its manifests were stored by itself
-        - `unique` (int64, bytes): each of its blobs once
-        - `shared` (int64, bytes): of `unique`, what others on its level use as well
-        - `exclusive` (int64, bytes): of `unique`, what is its own; for a tag or a repository just what deleting
-          that one alone frees
-        - `dedup_ratio` (float64): its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing
+        {columns}
     """
     graph = ReferenceGraph(snap)
-    return pd.concat([_registry(graph), _repositories(graph), _tags(graph), _images(graph)], ignore_index=True)
+    levels = [_registry(graph), _repositories(graph), _tags(graph), _images(graph)]
+    return recast(SHARING, pd.concat(levels, ignore_index=True))
 
 
 def _registry(graph: ReferenceGraph) -> pd.DataFrame:
@@ -71,7 +88,15 @@ def _images(graph: ReferenceGraph) -> pd.DataFrame:
 
 
 def _measured(graph: ReferenceGraph, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
-    """The sizes of `n_entities` things, each made of manifests; the pairs say which."""
+    """The sizes of `n_entities` things, each made of manifests; the pairs say which.
+
+    Thing 0 is made of the images A and B, thing 1 of C; A has the layers x (100 bytes) and y (20), B has x and z (3),
+    C has z. Manifests take 10 bytes and configs 7 each:
+
+        thing  total                         unique                exclusive         dedup_ratio
+        0      257 = 2 × 17 + 120 + 103      157 = 34 + x + y + z  154: z is C's too  223 / 123
+        1      20 = 17 + 3                   20                    17                1
+    """
     entity, manifest = distinct_pairs(entity, manifest, len(graph.manifests))
     position, blob = graph.contents.of(manifest)
     owner = entity[position]
@@ -103,13 +128,24 @@ def _described(measured: pd.DataFrame, level: str, **names: pd.Index[str]) -> pd
     return in_order(table, {"exclusive": "descending", **dict.fromkeys(_NAMES, "ascending")})
 
 
+TAG_WEIGHTS = (
+    Column("repository", "str", "whole name of the repository"),
+    Column("tag", "str", "the tag"),
+    Column("digest", "str", "digest of the manifest that it points to"),
+    Column("unique", "Int64", "what it weighs; absent for a tag that is an attachment of another manifest", "bytes"),
+    Column("exclusive", "Int64", "what deleting it alone frees; absent where `unique` is", "bytes"),
+    Column("created", TIME, "when its newest image was built; absent if unknown"),
+)
+
+
+@documented(columns=TAG_WEIGHTS)
 def tag_weights(snap: Snapshot) -> pd.DataFrame:
     """Every tag with its weight and its age.
 
     Returns:
-        By repository and tag: `repository`, `tag`, `digest` (str), `unique` and `exclusive` (Int64, bytes: what it
-        weighs, and what deleting it alone frees; absent for a tag that is an attachment of another manifest),
-        `created` (UTC: of its newest image; absent if unknown).
+        By repository and tag:
+
+        {columns}
     """
     names = ["repository", "tag", "digest"]
     weights = _tags(ReferenceGraph(snap))
@@ -118,5 +154,4 @@ def tag_weights(snap: Snapshot) -> pd.DataFrame:
     newest = tagged_manifests(snap).merge(created, on="digest").groupby(names[:2])["created"].max()
     table = snap.tags[names].astype("str").merge(weights, on=names, how="left")
     table = table.merge(newest.reset_index(), on=names[:2], how="left")
-    table = table.astype({"unique": "Int64", "exclusive": "Int64", "created": TIME})
-    return table.sort_values(names[:2], ignore_index=True)
+    return recast(TAG_WEIGHTS, table).sort_values(names[:2], ignore_index=True)

@@ -6,23 +6,32 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import ranks, strings
+from regscope.analysis.documented import documented
 from regscope.analysis.names import tagged_manifests
+from regscope.schema import TIME, Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
+LAYER_SIZES = (
+    Column("blob_digest", "str", "digest of the layer as stored"),
+    Column("size", "Int64", "as stored; absent if unknown", "bytes"),
+    Column("images", "int64", "image manifests that have it"),
+    Column("repositories", "int64", "repositories where such an image is"),
+    Column("saved", "Int64", "what storing it once saves; 0 where it lives elsewhere", "bytes"),
+    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
+    Column("media_type", "str", "its media type"),
+)
 
+
+@takes_snapshot
+@documented(columns=LAYER_SIZES)
 def layer_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every distinct layer of an image, and who uses it.
 
     Returns:
         One row for each layer, largest first:
 
-        - `blob_digest` (str)
-        - `size` (Int64, bytes): as stored; absent if unknown
-        - `images` (int64): image manifests that have it
-        - `repositories` (int64): repositories where such an image is
-        - `saved` (Int64, bytes): what storing it once saves; 0 where it lives elsewhere
-        - `created_by` (str): the build instruction that made it; absent if unknown
-        - `media_type` (str)
+        {columns}
     """
     used = image_layers(snap).drop_duplicates(["digest", "blob_digest"])
     placed = used[["digest", "blob_digest"]].merge(_strings(snap.placements, "repository", "digest"), on="digest")
@@ -34,20 +43,33 @@ def layer_sizes(snap: Snapshot) -> pd.DataFrame:
         media_type=("media_type", "first"),
         foreign=("foreign", "first"),
     )
-    table.insert(2, "repositories", placed.groupby("blob_digest")["repository"].nunique())
-    table.insert(3, "saved", (table["size"] * (table["images"] - 1)).mask(table.pop("foreign"), 0))
-    table = table.reset_index().astype({"size": "Int64", "saved": "Int64", "images": "int64"})
-    table["repositories"] = table["repositories"].fillna(0).astype("int64")
+    table["repositories"] = placed.groupby("blob_digest")["repository"].nunique()
+    table["repositories"] = table["repositories"].fillna(0)
+    table["saved"] = (table["size"] * (table["images"] - 1)).mask(table["foreign"], 0)
+    table = recast(LAYER_SIZES, table.reset_index())
     return table.sort_values(["size", "blob_digest"], ascending=[False, True], ignore_index=True)
 
 
+IMAGE_SIZES = (
+    Column("repository", "str", "whole name of the repository"),
+    Column("tag", "str", "the tag"),
+    Column("digest", "str", "digest of the image's manifest"),
+    Column("platform", "str", "such as `linux/arm64/v8`; empty if unknown"),
+    Column("size", "Int64", "config and distinct layers, as stored; absent if unknown", "bytes"),
+    Column("n_layers", "Int64", "layers, a repeated one counted each time; absent if unknown"),
+    Column("created", TIME, "when it was built; absent if unknown"),
+)
+
+
+@takes_snapshot
+@documented(columns=IMAGE_SIZES)
 def image_sizes(snap: Snapshot) -> pd.DataFrame:
     """Every image by the tags that lead to it: an index gives one row for each platform.
 
     Returns:
-        Largest first: `repository`, `tag`, `digest` (str), `platform` (str, `linux/arm64/v8`; empty if unknown),
-        `size` (Int64, bytes: config and distinct layers as stored; absent if unknown), `n_layers` (Int64), `created`
-        (UTC; absent if unknown).
+        Largest first:
+
+        {columns}
     """
     images = snap.manifests[snap.is_image]
     described = _strings(images, "digest", "os", "architecture", "variant")
@@ -56,9 +78,8 @@ def image_sizes(snap: Snapshot) -> pd.DataFrame:
     described["size"], described["n_layers"] = images["image_size"], images["n_layers"]
     described["created"] = images["created"]
     table = tagged_manifests(snap)[["repository", "tag", "digest"]].merge(described, on="digest")
-    table = table[["repository", "tag", "digest", "platform", "size", "n_layers", "created"]]
     order = ["size", "repository", "tag", "digest"]
-    return table.sort_values(order, ascending=[False, True, True, True], ignore_index=True)
+    return recast(IMAGE_SIZES, table).sort_values(order, ascending=[False, True, True, True], ignore_index=True)
 
 
 def image_layers(snap: Snapshot) -> pd.DataFrame:

@@ -7,8 +7,11 @@ from datetime import timedelta
 
 import pandas as pd
 
-from regscope.analysis.sharing import tag_weights
+from regscope.analysis.documented import documented
+from regscope.analysis.sharing import TAG_WEIGHTS, tag_weights
 from regscope.errors import InvalidInput
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
@@ -16,6 +19,15 @@ FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what re
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
+STALE = (
+    *(column for column in TAG_WEIGHTS if column.name in ("repository", "tag", "digest", "created")),
+    Column("age", "timedelta64[us]", "how long before the snapshot was taken that was"),
+    *(column for column in TAG_WEIGHTS if column.name in ("unique", "exclusive")),
+)
+
+
+@takes_snapshot
+@documented(columns=STALE)
 def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFrame:
     """Tags whose image was built longer ago than `older_than`, counted from when the snapshot was taken.
 
@@ -27,8 +39,9 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
         older_than: such as `30d`, `12h` or a Timedelta; units are `w`, `d`, `h`, `m` (minutes) and `s`.
 
     Returns:
-        Oldest first: `repository`, `tag`, `digest` (str), `created` (UTC), `age` (timedelta), `unique` and
-        `exclusive` (Int64, bytes: what the tag weighs, and what deleting it alone frees).
+        Oldest first:
+
+        {columns}
 
     Raises:
         InvalidInput: `older_than` is not a duration.
@@ -37,8 +50,7 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
     table = tag_weights(snap)
     table["age"] = pd.Timestamp(snap.taken_at) - table["created"]
     is_old = (table["age"] > limit) & (table["created"] >= FIRST_IMAGES)
-    table = table.loc[is_old, ["repository", "tag", "digest", "created", "age", "unique", "exclusive"]]
-    return table.sort_values(["created", "repository", "tag"], ignore_index=True)
+    return recast(STALE, table[is_old]).sort_values(["created", "repository", "tag"], ignore_index=True)
 
 
 def duration(value: object) -> pd.Timedelta:

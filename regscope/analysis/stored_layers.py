@@ -6,38 +6,50 @@ import numpy as np
 import pandas as pd
 
 from regscope.analysis.columns import numbered, ranks, strings
-from regscope.analysis.relation import Ints, Relation
+from regscope.analysis.documented import documented
+from regscope.analysis.relation import Relation
+from regscope.arrays import Ints, least, looked_up, scattered
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 SHARED = "shared by several repositories"
 NOWHERE = "in no repository"
 
 
+STORED_LAYERS = (
+    Column("digest", "str", "digest of the layer as stored"),
+    Column("size", "int64", "as stored; 0 if unknown", "bytes"),
+    Column("owner", "str", f"the repository that alone has it, else `{SHARED}` or `{NOWHERE}`"),
+    Column("is_shared", "bool", "whether several repositories have it"),
+    Column(
+        "created_by", "str", "the build instruction that made it, the first one where images differ; absent if unknown"
+    ),
+)
+
+
+@takes_snapshot
+@documented(columns=STORED_LAYERS)
 def stored_layers(snap: Snapshot) -> pd.DataFrame:
     """Every distinct layer in the store, largest first.
 
     Returns:
         One row for each:
 
-        - `digest` (str)
-        - `size` (int64, bytes): as stored; 0 if unknown
-        - `owner` (str): the repository that alone has it, else `shared by several repositories` or `in no repository`
-        - `is_shared` (bool): whether several repositories have it
-        - `created_by` (str): the build instruction that made it, the first one where images differ; absent if unknown
+        {columns}
     """
     blobs = snap.blobs[(snap.blobs["kind"] == "layer") & ~snap.blobs["foreign"]]
     table = pd.DataFrame({"digest": blobs["digest"].astype("str"), "size": blobs["size"].fillna(0).astype("int64")})
     used = numbered(strings(blobs["digest"]), snap.layers["blob_digest"])[0]
     holding = _repositories(snap, used, len(blobs))
     holders = np.bincount(holding.left, minlength=len(blobs))
-    owner = np.full(len(blobs), -1, dtype=np.int64)
-    owner[holding.left] = holding.right
+    owner = scattered(holding.right, holding.left, len(blobs), absent=-1)
     names = snap.placements["repository"].cat.categories.astype("str")
     table["owner"] = names.take(owner, allow_fill=True, fill_value=np.nan)
-    table["owner"] = table["owner"].mask(holders > 1, SHARED).mask(holders == 0, NOWHERE).astype("str")
+    table["owner"] = table["owner"].mask(holders > 1, SHARED).mask(holders == 0, NOWHERE)
     table["is_shared"] = holders > 1
     table["created_by"] = _least(snap.layers["created_by"], used, len(blobs))
-    return table.sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
+    return recast(STORED_LAYERS, table).sort_values(["size", "digest"], ascending=[False, True], ignore_index=True)
 
 
 def _repositories(snap: Snapshot, used: Ints, n_blobs: int) -> Relation:
@@ -56,7 +68,6 @@ def _least(lines: pd.Series[str], used: Ints, n_blobs: int) -> pd.Index[str]:
     codes, names = lines.cat.codes.to_numpy(dtype=np.int64), lines.cat.categories.astype("str")
     known = (codes >= 0) & (used >= 0)
     place = ranks(names)
-    first = np.full(n_blobs, len(names), dtype=np.int64)
-    np.minimum.at(first, used[known], place[codes[known]] - 1)
-    ordered = np.append(np.argsort(place, kind="stable"), -1)
-    return names.take(ordered[first], allow_fill=True, fill_value=np.nan)
+    first = least(used[known], place[codes[known]] - 1, n_blobs, absent=len(names))
+    line = looked_up(np.argsort(place, kind="stable"), first, absent=-1)
+    return names.take(line, allow_fill=True, fill_value=np.nan)

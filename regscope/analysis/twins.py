@@ -5,13 +5,42 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from regscope.analysis.documented import documented
 from regscope.analysis.fingerprints import ASPECTS, CONTENT, ORDER, fingerprints
 from regscope.analysis.near_twins import near_twins
 from regscope.analysis.sizes import layer_sizes
 from regscope.errors import InvalidInput
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
+TWINS = (
+    Column("group", "int64", "number of the group, from 1"),
+    Column("layer_digest", "str", "digest of the layer as stored"),
+    Column("diff_id", "str", "digest of the uncompressed layer"),
+    Column("size", "int64", "as stored", "bytes"),
+    Column("similarity", "float64", "to the first layer of the group, by bytes; 1 where the content is the same"),
+    Column(
+        "reason",
+        "str",
+        "why it is another layer than the first of the group: compression (the same diff_id); or which of mtimes, "
+        "owner, mode, xattrs and order differ; tar format where none of these do; content where that is only nearly "
+        "the same; absent for the first",
+    ),
+    Column(
+        "saved",
+        "int64",
+        "its size, 0 for the first of the group: had the build been reproducible, the first would be stored and no "
+        "other",
+        "bytes",
+    ),
+    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
+    Column("images", "int64", "image manifests that have it"),
+)
 
+
+@takes_snapshot
+@documented(columns=TWINS)
 def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
     """Layers with different digests and the same content: the same paths, kinds, contents, link targets and whiteouts.
 
@@ -28,17 +57,7 @@ def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
     Returns:
         One row for each layer of a group, the groups that would save most first, the largest layer of a group first:
 
-        - `group` (int64): from 1
-        - `layer_digest`, `diff_id` (str)
-        - `size` (int64, bytes): as stored
-        - `similarity` (float64): to the first layer of the group, by bytes; 1 where the content is the same
-        - `reason` (str): why it is another layer than the first of the group: compression (the same diff_id); or which
-          of mtimes, owner, mode, xattrs and order differ; tar format where none of these do; content where that is only
-          nearly the same; absent for the first
-        - `saved` (int64, bytes): its size, 0 for the first of the group: had the build been reproducible, the first
-          would be stored and no other
-        - `created_by` (str): the build instruction that made it; absent if unknown
-        - `images` (int64): image manifests that have it
+        {columns}
 
     Raises:
         InvalidInput: the threshold is out of range.
@@ -55,12 +74,11 @@ def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
     table["together"] = by_group["saved"].transform("sum")
     table = table[by_group["saved"].transform("size") > 1]
     table = table.sort_values(["together", "first"], ascending=[False, True], kind="stable", ignore_index=True)
-    table.insert(0, "group", (table["first"] != table["first"].shift()).cumsum())
+    table["group"] = (table["first"] != table["first"].shift()).cumsum()
     about = layer_sizes(snap).set_index("blob_digest").reindex(table["layer_digest"])
     table["created_by"] = about["created_by"].to_numpy()
     table["images"] = about["images"].fillna(0).to_numpy()
-    table = table.drop(columns=["first", "together"])
-    return table.astype({"group": "int64", "reason": "str", "created_by": "str", "images": "int64"})
+    return recast(TWINS, table)
 
 
 def _layers(snap: Snapshot) -> pd.DataFrame:

@@ -5,34 +5,55 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from regscope.analysis.columns import arrow_text
+from regscope.analysis.columns import as_arrow
 from regscope.analysis.dive_efficiency import dive_efficiency
+from regscope.analysis.documented import documented
 from regscope.analysis.image_choice import choose_one
 from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.layer_stacks import layer_stacks
 from regscope.analysis.names import image_names
-from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection
+from regscope.arrays import Bools, Ints, ends_run, looked_up, scattered
 from regscope.errors import InvalidInput
 from regscope.layers.overlay import Stack
 from regscope.layers.stacked import Stacked
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 CAUSES = ("overwritten", "deleted", "attributes only", "same content elsewhere")
 _CAUSE = pd.CategoricalDtype(pd.Index(CAUSES, dtype="str"))
-_DTYPES: dict[str, Any] = {
-    "cause": _CAUSE,
-    **dict.fromkeys(("brought_by", "caused_by"), "str"),
-    **dict.fromkeys(("brought_layer", "caused_layer"), "int64"),
-}
+_LOST = (
+    Column("cause", "category", "overwritten, deleted, attributes only or same content elsewhere"),
+    Column(
+        "brought_by",
+        "str",
+        "instruction, normalised, of the layer that brought the bytes; `(no history)` where none is recorded",
+    ),
+    Column("caused_by", "str", "that of the layer that hides them"),
+    Column("brought_layer", "int64", "position of the layer that brought the bytes"),
+    Column("caused_layer", "int64", "position of the layer that hides them"),
+)
+_COMPRESSED = Column("compressed", "Int64", "by the ratio of the layer that brought them; an estimate", "bytes")
+
+WASTE = (
+    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
+    Column("digest", "str", "digest of the image"),
+    *_LOST,
+    Column("files", "int64", "how many files, without those of no bytes"),
+    Column("bytes", "int64", "uncompressed", "bytes"),
+    _COMPRESSED,
+)
 
 
+@takes_snapshot
+@documented(columns=WASTE)
 def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["dive"] | None = None) -> pd.DataFrame:
     """Bytes that images carry and their final file systems do not show, by cause and by build instruction.
 
@@ -53,15 +74,7 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
     Returns:
         One row for each image, cause, and layers that brought and hid the bytes, most bytes first:
 
-        - `name` (str): `repository:tag`; absent where no tag leads to it
-        - `digest` (str)
-        - `cause` (category)
-        - `brought_by`, `caused_by` (str): instructions, normalised, of the layer that brought the bytes, and of the one
-          that hides them; `(no history)` where none is recorded
-        - `brought_layer`, `caused_layer` (int64): positions of these layers
-        - `files` (int64): without those of no bytes
-        - `bytes` (int64): uncompressed
-        - `compressed` (Int64, bytes): by the ratio of the layer that brought them; an estimate
+        {columns}
 
     Raises:
         InvalidInput: `images` names none, or one with a layer that was not read (see `scan_files`).
@@ -73,12 +86,22 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
     layers = layer_stacks(snap, images)
     found = list(_summed(lost for *_, lost in _lost_by_image(snap, layers)))
     table = _described(pd.concat([_NOTHING.assign(files=0), *found], ignore_index=True), layers)
-    names = table["digest"].map(image_names(snap)).astype("str")
-    table = table.assign(name=names)[["name", "digest", *_DTYPES, "files", "bytes", "compressed"]]
+    table = recast(WASTE, table.assign(name=table["digest"].map(image_names(snap))))
     order = ["bytes", "digest", "brought_layer", "caused_layer", "cause"]
     return table.sort_values(order, ascending=[False, *[True] * 4], ignore_index=True)
 
 
+WASTED_FILES = (
+    Column("path", "str", "from the root, with no slash before it"),
+    Column("bytes", "int64", "uncompressed", "bytes"),
+    _COMPRESSED,
+    Column("sha256", "str", "of the content, 64 digits; absent where it was not hashed"),
+    *_LOST,
+)
+
+
+@takes_snapshot
+@documented(columns=WASTED_FILES)
 def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
     """The files of `waste` in one image.
 
@@ -87,9 +110,9 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
         platform: which one of an index, such as `linux/arm64`.
 
     Returns:
-        One row for each file, largest first: `path` (str), `bytes` (int64: uncompressed), `compressed` (Int64, bytes:
-        by its layer's ratio), `sha256` (str), and `cause`, `brought_by`, `caused_by`, `brought_layer` and
-        `caused_layer` as in `waste`.
+        One row for each file, largest first:
+
+        {columns}
 
     Raises:
         InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
@@ -101,8 +124,7 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
         for entries, stacked, lost in _lost_by_image(snap, layers)
     ]
     nothing = _NOTHING.assign(path=_EMPTY, sha256=_EMPTY)
-    table = _described(pd.concat([nothing, *found], ignore_index=True), layers)
-    table = table[["path", "bytes", "compressed", "sha256", *_DTYPES]]
+    table = recast(WASTED_FILES, _described(pd.concat([nothing, *found], ignore_index=True), layers))
     return table.sort_values(["bytes", "path", "brought_layer"], ascending=[False, True, True], ignore_index=True)
 
 
@@ -136,7 +158,7 @@ class _Contents(LayerEntries):
 
     def __init__(self, snap: Snapshot, layers: Sequence[str]) -> None:
         super().__init__(snap, layers, ["size", "sha256"])
-        encoded = arrow_text(self.frame["sha256"]).dictionary_encode()
+        encoded = as_arrow(self.frame["sha256"]).dictionary_encode()
         self.sha256s: pa.Array = encoded.dictionary
         self.content: Ints = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         self.size: Ints = self.frame["size"].to_numpy()
@@ -162,7 +184,18 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
 
 
 def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
-    """`start` is the row of the image's lowest layer."""
+    """The files that are no more in the final file system; `start` is the row of the image's lowest layer.
+
+    Layer 0 has the files a, b, c and d, and the hardlink e to d; layer 1 has a with other content, b with the same,
+    a file f with the content of c, and whiteouts of c, d and e:
+
+        entry  hidden by       | cause
+        a      a of layer 1    | overwritten
+        b      b of layer 1    | attributes only
+        c      its whiteout    | same content elsewhere
+        d      its whiteout    | deleted, once: d and e are names of one file
+        e      its whiteout    |
+    """
     stack, size, content = image.stack, entries.size[image.rows], entries.content[image.rows]
     inode = stack.inode
     is_lost = entries.entries.is_file[image.rows] & (size > 0)
@@ -170,7 +203,7 @@ def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
     # Of several names of one file the one that was hidden last tells why it is lost.
     names = np.flatnonzero(is_lost[inode] & stack.is_entry)
     names = names[np.lexsort((stack.hidden_at[names], inode[names]))]
-    last = names[np.append(inode[names][1:] != inode[names][:-1], True)] if len(names) else names
+    last = names[ends_run(inode[names])]
     by, file = stack.hidden_by[last], inode[last]
     is_same = stack.is_entry[by] & (stack.node[by] == stack.node[last]) & (content[inode[by]] == content[file])
     cause = np.select(
@@ -195,10 +228,9 @@ def _is_elsewhere(stack: Stack, content_at: Ints, wanted: Ints, node: Ints) -> B
     visible = np.flatnonzero(stack.visible & (content_at >= 0))
     contents, count = np.unique(content_at[visible], return_counts=True)
     place = np.searchsorted(contents, wanted)
-    found: Bools = np.append(contents, -1)[place] == wanted
-    at_node = np.full(len(stack.parent), -1)
-    at_node[stack.node[visible]] = content_at[visible]
-    others: Bools = np.append(count, 0)[place] > (at_node[node] == wanted)
+    found: Bools = looked_up(contents, place, absent=-1) == wanted
+    at_node = scattered(content_at[visible], stack.node[visible], len(stack.parent), absent=-1)
+    others: Bools = looked_up(count, place, absent=0) > (at_node[node] == wanted)
     return found & others
 
 
@@ -214,7 +246,7 @@ def _described(table: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
         brought_layer=brought["position"].to_numpy(),
         caused_layer=caused["position"].to_numpy(),
         compressed=pd.array(np.round(table["bytes"].to_numpy() * ratio), dtype="Int64"),
-    ).astype(_DTYPES)
+    )
 
 
 def _texts(names: pa.Array, numbers: pd.Series[int]) -> pd.Series[str]:

@@ -11,14 +11,32 @@ import pyarrow.compute as pc
 
 from regscope import text
 from regscope.analysis.columns import in_order, taken
-from regscope.analysis.freed import blob_table, freed_blobs, largest_first
+from regscope.analysis.documented import documented
+from regscope.analysis.freed import FREED_BLOBS, blob_table, freed_blobs, largest_first
 from regscope.analysis.keep_reasons import keep_reasons
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.selection import Selection, select
+from regscope.arrays import Bools, Ints, looked_up, marked, numbered_among
+from regscope.schema import Column, recast
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
+GONE = (
+    Column("repository", "str", "whole name of the repository"),
+    Column("digest", "str", "digest of the manifest"),
+    Column("kind", "category", "image, index, artifact or schema1"),
+    Column("tags", "str", "the tags that it loses, with commas; empty where it has none"),
+)
 
+KEPT = (
+    Column("repository", "str", "whole name of the repository"),
+    Column("tag", "str", "the tag that was named; absent for a manifest that was named by itself"),
+    Column("digest", "str", "digest of the manifest"),
+    Column("reason", "str", "why it stays"),
+)
+
+
+@documented(blobs=FREED_BLOBS, gone=GONE, kept=KEPT)
 @dataclass(frozen=True, repr=False)
 class WhatIf:
     """What would go, what would stay although it was named, and how many bytes come back.
@@ -27,9 +45,15 @@ class WhatIf:
         freed_bytes: bytes of blob data that the registry's next garbage collection removes.
         at_most: whether that is an upper bound: where manifests without a tag cannot be seen, or only a part was
             scanned, something unseen may still hold a blob.
-        blobs: the blobs that go: `digest` (str), `kind` (category), `size` (int64, bytes), largest first.
-        gone: the manifests that go: `repository`, `digest`, `kind`, `tags` (str: those that it loses).
-        kept: what was named and stays: `repository`, `tag`, `digest`, `reason` (str).
+        blobs: the blobs that go, largest first:
+
+            {blobs}
+        gone: the manifests that go, by repository and digest:
+
+            {gone}
+        kept: what was named and stays, by repository, tag and digest:
+
+            {kept}
     """
 
     freed_bytes: int
@@ -65,6 +89,7 @@ class WhatIf:
         return text.card("If deleted", self.facts(), self.notes(), columns, rows if columns else ())
 
 
+@takes_snapshot
 def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
     """What deleting all of `delete` at once would free.
 
@@ -108,14 +133,13 @@ def _gone(graph: ReferenceGraph, gone: Bools) -> pd.DataFrame:
             "tags": _tags_on(graph, nodes),
         }
     )
-    return in_order(table, {"repository": "ascending", "digest": "ascending"})
+    return in_order(recast(GONE, table), {"repository": "ascending", "digest": "ascending"})
 
 
 def _tags_on(graph: ReferenceGraph, nodes: Ints) -> pd.Series[str]:
     """The tags on each of `nodes`, in order; empty where there is none."""
-    position = np.full(graph.n_nodes + 1, -1)
-    position[nodes] = np.arange(len(nodes))
-    tags = pd.DataFrame({"position": position[graph.tag_node], "tag": graph.snap.tags["tag"].array})
+    position = looked_up(numbered_among(nodes, graph.n_nodes), graph.tag_node, absent=-1)
+    tags = pd.DataFrame({"position": position, "tag": graph.snap.tags["tag"].array})
     tags = in_order(tags[tags["position"] >= 0], {"position": "ascending", "tag": "ascending"})
     starts = tags["position"].searchsorted(np.arange(len(nodes) + 1))
     names = pa.array(pd.Index(tags["tag"]), pa.large_string())
@@ -124,10 +148,8 @@ def _tags_on(graph: ReferenceGraph, nodes: Ints) -> pd.Series[str]:
 
 
 def _kept(graph: ReferenceGraph, tags: Bools, nodes: Bools, stays: Bools) -> pd.DataFrame:
-    tagged = np.flatnonzero(tags & np.append(stays, False)[graph.tag_node])
-    is_tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
-    is_tagged[graph.tag_node[tagged]] = True
-    alone = np.flatnonzero(nodes & stays & ~is_tagged)
+    tagged = np.flatnonzero(tags & looked_up(stays, graph.tag_node, absent=False))
+    alone = np.flatnonzero(nodes & stays & ~marked(graph.tag_node[tagged], graph.n_nodes))
     named = np.concatenate([graph.tag_node[tagged], alone])
     table = pd.DataFrame(
         {
@@ -137,4 +159,4 @@ def _kept(graph: ReferenceGraph, tags: Bools, nodes: Bools, stays: Bools) -> pd.
             "reason": keep_reasons(graph, named, tags, stays),
         }
     )
-    return in_order(table, {"repository": "ascending", "tag": "ascending", "digest": "ascending"})
+    return in_order(recast(KEPT, table), {"repository": "ascending", "tag": "ascending", "digest": "ascending"})

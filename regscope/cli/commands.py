@@ -226,7 +226,7 @@ def demo(folder: str) -> None:
     check_free_for_demo(Path(folder), Path(folder) / "layout")
     layout = build_demo(Path(folder) / "layout")
     store = OCILayoutStore(layout)
-    snap = scan_files(store, scan_store(store))
+    snap = scan_files(scan_store(store), store)
     output = Output(as_json=False, as_csv=False, limit=None)
     click.echo(f"{snap!r}\n")
     for title, table, shown in (

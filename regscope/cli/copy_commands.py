@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regscope.cli.completion import locations
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
+from regscope.stores.kinds import (
+    DOCKER_ARCHIVE,
+    LAYOUT,
+    OCI_ARCHIVE,
+    REGISTRY,
+    WRITABLE,
+    kind_of,
+    listed,
+    path_in,
+    stated_kind,
+)
 from regscope.text import plain
 
 if TYPE_CHECKING:
@@ -19,17 +30,15 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_ARCHIVE = "docker-archive:"
-_OCI_ARCHIVE = "oci-archive:"
-_ARCHIVES = (_ARCHIVE, _OCI_ARCHIVE)
-_LOCAL = ("oci:", *_ARCHIVES)
 _OPTIONS = (
     click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
     click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
     click.option("--referrers", is_flag=True, help="With signatures, SBOMs and attestations."),
+    click.option("--overwrite", is_flag=True, help="Let tags that are there, and mean something else, be moved."),
     click.option("--to-ca", type=click.Path(exists=True, dir_okay=False), help="TARGET's certificate authority (PEM)."),
     click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials all the same."),
 )
+_NAMES = ("to", "platform", "referrers", "overwrite", "to_ca", "to_insecure")
 
 
 def _copies(command: Command) -> Command:
@@ -37,7 +46,7 @@ def _copies(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_options(**arguments: Any) -> Any:
-        how = {name: arguments.pop(name) for name in ("to", "platform", "referrers", "to_ca", "to_insecure")}
+        how = {name: arguments.pop(name) for name in _NAMES}
         return command(how=how, **arguments)
 
     wrapped: Any = with_options
@@ -46,18 +55,19 @@ def _copies(command: Command) -> Command:
     return wrapped  # type: ignore[no-any-return]
 
 
-@click.command("copy")
+_COPY = f"""Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
+
+TARGET is one of {listed(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on
+where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
+"""
+
+
+@click.command("copy", help=_COPY)
 @opens_source
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.argument("target")
+@click.argument("target", shell_complete=locations(WRITABLE))
 @_copies
 def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, Any]) -> None:
-    """Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
-
-    TARGET is a registry, oci:FOLDER, oci-archive:FILE or docker-archive:FILE. Blobs that are there do not travel, and a
-    copy that was cut off goes on where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is
-    none.
-    """
     _copy(source, images, target, how)
 
 
@@ -71,7 +81,7 @@ def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, An
 
     With oci-archive:FILE in its place the layout is written into one file.
     """
-    _copy(source, images, folder if folder.startswith(_OCI_ARCHIVE) else f"oci:{folder.removeprefix('oci:')}", how)
+    _copy(source, images, folder if stated_kind(folder) in (LAYOUT, OCI_ARCHIVE) else LAYOUT.at(folder), how)
 
 
 @click.command()
@@ -81,7 +91,7 @@ def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, An
 @_copies
 def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, Any]) -> None:
     """Copy IMAGEs of SOURCE to REGISTRY."""
-    if registry.startswith(_LOCAL):
+    if kind_of(registry) != REGISTRY:
         raise InvalidInput(f"{registry} is no registry", next_step="Copy to it with `regscope image copy`.")
     _copy(source, images, registry, how)
 
@@ -96,15 +106,16 @@ def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]
 
     With oci-archive:FILE in its place into an OCI layout in one file, which holds whole indexes.
     """
-    if not file.startswith(_OCI_ARCHIVE):
-        file = f"{_ARCHIVE}{file.removeprefix(_ARCHIVE)}"
+    if stated_kind(file) not in (DOCKER_ARCHIVE, OCI_ARCHIVE):
+        file = DOCKER_ARCHIVE.at(file)
+    if kind_of(file) == DOCKER_ARCHIVE:
         how["platform"] = how["platform"] or ("linux/amd64",)
     _copy(source, images, file, how)
 
 
 @click.command()
 @opens_source
-@click.argument("target")
+@click.argument("target", shell_complete=locations(WRITABLE))
 @_copies
 def load(source: Source, target: str, how: dict[str, Any]) -> None:
     """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, with a tag or without."""
@@ -127,6 +138,7 @@ def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any
         how["to"],
         platforms=how["platform"],
         referrers=how["referrers"],
+        overwrite=how["overwrite"],
     )
     for copied in done.images:
         click.echo(f"{plain(copied.name)}  {copied.digest}")
@@ -140,22 +152,27 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
         InvalidInput: it is the archive that SOURCE is, which cannot be added to and would be lost.
     """
     from regscope.stores.open_destination import open_destination
+    from regscope.stores.open_store import open as open_store
 
-    if target.startswith(_ARCHIVES) and _is_same_file(target, source.source):
+    kind = kind_of(target)
+    if kind.follows == "file" and _is_same_file(target, source.source):
         raise InvalidInput(
-            f"nothing can be added to {target}",
-            next_step=f"Name a new file as the target: {target.partition(':')[0]}:FILE.",
+            f"nothing can be added to {target}", next_step=f"Name a new file as the target: {listed([kind])}."
         )
-    if target == source.source or source.source.startswith(_LOCAL):
+    if kind != REGISTRY:
+        return open_destination(target)
+    if target == source.source or kind_of(source.source) != REGISTRY:
         options = source.reaching()
         options["insecure"] = options["insecure"] or insecure
     else:
         verify = False if insecure else ca or True
         options = {"verify": verify, "insecure": insecure, "concurrency": source.concurrency, "rate": source.rate}
         options |= {"slowest": source.slowest}
-    return open_destination(target, **options)
+    return open_destination(open_store(target, cache=False, mirrors=(), **options))
 
 
 def _is_same_file(target: str, source: str) -> bool:
-    one, other = (Path(place.removeprefix(_ARCHIVE).removeprefix(_OCI_ARCHIVE)) for place in (target, source))
+    if kind_of(source).follows != "file":
+        return False
+    one, other = path_in(target), path_in(source)
     return one.exists() and other.exists() and one.samefile(other)

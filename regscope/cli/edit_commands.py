@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regscope.cli.completion import locations
 from regscope.cli.copy_commands import open_target
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
+from regscope.stores.kinds import WRITABLE, listed
 
 if TYPE_CHECKING:
     from regscope.images.image import Image
@@ -24,8 +26,10 @@ _PLATFORM = click.option(
 _TO = click.option("--to", required=True, metavar="NAME", help="What the new image is called: repository:tag.")
 _TARGET = click.option(
     "--target",
-    help="Where it goes: a registry, oci:FOLDER, oci-archive:FILE, docker-archive:FILE; SOURCE by default.",
+    shell_complete=locations(WRITABLE),
+    help=f"Where it goes: {listed(WRITABLE)}; SOURCE by default.",
 )
+_OVERWRITE = click.option("--overwrite", is_flag=True, help="Let NAME be moved where it means something else already.")
 _PAIR = "NAME=VALUE"
 
 
@@ -33,7 +37,9 @@ def _changes(command: Command) -> Command:
     """Give a command that changes an image SOURCE, IMAGE, and where the outcome goes; it gets `image: Image`."""
 
     @functools.wraps(command)
-    def with_image(*, source: Source, image: str, platform: str, to: str, target: str | None, **arguments: Any) -> None:
+    def with_image(
+        *, source: Source, image: str, platform: str, to: str, target: str | None, overwrite: bool, **arguments: Any
+    ) -> None:
         from regscope.images.image import Image
 
         store = source.store()
@@ -42,10 +48,10 @@ def _changes(command: Command) -> Command:
             return Image.read(store, name, platform)
 
         changed: Image = command(image=read(image), read=read, **arguments)
-        click.echo(f"{to}  {changed.write_to(open_target(source, target or source.source), to)}")
+        click.echo(f"{to}  {changed.write_to(open_target(source, target or source.source), to, overwrite=overwrite)}")
 
     wrapped: Any = with_image
-    for option in (_TARGET, _TO, _PLATFORM, click.argument("image")):
+    for option in (_OVERWRITE, _TARGET, _TO, _PLATFORM, click.argument("image")):
         wrapped = option(wrapped)
     return opens_source(wrapped)  # type: ignore[no-any-return]
 
@@ -128,14 +134,18 @@ def convert(image: Image, read: object, family: str) -> Image:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @_TO
 @_TARGET
+@_OVERWRITE
 @click.option("--annotation", multiple=True, metavar=_PAIR, help="Of the index. Repeatable.")
-def index(source: Source, images: tuple[str, ...], to: str, target: str | None, annotation: Sequence[str]) -> None:
+def index(
+    source: Source, images: tuple[str, ...], to: str, target: str | None, overwrite: bool, annotation: Sequence[str]
+) -> None:
     """Make an index of IMAGEs; of an index among them all, and of two for one platform the later one."""
     from regscope.images.index_of import make_index_at
 
     pairs = {name: value or "" for name, value in _pairs(annotation).items()}
     place = open_target(source, target or source.source)
-    click.echo(f"{to}  {make_index_at(source.store(), images, place, to, annotations=pairs)}")
+    made = make_index_at(source.store(), images, place, to, annotations=pairs, overwrite=overwrite)
+    click.echo(f"{to}  {made}")
 
 
 @click.command()

@@ -130,14 +130,16 @@ def referrers(source: Source, image: str, artifact_type: str | None) -> None:
 @opens_source
 @click.argument("image")
 @click.argument("new_tag")
-def tag(source: Source, image: str, new_tag: str) -> None:
+@click.option("--overwrite", is_flag=True, help="Let NEW_TAG be moved where it means something else already.")
+def tag(source: Source, image: str, new_tag: str, overwrite: bool) -> None:
     """Give IMAGE another tag in its repository: the same manifest, byte for byte."""
+    from regscope.stores.destination import Name, check_names
     from regscope.stores.open_destination import open_destination
 
     store = source.fresh_store()
     place = open_destination(store)
     repository, found = _named(store, image)
-    check_tag(new_tag)
+    check_names(place, [Name(repository, check_tag(new_tag), found)], overwrite)
     place.take_manifest(repository, new_tag, store.manifest(repository, found))
     place.close()
     click.echo(f"{repository}:{new_tag} is {found}")
@@ -210,7 +212,7 @@ def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
 
 def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
     """The manifest, through an index the one for `platform`."""
-    from regscope.registry.manifests import image_below
+    from regscope.registry.manifest_reader import image_below
     from regscope.spec.platform import Platform
 
     read = functools.partial(store.manifest, repository)

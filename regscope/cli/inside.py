@@ -54,7 +54,7 @@ def inside(source: Source, images: Sequence[str] = ()) -> tuple[Snapshot, list[s
     store = source.store()
     snap = source.scan(store, *_scope(images))
     names = _whole_names(snap, images)
-    return scan_files(store, snap, images=names or None), names
+    return scan_files(snap, store, images=names or None), names
 
 
 def inside_of(source: Source, *images: str) -> OneImage:

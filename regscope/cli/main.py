@@ -34,21 +34,25 @@ from regscope.cli.undo_commands import journal, undo
 from regscope.cli.validate_command import validate
 from regscope.cli.waste_command import waste
 from regscope.errors import RegscopeError
+from regscope.stores.kinds import described
 from regscope.text import plain
 from regscope.version import __version__
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = f"""Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
+
+SOURCE is {described()} or a folder that `regscope scan --save` wrote.
+"""
+
+
+@click.group(
+    help=_HELP, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="regscope")
 def regscope() -> None:
-    """Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
-
-    SOURCE is a registry (registry.example.com, http://localhost:5000), an OCI image layout (oci:FOLDER), a saved image
-    (oci-archive:FILE, docker-archive:FILE), the storage of a registry (storage:FOLDER) or a folder that `regscope scan
-    --save` wrote.
-    """
+    """All commands."""
 
 
 for command in (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from regscope.cli.completion import locations
 from regscope.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False)
-_SOURCE = click.argument("source")
+_SOURCE = click.argument("source", shell_complete=locations())
 _WHICH = (
     click.option(
         "-r", "--repository", multiple=True, metavar="NAME", help="Only this repository (or glob); repeatable."
@@ -111,12 +112,13 @@ class Source:
         Raises:
             InvalidInput: it is none.
         """
-        from regscope.stores.registry_store import RegistryStore
+        from regscope.stores.registry_store import client_of
 
         store = self.fresh_store()
-        if not isinstance(store, RegistryStore):
+        client = client_of(store)
+        if client is None:
             raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
-        return store.client
+        return client
 
     def snapshot(
         self,

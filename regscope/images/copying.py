@@ -21,7 +21,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
-from regscope.stores.destination import Destination
+from regscope.stores.destination import Destination, Name, check_names
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
@@ -88,6 +88,7 @@ def copy(
     *,
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
+    overwrite: bool = False,
     concurrency: int = AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
@@ -107,11 +108,14 @@ def copy(
         platforms: such as `linux/arm64`: which images of an index; all by default. For each platform those that fit it
             best are taken (see `Platform.distance`); of one platform the image takes the index's place.
         referrers: signatures, SBOMs and attestations along.
+        overwrite: let tags that are there, and mean something else, be moved; let an archive that has more than what
+            comes be replaced.
         concurrency: blobs at once.
         progress: show a progress bar; by default where somebody is watching.
 
     Raises:
-        InvalidInput: names that do not fit together, or an image of a kind that has no place there.
+        InvalidInput: names that do not fit together, or an image of a kind that has no place there; or a name that has
+            another meaning there already, without `overwrite`: nothing was written.
         ContentMissing, ResourceNotFound: there is no such image.
         DigestMismatch: the source's content is damaged.
         RegscopeError: it cannot be read or written. What was copied before stays.
@@ -123,6 +127,7 @@ def copy(
         to,
         platforms=platforms,
         referrers=referrers,
+        overwrite=overwrite,
         concurrency=concurrency,
         progress=progress,
     )
@@ -136,6 +141,7 @@ def copy_to(
     *,
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
+    overwrite: bool = False,
     concurrency: int = AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
@@ -144,7 +150,7 @@ def copy_to(
     chosen = [Platform.parse(name) for name in ([platforms] if isinstance(platforms, str) else platforms or ())]
     bar = tqdm(unit="B", unit_scale=True, desc="copy", disable=not (is_interactive() if progress is None else progress))
     with bar:
-        done = Copying(store, place, concurrency, bar).run(wanted, chosen, referrers)
+        done = Copying(store, place, concurrency, bar).run(wanted, chosen, referrers, overwrite)
     place.close()
     return done
 
@@ -180,20 +186,22 @@ class Copying:
         self._stopped = threading.Event()
         self._is_same_place = store.location == place.location
 
-    def run(self, wanted: Sequence[Wanted], platforms: Sequence[Platform], referrers: bool) -> Copied:
+    def run(self, wanted: Sequence[Wanted], platforms: Sequence[Platform], referrers: bool, overwrite: bool) -> Copied:
         def read(image: Wanted) -> ImageTree:
             return read_tree(self._store, image.repository, image.reference, platforms, referrers)
 
-        return self.write(list(zip(wanted, self._each(read, wanted), strict=True)))
+        return self.write(list(zip(wanted, self._each(read, wanted), strict=True)), overwrite=overwrite)
 
-    def write(self, images: Sequence[tuple[Wanted, ImageTree]]) -> Copied:
+    def write(self, images: Sequence[tuple[Wanted, ImageTree]], *, overwrite: bool) -> Copied:
         """Move the blobs of trees that were read, then write their manifests.
 
         Raises:
+            InvalidInput: see `check_names`.
             RegscopeError: it says what is there already.
         """
         for image, tree in images:
             self._place.check(image.to_repository, image.to_reference or tree.manifest.digest, tree.manifest)
+        check_names(self._place, _names(images), overwrite)
         first, again = _moves(images)
         self._bar.reset(total=sum(move.blob.size for move in first))
         try:
@@ -270,6 +278,14 @@ class _Move(NamedTuple):
     repository: str
     to: str
     nearby: str | None
+
+
+def _names(images: Sequence[tuple[Wanted, ImageTree]]) -> Iterator[Name]:
+    """Every name that is written: of the images, and of referrers that have tags."""
+    for wanted, tree in images:
+        for reference, part in tree.everything(wanted.to_reference or tree.manifest.digest):
+            if reference is not None:
+                yield Name(wanted.to_repository, reference, part.manifest.digest)
 
 
 def _moves(images: Sequence[tuple[Wanted, ImageTree]]) -> tuple[list[_Move], list[_Move]]:

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
-from regscope.registry.referrers import subject_of_tag
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, OCIIndex
+from regscope.spec.referring import subject_of_tag
 from regscope.stores.content_store import ContentStore
 
 _AT_ONCE = 16
@@ -64,5 +63,4 @@ def _is_within(
 
 
 def _named_by(store: ContentStore, repository: str, digest: Digest) -> list[Digest]:
-    manifest = store.manifest(repository, digest).parse()
-    return [child.digest for child in manifest.children] if isinstance(manifest, OCIIndex | DockerManifestList) else []
+    return [child.digest for child in store.manifest(repository, digest).parse().children]

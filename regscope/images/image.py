@@ -22,7 +22,7 @@ from regscope.images.layer_types import layer_type
 from regscope.images.scratch import Scratch
 from regscope.layers.compression import GZIP, ZSTD, Compression, check_tar, diff_id_of, uncompressed
 from regscope.registry.local_content import LocalContent
-from regscope.registry.manifests import RawManifest, image_below
+from regscope.registry.manifest_reader import RawManifest, image_below
 from regscope.registry.request_body import Content
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
@@ -41,7 +41,7 @@ from regscope.spec.media_types import (
 )
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.stores.content_store import ContentStore
-from regscope.stores.destination import Destination
+from regscope.stores.destination import Destination, Name, check_names
 from regscope.stores.layout_writer import encoded, fields_of
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
@@ -282,18 +282,24 @@ class Image:
         layers = tuple(_in(layer, media_type) for layer in self.layers)
         return self._changed(manifest={**self.manifest, "mediaType": media_type}, layers=layers)
 
-    def write(self, target: ContentStore | str, name: str) -> Digest:
+    def write(self, target: ContentStore | str, name: str, *, overwrite: bool = False) -> Digest:
         """Write it as `repository:tag`; what is there already does not travel. Returns its digest.
 
+        Args:
+            target: a store, or a location as for `regscope.copy`.
+            overwrite: let the tag be moved where it is there and means something else.
+
         Raises:
+            InvalidInput: the tag means something else already; nothing was written.
             RegscopeError: it cannot be written.
         """
-        return self.write_to(open_destination(target), name)
+        return self.write_to(open_destination(target), name, overwrite=overwrite)
 
-    def write_to(self, place: Destination, name: str) -> Digest:
+    def write_to(self, place: Destination, name: str, *, overwrite: bool = False) -> Digest:
         """As `write`, where the target was opened already."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
+        check_names(place, [Name(repository, reference, self.digest)], overwrite)
         self.send_blobs(place, repository)
         place.take_manifest(repository, reference, self.raw)
         place.close()

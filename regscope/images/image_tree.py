@@ -12,22 +12,10 @@ from regscope.images.referring import referrers_of
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import (
-    DEEPEST,
-    DockerManifestList,
-    Index,
-    Manifest,
-    ManifestSchema1,
-    OCIIndex,
-    best_children,
-    platforms_of,
-    too_deep,
-)
-from regscope.spec.media_types import is_foreign_layer
+from regscope.spec.index_children import DEEPEST, best_children, platforms_of, too_deep
+from regscope.spec.manifest import Index, Manifest, ManifestSchema1
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
-
-_ATTESTED = "vnd.docker.reference.digest"
 
 
 @dataclass
@@ -95,10 +83,7 @@ def read_node(store: ContentStore, repository: str, digest: str) -> ImageTree:
         RegscopeError: it cannot be read.
     """
     found = store.manifest(repository, digest)
-    manifest = found.parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
-        return ImageTree(repository, found, blobs=list(manifest.blobs))
-    return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(manifest))
+    return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(found.parse()))
 
 
 class _Reader:
@@ -116,18 +101,15 @@ class _Reader:
             raise too_deep(name)
         found = self._store.manifest(self._repository, reference)
         manifest = found.parse()
-        if isinstance(manifest, OCIIndex | DockerManifestList):
-            if platforms:
-                chosen = _chosen(manifest, platforms, name)
-                if len(chosen) == 1:
-                    return self.tree(chosen[0].digest, platforms, depth + 1)
-                if len(chosen) < len(manifest.manifests):
-                    found = _narrowed(found, chosen)
-                    manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
-            children = self._children(manifest, name, depth)
-            made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
-        else:
-            made = ImageTree(self._repository, found, blobs=self.blobs(manifest))
+        if manifest.is_index and platforms:
+            chosen = _chosen(manifest, platforms, name)
+            if len(chosen) == 1:
+                return self.tree(chosen[0].digest, platforms, depth + 1)
+            if len(chosen) < len(manifest.manifests):
+                found = _narrowed(found, chosen)
+                manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
+        children = self._children(manifest.children, name, depth)
+        made = ImageTree(self._repository, found, blobs=self.blobs(manifest), children=children)
         self._trees[found.digest] = made
         if self._referrers:
             made.referrers = self._referring_to(found.digest, depth)
@@ -149,15 +131,15 @@ class _Reader:
             raise too_deep(named(self._repository, digest))
         return found
 
-    def _children(self, index: Index, name: str, depth: int) -> list[ImageTree]:
+    def _children(self, children: Sequence[Descriptor], name: str, depth: int) -> list[ImageTree]:
         """All that an index names; docker and podman may save one whose other platforms they never had."""
         trees: dict[Digest, ImageTree] = {}
         there: list[str] = []
         lost: Descriptor | None = None
-        for child in index.children:
+        for child in children:
             try:
                 trees[child.digest] = self._below(child.digest, depth + 1)
-                there += [str(child.platform)] if child.platform and _ATTESTED not in child.annotations else []
+                there += [str(child.platform)] if child.platform and not child.is_artifact else []
             except ContentMissing:
                 lost = lost or child
         if lost is None:
@@ -168,10 +150,8 @@ class _Reader:
 
     def blobs(self, manifest: Manifest) -> list[Descriptor]:
         if isinstance(manifest, ManifestSchema1):
-            return [self._measured(layer.blobSum) for layer in manifest.fsLayers]
-        assert not isinstance(manifest, OCIIndex | DockerManifestList)
-        stored = [layer for layer in manifest.layers if not is_foreign_layer(layer.mediaType)]
-        return [manifest.config, *stored]
+            return [self._measured(layer.digest) for layer in manifest.stored_blobs]
+        return list(manifest.stored_blobs)
 
     def _measured(self, digest: Digest) -> Descriptor:
         size = self._store.blob_size(self._repository, digest)
@@ -191,9 +171,7 @@ def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Desc
     if len(platforms) == 1:
         return images[:1]
     digests = {image.digest for image in images}
-    return [
-        child for child in index.manifests if child.digest in digests or child.annotations.get(_ATTESTED) in digests
-    ]
+    return [child for child in index.manifests if child.digest in digests or child.attested in digests]
 
 
 def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:

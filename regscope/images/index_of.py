@@ -16,7 +16,7 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import parse_image_config
-from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
+from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, IMAGE_CONFIGS, OCI_INDEX
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -33,6 +33,7 @@ def make_index(
     to: str,
     *,
     annotations: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> Digest:
     """Write an index of images, each for the platform that its config names, and copy what it names along.
 
@@ -43,16 +44,17 @@ def make_index(
         images: `repository:tag` or `repository@digest`, in the order of the entries.
         to: the index's name, `repository:tag`.
         annotations: of the index.
+        overwrite: let `to` be moved where it is there and means something else, as where an index is made of itself.
 
     Returns:
         The index's digest: the same for the same images. A Docker manifest list, if all of them are Docker's.
 
     Raises:
-        InvalidInput: nothing to make it of, or something that is no image.
+        InvalidInput: nothing to make it of, or something that is no image; or `to` means something else already.
         RegscopeError: it cannot be read or written.
     """
     store = as_store(source)
-    return make_index_at(store, images, open_destination(target), to, annotations=annotations)
+    return make_index_at(store, images, open_destination(target), to, annotations=annotations, overwrite=overwrite)
 
 
 def make_index_at(
@@ -62,6 +64,7 @@ def make_index_at(
     to: str,
     *,
     annotations: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> Digest:
     """As `make_index`, between what was opened already."""
     entries: dict[str, tuple[str, Descriptor]] = {}
@@ -78,7 +81,8 @@ def make_index_at(
     children = [read_tree(store, origin, entry.digest) for origin, entry in entries.values()]
     tree = ImageTree(repository, raw, children=children)
     with tqdm(disable=True) as silent:
-        Copying(store, place, AT_ONCE, silent).write([(Wanted(repository, reference, repository, reference), tree)])
+        wanted = Wanted(repository, reference, repository, reference)
+        Copying(store, place, AT_ONCE, silent).write([(wanted, tree)], overwrite=overwrite)
     place.close()
     return raw.digest
 
@@ -86,7 +90,7 @@ def make_index_at(
 def _entries(store: ContentStore, repository: str, reference: str, name: str) -> list[Descriptor]:
     found = store.manifest(repository, reference)
     manifest = found.parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
+    if manifest.is_index:
         return list(manifest.manifests)
     if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
         raise InvalidInput(f"{name} is no image: it is {manifest.media_type}")

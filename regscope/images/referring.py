@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from regscope.errors import ContentMissing, ResourceNotFound
-from regscope.registry.fallback_tag import fallback_tag
-from regscope.registry.referrers import subject_of_tag, type_of_tag
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import OCIIndex, artifact_type
+from regscope.spec.referring import Referral, is_about, is_list, stated_by_list, stated_by_tag
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import unless_absent
 
 
 class Referrer(NamedTuple):
@@ -39,41 +38,45 @@ def referrers_of(store: ContentStore, repository: str, digest: Digest, tags: Col
     Raises:
         RegscopeError: a list, or one of them, cannot be read.
     """
-    found: dict[str, Referrer] = {}
-    for entry in (*(store.referrers(repository, digest) or ()), *_under_fallback_tag(store, repository, digest, tags)):
-        known = found.get(entry.digest)
+    tagged = list(_by_tags(store, repository, digest, tags))
+    found: dict[Digest, Referrer] = {}
+    in_lists = [each for _, each in tagged if each.how == "fallback tag"]
+    for referral in (*stated_by_list(digest, store.referrers(repository, digest) or ()), *in_lists):
+        known = found.get(referral.referrer)
         if known is None or known.artifact_type is None:
-            found[entry.digest] = Referrer(None, entry.digest, entry.artifactType)
-    tagged = list(_by_cosign(store, repository, digest, tags))
-    for referrer in tagged:
+            found[referral.referrer] = Referrer(None, referral.referrer, referral.artifact_type)
+    named = [Referrer(tag, each.referrer, each.artifact_type) for tag, each in tagged if each.how == "cosign tag"]
+    for referrer in named:
         found.pop(referrer.digest, None)
     return [
         referrer if referrer.artifact_type else referrer._replace(artifact_type=_own_type(store, repository, referrer))
-        for referrer in (*found.values(), *tagged)
+        for referrer in (*found.values(), *named)
     ]
 
 
-def _under_fallback_tag(
+def _by_tags(
     store: ContentStore, repository: str, digest: Digest, tags: Collection[str]
-) -> Sequence[Descriptor]:
-    if fallback_tag(digest) not in tags:
-        return ()
-    try:
-        found = store.manifest(repository, fallback_tag(digest)).parse()
-    except (ResourceNotFound, ContentMissing):  # taken away since the tags were listed
-        return ()
-    return found.children if isinstance(found, OCIIndex) else ()
-
-
-def _by_cosign(store: ContentStore, repository: str, digest: Digest, tags: Collection[str]) -> Iterator[Referrer]:
+) -> Iterator[tuple[str, Referral]]:
+    """What tags that are about a manifest say; only of those that name a list the manifest is read."""
     for tag in tags:
-        if tag != fallback_tag(digest) and subject_of_tag(tag) == digest:
-            yield Referrer(tag, store.resolve(repository, tag), type_of_tag(tag))
+        if not is_about(tag, digest):
+            continue
+        found = unless_absent(partial(_list_under, store, repository, tag)) if is_list(tag) else (None, None)
+        if found is None:  # deleted since the tags were listed
+            continue
+        named, children = found
+        for referral in stated_by_tag(tag, digest, named or store.resolve(repository, tag), children):
+            yield tag, referral
+
+
+def _list_under(store: ContentStore, repository: str, tag: str) -> tuple[Digest, Sequence[Descriptor] | None]:
+    found = store.manifest(repository, tag)
+    manifest = found.parse()
+    return found.digest, manifest.children if manifest.is_index else None
 
 
 def _own_type(store: ContentStore, repository: str, referrer: Referrer) -> str | None:
     """The type that the manifest gives itself, where the list does not say it."""
-    try:
-        return artifact_type(store.manifest(repository, referrer.digest).parse())
-    except (ResourceNotFound, ContentMissing):  # the list is older than what it names
-        return None
+    # The list may be older than what it names.
+    found = unless_absent(lambda: store.manifest(repository, referrer.digest))
+    return None if found is None else found.parse().artifact_type

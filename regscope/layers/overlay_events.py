@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regscope.arrays import Ints
+from regscope.arrays import Ints, marked
 
 
 class Events:
@@ -12,10 +12,10 @@ class Events:
 
     Three events at two nodes, of which the second node's are asked for after the times 2 and 6:
 
-        node  time  by
-        4     3     1
-        7     1     0     next([7, 7], [2, 6]) is at [5, never], by [2, -1]
-        7     5     2
+    >>> events = Events(node=np.array([7, 4, 7]), by=np.array([0, 1, 2]), at=np.array([1, 3, 5]), since=None, nodes=8,
+    ...                 never=99)
+    >>> events.next(np.array([7, 7]), np.array([2, 6]))
+    (array([ 5, 99]), array([ 2, -1]))
 
     Args:
         node: of each event, the node.
@@ -31,8 +31,7 @@ class Events:
         keys = self._key(node, at if since is None else since)
         order = np.argsort(keys, kind="stable")
         self._keys, self._node, self._by, self._at = keys[order], node[order], by[order], at[order]
-        self._is_here = np.zeros(nodes, dtype=np.bool_)
-        self._is_here[node] = True
+        self._is_here = marked(node, nodes)
 
     def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
         """For each node when the first event there after `time` is, and which entry it is of; never, and -1."""

@@ -6,13 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.arrays import Ints, distinct
+from regscope.arrays import NONE, Ints, distinct, looked_up
 
 _LAST_PART = r"/?[^/]*$"
 
 
 class PathTree:
     """The distinct paths among `paths`, and all directories above them.
+
+    >>> tree = PathTree(pa.array(["a/b/c", "a", "a/b/d", "a"]))
+    >>> tree.names.to_pylist()
+    ['a/b/c', 'a', 'a/b/d', 'a/b', '']
+    >>> tree.parent, tree.node
+    (array([ 3,  4,  3,  1, -1]), array([0, 1, 2, 1]))
 
     Attributes:
         names: each node's path; the root's is empty.
@@ -33,15 +39,15 @@ class PathTree:
         node = _numbers(pc.index_in(folders, value_set=named))
         unnamed = np.flatnonzero(node < 0)
         node[unnamed] = len(named) + np.arange(len(unnamed))
-        node = np.append(node, -1)
         above_folders = _numbers(pc.index_in(_above(folders), value_set=folders, skip_nulls=True))
         self.names: pa.Array = pa.concat_arrays([named, folders.take(pa.array(unnamed))])
-        self.parent: Ints = np.concatenate([node[_numbers(above.indices)], node[above_folders[unnamed]]])
+        folder = np.concatenate([_numbers(above.indices), above_folders[unnamed]])
+        self.parent: Ints = looked_up(node, folder, absent=-1)
 
     def find(self, paths: pa.Array) -> Ints:
         """The node of each of `paths`; -1 where there is none, or no path."""
         if not len(paths):  # avoids hashing all names
-            return np.array([], dtype=np.int64)
+            return NONE
         return _numbers(pc.index_in(paths, value_set=self.names, skip_nulls=True))
 
     def part(self, nodes: Ints) -> tuple[Ints, Ints]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from regscope.arrays import Bools, Ints
+from regscope.arrays import NONE, Bools, Ints, looked_up, marked
 from regscope.layers.landing import Landing, Step, landings
 from regscope.layers.overlay import Stack
 from regscope.layers.path_tree import PathTree
@@ -93,7 +93,7 @@ class Entries:
         paths, parent = self.tree.part(self.tree.node[rows])
         link = self._link[rows]
         target = np.searchsorted(paths, link)
-        is_there = (link >= 0) & (np.append(paths, -1)[target] == link)
+        is_there = (link >= 0) & (looked_up(paths, target, absent=-1) == link)
         stack = Stack(
             parent=parent,
             layer=layer,
@@ -106,8 +106,7 @@ class Entries:
         )
         if self._has_links_on_the_way(stack, rows):
             return self._landed(stack, rows)
-        nothing = np.array([], dtype=np.int64)
-        return Stacked(self, rows, layer, self.tree, paths, stack, (nothing, nothing))
+        return Stacked(self, rows, layer, self.tree, paths, stack, (NONE, NONE))
 
     def _has_links_on_the_way(self, stack: Stack, rows: Ints) -> bool:
         """Whether a symlink, or another name of one, is where the path of an entry may lead through it."""
@@ -116,8 +115,7 @@ class Entries:
             return False
         if (is_hardlink & (stack.link < 0)).any():
             return True
-        may_lead = np.zeros(len(stack.parent), dtype=np.bool_)
-        may_lead[stack.node[is_link | is_hardlink]] = True
+        may_lead = marked(stack.node[is_link | is_hardlink], len(stack.parent))
         leads = may_lead[stack.parent] & (stack.parent >= 0)
         return bool(leads.any() or may_lead[stack.node[stack.clears]].any())
 

@@ -30,7 +30,7 @@ from regscope.registry.responses import discard, read_json
 from regscope.registry.tags import Tags
 from regscope.registry.uploads import open_upload
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DEEPEST, DockerManifestList, ManifestSchema1, OCIIndex
+from regscope.spec.index_children import DEEPEST
 
 _PAGE_LIMIT = 2**20
 _OF_PROVIDERS = ("reasons", "provider", "adds", "needs", "would_add")
@@ -213,12 +213,10 @@ def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
     for tag in Tags(repository, client).list():
         manifest = ManifestRef(repository, tag, client).fetch().parse()
         for _ in range(DEEPEST):
-            if isinstance(manifest, OCIIndex | DockerManifestList) and manifest.children:
+            if manifest.children:
                 manifest = ManifestRef(repository, manifest.children[0].digest, client).fetch().parse()
-        if isinstance(manifest, ManifestSchema1):
-            return manifest.fsLayers[0].blobSum
-        if not isinstance(manifest, OCIIndex | DockerManifestList):
-            return manifest.config.digest
+        if manifest.blobs:
+            return manifest.blobs[0].digest
     raise ContentMissing(f"{repository} has no image to try it with")
 
 

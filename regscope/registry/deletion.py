@@ -22,7 +22,7 @@ from regscope.errors import (
 )
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.eventually import eventually
-from regscope.registry.manifests import ManifestRef, RawManifest
+from regscope.registry.manifest_reader import ManifestReader, RawManifest
 from regscope.registry.responses import discard
 from regscope.registry.tag_list import read_tag_list
 from regscope.spec.digest import Digest
@@ -165,7 +165,7 @@ class Deletion:
 
     def now(self, reference: str) -> Digest | None:
         """The digest of what is there; None where nothing is."""
-        found = ManifestRef(self._repository, reference, self._client, timeout=self._timeout).get_metadata()
+        found = ManifestReader(self._repository, reference, self._client, timeout=self._timeout).get_metadata()
         return found.digest if found else None
 
     def is_gone(self, tag: str, digest: Digest | None = None) -> bool:
@@ -222,7 +222,7 @@ class Deletion:
         if not tags:
             return
         try:
-            manifest = ManifestRef(self._repository, digest, self._client, timeout=self._timeout).fetch()
+            manifest = ManifestReader(self._repository, digest, self._client, timeout=self._timeout).fetch()
             for tag in tags:
                 self.put(tag, manifest)
         except RequestError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
@@ -14,25 +13,6 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
-
-_FALLBACK_TAG = re.compile(
-    r"(?P<algorithm>sha256|sha512)-(?P<encoded>[0-9a-f]{64,128})(?:\.(?P<suffix>[A-Za-z0-9_]{1,32}))?"
-)
-_COSIGN_TYPES = {"sig": "signature", "sbom": "SBOM", "att": "attestation"}
-
-
-def subject_of_tag(tag: str) -> Digest | None:
-    """The digest that a tag is about: a referrers fallback tag `sha256-…`, or cosign's `sha256-….sig`; else None."""
-    match = _FALLBACK_TAG.fullmatch(tag)
-    if match is None or len(match["encoded"]) != {"sha256": 64, "sha512": 128}[match["algorithm"]]:
-        return None
-    return Digest(f"{match['algorithm']}:{match['encoded']}")
-
-
-def type_of_tag(tag: str) -> str | None:
-    """What the suffix of a cosign tag says: signature, SBOM or attestation; None for another tag."""
-    match = _FALLBACK_TAG.fullmatch(tag)
-    return _COSIGN_TYPES.get(match["suffix"] or "") if match else None
 
 
 def list_referrers(

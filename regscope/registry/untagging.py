@@ -19,11 +19,11 @@ from regscope.registry.deletion import Deletion
 from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
+from regscope.spec.annotations import STANDS_IN
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFESTS, OCI_EMPTY, OCI_MANIFEST
 
 _EMPTY = b"{}"
-_MARK = "regscope.stands-in"  # tells a person what it is; nobody is believed for having it
 _TRIES = 3
 
 
@@ -172,6 +172,6 @@ def _stand_in(like: str | None) -> tuple[bytes, str]:
         "mediaType": media_type,
         "config": {"mediaType": config_type, "digest": Digest.of(_EMPTY), "size": len(_EMPTY)},
         "layers": [],
-        "annotations": {_MARK: secrets.token_hex(16)},
+        "annotations": {STANDS_IN: secrets.token_hex(16)},
     }
     return json.dumps(document, separators=(",", ":")).encode(), media_type

@@ -10,8 +10,8 @@ import pandas as pd
 
 from regscope.analysis.columns import numbered
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints
 from regscope.analysis.stale import FIRST_IMAGES
+from regscope.arrays import Bools, Ints, ends_run, greatest, looked_up
 from regscope.remediation.stated_times import inherited, stated
 from regscope.schema import TIME
 
@@ -108,8 +108,8 @@ class Ages:
 
     def _built_under(self, tags: Ints) -> Age:
         """When the manifests that these rows of `tags` point to were built; unknown where they could not be read."""
-        at, by = np.append(self.built.at, UNKNOWN), np.append(self.built.by, _UNKNOWN)
-        return Age(at, by).of(self._graph.tag_node[tags])
+        node = self._graph.tag_node[tags]
+        return Age(looked_up(self.built.at, node, absent=UNKNOWN), looked_up(self.built.by, node, absent=_UNKNOWN))
 
     @cached_property
     def _said(self) -> Age:
@@ -125,11 +125,11 @@ class Ages:
     def _stated(self, source: str) -> Age:
         """What the manifests' labels or annotations say."""
         table = stated(self._graph.snap, source)
-        at = np.full(len(self._graph.manifests), UNKNOWN)
         numbers, times = numbered(self._graph.manifests, table["digest"])[0], _microseconds(table["at"])
         if source == "config":
             times = np.where(inherited(self._graph.snap, table), UNKNOWN, times)
-        np.maximum.at(at, numbers[numbers >= 0], times[numbers >= 0])
+        known = numbers >= 0
+        at = greatest(numbers[known], times[known], len(self._graph.manifests), absent=UNKNOWN)
         return Age(at, np.where(at > UNKNOWN, _LABEL if source == "config" else _ANNOTATION, _UNKNOWN))
 
     @cached_property
@@ -149,7 +149,7 @@ def _later(built: Age, pushed: Age) -> Age:
 def _newest(times: Age, root: Ints, manifest: Ints, total: int) -> tuple[Age, Bools]:
     """The newest of each root's manifests, and whether all of them are known; each root has one."""
     order = np.lexsort([times.at[manifest], root])
-    newest = manifest[order][np.flatnonzero(np.diff(root[order], append=-1) != 0)]
+    newest = manifest[order][ends_run(root[order])]
     return times.of(newest), ~_any(times.at[manifest] == UNKNOWN, root, total)
 
 

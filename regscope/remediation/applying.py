@@ -21,18 +21,16 @@ from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.remediation.run_options import RunOptions
 from regscope.remediation.step_execution import StepExecution
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import as_store
-from regscope.stores.registry_store import RegistryStore
+from regscope.stores.kinds import REGISTRY, STORAGE, stated_kind
+from regscope.stores.open_store import as_it_is_now
 from regscope.stores.removal import Removal, open_removal
-from regscope.stores.wrapped_store import unwrapped
-
-_STORAGE = "storage:"  # a registry seen from inside: it is changed through its API
 
 
 def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -> Applied:
     """Do what is planned; see `Plan.apply`."""
-    store = unwrapped(as_store(store, cache=False, mirrors=()))  # what is read must be so now
-    from_inside = plan.location.startswith(_STORAGE) and isinstance(store, RegistryStore)
+    store = as_it_is_now(store)
+    # A registry whose own files were planned for is changed through its API.
+    from_inside = stated_kind(plan.location) == STORAGE and store.kind == REGISTRY
     if store.location != plan.location and not from_inside:
         raise InvalidInput(
             f"the plan is for {plan.location}, and this is {store.location}", next_step="Plan anew for this store."

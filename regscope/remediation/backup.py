@@ -18,8 +18,8 @@ from regscope.progress import is_interactive
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import ManifestSchema2, OCIManifestSchema1
 from regscope.stores.content_store import ContentStore
+from regscope.stores.kinds import LAYOUT, kind_of, path_in
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import path_in
 from regscope.stores.presence import is_gone
 
 
@@ -81,7 +81,7 @@ def back_up(
         wanted += [(Wanted(repository, digest, repository, name), node) for name in names]
     with tqdm(unit="B", unit_scale=True, desc="backup", disable=not _shown(progress)) as bar:
         destination = open_destination(place)
-        done = Copying(store, destination, AT_ONCE, bar).write(wanted)
+        done = Copying(store, destination, AT_ONCE, bar).write(wanted, overwrite=True)
         destination.close()
     return Backup(absolute(place), done.sent_bytes, sum(left.values()))
 
@@ -116,13 +116,13 @@ def check_backup(place: str) -> None:
     Raises:
         InvalidInput: it cannot.
     """
-    if not place.startswith("oci:"):
+    if kind_of(place) != LAYOUT:
         raise InvalidInput(f"{place!r} is no place for a backup", next_step="Name a folder: oci:FOLDER.")
 
 
 def absolute(place: str) -> str:
     """The same place, from wherever it is looked for."""
-    return f"oci:{path_in(place).absolute()}"
+    return LAYOUT.at(path_in(place).absolute())
 
 
 def _shown(progress: bool | None) -> bool:

@@ -13,17 +13,15 @@ from regscope.images.image import HeldLayer, Image
 from regscope.images.image_names import split_name
 from regscope.images.image_tree import ImageTree, read_tree
 from regscope.registry.manifests import RawManifest
-from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, Index, OCIIndex, child_for
-from regscope.spec.media_types import DOCKER_MANIFEST_LIST, IMAGE_MANIFESTS, OCI_INDEX, OCI_MANIFEST
+from regscope.spec.index_children import child_for
+from regscope.spec.manifest import Index
+from regscope.spec.media_types import DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import encoded
 from regscope.stores.stored_content import StoredContent
-
-_ATTESTED = "vnd.docker.reference.digest"
 
 
 class ChangedLayer(NamedTuple):
@@ -126,7 +124,7 @@ def changed_tree(store: ContentStore, name: str, platform: Platform | None, chan
     repository, reference = split_name(name)
     found = store.manifest(repository, reference)
     named, manifest = found.digest, found.parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
+    if manifest.is_index:
         if platform is None:
             return _changed_index(store, repository, found, manifest, name, change)
         found = store.manifest(repository, child_for(manifest, platform, name).digest)
@@ -139,19 +137,19 @@ def changed_tree(store: ContentStore, name: str, platform: Platform | None, chan
 def _changed_index(
     store: ContentStore, repository: str, found: RawManifest, index: Index, name: str, change: Change
 ) -> ChangedTree:
-    digests = dict.fromkeys(child.digest for child in index.manifests if _is_image(child))
+    digests = dict.fromkeys(child.digest for child in index.manifests if child.is_image)
     if not digests:
         raise InvalidInput(f"{name} is an index without images")
     images = {digest: change(store, repository, Image.read(store, f"{repository}@{digest}")) for digest in digests}
     changed = {digest: image.after for digest, image in images.items() if image.is_changed}
-    gone = {child.digest for child in index.manifests if child.annotations.get(_ATTESTED) in changed}
+    gone = {child.digest for child in index.manifests if child.attested in changed}
     others = dict.fromkeys(child.digest for child in index.manifests if child.digest not in images)
     notes = list(dict.fromkeys(note for image in images.values() for note in image.notes))
     if gone:
         notes.append(
             f"Left out of the new index: {text.count(len(gone), 'attestation')} of images that are others now."
         )
-    if nested := [child for child in index.manifests if child.digest in others and not _is_attestation(child)]:
+    if nested := [child for child in index.manifests if child.digest in others and not child.is_artifact]:
         notes.append(f"The index names {text.count(len(nested), 'thing')} besides images: they stay as they are.")
     return ChangedTree(
         repository,
@@ -162,14 +160,6 @@ def _changed_index(
         [read_tree(store, repository, digest) for digest in others if digest not in gone],
         notes,
     )
-
-
-def _is_attestation(child: Descriptor) -> bool:
-    return _ATTESTED in child.annotations or (child.platform is not None and child.platform.os == "unknown")
-
-
-def _is_image(child: Descriptor) -> bool:
-    return child.mediaType in IMAGE_MANIFESTS and child.artifactType is None and not _is_attestation(child)
 
 
 def _new_index(found: RawManifest, changed: dict[Digest, Image], gone: set[Digest]) -> RawManifest:

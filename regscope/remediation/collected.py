@@ -21,10 +21,9 @@ from regscope.remediation.planned_step import DELETE
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import as_store
+from regscope.stores.kinds import REGISTRY, STORAGE
+from regscope.stores.open_store import as_it_is_now
 from regscope.stores.presence import has_blob, resolved
-from regscope.stores.registry_store import RegistryStore
-from regscope.stores.wrapped_store import unwrapped
 
 GONE, THERE, UNSEEN = "gone", "still there", "not seen"
 _AT_ONCE = 16
@@ -135,9 +134,9 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
         StoreError: it does not say what was to be freed: an older regscope wrote it.
         RegscopeError: the store cannot be asked.
     """
-    store = unwrapped(as_store(store, cache=False, mirrors=()))  # a cache has what the registry has not
+    store = as_it_is_now(store)  # a cache has what the registry has not
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
-    if store.location != record.location and not store.location.startswith("storage:"):
+    if store.location != record.location and store.kind != STORAGE:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
     if record.predicted is None:
         raise StoreError(
@@ -148,7 +147,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
     needed_in = _needed_in(deleted)
     expected = [blob for blob in record.predicted if len(needed_in.get(blob.digest, ())) == blob.needed_by]
     states = _asked(store, expected, needed_in, {entry.digest for entry in deleted})
-    if isinstance(store, RegistryStore):
+    if store.kind == REGISTRY:
         _infer_manifests(states, deleted, partial(_serves, store))
     table = pd.DataFrame(
         {
@@ -176,7 +175,7 @@ def _asked(
     store: ContentStore, expected: list[Predicted], needed_in: dict[Digest, list[str]], manifests: set[Digest]
 ) -> dict[Digest, str]:
     """Whether each blob is there, in any of the repositories that needed it."""
-    by_api = isinstance(store, RegistryStore)
+    by_api = store.kind == REGISTRY
 
     def state(blob: Predicted) -> str:
         if by_api and blob.digest in manifests:

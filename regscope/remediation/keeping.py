@@ -10,7 +10,7 @@ import pandas as pd
 
 from regscope.analysis.columns import Words, strings
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import NONE, Bools, Ints, looked_up
 from regscope.remediation.in_use import is_image
 from regscope.remediation.patterns import Named, matching, named
 from regscope.remediation.policy import Policy, names_in_use, names_protected
@@ -81,7 +81,7 @@ class Kept:
             .itertuples(index=False)
         ):
             nodes = np.flatnonzero(self._repositories(repository)[self._graph.node_repository])
-            tags = np.flatnonzero(np.append(self._repositories(repository), False)[self._graph.tag_repository])
+            tags = self._tags_in(repository)
             of = f"of {reference}" if reference else ""
             self._note(tags, nodes, f"the {what} {of} in its repository could not be read, and may need it")
 
@@ -99,18 +99,22 @@ class Kept:
         for at, node in zip(kept[position[is_new]].tolist(), holder[is_new].tolist(), strict=True):
             digest = self._graph.manifests[self._graph.node_manifest[at]]
             self._note([], [node], f"{self.nodes[at]}, through {short_digest(digest)}")
-        of_manifest = np.append(self.nodes, "")[self._graph.tag_node]
+        of_manifest = looked_up(self.nodes, self._graph.tag_node, absent="")
         self.tags = np.where(self.tags == "", of_manifest, self.tags)
 
     def _named(self, name: Named) -> tuple[Ints, Ints]:
         """The rows of `tags` and the placements that a name means."""
         nodes = self._repositories(name.repository)[self._graph.node_repository]
         if name.digest is not None:
-            return np.array([], dtype=np.int64), np.flatnonzero(nodes & self._has_digest(name.digest))
-        rows = np.flatnonzero(np.append(self._repositories(name.repository), False)[self._graph.tag_repository])
+            return NONE, np.flatnonzero(nodes & self._has_digest(name.digest))
+        rows = self._tags_in(name.repository)
         if name.tag == "*":
             return rows, np.flatnonzero(nodes)
-        return rows[matching(self._tag_names[rows], [name.tag or ""])], np.array([], dtype=np.int64)
+        return rows[matching(self._tag_names[rows], [name.tag or ""])], NONE
+
+    def _tags_in(self, pattern: str) -> Ints:
+        """The rows of `tags` in the repositories that match."""
+        return np.flatnonzero(looked_up(self._repositories(pattern), self._graph.tag_repository, absent=False))
 
     def _repositories(self, pattern: str) -> Bools:
         return matching(self._graph.repositories, [pattern])

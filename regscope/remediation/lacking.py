@@ -14,7 +14,7 @@ from regscope.errors import RegscopeError
 from regscope.images.image_names import named as image_name
 from regscope.progress import is_interactive
 from regscope.remediation.journal import Lacked
-from regscope.remediation.links import Links, links_of
+from regscope.remediation.links import NO_LINKS, Links, links_of
 from regscope.remediation.plan_data import PlanData
 from regscope.remediation.planned_step import DELETE, PlannedStep
 from regscope.scanning.checking import look_for_all
@@ -23,8 +23,7 @@ from regscope.scanning.read_manifest import Problem
 from regscope.scanning.worklist import Worklist
 from regscope.schema import LOST, MISSING_MANIFEST, UNCHECKED
 from regscope.stores.content_store import ContentStore
-from regscope.stores.open_store import as_store
-from regscope.stores.wrapped_store import unwrapped
+from regscope.stores.open_store import as_it_is_now
 
 _SHOWN = 5
 
@@ -102,7 +101,7 @@ def check_plan(
     """
     going = [step for step in plan.planned_steps() if step.action == DELETE]
     show = is_interactive() if progress is None else progress
-    opened = unwrapped(as_store(store, cache=False, mirrors=()))
+    opened = as_it_is_now(store)
     return lacking_before(plan, opened, going, concurrency, threading.Event(), show)
 
 
@@ -199,4 +198,4 @@ def _links(store: ContentStore, repository: str, digest: str) -> Links:
     try:
         return links_of(store.manifest(repository, digest))
     except RegscopeError:
-        return Links((), (), None)
+        return NO_LINKS

@@ -6,7 +6,7 @@ import numpy as np
 
 from regscope.analysis.columns import Words, numbered
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, looked_up, marked
 from regscope.remediation.ages import Ages
 from regscope.remediation.patterns import matching
 from regscope.remediation.policy import Policy, named_rules
@@ -25,7 +25,7 @@ def matched_leftovers(graph: ReferenceGraph, ages: Ages, policy: Policy) -> tupl
             judged |= within
         is_new = (nodes == "") & (found != "")
         nodes[is_new] = name + found[is_new]
-    return np.append(nodes, "")[graph.tag_node], nodes
+    return looked_up(nodes, graph.tag_node, absent=""), nodes
 
 
 def _of_rule(graph: ReferenceGraph, ages: Ages, policy: Retention, left: Bools) -> tuple[Words, Bools]:
@@ -69,13 +69,13 @@ class _Attached:
         referrer, *subjects = numbered(
             graph.manifests, snap.referrers["digest"], snap.referrers["subject"], snap.tags["subject"]
         )
-        is_there = np.append(_marked(len(graph.manifests), graph.node_manifest), False)
-        by_referrer, by_tag = (is_there[subject] for subject in subjects)
+        is_there = marked(graph.node_manifest, len(graph.manifests))
+        by_referrer, by_tag = (looked_up(is_there, subject, absent=False) for subject in subjects)
         named = snap.tags["subject"].notna().to_numpy() & (graph.tag_node >= 0)
 
         def placements(rows: Bools, tags: Bools) -> Bools:
-            manifests = _marked(len(graph.manifests), referrer[rows & (referrer >= 0)])
-            return manifests[graph.node_manifest] | _marked(graph.n_nodes, graph.tag_node[tags])
+            manifests = marked(referrer[rows & (referrer >= 0)], len(graph.manifests))
+            return manifests[graph.node_manifest] | marked(graph.tag_node[tags], graph.n_nodes)
 
         attached, kept = placements(referrer >= 0, named), placements(by_referrer, named & by_tag)
         unseen = attached & _is_unseen(snap) & _stands_among(attached, graph)
@@ -86,7 +86,7 @@ class _Attached:
 def _stands_among(attached: Bools, graph: ReferenceGraph) -> Bools:
     """Which placements are in a repository that holds nothing by itself but what is attached to something."""
     others = graph.node_repository[graph.is_root & ~attached]
-    return ~_marked(len(graph.repositories), others)[graph.node_repository]
+    return ~marked(others, len(graph.repositories))[graph.node_repository]
 
 
 def _is_unseen(snap: Snapshot) -> bool:
@@ -94,16 +94,8 @@ def _is_unseen(snap: Snapshot) -> bool:
     return bool(snap.filtered) or bool(snap.problems["what"].isin([*BLOCKING, SUBJECT]).any())
 
 
-def _marked(total: int, positions: Ints) -> Bools:
-    found = np.zeros(total, dtype=np.bool_)
-    found[positions] = True
-    return found
-
-
 def _without_children(graph: ReferenceGraph) -> Bools:
     index = numbered(graph.manifests, graph.snap.platforms["index_digest"])[0]
-    names = np.zeros(len(graph.manifests), dtype=np.bool_)
-    names[index[index >= 0]] = True
-    has = np.zeros(graph.n_nodes, dtype=np.bool_)
-    has[graph.children.left] = True
+    names = marked(index[index >= 0], len(graph.manifests))
+    has = marked(graph.children.left, graph.n_nodes)
     return names[graph.node_manifest] & ~has & graph.is_root

@@ -1,4 +1,4 @@
-"""What a manifest leads to, read from its bytes."""
+"""The digests of what a manifest leads to: all that is kept of the many that a run looks at."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex, OCIManifestSchema1
-from regscope.spec.media_types import is_foreign_layer
+from regscope.spec.referring import stated_by_manifest
 
 
 class Links(NamedTuple):
@@ -15,11 +14,16 @@ class Links(NamedTuple):
     blobs: config and layers that the store keeps, and what an index names that is no manifest.
     children: of an index.
     subject: what it refers to.
+    referring: what it says of others: the subject and the referrer of each.
     """
 
     blobs: tuple[Digest, ...]
     children: tuple[Digest, ...]
     subject: Digest | None
+    referring: tuple[tuple[Digest, Digest], ...]
+
+
+NO_LINKS = Links((), (), None, ())
 
 
 def links_of(manifest: RawManifest) -> Links:
@@ -29,11 +33,9 @@ def links_of(manifest: RawManifest) -> Links:
         InvalidManifest: it cannot be understood, and so might name anything.
     """
     read = manifest.parse()
-    subject = read.subject.digest if isinstance(read, OCIManifestSchema1 | OCIIndex) and read.subject else None
-    if isinstance(read, OCIIndex | DockerManifestList):
-        children = tuple(child.digest for child in read.children)
-        return Links(tuple(dict.fromkeys(blob.digest for blob in read.blobs)), children, subject)
-    if isinstance(read, ManifestSchema1):
-        return Links(tuple(layer.blobSum for layer in read.fsLayers), (), None)
-    stored = (layer.digest for layer in read.layers if not is_foreign_layer(layer.mediaType))
-    return Links(tuple(dict.fromkeys((read.config.digest, *stored))), (), subject)
+    return Links(
+        tuple(blob.digest for blob in read.stored_blobs),
+        tuple(child.digest for child in read.children),
+        read.subject.digest if read.subject else None,
+        tuple((referral.subject, referral.referrer) for referral in stated_by_manifest(manifest.digest, read)),
+    )

@@ -8,12 +8,11 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
-from regscope.registry.referrers import subject_of_tag
-from regscope.remediation.links import Links, links_of
+from regscope.remediation.links import NO_LINKS, Links, links_of
 from regscope.remediation.new_referrers import NewReferrers
 from regscope.spec.digest import Digest
+from regscope.spec.referring import fallback_tag, is_about, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
 
@@ -86,21 +85,21 @@ class LiveState:
             self.keep(digest, words)
         else:
             for tag in self._tags_to_look_at(Digest(digest)):
-                self._look_at_tag(tag)
+                self._look_at_tag(tag, Digest(digest))
         return self.held.get(digest)
 
     def _tags_to_look_at(self, digest: Digest) -> list[str]:
         if len(self._seen) > _MOST_LISTED:
             return [fallback_tag(digest)]
-        return [tag for tag in self._names() if tag not in self._seen or subject_of_tag(tag) == digest]
+        return [tag for tag in self._names() if tag not in self._seen or is_about(tag, digest)]
 
-    def _look_at_tag(self, tag: str) -> None:
-        """Keep what a tag needs that has come or moved meanwhile, and what it is about."""
+    def _look_at_tag(self, tag: str, planned: Digest) -> None:
+        """Keep what a tag needs that has come or moved meanwhile, and what it is about, `planned` or another."""
         digest = self._resolved(tag)
         if digest is None or digest == self._planned_tags.get(tag) or tag in self.stand_ins:
             return
-        if subject := subject_of_tag(tag):
-            self.keep(subject, self._newcomers.under(tag, digest))
+        if subject := planned if is_about(tag, planned) else subject_of_tag(tag):
+            self.keep(subject, self._newcomers.under(tag, subject, digest))
         self.keep(digest, f"the tag {tag}, which is new since it was planned, needs it")
         self._seen.add(tag)  # not before: other threads pass over what was seen, and delete
 
@@ -118,7 +117,7 @@ class LiveState:
         return {blob for blob in self._links[digest].blobs if self._needed_by[blob] == 1}
 
     def _links_of_planned(self, digest: str) -> Links:
-        return self._links.get(digest) or Links((), (), None)
+        return self._links.get(digest) or NO_LINKS
 
     def _tags(self) -> Iterator[tuple[str, str]]:
         names = self._names()
@@ -157,8 +156,9 @@ class LiveState:
         self._onward: dict[str, list[str]] = defaultdict(list)
         for digest, links in self._links.items():
             self._onward[digest] += [child for child in links.children if child in self._links]
-            if links.subject in self._links:
-                self._onward[links.subject].append(digest)
+            for subject, referrer in links.referring:
+                if subject in self._links and referrer in self._links:
+                    self._onward[subject].append(referrer)
 
     def _hold(self, reasons: dict[str, str]) -> None:
         """Mark what these manifests lead to: children, referrers, and subjects."""
@@ -170,7 +170,7 @@ class LiveState:
             self.held[digest] = reason
             if digest not in self._links:
                 found = self._manifest(digest)
-                self._links[digest] = links_of(found) if found is not None else Links((), (), None)
+                self._links[digest] = links_of(found) if found is not None else NO_LINKS
             links = self._links[digest]
             onward = [*links.children, *self._onward.get(digest, ()), *([links.subject] if links.subject else [])]
             waiting += [(other, f"it belongs to {digest}: {reason}") for other in onward]

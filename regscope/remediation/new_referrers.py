@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from regscope.errors import RegscopeError
-from regscope.registry.referrers import subject_of_tag
-from regscope.remediation.links import links_of
 from regscope.spec.digest import Digest
+from regscope.spec.referring import fallback_tag, stated_by_tag, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
 
@@ -41,10 +40,11 @@ class NewReferrers:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             listed = dict(zip(digests, [*first, *pool.map(self.listed, digests[1:])], strict=True))
         found = {digest: words for digest, words in listed.items() if words}
+        lists = {fallback_tag(Digest(digest)): Digest(digest) for digest in digests}
         for tag, digest in changed_tags.items():
-            subject = subject_of_tag(tag)
+            subject = lists.get(tag) or subject_of_tag(tag)
             if subject in listed and subject not in found:
-                found[subject] = self.under(tag, digest)
+                found[subject] = self.under(tag, subject, Digest(digest))
         return found
 
     def listed(self, digest: str) -> str | None:
@@ -54,15 +54,21 @@ class NewReferrers:
             return None
         return next((_words(entry.digest) for entry in listed if entry.digest not in self._known), "")
 
-    def under(self, tag: str, digest: str) -> str:
-        """A sentence about a new referrer under a tag: a new manifest in the tag's index, or the tag's own manifest."""
+    def under(self, tag: str, subject: Digest, digest: Digest) -> str:
+        """A sentence about a new referrer under a tag that is about `subject`; the tag's own manifest if all are known.
+
+        Args:
+            digest: of the manifest that the tag names.
+        """
         try:
-            children: Collection[Digest] = links_of(self._store.manifest(self._repository, digest)).children
+            named = self._store.manifest(self._repository, digest).parse()
+            children = named.children if named.is_index else None
         except RegscopeError as error:
             if not is_gone(error):
                 raise
-            children = ()
-        new = next((child for child in children if child not in self._known), digest)
+            children = None
+        referrals = stated_by_tag(tag, subject, digest, children)
+        new = next((each.referrer for each in referrals if each.referrer not in self._known), digest)
         return f"{_words(new)}, under the tag {tag}"
 
 

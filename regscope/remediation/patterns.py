@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.relation import Bools
+from regscope.arrays import Bools
 from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
 

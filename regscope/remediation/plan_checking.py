@@ -18,10 +18,9 @@ from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_policy import against_policy
 from regscope.spec.digest import Digest
 from regscope.spec.reference import check_repository, check_tag
+from regscope.stores.kinds import REGISTRY, stated_kind
 from regscope.text import plain
 
-_KINDS = {"http", "https", "oci", "oci-archive", "docker-archive", "storage"}
-_CHECKED = {"http", "https"}  # a layout's names are its writer's, and a folder in a storage: may be called anything
 _FINGERPRINT = re.compile("[0-9a-f]{64}")
 _WORDS = {
     "table": {
@@ -51,10 +50,10 @@ def contradictions(plan: PlanData) -> Iterator[str]:
 
 
 def _about(plan: PlanData) -> Iterator[str]:
-    kind, colon, _ = plan.location.partition(":")
-    if colon and kind not in _KINDS:
+    kind = stated_kind(plan.location)
+    if kind is None and ":" in plan.location:
         yield f"its location {plain(plan.location, 100)} is of an unknown kind"
-    if kind in ("http", "https") and without_secrets(plan.location) != plan.location:
+    if kind == REGISTRY and without_secrets(plan.location) != plan.location:
         yield f"its location holds credentials or a query besides the address: {without_secrets(plan.location)}"
     if not _FINGERPRINT.fullmatch(plan.fingerprint):
         yield "its fingerprint is not 64 hexadecimal digits"
@@ -73,7 +72,8 @@ def _words(plan: PlanData) -> Iterator[str]:
 def _names(plan: PlanData) -> Iterator[str]:
     """Repository names and tags must be valid for a registry; digests must be valid for every store."""
     tables = {"table": plan.table, "steps": plan.steps, "tags": plan.tags}
-    if plan.location.partition(":")[0] in _CHECKED:
+    # A layout's names are its writer's, and a folder in a storage: may be called anything.
+    if stated_kind(plan.location) == REGISTRY:
         for name, table in tables.items():
             yield from _refused(f"{name}.repository", table["repository"], check_repository)
             yield from _refused(f"{name}.tag", table["tag"], check_tag)

@@ -7,6 +7,7 @@ from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_surprises import surprises
 from regscope.remediation.policy import each_rule, overruled
 from regscope.remediation.reclaiming import when_bytes_come_back
+from regscope.stores.kinds import REGISTRY, stated_kind
 
 
 def plan_notes(plan: PlanData) -> list[str]:
@@ -36,7 +37,7 @@ def plan_notes(plan: PlanData) -> list[str]:
 
 def _judged_otherwise(plan: PlanData) -> list[str]:
     """Where the registry's own files would tell the policy another time: no registry's API says when a tag came."""
-    if not plan.location.startswith(("http://", "https://")):
+    if stated_kind(plan.location) != REGISTRY:
         return []
     by = plan.table.loc[plan.table["tag"].notna(), "age_by"]
     rules = each_rule(plan.policy)

@@ -10,8 +10,8 @@ from itertools import starmap
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.relation import Ints
 from regscope.analysis.stale import duration
+from regscope.arrays import Ints
 from regscope.images.image_names import named as image_name
 from regscope.remediation.in_use import is_image
 from regscope.remediation.keeping import ends_alike

@@ -15,7 +15,7 @@ from regscope.analysis.columns import Words, strings, taken
 from regscope.analysis.freed import blob_table, freed_blobs, largest_first
 from regscope.analysis.keep_reasons import held_by, keep_reasons
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, distinct, sums
+from regscope.arrays import Bools, Ints, distinct, looked_up, marked, scattered, sums
 from regscope.errors import InvalidInput
 from regscope.remediation.ages import BY, UNKNOWN, Ages
 from regscope.remediation.keeping import Kept
@@ -28,9 +28,11 @@ from regscope.remediation.steps import deletion_order, freed_by_each, users_of_e
 from regscope.remediation.tag_rules import judge_tags, judged_ages
 from regscope.scanning.named_content import named_blobs, named_manifests
 from regscope.schema import LOST, TIME
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 
+@takes_snapshot
 def plan(snap: Snapshot, policy: Retention | Sequence[Retention] | Path | str) -> Plan:
     """What a policy would do to the registry that `snap` was taken of: nothing is changed.
 
@@ -111,11 +113,9 @@ class _Rows(NamedTuple):
 
 def _rows(graph: ReferenceGraph) -> _Rows:
     tags, node = graph.snap.tags, graph.tag_node
-    tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
-    tagged[node[node >= 0]] = True
-    alone = np.flatnonzero(~tagged)
+    alone = np.flatnonzero(~marked(node[node >= 0], graph.n_nodes))
     nodes = np.concatenate([node, alone])
-    manifest = np.append(graph.node_manifest, -1)[nodes]
+    manifest = looked_up(graph.node_manifest, nodes, absent=-1)
     about = pd.DataFrame(
         {
             "repository": strings(tags["repository"]).append(graph.repositories[graph.node_repository[alone]]),
@@ -176,7 +176,7 @@ def _decide(graph: ReferenceGraph, ages: Ages, policy: Policy) -> _Fate:
     leaves[parts.row[held_back]] = False
     gone, stays = _gone_and_staying(graph, leaves, named, must_stay)
     # What an attachment's tag names goes with its subject, by that tag or another.
-    leaves |= np.append(gone, False)[graph.tag_node]
+    leaves |= looked_up(gone, graph.tag_node, absent=False)
     return _Fate(kept, rule, reason, leftover_nodes, leaves, gone, stays)
 
 
@@ -191,7 +191,7 @@ def _gone_and_staying(graph: ReferenceGraph, leaves: Bools, named: Bools, must_s
 
 def _table(graph: ReferenceGraph, ages: Ages, policy: Policy, fate: _Fate, rows: _Rows, frees: Ints) -> pd.DataFrame:
     nodes, order = rows.nodes, rows.order
-    goes = np.append(fate.gone, False)[nodes]
+    goes = looked_up(fate.gone, nodes, absent=False)
     n_alone = len(nodes) - len(fate.leaves)
     actions = np.where(goes, _DELETE, np.append(np.where(fate.leaves, _UNTAG, _KEEP), np.repeat(_KEEP, n_alone)))
     tagged, alone = judged_ages(graph, ages, policy), ages.last_active_without_tag(nodes[len(fate.leaves) :])
@@ -203,7 +203,7 @@ def _table(graph: ReferenceGraph, ages: Ages, policy: Policy, fate: _Fate, rows:
             "action": _categories(actions[order], _ACTIONS),
             "rule": pd.array(_rules(graph, fate, nodes, goes)[order], dtype="str"),
             "reason": pd.array(_reasons(graph, fate, nodes, actions)[order], dtype="str"),
-            "frees": np.where(_is_first(nodes[order]), np.append(frees, 0)[nodes[order]], 0),
+            "frees": np.where(_is_first(nodes[order]), looked_up(frees, nodes[order], absent=0), 0),
         }
     )
     return pd.concat([rows.about, settled(TABLE, decided)], axis="columns")[[column.name for column in TABLE]]
@@ -226,7 +226,7 @@ def _rules(graph: ReferenceGraph, fate: _Fate, nodes: Ints, goes: Bools) -> Word
 
 def _reasons(graph: ReferenceGraph, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
     """Why each row, or the manifest that a tag is taken from, stays."""
-    kept = np.append(fate.kept.nodes, "")[nodes]
+    kept = looked_up(fate.kept.nodes, nodes, absent="")
     n_tags = len(fate.tag_reason)
     reasons = np.append(np.where(fate.tag_reason == "", kept[:n_tags], fate.tag_reason), kept[n_tags:])
     rest = np.flatnonzero((reasons == "") & (nodes >= 0) & (actions != _DELETE))
@@ -244,7 +244,8 @@ def _order(graph: ReferenceGraph, ages: Ages, fate: _Fate) -> Ints:
 
 
 def _steps(graph: ReferenceGraph, fate: _Fate, order: Ints, frees: Ints) -> pd.DataFrame:
-    untagged = np.flatnonzero(fate.leaves & ~np.append(fate.gone, False)[graph.tag_node] & (graph.tag_node >= 0))
+    stays = ~looked_up(fate.gone, graph.tag_node, absent=True)
+    untagged = np.flatnonzero(fate.leaves & stays)
     tags, nodes = graph.snap.tags, np.concatenate([graph.tag_node[untagged], order])
     found = pd.DataFrame(
         {
@@ -269,8 +270,7 @@ def _shared(graph: ReferenceGraph, fate: _Fate, blobs: Ints) -> pd.DataFrame:
     _, gone = graph.contents.of(graph.node_manifest[fate.gone])
     staying = np.flatnonzero(~fate.gone)
     position, blob = graph.contents.of(graph.node_manifest[staying])
-    user = np.full(len(graph.blobs), -1, dtype=np.int64)
-    user[blob[::-1]] = staying[position[::-1]]
+    user = scattered(staying[position[::-1]], blob[::-1], len(graph.blobs), absent=-1)  # of each the first
     is_manifest = (graph.snap.blobs["kind"] == "manifest").to_numpy()
     found = blobs[np.isin(blobs, gone) & (user[blobs] >= 0) & ~is_manifest[blobs]]
     rows = {
@@ -306,10 +306,9 @@ def _named_by(graph: ReferenceGraph, nodes: Bools) -> set[tuple[str, str]]:
 
 
 def _tags(graph: ReferenceGraph, fate: _Fate) -> pd.DataFrame:
-    changed = np.zeros(len(graph.repositories), dtype=np.bool_)
-    changed[graph.node_repository[fate.gone]] = True
+    changed = marked(graph.node_repository[fate.gone], len(graph.repositories))
     changed[graph.tag_repository[fate.leaves & (graph.tag_repository >= 0)]] = True
-    rows = np.flatnonzero(np.append(changed, False)[graph.tag_repository])
+    rows = np.flatnonzero(looked_up(changed, graph.tag_repository, absent=False))
     tags = graph.snap.tags
     found = {
         "repository": strings(tags["repository"])[rows],

@@ -9,7 +9,8 @@ import numpy as np
 
 from regscope.analysis.columns import Words
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, Relation, distinct
+from regscope.analysis.relation import Relation
+from regscope.arrays import NONE, Bools, Ints, distinct, marked
 
 
 class PlatformTags(NamedTuple):
@@ -30,7 +31,7 @@ class PlatformTags(NamedTuple):
         return np.flatnonzero(~gone[self.whole])
 
 
-NO_PLATFORM_TAGS = PlatformTags(np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([], dtype=object))
+NO_PLATFORM_TAGS = PlatformTags(NONE, NONE, np.array([], dtype=object))
 
 
 def joined(each: Sequence[PlatformTags]) -> PlatformTags:
@@ -39,15 +40,23 @@ def joined(each: Sequence[PlatformTags]) -> PlatformTags:
 
 
 def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
-    """Those of the tags at `rows` that name a part of what another of them names, however deep within it."""
+    """Those of the tags at `rows` that name a part of what another of them names, however deep within it.
+
+    The tags of one repository, whose index has the images a and b:
+
+        row  tag        names      | pairs of row, whole, name
+        0    1.0        the index  |
+        1    1.0-amd64  image a    | 1, the index, 1.0
+        2    1.0-arm64  image b    | 2, the index, 1.0
+        3    latest     the index  |
+        4    other      image c    |
+    """
     node = graph.tag_node[rows]
     name = np.full(graph.n_nodes, None, dtype=object)
     name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each
     asked = distinct(node)
     position, whole = _wholes(graph).closure(asked)
-    tagged = np.zeros(graph.n_nodes, dtype=np.bool_)
-    tagged[asked] = True
-    is_part = tagged[whole] & (whole != asked[position])
+    is_part = marked(asked, graph.n_nodes)[whole] & (whole != asked[position])
     of_node = Relation(asked[position[is_part]], whole[is_part], graph.n_nodes, graph.n_nodes)
     position, whole = of_node.of(node)
     return PlatformTags(rows[position], whole, name[whole])

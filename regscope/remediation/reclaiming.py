@@ -6,7 +6,8 @@ from regscope.errors import RegscopeError
 from regscope.registry import product
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.stores.content_store import ContentStore
-from regscope.stores.registry_store import RegistryStore
+from regscope.stores.kinds import LAYOUT, STORAGE, stated_kind
+from regscope.stores.registry_store import registry_of
 
 _AT_ONCE = "A layout gives the bytes back at once: only a backup undoes that."
 _NOT_KNOWN = (
@@ -75,12 +76,13 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
         store: a layout, a registry's files, or a registry, which is asked once or twice.
         is_distribution: it keeps its files as distribution does: they were read.
     """
-    if store.location.startswith("oci:"):
+    if store.kind == LAYOUT:
         return (_AT_ONCE,)
-    if isinstance(store, RegistryStore) and store.provider is not None:
-        return (store.provider.frees,)
-    found = _product(store.client) if isinstance(store, RegistryStore) else None
-    if found is None and (is_distribution or store.location.startswith("storage:")):
+    registry = registry_of(store)
+    if registry is not None and registry.provider is not None:
+        return (registry.provider.frees,)
+    found = None if registry is None else _product(registry.client)
+    if found is None and (is_distribution or store.kind == STORAGE):
         return (_ITS_FILES, _COMMAND, _CAVEATS)
     if found in _BY_THEMSELVES:
         return (f"{found} gives the bytes back by itself, in its own time: nothing is to be done.",)
@@ -89,7 +91,7 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
 
 def when_bytes_come_back(location: str) -> str:
     """A word on that: a layout is its own garbage collector."""
-    if location.startswith("oci:"):
+    if stated_kind(location) == LAYOUT:
         return "A layout gives the bytes back at once: only a backup undoes that."
     return "The bytes come back when the registry collects its garbage."
 

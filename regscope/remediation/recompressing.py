@@ -6,6 +6,7 @@ from regscope.images.image import Image
 from regscope.layers.compression import Compression
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
 from regscope.remediation.rewriting import Rewriting, new_name, rewriting
+from regscope.snapshot_argument import as_snapshot
 from regscope.spec.media_types import DOCKER_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -39,7 +40,7 @@ def recompress(
         InvalidInput: it is no image; or there is no such level.
         DigestMismatch: a layer is damaged.
     """
-    opened = as_store(store)
+    opened, known = as_store(store), None if snap is None else as_snapshot(snap)
     to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 
@@ -47,7 +48,7 @@ def recompress(
         as_it_is = ChangedImage(image, image, [ChangedLayer(layer, layer) for layer in image.layers], [])
         return recompressed(as_it_is, compression, level)
 
-    return rewriting("Recompress", opened, image, to, changed_tree(opened, image, chosen, change), snap)
+    return rewriting("Recompress", opened, image, to, changed_tree(opened, image, chosen, change), known)
 
 
 def recompressed(changed: ChangedImage, compression: Compression, level: int | None) -> ChangedImage:

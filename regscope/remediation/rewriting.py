@@ -11,7 +11,7 @@ import pandas as pd
 
 from regscope import text
 from regscope.analysis.what_if import what_if
-from regscope.errors import ContentMissing, InvalidInput, NotAStore, RegscopeError, ResourceNotFound
+from regscope.errors import InvalidInput, RegscopeError
 from regscope.images.image import HeldLayer
 from regscope.images.image_names import named, split_name
 from regscope.remediation.changed_image import ChangedLayer, ChangedTree, platform_name
@@ -19,8 +19,9 @@ from regscope.spec.build_history import layer_line, steps_of_layers
 from regscope.spec.digest import Digest
 from regscope.spec.reference import check_tag
 from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Name, check_names
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import as_store
+from regscope.stores.open_store import as_it_is_now
 from regscope.tables import Snapshot
 
 _DTYPES = {
@@ -113,8 +114,9 @@ class Rewriting:
             InvalidInput: the tag is there, and points to something else.
             RegscopeError: the original's tag points to something else by now; or it cannot be written.
         """
-        self._make_sure(target, overwrite)
         place = open_destination(self.store if target is None else target)
+        self._check_original()
+        check_names(place, [Name(*split_name(self.to), self.digest)], overwrite)
         if dry_run:
             return Rewritten(self.to, self.digest, place.location, True, self.size_after, None)
         repository, tag = split_name(self.to)
@@ -122,17 +124,14 @@ class Rewriting:
         place.close()
         return Rewritten(self.to, self.digest, place.location, False, self.size_after, self._actual(target))
 
-    def _make_sure(self, target: ContentStore | str | None, overwrite: bool) -> None:
+    def _check_original(self) -> None:
         repository, reference = split_name(self.name)
         if ":" not in reference and self.store.resolve(repository, reference) != self.tree.named:
             raise RegscopeError(f"{self.name} points to another image by now", next_step="Begin anew with that.")
-        standing = _standing(self.store if target is None else target, *split_name(self.to))
-        if standing not in (None, self.digest) and not overwrite:
-            raise InvalidInput(f"there is a {self.to} already", next_step="Choose another tag.")
 
     def _actual(self, target: ContentStore | str | None) -> int:
         """Bytes of the layers as they are stored now, by what the target says."""
-        opened = self.store if target is None else as_store(target, cache=False)
+        opened = self.store if target is None else as_it_is_now(target)
         repository, tag = split_name(self.to)
         if opened.resolve(repository, tag) != self.digest:
             raise RegscopeError(f"{self.to} points to another image than the one that was just pushed")
@@ -251,15 +250,6 @@ def new_name(image: str, to: str) -> str:
     if ":" in tag:
         raise InvalidInput(f"{to!r} is no tag", next_step="A digest cannot be chosen: write a tag, or repository:tag.")
     return f"{other}:{check_tag(tag)}"
-
-
-def _standing(target: ContentStore | str, repository: str, tag: str) -> Digest | None:
-    """What the tag points to now, if to anything."""
-    try:
-        opened = as_store(target, cache=False)
-        return opened.resolve(repository, tag)
-    except (ContentMissing, ResourceNotFound, NotAStore):
-        return None
 
 
 def _bytes_of(digests: pd.Series[str], sizes: pd.Series[int]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from regscope.analysis.layer_entries import LayerEntries
 from regscope.analysis.needed_entries import needed_entries
-from regscope.analysis.relation import Bools, Ints
+from regscope.arrays import Bools, Ints
 from regscope.errors import InvalidInput
 from regscope.file_rows import FileRows
 from regscope.images.image import HeldLayer, Image
@@ -22,6 +22,7 @@ from regscope.remediation.recompressing import recompressed
 from regscope.remediation.rewriting import Rewriting, new_name, rewriting
 from regscope.scanning.files import read_files
 from regscope.scanning.read_layer import WantedLayer
+from regscope.snapshot_argument import as_snapshot
 from regscope.spec.media_types import is_filesystem_layer, is_foreign_layer
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -69,7 +70,7 @@ def slim(
         ContentError: a layer's tar is read in two ways.
         DigestMismatch: a layer is damaged.
     """
-    opened = as_store(store)
+    opened, known = as_store(store), None if snap is None else as_snapshot(snap)
     to = new_name(image, new_tag)
     chosen = None if platform is None else Platform.parse(platform)
 
@@ -78,7 +79,7 @@ def slim(
         return slimmed if recompress is None else recompressed(slimmed, recompress, level)
 
     tree = changed_tree(opened, image, chosen, change)
-    found = rewriting("Slim", opened, image, to, tree, snap)
+    found = rewriting("Slim", opened, image, to, tree, known)
     if unknown := set(leave) - set(found.layers["digest"]):
         raise InvalidInput(f"{image} has no layer {min(unknown)}", next_step="Name layers by their whole digests.")
     return found

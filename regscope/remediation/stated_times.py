@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from regscope.analysis.columns import strings
-from regscope.analysis.relation import Bools
-from regscope.scanning.manifest_rows import CREATED
+from regscope.arrays import Bools
 from regscope.schema import TIME
+from regscope.spec.annotations import CREATED
 from regscope.spec.image_config import parse_time
 from regscope.tables import Snapshot
 

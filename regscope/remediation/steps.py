@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, sums
+from regscope.arrays import Bools, Ints, greatest, scattered, sums
 
 _DEEPEST = 64  # levels; only a ring of attachments has more
 
@@ -16,9 +16,17 @@ def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
     Each repository by itself; in it what belongs together stands together, those that were named `first` before the
     others; what holds comes before what it holds: an index before its children, a subject before its referrers. Cut
     off anywhere, no index is left without a child and no image without its signature.
+
+    The indexes 1.0 and 1.1 of one repository, and an image 2.0; `first` are 2.0 and 1.0, in this order:
+
+        manifest  held by   group  level | order
+        2.0       -         0      0     | 1st
+        1.0       -         1      0     | 2nd
+        a         1.0       1      1     | 3rd
+        1.1       -         2      0     | 4th: it was not named
+        b         1.0, 1.1  2      1     | 5th: with the last of what holds it
     """
-    place = np.full(graph.n_nodes, len(first), dtype=np.int64)
-    place[first[::-1]] = np.arange(len(first), dtype=np.int64)[::-1]
+    place = scattered(np.arange(len(first)), first, graph.n_nodes, absent=len(first))
     left, right = graph.onward.left, graph.onward.right
     inner = gone[left] & gone[right] & (left != right)
     left, right = left[inner], right[inner]
@@ -41,8 +49,7 @@ def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
 def freed_by_each(graph: ReferenceGraph, order: Ints, freed: Ints) -> Ints:
     """For each node of `order`, the bytes of the blobs of `freed` that nothing needs any more once it is gone."""
     position, blob = graph.spared.of(graph.node_manifest[order])
-    last = np.full(len(graph.blobs), -1, dtype=np.int64)
-    np.maximum.at(last, blob, position)
+    last = greatest(blob, position, len(graph.blobs), absent=-1)
     return sums(last[freed], graph.blob_size[freed], len(order))
 
 

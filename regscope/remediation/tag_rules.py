@@ -10,9 +10,9 @@ import pandas as pd
 
 from regscope.analysis.columns import Words, numbered
 from regscope.analysis.reference_graph import ReferenceGraph
-from regscope.analysis.relation import Bools, Ints, distinct
 from regscope.analysis.stale import duration
 from regscope.analysis.version_order import semantic_order
+from regscope.arrays import Bools, Ints, begins_run, distinct, greatest, looked_up
 from regscope.remediation.ages import BY, FIRST_SEEN, UNKNOWN, Age, Ages
 from regscope.remediation.patterns import compiled, grouping, matching
 from regscope.remediation.platform_tags import NO_PLATFORM_TAGS, PlatformTags, joined, platform_tags_among
@@ -111,7 +111,7 @@ def _candidates(graph: ReferenceGraph, policy: Retention) -> Ints:
     tags = graph.snap.tags
     repositories = matching(graph.repositories, policy.repositories)
     repositories &= ~matching(graph.repositories, policy.exclude_repositories)
-    wanted = np.append(repositories, False)[graph.tag_repository]
+    wanted = looked_up(repositories, graph.tag_repository, absent=False)
     wanted &= tags["subject"].isna().to_numpy() & (graph.tag_node >= 0)
     rows = np.flatnonzero(wanted)
     texts = pd.Index(tags["tag"].array[rows])
@@ -146,7 +146,18 @@ def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> 
 
 
 def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
-    """Images as new as the last that is kept are kept: which of them is the newer is not known."""
+    """Images as new as the last that is kept are kept: which of them is the newer is not known.
+
+    Two are to be kept of five tags in one repository; `latest` and `3` are on one image, which counts once:
+
+        tag     built    place | matched
+        latest  March    1     | no
+        3       March    1     | no
+        2       January  2     | no
+        1       January  2     | no
+        0       unknown  0     | no, its age is unknown
+        old     2025     4     | yes
+    """
     nodes = graph.tag_node[rows]
     tags = pd.Index(graph.snap.tags["tag"].array[rows])
     at_least = np.zeros(graph.n_nodes, dtype=np.bool_)
@@ -162,8 +173,7 @@ def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows:
     counted = np.flatnonzero(group >= 0)
     # What is counted is an image in a group; `images` has each once.
     images, image = np.unique(nodes[counted] * len(names) + group[counted], return_inverse=True)
-    newest = np.full(len(images), UNKNOWN)
-    np.maximum.at(newest, image, value[counted])
+    newest = greatest(image, value[counted], len(images), absent=UNKNOWN)
     node, of_group = np.divmod(images, len(names))
     places = np.zeros(len(images), dtype=np.int64)
     # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
@@ -203,19 +213,26 @@ def _words_on_places(policy: Retention, keep: int, place: Ints, group: Ints, nam
 
 
 def _places(groups: Ints, values: Ints) -> Ints:
-    """The place of each value in its group, from 1 for the largest; equal ones have the same."""
+    """The place of each value in its group, from 1 for the largest; equal ones have the same.
+
+    >>> _places(np.array([0, 0, 0, 0, 1]), np.array([20, 30, 30, 10, 5]))
+    array([3, 1, 1, 4, 1])
+    """
     order = np.lexsort([-values, groups])
     groups, values = groups[order], values[order]
     at = np.arange(len(order), dtype=np.int64)
-    is_first = np.diff(groups, prepend=-1) > 0
-    is_less = is_first | (np.diff(values, prepend=0) < 0)
+    is_first, is_less = begins_run(groups), begins_run(groups, values)
     place = np.empty_like(at)
     place[order] = _last(at, is_less) - _last(at, is_first) + 1
     return place
 
 
 def _last(at: Ints, marked: Bools) -> Ints:
-    """For each position the last marked one up to it."""
+    """For each position the last marked one up to it; the first is marked.
+
+    >>> _last(np.arange(5), np.array([True, False, False, True, False]))
+    array([0, 0, 0, 3, 3])
+    """
     return np.maximum.accumulate(np.where(marked, at, 0))
 
 

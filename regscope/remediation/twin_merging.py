@@ -18,6 +18,7 @@ from regscope.images.image import HeldLayer, Image
 from regscope.images.layer_types import layer_type
 from regscope.remediation.changed_image import ChangedImage, ChangedLayer, changed_tree
 from regscope.remediation.rewriting import RegistrySide, Rewriting, Rewritten, new_name, rewriting
+from regscope.snapshot_argument import takes_snapshot_first
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
@@ -55,6 +56,8 @@ class Merging:
         Args:
             overwrite: let tags that are there point to the new images: also the originals', where `to` names these.
         """
+        if target is not None and not isinstance(target, str):
+            target = as_store(target)
         return [each.apply(target, dry_run=dry_run, overwrite=overwrite) for each in self.rewritings]
 
     def facts(self) -> dict[str, str]:
@@ -81,9 +84,10 @@ class Merging:
         return text.card("Merge twins", self.facts(), self.notes(), tuple(self.table.columns), rows)
 
 
+@takes_snapshot_first
 def merge_twins(
-    store: ContentStore | str,
     snap: Snapshot,
+    store: ContentStore | str,
     images: Selection | None = None,
     *,
     to: str = "{tag}-merged",
@@ -96,8 +100,8 @@ def merge_twins(
     one that most images have stays, of these the smallest.
 
     Args:
-        store: what was scanned, or its location.
         snap: of the whole registry, with the files of its layers (see `scan_files`).
+        store: what was scanned, or its location.
         images: names, globs or digests of the tags that are meant; all by default.
         to: what the new tags are called, with the old one in it as `{tag}`. `{tag}` alone moves the tags themselves,
             which `apply` does only with `overwrite=True`.

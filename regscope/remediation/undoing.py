@@ -36,12 +36,12 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
+from regscope.stores.kinds import path_in
 from regscope.stores.open_destination import open_destination
-from regscope.stores.open_store import as_store, open, path_in
+from regscope.stores.open_store import as_it_is_now, open
 from regscope.stores.presence import has_blob, resolved
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
-from regscope.stores.wrapped_store import unwrapped
 
 _NOT_THERE = "the registry accepted it and does not have it: undo again later"
 _COMES_WITHIN = 30  # seconds
@@ -75,7 +75,7 @@ def undo(
         NotAStore: it is no journal, or the backup is no layout.
         RegscopeError: something cannot be read or written; what was brought back stays.
     """
-    store = unwrapped(as_store(store, cache=False, mirrors=()))
+    store = as_it_is_now(store)
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
         raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")

@@ -26,9 +26,11 @@ from regscope.scanning.read_layer import ReadLayer, WantedLayer, read_layer
 from regscope.scanning.wanted_layers import wanted_layers
 from regscope.scanning.worklist import rarely_collecting
 from regscope.schema import conformed, make_table
-from regscope.stores.cached_store import CachedStore
+from regscope.snapshot_argument import takes_snapshot_first
+from regscope.stores.cached_store import cache_of
 from regscope.stores.content_store import ContentStore
 from regscope.stores.digest_cache import DigestCache
+from regscope.stores.kinds import REGISTRY
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 from regscope.text import plain
@@ -37,9 +39,10 @@ _IN_FLIGHT = 16  # layers
 _MOST_IN_MEMORY = 20_000_000  # rows
 
 
+@takes_snapshot_first
 def scan_files(
-    store: ContentStore | str,
     snap: Snapshot,
+    store: ContentStore | str,
     *,
     images: str | Sequence[str] | None = None,
     into: Path | str | None = None,
@@ -59,8 +62,8 @@ def scan_files(
     out; the snapshot's notes say how many.
 
     Args:
-        store: what was scanned, or its location.
         snap: what `scan` gave.
+        store: what was scanned, or its location.
         images: `repository`, `repository:tag` or a digest, or globs of these: the images to look into; all by default.
         into: a new folder for the `files` table, as Parquet. Above 20 million rows it goes to a folder anyway, a
             temporary one by default.
@@ -75,7 +78,7 @@ def scan_files(
         DataFrame, or, where it is in a folder, `FilesOnDisk`.
 
     Raises:
-        InvalidInput: `images` names nothing, or `store` is none.
+        InvalidInput: `images` names nothing, `snap` is no snapshot, or `store` is none.
         StoreError: `into` is not empty.
     """
     store = as_store(store)
@@ -112,10 +115,9 @@ def read_files(store: ContentStore, layers: Sequence[WantedLayer]) -> Snapshot:
 
 
 def _cache_of(store: ContentStore) -> DigestCache | None:
-    if isinstance(store, CachedStore):
-        return store.cache
-    is_registry = store.location.startswith(("http://", "https://"))
-    return None if is_registry else DigestCache()
+    """The one around the store; one that is no registry has none of its own, and gets the user's."""
+    found = cache_of(store)
+    return DigestCache() if found is None and store.kind != REGISTRY else found
 
 
 def _read_all(

@@ -13,11 +13,11 @@ from regscope.scanning.manifest_rows import ManifestRows
 from regscope.schema import TABLES, TIME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.stores.cached_store import CachedStore, or_without_it
+from regscope.stores.cached_store import cache_of, or_without_it
 from regscope.stores.content_store import ContentStore
 from regscope.version import __version__
 
-_RULES = 3  # counted up whenever a manifest makes other rows than before
+_RULES = 4  # counted up whenever a manifest makes other rows than before
 # Another version may make other rows, and other columns certainly do.
 _MADE_BY = hashlib.sha256(f"{__version__} {_RULES} {TABLES}".encode()).hexdigest()[:16]
 _TIMES = {
@@ -28,11 +28,11 @@ _TIMES = {
 
 def known_rows(store: ContentStore, digest: str) -> ManifestRows | None:
     """The rows of the manifest `digest`, where the cache behind `store` has them."""
-    if not isinstance(store, CachedStore):
+    if (cache := cache_of(store)) is None:
         return None
     kept: bytes | None = None
     with or_without_it():
-        kept = store.cache.recall(_name(digest))
+        kept = cache.recall(_name(digest))
     try:
         return None if kept is None else _rows(digest, from_json(kept))
     except (ValueError, LookupError, TypeError, AttributeError):  # somebody else wrote here
@@ -49,7 +49,7 @@ def _rows(digest: str, document: Any) -> ManifestRows:
 
 def keep_rows(store: ContentStore, found: ManifestRows) -> None:
     """Keep the rows of a manifest in the cache behind `store`, if there is one."""
-    if not isinstance(store, CachedStore):
+    if (cache := cache_of(store)) is None:
         return
     children = [child.model_dump(mode="json", by_alias=True, exclude_none=True) for child in found.children]
     try:
@@ -57,7 +57,7 @@ def keep_rows(store: ContentStore, found: ManifestRows) -> None:
     except ValueError:  # text that is no Unicode
         return
     with or_without_it():
-        store.cache.keep(_name(found.digest), made)
+        cache.keep(_name(found.digest), made)
 
 
 def _name(digest: str) -> str:

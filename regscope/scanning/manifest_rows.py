@@ -8,27 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regscope.schema import TABLES
+from regscope.spec.annotations import CREATED
 from regscope.spec.build_history import layer_line, step_line, steps_of_layers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import History, ImageJSON, chain_ids, parse_time
-from regscope.spec.manifest import (
-    DockerManifestList,
-    ImageManifest,
-    Index,
-    Manifest,
-    ManifestSchema1,
-    OCIIndex,
-    OCIManifestSchema1,
-    artifact_type,
-)
+from regscope.spec.manifest import ImageManifest, Index, Manifest, ManifestSchema1
 from regscope.spec.media_types import is_foreign_layer
+from regscope.spec.referring import stated_by_manifest
 
 _MOST = 2**63 - 1  # what a column of the tables can hold
 _KIND = [column.name for column in TABLES["manifests"]].index("kind")
-CREATED = "org.opencontainers.image.created"
-_ATTESTATION_TYPE = "vnd.docker.reference.type"
-_ATTESTATION_SUBJECT = "vnd.docker.reference.digest"
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -53,7 +43,7 @@ class ManifestRows:
 
 def needs_config(manifest: Manifest) -> bool:
     """Whether the manifest is an image whose config can be read."""
-    return isinstance(manifest, ImageManifest) and artifact_type(manifest) is None
+    return isinstance(manifest, ImageManifest) and manifest.artifact_type is None
 
 
 def manifest_rows(
@@ -69,44 +59,42 @@ def manifest_rows(
     """
     found = ManifestRows(digest)
     found.add("blobs", digest, "manifest", len(manifest.raw), manifest.media_type, False)
-    if isinstance(manifest, DockerManifestList | OCIIndex):
+    if manifest.is_index:
         _index(found, manifest)
     elif isinstance(manifest, ManifestSchema1):
         _schema1(found, manifest, config, sizes)
     else:
         _image(found, manifest, config)
+    for referral in stated_by_manifest(digest, manifest):
+        found.add("referrers", *referral)
     return found
 
 
 def _index(found: ManifestRows, index: Index) -> None:
-    subject = index.subject.digest if isinstance(index, OCIIndex) and index.subject else None
-    artifact_type = index.artifactType if isinstance(index, OCIIndex) else None
+    subject = index.subject.digest if index.subject else None
     created = parse_time(index.annotations.get(CREATED))
     size = len(index.raw)
     found.add(
-        "manifests", found.digest, index.media_type, "index", size, None, artifact_type, subject,
+        "manifests", found.digest, index.media_type, "index", size, None, index.artifact_type, subject,
         None, None, None, created, None, None,
     )  # fmt: skip
     for child in index.children:
-        is_attestation = child.annotations.get(_ATTESTATION_TYPE) == "attestation-manifest"
         platform = child.platform
         found.add(
             "platforms", found.digest, child.digest,
-            platform and platform.os, platform and platform.architecture, platform and platform.variant, is_attestation,
+            platform and platform.os, platform and platform.architecture, platform and platform.variant,
+            child.is_attestation,
         )  # fmt: skip
-        if is_attestation and (of := child.annotations.get(_ATTESTATION_SUBJECT)):
-            found.add("referrers", of, child.digest, "attestation-manifest", "attestation")
         found.children.append(child)
     for position, blob in enumerate(index.blobs):
         found.add("layers", found.digest, position, blob.digest, None, None, blob.mediaType, blob.size, None)
         found.add("blobs", blob.digest, "layer", blob.size, blob.mediaType, False)
-    _subject(found, subject, artifact_type)
     _annotations(found, index.annotations)
 
 
 def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | None) -> None:
-    artifact = artifact_type(manifest)
-    subject = manifest.subject.digest if isinstance(manifest, OCIManifestSchema1) and manifest.subject else None
+    artifact = manifest.artifact_type
+    subject = manifest.subject.digest if manifest.subject else None
     created = config.created if config else parse_time(manifest.annotations.get(CREATED))
     sizes = {layer.digest: layer.size for layer in manifest.layers} | {manifest.config.digest: manifest.config.size}
     found.add(
@@ -118,7 +106,6 @@ def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | Non
     _layers(found, manifest.layers, config)
     _labels(found, config)
     _annotations(found, manifest.annotations)
-    _subject(found, subject, artifact)
 
 
 def _schema1(
@@ -201,13 +188,3 @@ def _labels(found: ManifestRows, config: ImageJSON | None) -> None:
 def _annotations(found: ManifestRows, annotations: dict[str, str]) -> None:
     for key, value in annotations.items():
         found.add("labels", found.digest, "annotation", key, value)
-
-
-def is_image(child: Descriptor) -> bool:
-    """Whether an entry of an index says that it is an image or an index, and no artifact and no attestation."""
-    return not child.artifactType and child.annotations.get(_ATTESTATION_TYPE) != "attestation-manifest"
-
-
-def _subject(found: ManifestRows, subject: Digest | None, artifact_type: str | None) -> None:
-    if subject:
-        found.add("referrers", subject, found.digest, artifact_type, "subject")

@@ -18,10 +18,11 @@ from regscope.scanning.named_content import named_blobs, named_manifests
 from regscope.scanning.scan_state import ScanState, matches
 from regscope.scanning.worklist import AdaptiveLimit, Worklist, local_pool, rarely_collecting
 from regscope.schema import make_table
+from regscope.snapshot_argument import as_snapshots
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
-from regscope.stores.registry_store import RegistryStore
+from regscope.stores.registry_store import registry_of
 from regscope.stores.wrapped_store import unwrapped
 from regscope.tables import Snapshot
 
@@ -68,21 +69,20 @@ def scan(
         A Snapshot, with every table but `files`.
 
     Raises:
-        InvalidInput: `store` is none.
+        InvalidInput: `store` is none, or one of `known` is no snapshot.
         RegscopeError: the repositories cannot be listed, or one that was named cannot be read at all.
     """
-    store = as_store(store)
+    store, earlier = as_store(store), as_snapshots(known)
     started, show = datetime.now(UTC), is_interactive() if progress is None else progress
     wanted, tag_globs = _listed(repositories), _listed(tags)
     chosen = [Platform.parse(text) for text in _listed(platforms) or ()]
     names, must_exist = _choose(store, wanted)
-    itself = unwrapped(store)
-    is_part = bool(wanted) or (isinstance(itself, RegistryStore) and itself.is_partial)
+    registry = registry_of(store)
+    is_part = bool(wanted) or (registry is not None and registry.is_partial)
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
         work = Worklist(pool, AdaptiveLimit() if executor is None else None)
         collected = ScanState(store, work, tag_globs, chosen, must_exist)
         stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
-        earlier = [known] if isinstance(known, Snapshot) else list(known)
         collected.run(names, earlier, show)
 
         def made(found: ScanState) -> Snapshot:

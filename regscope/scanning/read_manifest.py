@@ -17,11 +17,10 @@ from regscope.spec.digest import Digest
 from regscope.spec.image_config import ImageJSON, parse_image_config
 from regscope.spec.manifest import ImageManifest, Manifest, ManifestSchema1
 from regscope.spec.schema1 import schema1_config
-from regscope.stores.cached_store import CachedStore
+from regscope.stores.cached_store import current_digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
-from regscope.stores.registry_store import RegistryStore
-from regscope.stores.wrapped_store import unwrapped
+from regscope.stores.registry_store import registry_of
 from regscope.text import plain
 
 _FAULTS_NAMED = 3
@@ -97,12 +96,12 @@ class ListedReferrers:
     """What refers to a manifest in a repository in which it was not read, since it was read in another one."""
 
     repository: str
-    subject: str
+    subject: Digest
     referrers: list[Descriptor] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
-def list_referrers(store: ContentStore, repository: str, subject: str) -> ListedReferrers:
+def list_referrers(store: ContentStore, repository: str, subject: Digest) -> ListedReferrers:
     """The referrers of a manifest."""
     listed = ListedReferrers(repository, subject)
     try:
@@ -118,8 +117,8 @@ def list_repository(store: ContentStore, repository: str) -> ListedRepository:
     try:
         listed.tags = store.tags(repository)
         listed.untagged = store.untagged(repository)
-        itself = unwrapped(store)
-        listed.manifests = itself.listed_manifests(repository) if isinstance(itself, RegistryStore) else None
+        registry = registry_of(store)
+        listed.manifests = registry.listed_manifests(repository) if registry is not None else None
         listed.sees_untagged = store.sees_untagged
         listed.faults = [Problem(repository, *fault) for fault in store.faults(repository)]
     except RegscopeError as error:
@@ -161,8 +160,8 @@ def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifes
 
 
 def _found(store: ContentStore, result: ReadManifest, reference: str) -> ManifestRows:
-    if isinstance(store, CachedStore) and ":" not in reference:
-        reference = store.current(result.repository, reference) or reference
+    if ":" not in reference:
+        reference = current_digest(store, result.repository, reference) or reference
     known = known_rows(store, reference) if ":" in reference else None
     if known is not None:
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from operator import itemgetter
@@ -13,8 +13,10 @@ from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
 from regscope.hosted.provider import ListedManifest
-from regscope.registry.referrers import subject_of_tag, type_of_tag
-from regscope.scanning.manifest_rows import ManifestRows, Rows, is_image
+from regscope.scanning.blob_rows import FoundBlobs
+from regscope.scanning.found_referrers import FoundReferrers
+from regscope.scanning.manifest_rows import ManifestRows, Rows
+from regscope.scanning.placing import Placed, place
 from regscope.scanning.read_manifest import (
     ListedReferrers,
     ListedRepository,
@@ -28,15 +30,16 @@ from regscope.scanning.read_manifest import (
 from regscope.scanning.worklist import Worklist
 from regscope.schema import BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
-from regscope.spec.manifest import DEEPEST, best_children
+from regscope.spec.digest import Digest
+from regscope.spec.index_children import DEEPEST, best_children
 from regscope.spec.platform import Platform
+from regscope.spec.referring import Referral, stated_by_list, stated_by_tag, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.text import count
 
 _ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
 _ASKED_ELSEWHERE = 10_000  # requests for subjects that may be in any repository
-_HOW_REFERRED = ("api", "subject", "fallback tag", "cosign tag", "attestation")  # the surest first
 
 
 class ScanState:
@@ -58,7 +61,7 @@ class ScanState:
         self._asked: dict[str, int] = {}  # how far below a tag, or another root
         self._tried: set[tuple[str, str]] = set()  # repositories, and what they were asked for by its digest
         self._missing: set[tuple[str, str]] = set()
-        self._placed: dict[tuple[str, str], str] = {}
+        self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
         self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # all that a repository has, by digest
         self._is_blind = False  # a list has not shown what has no tag
@@ -66,11 +69,9 @@ class ScanState:
         self._children: dict[str, list[str]] = {}
         self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
         self._untagged: list[tuple[str, str]] = []
-        self._referrers: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and its type
-        self._referred: dict[tuple[str, str], set[str]] = defaultdict(set)  # of a subject, in a repository
+        self._referrers = FoundReferrers()
         self._looked_at: set[tuple[str, str]] = set()  # manifests whose referrers were asked for in a repository
         self._problems: list[tuple[str, str, str, str]] = []
-        self._too_deep: set[tuple[str, str]] = set()
 
     def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
         """Read everything that the repositories lead to, and what earlier snapshots had in them."""
@@ -104,11 +105,12 @@ class ScanState:
                 if (limit := self._store.rate_limit) is not None:
                     bar.set_postfix_str(f"rate limit: {limit}", refresh=False)
                 bar.update()
-            self._placed, lacking = self._place()
+            self._placed = self._place()
+            lacking = sorted(self._placed.lacking - self._tried)
             for repository, digest in lacking:
                 self._try(repository, digest)
             # A manifest is read once, wherever it is; what refers to it differs from repository to repository.
-            elsewhere = sorted(self._placed.keys() - self._looked_at)
+            elsewhere = sorted(self._placed.how.keys() - self._looked_at)
             for repository, digest in elsewhere:
                 self._looked_at.add((repository, digest))
                 self._work.add(list_referrers, self._store, repository, digest)
@@ -116,27 +118,21 @@ class ScanState:
 
     def _look_again(self, earlier: Iterable[Snapshot]) -> None:
         """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
-        wanted = {(repository, subject) for repository, subject in self._referred}
+        wanted = set(self._referrers.subjects)
         for snap in earlier:
             wanted.update(snap.placements[["repository", "digest"]].astype("str").itertuples(index=False, name=None))
-        for repository, digest in sorted(wanted - self._placed.keys()):
+        for repository, digest in sorted(wanted - self._placed.how.keys()):
             if repository in self._listed:
                 self._work.add(find_again, self._store, repository, digest)
 
     def _look_elsewhere(self) -> None:
         """Ask every repository for what is signed in a repository of nothing but signatures, and was not found.
 
-        cosign keeps them apart where `COSIGN_REPOSITORY` says so, and an image that is run by digest may have no tag.
+        An image that is run by digest may have no tag.
         """
-        attached = {digest for digests in self._referred.values() for digest in digests}
-        others = {name for name, _, digest, subject, _ in self._tags if subject is None and digest not in attached}
-        found = {digest for _, digest in self._placed}
-        lost = {name: set[str]() for name in sorted({name for name, _ in self._referred} - others)}
-        for name, subject in self._referred:
-            if name in lost and subject not in found:
-                lost[name].add(subject)
+        tagged = [(name, digest, subject) for name, _, digest, subject, _ in self._tags]
         left = _ASKED_ELSEWHERE
-        for name, subjects in lost.items():
+        for name, subjects in self._referrers.lost(self._placed.how, tagged).items():
             wanted = {(other, subject) for subject in subjects for other in self._listed - {name}}
             if len(wanted) > left:
                 error = RegscopeError(f"{len(subjects):,} subjects were not looked for in other repositories: too many")
@@ -175,9 +171,9 @@ class ScanState:
         elif read.was_lost:
             self._untagged.append((repository, found.digest))
         self._looked_at.add((repository, found.digest))
-        self._refer_by_api(repository, found.digest, read.referrers)
-        for subject, digest, artifact_type, how in found.rows.get("referrers", ()):
-            self._refer(repository, subject, digest, artifact_type, how)
+        self._take_list(repository, found.digest, read.referrers)
+        for row in found.rows.get("referrers", ()):
+            self._referrers.take(repository, Referral(*row))
         depth = self._asked.setdefault(found.digest, 0)
         if found.digest not in self._manifests:
             self._manifests[found.digest] = found.rows
@@ -188,25 +184,20 @@ class ScanState:
 
     def _take_referrers(self, listed: ListedReferrers) -> None:
         self._take_problems(listed.problems)
-        self._refer_by_api(listed.repository, listed.subject, listed.referrers)
+        self._take_list(listed.repository, listed.subject, listed.referrers)
 
-    def _refer_by_api(self, repository: str, subject: str, referrers: Iterable[Descriptor]) -> None:
-        for descriptor in referrers:
-            self._refer(repository, subject, descriptor.digest, descriptor.artifactType, "api")
-            self._ask(repository, descriptor.digest, self._asked.get(subject, 0) + 1)
+    def _take_list(self, repository: str, subject: Digest, entries: Iterable[Descriptor]) -> None:
+        for referral in stated_by_list(subject, entries):
+            self._referrers.take(repository, referral)
+            self._ask(repository, referral.referrer, self._asked.get(subject, 0) + 1)
 
     def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
         subject = subject_of_tag(read.reference)
         self._tags.append((read.repository, read.reference, found.digest, subject, read.pushed))
-        if subject and found.children:
-            for child in found.children:
-                self._refer(read.repository, subject, child.digest, child.artifactType, "fallback tag")
-        elif subject and found.kind != "index":  # an empty list is none of cosign's
-            self._refer(read.repository, subject, found.digest, type_of_tag(read.reference), "cosign tag")
-
-    def _refer(self, repository: str, subject: str, digest: str, artifact_type: str | None, how: str) -> None:
-        self._referred[repository, subject].add(digest)
-        self._referrers[subject, digest].add((_HOW_REFERRED.index(how), artifact_type or ""))
+        if subject is not None:
+            children = found.children if found.kind == "index" else None
+            for referral in stated_by_tag(read.reference, subject, found.digest, children):
+                self._referrers.take(read.repository, referral)
 
     def _take_problems(self, problems: Iterable[Problem]) -> None:
         self._problems += [problem.row for problem in problems]
@@ -230,7 +221,7 @@ class ScanState:
 
     def _note_if_none_fits(self, read: ReadManifest, found: ManifestRows) -> None:
         """An index without an image for `platforms` is said to be one, or it would look like an empty one."""
-        images = [child for child in found.children if is_image(child)]
+        images = [child for child in found.children if not child.is_artifact]
         if not self._platforms or not images or self._children[found.digest] or subject_of_tag(read.reference):
             return
         there = ", ".join(sorted({str(child.platform or "") or "no platform" for child in images}))
@@ -247,12 +238,12 @@ class ScanState:
         self._problems = [row for row in self._problems if row[:3] not in found]
         self._take_problems(problems)
         missing = {(repository, digest) for repository, digest, what in found if what == MISSING_MANIFEST}
-        if missing & self._placed.keys():
+        if missing & self._placed.how.keys():
             self._missing |= missing
             self._tags = [row for row in self._tags if (row[0], row[2]) not in missing]
-            before = {digest for _, digest in self._placed}
-            self._placed, _ = self._place()
-            for digest in before - {digest for _, digest in self._placed}:
+            before = {digest for _, digest in self._placed.how}
+            self._placed = self._place()
+            for digest in before - {digest for _, digest in self._placed.how}:
                 del self._manifests[digest]
 
     def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
@@ -262,27 +253,21 @@ class ScanState:
             stored: the blobs that the store has, where it lists them.
         """
         tables: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        blobs: dict[str, tuple[Any, ...]] = {}
+        blobs = FoundBlobs(stored)
         for digest in sorted(self._manifests):
             for table, rows in self._manifests[digest].items():
                 if table == "blobs":
-                    for row in rows:
-                        blobs[row[0]] = _surer(blobs.get(row[0], row), row)
+                    blobs.take(rows)
                 elif table != "referrers":
                     tables[table] += rows
-        if stored is not None:  # a child that was deleted by itself stays as a blob as long as its index
-            for _, child, *_ in tables["platforms"]:
-                if child in stored:
-                    blobs.setdefault(child, (child, "manifest", None, None, False))
+        blobs.take_children(child for _, child, *_ in tables["platforms"])
         return {
             **tables,
-            "blobs": [_as_stored(blobs[digest], stored) for digest in sorted(blobs)],
-            "orphans": [] if stored is None or not self._is_whole else _beside(stored, blobs),
+            "blobs": blobs.rows(),
+            "orphans": blobs.orphans() if self._is_whole else [],
             "tags": sorted(self._tags, key=itemgetter(0, 1)),
-            "placements": [self._placement(*place, how) for place, how in sorted(self._placed.items())],
-            "referrers": [
-                (*pair, *_best(about, self._own_type(pair[1]))) for pair, about in sorted(self._referrers.items())
-            ],
+            "placements": [self._placement(*place, how) for place, how in sorted(self._placed.how.items())],
+            "referrers": self._referrers.rows(self._own_type),
             "problems": self.problem_rows,
         }
 
@@ -302,52 +287,14 @@ class ScanState:
         chosen = self._tag_globs is not None or self._platforms or self._must_exist
         return not chosen and not any(what in BLOCKING for _, _, what, _ in self._problems)
 
-    def _place(self) -> tuple[dict[tuple[str, str], str], list[tuple[str, str]]]:
-        """Which manifests each repository keeps, and why: the first reason that holds, tags before all else.
+    def _place(self) -> Placed:
+        tagged = [(repository, digest) for repository, _, digest, *_ in self._tags]
+        return place(tagged, self._untagged, self._children, self._referrers, self._is_there)
 
-        Also those that it names and does not have, as far as is known, and was not asked for yet.
-        """
-        placed: dict[tuple[str, str], str] = {}
-        lacking: set[tuple[str, str]] = set()
-        self._too_deep.clear()
-        for reached in (
-            [(repository, digest, "tag") for repository, _, digest, *_ in self._tags],
-            [(repository, digest, "untagged") for repository, digest in self._not_held(self._untagged)],
-        ):
-            self._too_deep |= self._place_from(reached, placed, lacking)
-        self._too_deep -= placed.keys()
-        return placed, sorted(lacking - self._tried)
-
-    def _not_held(self, found: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those that are no child and no referrer of another."""
-        held = {
-            (repository, other)
-            for repository, digest in found
-            for other in (*self._children.get(digest, ()), *self._referred.get((repository, digest), ()))
-        }
-        return [one for one in found if one not in held]
-
-    def _place_from(
-        self,
-        reached: list[tuple[str, str, str]],
-        placed: dict[tuple[str, str], str],
-        lacking: set[tuple[str, str]],
-    ) -> set[tuple[str, str]]:
-        """Place what roots lead to; what is beyond the depth to which that is followed is returned."""
-        for _ in range(DEEPEST + 1):
-            onward: list[tuple[str, str, str]] = []
-            for repository, digest, how in sorted(reached):
-                if (repository, digest) in placed:
-                    continue
-                missing = (repository, digest) in self._missing or self._has(repository, digest) is False
-                if missing or digest not in self._manifests:  # it may be another repository's
-                    lacking.add((repository, digest))
-                    continue
-                placed[repository, digest] = how
-                onward += [(repository, child, "index child") for child in self._children[digest]]
-                onward += [(repository, other, "referrer") for other in self._referred.get((repository, digest), ())]
-            reached = onward
-        return {(repository, digest) for repository, digest, _ in reached}
+    def _is_there(self, repository: str, digest: str) -> bool:
+        """Whether a repository has a manifest, as far as is known, and it was read."""
+        is_missing = (repository, digest) in self._missing or self._has(repository, digest) is False
+        return not is_missing and digest in self._manifests
 
     def _has(self, repository: str, digest: str) -> bool | None:
         """Whether a repository has a manifest of its own; None where that takes a request to find out."""
@@ -363,7 +310,7 @@ class ScanState:
     def _note_too_deep(self) -> None:
         """One row for each repository: in each of them some thousands may be beyond."""
         found: dict[str, list[str]] = defaultdict(list)
-        for repository, digest in sorted(self._too_deep):
+        for repository, digest in sorted(self._placed.too_deep):
             found[repository].append(digest)
         for repository, digests in found.items():
             what = f"{count(len(digests), 'manifest')} not read: more than {DEEPEST} indexes or referrers below a tag"
@@ -373,27 +320,3 @@ class ScanState:
 def matches(name: str, globs: Iterable[str]) -> bool:
     """Whether one of the globs is meant."""
     return any(fnmatchcase(name, glob) for glob in globs)
-
-
-def _best(found: set[tuple[int, str]], own_type: str | None) -> tuple[str | None, str]:
-    """The artifact type and the way of finding that count, of all that were met; else the manifest's own type."""
-    types = [artifact_type for _, artifact_type in sorted(found) if artifact_type]
-    return (types[0] if types else own_type), _HOW_REFERRED[min(found)[0]]
-
-
-def _surer(known: tuple[Any, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Of two descriptions of one blob the one that knows its size, and that it is stored here; else the first."""
-    _, _, size, _, foreign = known
-    _, _, other_size, _, other_foreign = row
-    return row if (size is None, foreign) > (other_size is None, other_foreign) else known
-
-
-def _as_stored(row: tuple[Any, ...], stored: Mapping[str, int] | None) -> tuple[Any, ...]:
-    """A row of `blobs` with the size that the blob has, where the store lists them."""
-    digest, kind, size, media_type, foreign = row
-    return digest, kind, size if stored is None or foreign else stored.get(digest), media_type, foreign
-
-
-def _beside(stored: Mapping[str, int], blobs: Container[str]) -> list[tuple[str, int]]:
-    """What is stored and not among `blobs`."""
-    return [(digest, size) for digest, size in sorted(stored.items()) if digest not in blobs]

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from regscope.errors import InvalidDigest
+from regscope.spec.annotations import ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE
 from regscope.spec.digest import Digest
-from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER
+from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER, IMAGE_MANIFESTS
 from regscope.spec.platform import Platform
 
 
@@ -38,6 +40,35 @@ class Descriptor(BaseModel):
     data: str | None = None
     artifactType: str | None = None
     platform: Platform | None = None
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether an entry of an index is an attestation (BuildKit, attestation-storage.md)."""
+        return self.annotations.get(REFERENCE_TYPE) == ATTESTATION_MANIFEST
+
+    @property
+    def attested(self) -> Digest | None:
+        """The manifest that an attestation is about; None for what is no attestation, or names no digest."""
+        if not self.is_attestation:
+            return None
+        try:
+            return Digest(self.annotations.get(REFERENCE_DIGEST, ""))
+        except InvalidDigest:
+            return None
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether an entry of an index says that it is no image: by a type, as a reference, or for no platform.
+
+        A Docker manifest list has no annotations: there, BuildKit's attestations show by their platform alone.
+        """
+        is_for_none = self.platform is not None and self.platform.os == "unknown"
+        return bool(self.artifactType) or REFERENCE_TYPE in self.annotations or is_for_none
+
+    @property
+    def is_image(self) -> bool:
+        """Whether an entry of an index is an image by its media type, and no artifact."""
+        return self.mediaType in IMAGE_MANIFESTS and not self.is_artifact
 
 
 class DockerConfigDescriptor(Descriptor):

@@ -7,13 +7,12 @@ built by hand is serialised, once, when its bytes are first asked for.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from regscope.errors import ContentError, ContentMissing, InvalidManifest, UnSupportMediaType
-from regscope.spec import media_types
+from regscope.errors import ContentError, InvalidManifest
 from regscope.spec.descriptor import (
     Descriptor,
     DockerConfigDescriptor,
@@ -23,6 +22,7 @@ from regscope.spec.descriptor import (
 )
 from regscope.spec.digest import Digest
 from regscope.spec.lenient_reading import first_fault
+from regscope.spec.manifest_kind import manifest_kind
 from regscope.spec.media_types import (
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
@@ -33,9 +33,10 @@ from regscope.spec.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
     is_filesystem_layer,
+    is_foreign_layer,
     names_manifest,
+    without_parameters,
 )
-from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.raw_backed import RawBacked
 
 
@@ -45,6 +46,11 @@ class FileSystemLayer(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     blobSum: Digest
 
+    @property
+    def digest(self) -> Digest:
+        """`blobSum`, as a descriptor calls it; schema 1 states neither sizes nor media types."""
+        return self.blobSum
+
 
 class Schema1History(BaseModel):
     """One `history` entry of a schema 1 manifest: a JSON document in a string."""
@@ -53,8 +59,98 @@ class Schema1History(BaseModel):
     v1Compatibility: str
 
 
-class ManifestSchema1(RawBacked):
+_Blob = TypeVar("_Blob", Descriptor, FileSystemLayer)
+
+
+def _each_once(blobs: Iterable[_Blob]) -> tuple[_Blob, ...]:
+    found: dict[Digest, _Blob] = {}
+    for blob in blobs:
+        found.setdefault(blob.digest, blob)
+    return tuple(found.values())
+
+
+class _RefersToNothing:
+    """What Docker's kinds do not know; a document's own field of such a name is somebody else's."""
+
+    subject: ClassVar[None] = None
+    artifactType: ClassVar[str | None] = None
+
+
+class _NamesBlobs:
+    """What is asked of an image manifest."""
+
+    is_index: ClassVar[Literal[False]] = False
+    children: ClassVar[tuple[Descriptor, ...]] = ()
+
+    if TYPE_CHECKING:  # each kind has its own, in the order in which it is written
+        artifactType: str | None
+        config: Descriptor
+        layers: tuple[Descriptor, ...]
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The config and the layers, lowest first."""
+        return (self.config, *self.layers)
+
+    @property
+    def stored_blobs(self) -> tuple[Descriptor, ...]:
+        """`blobs`, each once, but for layers that may be elsewhere (image-spec, layer.md, Non-Distributable Layers)."""
+        return _each_once((self.config, *(layer for layer in self.layers if not is_foreign_layer(layer.mediaType))))
+
+    @property
+    def artifact_type(self) -> str | None:
+        """What an artifact is, by its `artifactType`, its config or its layers; None for an image.
+
+        BuildKit's attestations have an image's config and no file system.
+        """
+        if self.artifactType:
+            return self.artifactType
+        if self.config.mediaType not in IMAGE_CONFIGS:
+            if self.config.mediaType == OCI_EMPTY and self.layers and self.layers[0].mediaType:
+                return self.layers[0].mediaType
+            return self.config.mediaType
+        types = [layer.mediaType for layer in self.layers]
+        if all(types) and types and not any(is_filesystem_layer(kind) for kind in types):
+            return types[0]
+        return None
+
+
+class _ListsManifests:
+    """What is asked of an index."""
+
+    is_index: ClassVar[Literal[True]] = True
+
+    if TYPE_CHECKING:  # each kind has its own, in the order in which it is written
+        artifactType: str | None
+        manifests: tuple[Descriptor, ...]
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests that it names."""
+        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
+
+    @property
+    def stored_blobs(self) -> tuple[Descriptor, ...]:
+        """`blobs`, each once."""
+        return _each_once(self.blobs)
+
+    @property
+    def artifact_type(self) -> str | None:
+        """What it says itself; None where it does not."""
+        return self.artifactType
+
+
+class ManifestSchema1(_RefersToNothing, RawBacked):
     """Docker image manifest, schema 1: layers newest first, the config folded into the history."""
+
+    is_index: ClassVar[Literal[False]] = False
+    children: ClassVar[tuple[Descriptor, ...]] = ()
+    artifact_type: ClassVar[None] = None
 
     schemaVersion: Literal[1] = 1
     name: str = ""
@@ -74,8 +170,18 @@ class ManifestSchema1(RawBacked):
         """The media type of this one."""
         return DOCKER_SCHEMA1_SIGNED if self.signatures else DOCKER_SCHEMA1
 
+    @property
+    def blobs(self) -> tuple[FileSystemLayer, ...]:
+        """The layers, newest first."""
+        return self.fsLayers
 
-class ManifestSchema2(RawBacked):
+    @property
+    def stored_blobs(self) -> tuple[FileSystemLayer, ...]:
+        """`blobs`, each once."""
+        return _each_once(self.fsLayers)
+
+
+class ManifestSchema2(_RefersToNothing, _NamesBlobs, RawBacked):
     """Docker image manifest, version 2, schema 2."""
 
     schemaVersion: Literal[2] = 2
@@ -95,7 +201,7 @@ class ManifestSchema2(RawBacked):
         return DOCKER_MANIFEST
 
 
-class OCIManifestSchema1(RawBacked):
+class OCIManifestSchema1(_NamesBlobs, RawBacked):
     """OCI image manifest; with `artifactType` or a config that is no image config, an artifact."""
 
     schemaVersion: Literal[2] = 2
@@ -117,24 +223,7 @@ class OCIManifestSchema1(RawBacked):
         return OCI_MANIFEST
 
 
-class _ListsManifests:
-    """What an index names, told apart."""
-
-    if TYPE_CHECKING:  # each index has its own, in the order in which it is written
-        manifests: tuple[Descriptor, ...]
-
-    @property
-    def children(self) -> tuple[Descriptor, ...]:
-        """The manifests that it names."""
-        return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
-        return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
-
-
-class DockerManifestList(_ListsManifests, RawBacked):
+class DockerManifestList(_RefersToNothing, _ListsManifests, RawBacked):
     """Docker manifest list: one image for several platforms."""
 
     schemaVersion: Literal[2] = 2
@@ -174,89 +263,18 @@ class OCIIndex(_ListsManifests, RawBacked):
         return OCI_INDEX
 
 
-_ATTESTATION = "vnd.docker.reference.type"
-
 ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1
 Index: TypeAlias = DockerManifestList | OCIIndex
 Manifest: TypeAlias = ManifestSchema1 | ImageManifest | Index
 
 MODELS: dict[str, type[Manifest]] = {
-    media_types.DOCKER_SCHEMA1: ManifestSchema1,
-    media_types.DOCKER_SCHEMA1_SIGNED: ManifestSchema1,
+    DOCKER_SCHEMA1: ManifestSchema1,
+    DOCKER_SCHEMA1_SIGNED: ManifestSchema1,
     DOCKER_MANIFEST: ManifestSchema2,
     OCI_MANIFEST: OCIManifestSchema1,
     DOCKER_MANIFEST_LIST: DockerManifestList,
     OCI_INDEX: OCIIndex,
 }
-
-_PARTS = {"manifests", "config", "layers", "fsLayers"}
-
-
-def artifact_type(manifest: Manifest) -> str | None:
-    """What an artifact is; None for an image, and for an index that does not say.
-
-    BuildKit's attestations have an image's config and no file system.
-    """
-    stated = manifest.artifactType if isinstance(manifest, OCIManifestSchema1 | OCIIndex) else None
-    if stated or not isinstance(manifest, ImageManifest):
-        return stated
-    if manifest.config.mediaType not in IMAGE_CONFIGS:
-        if manifest.config.mediaType == OCI_EMPTY and manifest.layers and manifest.layers[0].mediaType:
-            return manifest.layers[0].mediaType
-        return manifest.config.mediaType
-    types = [layer.mediaType for layer in manifest.layers]
-    if all(types) and types and not any(is_filesystem_layer(kind) for kind in types):
-        return types[0]
-    return None
-
-
-DEEPEST = 8
-"""How far indexes within indexes are followed; nobody has use for more than two."""
-
-
-def too_deep(name: str) -> InvalidManifest:
-    """The error for indexes within indexes beyond that; `name` is what the first of them is called."""
-    return InvalidManifest(
-        f"{name} is an index of indexes, more than {DEEPEST} deep",
-        next_step="Name one of its images by digest, or push an index that lists the images directly.",
-    )
-
-
-def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
-    """The child of an index that fits `platform` best; of several for the same one the first.
-
-    Raises:
-        ContentMissing: there is none; `name` is what the index is called.
-    """
-    fitting = best_children(index.manifests, platform)
-    if not fitting:
-        raise ContentMissing(
-            f"{name} has no image for {platform}", next_step=f"It is there for: {platforms_of(index)}."
-        )
-    return fitting[0]
-
-
-def best_children(children: Iterable[Descriptor], platform: Platform) -> list[Descriptor]:
-    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one.
-
-    Where none fits, an image that an index names without a platform is for linux/amd64, as crane and skopeo have it.
-    """
-    listed = list(children)
-    distances = [(platform.distance(child.platform) if child.platform else None, child) for child in listed]
-    nearest = min((distance for distance, _ in distances if distance is not None), default=None)
-    if nearest is None and platform.covers(LINUX_AMD64):
-        return [child for child in listed if child.platform is None and _may_be_image(child)]
-    return [child for distance, child in distances if distance is not None and distance == nearest]
-
-
-def _may_be_image(child: Descriptor) -> bool:
-    is_artifact = child.artifactType or _ATTESTATION in child.annotations
-    return child.mediaType in (OCI_MANIFEST, DOCKER_MANIFEST) and not is_artifact
-
-
-def platforms_of(index: Index) -> str:
-    """The platforms that an index names, for a message."""
-    return ", ".join(str(child.platform) for child in index.manifests if child.platform) or "none"
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
@@ -272,7 +290,7 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
         UnSupportMediaType: the body names a media type that is no manifest.
     """
     document = json_object(raw, "a manifest", InvalidManifest)
-    kind = _kind(document, media_types.without_parameters(media_type))
+    kind = manifest_kind(document, without_parameters(media_type))
     try:
         return MODELS[kind].from_document(document, raw)
     except ValidationError as error:
@@ -291,46 +309,3 @@ def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str,
     if not isinstance(document, dict):
         raise invalid(f"{what} must be a JSON object, and this is a {type(document).__name__}")
     return document
-
-
-def _kind(document: dict[str, Any], header: str) -> str:
-    # One document that reads as an index here and as an image there is how content is smuggled (CVE-2021-41190).
-    body = document.get("mediaType")
-    parts = _parts(document)
-    is_index = "manifests" in parts or (isinstance(body, str) and body in media_types.INDEXES)
-    if is_index and parts - {"manifests"}:
-        raise InvalidManifest("a manifest that is an index and an image at once")
-    if "fsLayers" in parts and parts - {"fsLayers"}:
-        raise InvalidManifest("a manifest that is of schema 1 and of schema 2 at once")
-    if body is not None:  # the digest vouches for it, and nothing for the header: some registries have one for all
-        if not isinstance(body, str) or body not in MODELS:
-            raise UnSupportMediaType(f"{str(body)[:120]!r} is not a manifest that regscope reads")
-        return body
-    shape = _shape(document, parts)
-    if header in MODELS and _family(header) is not _family(shape):
-        raise InvalidManifest(
-            f"the registry calls it {header}, and the manifest reads as {shape}",
-            next_step="It does not say itself what it is, so it is not read as either: push it again with a mediaType.",
-        )
-    return header if header in MODELS and MODELS[header] is MODELS[shape] else shape
-
-
-def _parts(document: dict[str, Any]) -> set[str]:
-    """What of an image or an index the document has; a null counts only where there is nothing else."""
-    return {name for name in _PARTS if document.get(name) is not None} or _PARTS & document.keys()
-
-
-def _family(media_type: str) -> frozenset[str]:
-    families = (media_types.SCHEMA1, media_types.IMAGE_MANIFESTS, media_types.INDEXES)
-    return next(family for family in families if media_type in family)
-
-
-def _shape(document: dict[str, Any], parts: set[str]) -> str:
-    """The kind of a document that does not name it: umoci, for one, leaves `mediaType` out."""
-    if "manifests" in parts:
-        return OCI_INDEX
-    if "config" in parts or "layers" in parts:
-        return OCI_MANIFEST
-    if "fsLayers" in parts or document.get("schemaVersion") == 1:
-        return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
-    raise InvalidManifest("neither an image manifest nor an index: it has no config, layers or manifests")

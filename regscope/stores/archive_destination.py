@@ -13,8 +13,10 @@ from typing import Any
 from regscope.errors import InvalidInput
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import ImageManifest, Manifest, artifact_type
+from regscope.spec.manifest import ImageManifest, Manifest
 from regscope.spec.media_types import is_foreign_layer
+from regscope.stores.docker_archive import short_name
+from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, listed
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive_destination import OCIArchiveDestination
 from regscope.text import plain
@@ -23,7 +25,7 @@ from regscope.text import plain
 class ArchiveDestination(OCIArchiveDestination):
     """As an oci-archive is written, with `manifest.json` before it; it holds images alone."""
 
-    form = "docker-archive"
+    kind = DOCKER_ARCHIVE
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
@@ -33,12 +35,17 @@ class ArchiveDestination(OCIArchiveDestination):
         """Images have whose layers are stored with them."""
         image = manifest.parse()
         if not _fits(image):
-            kind = artifact_type(image)
+            kind = image.artifact_type
             what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
                 f"{repository} {reference} is {what}, and a docker-archive holds images alone",
-                next_step=("" if kind else "Choose one platform, or: ") + "Copy it to oci-archive:FILE or oci:FOLDER.",
+                next_step=("" if kind else "Choose one platform, or: ")
+                + f"Copy it to {listed([OCI_ARCHIVE, LAYOUT])}.",
             )
+
+    def as_read(self, repository: str) -> str:
+        """As docker prints it."""
+        return short_name(repository)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
         """Written to the folder, and noted for `manifest.json`."""
@@ -59,12 +66,12 @@ class ArchiveDestination(OCIArchiveDestination):
 def _fits(manifest: Manifest) -> bool:
     return (
         isinstance(manifest, ImageManifest)
-        and artifact_type(manifest) is None
+        and manifest.artifact_type is None
         and not any(is_foreign_layer(layer.mediaType) for layer in manifest.layers)
     )
 
 
 def _listed(image: Manifest) -> dict[str, Any]:
     assert isinstance(image, ImageManifest)
-    config, *layers = (blob_path(blob.digest) for blob in (image.config, *image.layers))
+    config, *layers = (blob_path(blob.digest) for blob in image.blobs)
     return {"Config": config, "RepoTags": [], "Layers": layers}

@@ -88,6 +88,16 @@ class CachedStore(WrappedStore):
         return shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
 
 
+def cache_of(store: ContentStore) -> DigestCache | None:
+    """The cache around a store; None where there is none."""
+    return store.cache if isinstance(store, CachedStore) else None
+
+
+def current_digest(store: ContentStore, repository: str, tag: str) -> Digest | None:
+    """See `CachedStore.current`; None where no cache is around the store."""
+    return store.current(repository, tag) if isinstance(store, CachedStore) else None
+
+
 @contextmanager
 def or_without_it() -> Iterator[None]:
     """A cache that fails, on a full disk or a damaged database, costs time and no answer."""

@@ -12,6 +12,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
+from regscope.stores.kinds import Kind
 from regscope.stores.stored_names import Fault
 
 
@@ -25,6 +26,10 @@ class ContentStore(Protocol):
     @property
     def location(self) -> str:
         """How a user names it, without secrets: `http://localhost:5000`, `oci:layout`."""
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of place it is, whatever is around it."""
 
     @property
     def sees_untagged(self) -> bool:

@@ -22,7 +22,8 @@ from regscope.spec.manifest import ImageManifest
 from regscope.spec.reference import Reference
 from regscope.stores.content_store import no_such_repository, no_such_tag
 from regscope.stores.docker_archive_images import SavedImages
-from regscope.stores.layout_files import form_of_archive
+from regscope.stores.kinds import DOCKER_ARCHIVE, OCI_ARCHIVE
+from regscope.stores.layout_files import kind_of_archive
 from regscope.stores.stored_names import Fault, ImageName, StoredNames
 from regscope.stores.tar_members import TarMembers
 
@@ -37,6 +38,7 @@ class DockerArchiveStore:
         NotAStore: the file is no such archive.
     """
 
+    kind = DOCKER_ARCHIVE
     sees_untagged = True
     counts_pulls = False
     rate_limit = None
@@ -53,7 +55,7 @@ class DockerArchiveStore:
     @property
     def location(self) -> str:
         """`docker-archive:` and the file."""
-        return f"docker-archive:{self.path}"
+        return self.kind.at(self.path)
 
     @cached_property
     def _readable(self) -> dict[Digest, ImageManifest]:
@@ -66,7 +68,7 @@ class DockerArchiveStore:
         for position, image in enumerate(self._saved.listed):
             for written in image.names:
                 name = ImageName.parse(written)
-                found.add(name._replace(repository=_short(name.repository) or self.path.stem), position)
+                found.add(name._replace(repository=short_name(name.repository) or self.path.stem), position)
             if not image.names:
                 found.add(ImageName(self.path.stem, None, None), position)
         return found
@@ -190,11 +192,11 @@ class DockerArchiveStore:
             raise ContentMissing(f"{self.location} lacks the blob {digest}") from None
 
     def _no_archive(self, why: str) -> NotAStore:
-        form = form_of_archive(self.path)
+        kind = kind_of_archive(self.path)
         next_step = "Write one with `docker save` or `skopeo copy … docker-archive:FILE:NAME`."
         return NotAStore(
             f"{self.path} is not a docker-archive: {why}",
-            next_step=f"It is another kind: write {form}:{self.path}." if form == "oci-archive" else next_step,
+            next_step=f"It is another kind: write {kind.at(self.path)}." if kind == OCI_ARCHIVE else next_step,
         )
 
     def __repr__(self) -> str:
@@ -204,7 +206,7 @@ class DockerArchiveStore:
         return text.card("docker-archive", {"file": self.path, "images": len(self._saved.listed)})
 
 
-def _short(repository: str) -> str:
+def short_name(repository: str) -> str:
     """A name as docker prints it: without Docker Hub's host and `library/`."""
     try:
         reference = Reference.parse(repository)

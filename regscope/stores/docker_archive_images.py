@@ -18,14 +18,8 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import DockerConfigDescriptor, DockerLayerDescriptor
 from regscope.spec.digest import Digest, Passing
 from regscope.spec.image_config import parse_image_config
-from regscope.spec.manifest import (
-    DEEPEST,
-    DockerManifestList,
-    ImageManifest,
-    ManifestSchema2,
-    OCIIndex,
-    parse_manifest,
-)
+from regscope.spec.index_children import DEEPEST
+from regscope.spec.manifest import ImageManifest, ManifestSchema2, OCIIndex, parse_manifest
 from regscope.spec.media_types import DOCKER_LAYER, DOCKER_LAYER_TAR, OCI_LAYER_ZSTD
 from regscope.stores.layout_store import blob_path
 from regscope.stores.tar_members import TarMembers
@@ -117,9 +111,9 @@ class SavedImages:
             except RegscopeError:  # nobody needs it: the files themselves say enough
                 continue
             if isinstance(manifest, ImageManifest):
-                files = [blob_path(blob.digest) for blob in (manifest.config, *manifest.layers)]
+                files = [blob_path(blob.digest) for blob in manifest.blobs]
                 found.setdefault(tuple(files), manifest)
-            elif isinstance(manifest, OCIIndex | DockerManifestList) and depth < DEEPEST:
+            elif manifest.is_index and depth < DEEPEST:
                 waiting += [(child, depth + 1) for child in reversed(manifest.manifests)]
         return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import DockerManifestList, ManifestSchema1, OCIIndex
 from regscope.stores.layout_store import LayoutStore
 from regscope.stores.presence import has_blob
 
@@ -25,10 +24,5 @@ def below(store: LayoutStore, manifests: Iterable[Digest]) -> set[Digest]:
 def _children(store: LayoutStore, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
     """The manifests that an index names; the blobs that a manifest names are noted in `seen`."""
     manifest = store.manifest("", digest).parse()
-    if isinstance(manifest, OCIIndex | DockerManifestList):
-        seen.update(blob.digest for blob in manifest.blobs)
-        yield from (child.digest for child in manifest.children if has_blob(store, "", child.digest))
-    elif isinstance(manifest, ManifestSchema1):
-        seen.update(layer.blobSum for layer in manifest.fsLayers)
-    else:
-        seen.update((manifest.config.digest, *(layer.digest for layer in manifest.layers)))
+    seen.update(blob.digest for blob in manifest.blobs)
+    yield from (child.digest for child in manifest.children if has_blob(store, "", child.digest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -12,13 +13,14 @@ from regscope.registry.background_hash import background_hash
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import RawManifest
 from regscope.registry.request_body import Content
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
-from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
-from regscope.stores.destination import Taken
+from regscope.stores.destination import Name, Taken
+from regscope.stores.kinds import LAYOUT
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex, check_no_links
-from regscope.stores.layout_store import REF_NAME, blob_path, image_name
+from regscope.stores.layout_store import blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
@@ -50,10 +52,21 @@ class LayoutDestination:
     @property
     def location(self) -> str:
         """`oci:` and the folder."""
-        return f"oci:{self.folder}"
+        return LAYOUT.at(self.folder)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""
+
+    def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
+        """By the entries of `index.json`."""
+        coming = {(name.repository, name.reference): name.digest for name in names if name.is_tag}
+        own = self.folder.resolve().name
+        found = [(image_name(entry, own), entry.digest) for entry in self._index.entries()]
+        return {
+            f"{name.repository}:{name.tag}": digest
+            for name, digest in found
+            if name is not None and name.tag and coming.get((name.repository, name.tag), digest) != digest
+        }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether its file is there."""
@@ -93,8 +106,7 @@ class LayoutDestination:
         """Written as a blob; named in `index.json`, as is what refers to something else."""
         self.take_blob(repository, manifest.digest, LocalContent.of(manifest.raw), None)
         parsed = manifest.parse()
-        refers = isinstance(parsed, OCIManifestSchema1 | OCIIndex) and parsed.subject is not None
-        if reference is None and not refers:
+        if reference is None and parsed.subject is None:
             return
         by_digest = reference is not None and ":" in reference
         name = ImageName(repository, None, reference) if by_digest else ImageName(repository, reference, None)
@@ -103,7 +115,7 @@ class LayoutDestination:
             digest=manifest.digest,
             size=len(manifest.raw),
             annotations={REF_NAME: str(name)} if reference is not None else {},
-            artifactType=getattr(parsed, "artifactType", None),
+            artifactType=parsed.artifactType,
         )
         with self._index.alone():
             own = self.folder.resolve().name
@@ -137,6 +149,11 @@ class LayoutDestination:
         """What an earlier run has written, to be gone on with."""
         check_no_links(self.folder, str(part.relative_to(self.folder)))
         return open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")  # noqa: PTH123
+
+
+def adding_to(store: OCILayoutStore) -> LayoutDestination:
+    """The layout that is open, to copy images to."""
+    return LayoutDestination(store.folder)
 
 
 def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from regscope.errors import ContentMissing, NotAStore
 from regscope.registry.responses import too_large
+from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, Kind
 from regscope.stores.tar_members import TarMembers
 
 _CHUNK = 2**20
@@ -54,7 +55,7 @@ class FolderFiles:
 
     @property
     def location(self) -> str:
-        return f"oci:{self.folder}"
+        return LAYOUT.at(self.folder)
 
     @property
     def own_name(self) -> str:
@@ -99,7 +100,7 @@ class TarFiles(TarMembers):
     """The files of a layout in a tar. Of two members with one name the last counts: whoever unpacks it keeps that."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, f"oci-archive:{path}", first_counts=False)
+        super().__init__(path, OCI_ARCHIVE.at(path), first_counts=False)
 
     @property
     def own_name(self) -> str:
@@ -119,12 +120,12 @@ def is_layout(files: LayoutFiles) -> bool:
     return MARKER in files and INDEX in files
 
 
-def form_of_archive(path: Path) -> str | None:
-    """What kind of archive a tar is, `docker-archive` or `oci-archive`; None where it is neither."""
+def kind_of_archive(path: Path) -> Kind | None:
+    """What kind of archive a tar is; None where it is none."""
     members = TarMembers(path, str(path), first_counts=True)
     try:
         if "manifest.json" in members:  # as docker writes it, with a layout beside it or without
-            return "docker-archive"
-        return "oci-archive" if MARKER in members and INDEX in members else None
+            return DOCKER_ARCHIVE
+        return OCI_ARCHIVE if MARKER in members and INDEX in members else None
     except NotAStore:
         return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container
 
-from regscope.registry.fallback_tag import fallback_tag
+from regscope.spec.annotations import CONTAINERD_NAME, REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex
+from regscope.spec.referring import fallback_tag
 from regscope.stores.content_store import no_such_tag
 from regscope.stores.layout_contents import below
 from regscope.stores.layout_index import LayoutIndex
-from regscope.stores.layout_store import CONTAINERD_NAME, REF_NAME, blob_path, image_name
+from regscope.stores.layout_store import blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
 
@@ -108,7 +109,7 @@ class LayoutRemoval:
         return entry.model_copy(update={"digest": made.digest, "size": len(made.raw)})
 
     def _subject_of(self, digest: Digest) -> Digest | None:
-        subject = getattr(self._store.manifest("", digest).parse(), "subject", None)
+        subject = self._store.manifest("", digest).parse().subject
         return subject.digest if subject is not None else None
 
     def _is_named_elsewhere(self, digest: Digest, repository: str, entries: list[Descriptor]) -> bool:

@@ -10,20 +10,20 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from regscope.errors import ContentMissing, RegscopeError, StoreError
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT
+from regscope.spec.annotations import CONTAINERD_NAME, REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import MANIFESTS
+from regscope.spec.referring import fallback_tag
 from regscope.stores.content_store import no_such_repository, no_such_tag
+from regscope.stores.kinds import Kind
 from regscope.stores.layout_files import INDEX, LayoutFiles
 from regscope.stores.stored_names import Fault, ImageName, StoredNames
 
-REF_NAME = "org.opencontainers.image.ref.name"
-CONTAINERD_NAME = "io.containerd.image.name"
 INDEX_LIMIT = METADATA_LIMIT * 8
 _Made = TypeVar("_Made")
 
@@ -36,6 +36,7 @@ class LayoutStore:
     archive is, and so does what has no name, untagged. `repository@digest` is untagged in that repository.
     """
 
+    kind: Kind
     sees_untagged = True
     counts_pulls = False
     rate_limit = None
@@ -195,7 +196,7 @@ class LayoutStore:
             manifest = self.manifest(self.own_name, entry.digest).parse()
         except RegscopeError:
             return None
-        subject = getattr(manifest, "subject", None)
+        subject = manifest.subject
         return subject.digest if subject is not None and blob_path(subject.digest) in self._files else None
 
     def _under_fallback_tag(self, subject: Digest) -> list[Descriptor]:
@@ -208,7 +209,7 @@ class LayoutStore:
                     index = self.manifest(repository, tag).parse()
                 except RegscopeError:  # left to the scan, which reads the tag
                     continue
-                found += index.manifests if isinstance(index, OCIIndex) else ()
+                found += index.children
         return found
 
     def _existing(self, digest: Digest) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from regscope.spec import media_types
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.stores.layout_store import REF_NAME
 
 EMPTY_JSON = b"{}"
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from regscope import text
-from regscope.errors import ContentMissing, DigestMismatch, MirrorWarning, RegscopeError, ResourceNotFound
+from regscope.errors import DigestMismatch, MirrorWarning, RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.stores.content_store import ContentStore
+from regscope.stores.presence import is_absent
 from regscope.stores.wrapped_store import WrappedStore
 
 _Content = TypeVar("_Content")
@@ -99,7 +100,7 @@ class MirroredStore(WrappedStore):
                 yield number
 
     def _failed(self, number: int, error: RegscopeError) -> None:
-        if isinstance(error, ContentMissing | ResourceNotFound):
+        if is_absent(error):
             return
         with self._lock:
             if self._aside_until.get(number, 0) > time.monotonic():  # another thread has said so already

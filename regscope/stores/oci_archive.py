@@ -7,7 +7,8 @@ from pathlib import Path
 
 from regscope import text
 from regscope.errors import NotAStore
-from regscope.stores.layout_files import TarFiles, form_of_archive, is_layout
+from regscope.stores.kinds import OCI_ARCHIVE
+from regscope.stores.layout_files import TarFiles, is_layout, kind_of_archive
 from regscope.stores.layout_store import LayoutStore
 
 
@@ -17,6 +18,8 @@ class OCIArchiveStore(LayoutStore):
     Raises:
         NotAStore: the file is no such archive.
     """
+
+    kind = OCI_ARCHIVE
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -29,11 +32,11 @@ class OCIArchiveStore(LayoutStore):
         super().__init__(files)
 
     def _no_archive(self, why: str) -> NotAStore:
-        form = form_of_archive(self.path)
+        kind = kind_of_archive(self.path)
         next_step = "Write one with `skopeo copy … oci-archive:FILE:NAME` or `docker buildx build -o type=oci`."
         return NotAStore(
             f"{self.path} is not an oci-archive: {why}",
-            next_step=f"It is another kind: write {form}:{self.path}." if form else next_step,
+            next_step=f"It is another kind: write {kind.at(self.path)}." if kind else next_step,
         )
 
     def __repr__(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from regscope.errors import NotAStore
@@ -11,9 +13,11 @@ from regscope.registry.local_content import opened_anew
 from regscope.registry.manifests import RawManifest
 from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
-from regscope.stores.destination import Taken
+from regscope.stores.content_store import ContentStore
+from regscope.stores.destination import Name, Taken
+from regscope.stores.kinds import LAYOUT, OCI_ARCHIVE, load
 from regscope.stores.layout_destination import LayoutDestination
-from regscope.stores.layout_files import INDEX, MARKER, form_of_archive
+from regscope.stores.layout_files import INDEX, MARKER, kind_of_archive
 from regscope.stores.layout_index import UNFINISHED, LayoutIndex
 from regscope.stores.layout_store import blob_path, name_of
 
@@ -28,46 +32,75 @@ class OCIArchiveDestination:
         NotAStore: there is something else in its place, or in the folder's.
     """
 
-    form = "oci-archive"
+    kind = OCI_ARCHIVE
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if self.path.is_dir():
             raise NotAStore(
-                f"{self.path} is a folder", next_step=f"Name a file, or write oci:{self.path} for a layout."
+                f"{self.path} is a folder", next_step=f"Name a file, or write {LAYOUT.at(self.path)} for a layout."
             )
         if self.path.exists() and not self._may_be_replaced():
             raise NotAStore(
                 f"{self.path} exists, and is not an image archive: it is left alone", next_step="Name a new file."
             )
         self._folder = self.path.with_name(f"{self.path.name}.unfinished")
-        self._layout = self._workplace()
-        (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
+        self._check_workplace()
+        self._lock = threading.Lock()
+        self._made: LayoutDestination | None = None
+
+    @property
+    def _layout(self) -> LayoutDestination:
+        """The folder as a layout, made when the first content comes."""
+        with self._lock:
+            if self._made is None:
+                self._made = LayoutDestination(self._folder)
+                self._mark.parent.mkdir(parents=True, exist_ok=True)
+                opened_anew(self._mark).close()
+                (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
+            return self._made
+
+    @property
+    def _mark(self) -> Path:
+        """What says whose the folder is, which goes when the file is written."""
+        return self._folder / UNFINISHED / "archive"
 
     def _may_be_replaced(self) -> bool:
-        return self.path.is_file() and (self.path.stat().st_size == 0 or form_of_archive(self.path) is not None)
+        return self.path.is_file() and (self.path.stat().st_size == 0 or kind_of_archive(self.path) is not None)
 
-    def _workplace(self) -> LayoutDestination:
-        """The folder, which goes when the file is written: so it has a mark that says whose it is."""
-        mark = self._folder / UNFINISHED / "archive"
+    def _check_workplace(self) -> None:
         is_new = not self._folder.exists() or (self._folder.is_dir() and not any(self._folder.iterdir()))
-        if self._folder.is_symlink() or not (is_new or mark.is_file()):
+        if self._folder.is_symlink() or not (is_new or self._mark.is_file()):
             raise NotAStore(
                 f"{self._folder} is in the way: it was not made for this archive",
                 next_step="Name another file, or move that folder elsewhere.",
             )
-        layout = LayoutDestination(self._folder)
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        opened_anew(mark).close()
-        return layout
 
     @property
     def location(self) -> str:
         """`oci-archive:` and the file."""
-        return f"{self.form}:{self.path}"
+        return self.kind.at(self.path)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has, under any name."""
+
+    def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
+        """Whatever the file holds and is not to come again: all of it is replaced."""
+        kind = kind_of_archive(self.path) if self.path.exists() and self.path.stat().st_size else None
+        if kind is None:
+            return {}
+        there: ContentStore = load(kind.reader)(self.path)
+        coming = {(self.as_read(name.repository), name.reference): name.digest for name in names}
+        return {
+            f"{repository}{'@' if ':' in reference else ':'}{reference}": digest
+            for repository in there.repositories()
+            for reference in (*there.tags(repository), *there.untagged(repository))
+            if coming.get((repository, reference)) != (digest := there.resolve(repository, reference))
+        }
+
+    def as_read(self, repository: str) -> str:
+        """What a repository is called when the file is read."""
+        return repository
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Never: each is noted anew."""

@@ -8,10 +8,9 @@ from pathlib import Path
 from regscope import text
 from regscope.errors import NotAStore
 from regscope.spec.digest import Digest
-from regscope.stores.layout_files import FolderFiles, form_of_archive, is_layout
-from regscope.stores.layout_store import REF_NAME, LayoutStore, blob_path
-
-__all__ = ["REF_NAME", "OCILayoutStore"]
+from regscope.stores.kinds import LAYOUT
+from regscope.stores.layout_files import FolderFiles, is_layout, kind_of_archive
+from regscope.stores.layout_store import LayoutStore, blob_path
 
 
 class OCILayoutStore(LayoutStore):
@@ -20,6 +19,8 @@ class OCILayoutStore(LayoutStore):
     Raises:
         NotAStore: the folder is no layout.
     """
+
+    kind = LAYOUT
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -33,8 +34,8 @@ class OCILayoutStore(LayoutStore):
         missing = "no such folder" if not self.folder.is_dir() else "it has no oci-layout and index.json files"
         if self.folder.is_file():
             missing = "it is a file"
-            if form := form_of_archive(self.folder):
-                next_step = f"Write {form}:{self.folder}."
+            if kind := kind_of_archive(self.folder):
+                next_step = f"Write {kind.at(self.folder)}."
         return NotAStore(f"{self.folder} is not an OCI image layout: {missing}", next_step=next_step)
 
     def path(self, digest: Digest) -> Path:

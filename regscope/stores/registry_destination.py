@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +20,11 @@ from regscope.registry.sending import Sender
 from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import SCHEMA1
-from regscope.stores.destination import Taken
+from regscope.stores.destination import Name, Taken
 from regscope.stores.digest_cache import default_folder
+from regscope.stores.registry_store import RegistryStore
+
+_AT_ONCE = 8
 
 
 def _beside_the_cache() -> Path:
@@ -42,6 +47,21 @@ class RegistryDestination:
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
         """Any manifest has; only names are bound to rules."""
         ManifestRef(repository, reference, self.client)
+
+    def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
+        """By one HEAD request for each tag; see `ManifestRef.describe` for what it does where that finds nothing."""
+
+        def there(name: Name) -> Digest | None:
+            found = ManifestRef(name.repository, name.reference, self.client).get_metadata()
+            return None if found is None else found.digest
+
+        tags = list(dict.fromkeys(name for name in names if name.is_tag))
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-names") as pool:
+            return {
+                f"{name.repository}:{name.reference}": digest
+                for name, digest in zip(tags, pool.map(there, tags), strict=True)
+                if digest not in (None, name.digest)
+            }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """By one HEAD request; where a registry knows none, the manifest is sent once more."""
@@ -96,3 +116,8 @@ class RegistryDestination:
 
     def close(self) -> None:
         """Nothing is left to do."""
+
+
+def adding_to(store: RegistryStore) -> RegistryDestination:
+    """The registry that is open, to copy images to."""
+    return RegistryDestination(store.client)

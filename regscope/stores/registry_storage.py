@@ -16,6 +16,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, verified
 from regscope.spec.manifest import OCIManifestSchema1
 from regscope.stores.content_store import no_such_repository, no_such_tag
+from regscope.stores.kinds import STORAGE
 from regscope.stores.storage_tree import StorageTree
 from regscope.stores.stored_names import Fault
 
@@ -32,6 +33,7 @@ class RegistryStorageStore:
         location: see `StorageTree`.
     """
 
+    kind = STORAGE
     sees_untagged = True
     counts_pulls = False
     rate_limit = None
@@ -45,7 +47,7 @@ class RegistryStorageStore:
     @property
     def location(self) -> str:
         """`storage:` and the place, without secrets."""
-        return f"storage:{self._place}"
+        return self.kind.at(self._place)
 
     def repositories(self) -> list[str]:
         """All that have a folder of manifests."""

@@ -22,7 +22,10 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
 from regscope.spec.reference import check_repository
+from regscope.stores.content_store import ContentStore
+from regscope.stores.kinds import REGISTRY
 from regscope.stores.stored_names import Fault
+from regscope.stores.wrapped_store import unwrapped
 
 
 class RegistryStore:
@@ -31,6 +34,8 @@ class RegistryStore:
     Args:
         prefix: the beginning of the names of those repositories that are meant; all by default.
     """
+
+    kind = REGISTRY
 
     def __init__(self, client: DockerRegistryV2Client, prefix: str = "") -> None:
         self.client = client
@@ -209,3 +214,15 @@ class RegistryStore:
 
     def _run_by(self) -> dict[str, str]:
         return {"run by": self.provider.name} if self.provider else {}
+
+
+def registry_of(store: ContentStore) -> RegistryStore | None:
+    """The registry that a store, whatever is around it, reads; None where it reads none."""
+    itself = unwrapped(store)
+    return itself if isinstance(itself, RegistryStore) else None
+
+
+def client_of(store: ContentStore) -> DockerRegistryV2Client | None:
+    """The client by which a store, whatever is around it, reads a registry; None where it reads none."""
+    registry = registry_of(store)
+    return None if registry is None else registry.client

@@ -11,6 +11,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.rate_limit import RateLimit
 from regscope.stores.content_store import ContentStore
+from regscope.stores.kinds import Kind
 from regscope.stores.stored_names import Fault
 
 
@@ -31,6 +32,11 @@ class WrappedStore:
     def location(self) -> str:
         """The store's own."""
         return self.store.location
+
+    @property
+    def kind(self) -> Kind:
+        """The store's own."""
+        return self.store.kind
 
     @property
     def sees_untagged(self) -> bool:

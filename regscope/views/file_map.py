@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from regscope import text
-from regscope.analysis.relation import Ints
+from regscope.arrays import Ints, marked
 from regscope.views.image_files import SIZE, FileTree
 from regscope.views.treemap import Box, Rect, Tile, Treemap, box, lay_out
 
@@ -51,8 +51,7 @@ def _box(rect: Rect, path: str, size: int, count: int, files: pd.DataFrame | Non
 
 def _nearest(tree: FileTree, chosen: Ints) -> Ints:
     """For each directory the nearest of `chosen`, itself or above it; the root is one of them."""
-    is_chosen = np.zeros(len(tree.parent), dtype=np.bool_)
-    is_chosen[chosen] = True
+    is_chosen = marked(chosen, len(tree.parent))
     nearest: Ints = np.arange(len(tree.parent))
     while len(others := np.flatnonzero(~is_chosen[nearest])):
         nearest[others] = tree.parent[nearest[others]]

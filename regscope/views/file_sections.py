@@ -22,7 +22,7 @@ def unread() -> Section:
         "files",
         "Inside the layers",
         "Which files are wasted, stored twice, or should not be there; this page says so of a snapshot with files.",
-        "snap = rs.scan_files(store, snap)",
+        "snap = rs.scan_files(snap, store)",
         table(pd.DataFrame(), []),
         "The files within the layers were not read. The call above reads each layer once, and remembers it.",
     )

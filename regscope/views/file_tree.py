@@ -10,6 +10,7 @@ import pandas as pd
 from regscope import text
 from regscope.analysis.image_choice import choose_one
 from regscope.analysis.layer_stacks import layer_stacks
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 from regscope.views.figures import Figure
 from regscope.views.file_map import COLOURS, file_map
@@ -32,6 +33,7 @@ class FilePage(Page):
     suggested_name = "files.html"
 
 
+@takes_snapshot
 def file_tree(snap: Snapshot, image: str, *, platform: str | None = None) -> FilePage:
     """A page on the files of one image: a map, the layers, and a tree to open, each marked by its layer.
 
@@ -57,7 +59,7 @@ def file_tree(snap: Snapshot, image: str, *, platform: str | None = None) -> Fil
     heading = text.plain(f"Files of {image}", 200)
     page = rendered(
         "file_tree.html.j2",
-        styles=("report.css", "file_tree.css"),
+        styles=("report.css", "layer_colours.css", "file_tree.css"),
         title=heading,
         about=text.plain(" · ".join(filter(None, [snap.location, platform, found])), 500),
         figures=_figures(tree, len(layers)),

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from regscope import text
-from regscope.analysis.relation import Ints
+from regscope.arrays import Ints
 from regscope.views.image_files import DIRECTORIES, FILES, SIZE, SUMS, WASTED, WASTED_FILES, FileTree
 from regscope.views.tree_lines import Line, file_line, folder_line, size_mark
 

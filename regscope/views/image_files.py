@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from regscope.analysis.columns import arrow_text
+from regscope.analysis.columns import as_arrow
 from regscope.analysis.final_tree import final_files
-from regscope.analysis.relation import Ints
 from regscope.analysis.waste import wasted_files
+from regscope.arrays import Ints, looked_up, marked, numbered_among
 from regscope.layers.path_tree import PathTree
 from regscope.tables import Snapshot
 
@@ -82,8 +82,7 @@ class FileTree:
 
     def by_layer(self, folders: Ints, layers: Ints) -> Ints:
         """The bytes below each of `folders` by each of `layers`, all those of the entries."""
-        place = np.full(len(self.parent), -1)
-        place[folders] = np.arange(len(folders))
+        place = numbered_among(folders, len(self.parent))
         found = np.zeros((len(folders), len(layers)), dtype=np.int64)
         layer = np.searchsorted(layers, self.entries["layer"].to_numpy())
         size, at = self.entries["size"].to_numpy(), self.folder
@@ -99,18 +98,16 @@ def tree_of(entries: pd.DataFrame) -> FileTree:
     """The tree of `image_entries`."""
     is_directory = (entries["kind"] == "directory").to_numpy()
     # The root is there even where no path is.
-    tree = PathTree(arrow_text(pd.concat([entries["path"], pd.Series([""], dtype="str")])))
+    tree = PathTree(as_arrow(pd.concat([entries["path"], pd.Series([""], dtype="str")])))
     node = tree.node[:-1]
-    is_folder = np.zeros(len(tree.parent), dtype=np.bool_)
-    is_folder[node[is_directory]] = True
+    is_folder = marked(node[is_directory], len(tree.parent))
     is_folder[tree.parent[tree.parent >= 0]] = True
     is_folder[tree.node[-1]] = True
     folders = np.flatnonzero(is_folder)
-    number = np.full(len(tree.parent) + 1, -1)
-    number[folders] = np.arange(len(folders))
-    parent = number[tree.parent[folders]]
+    number = numbered_among(folders, len(tree.parent))
+    parent = looked_up(number, tree.parent[folders], absent=-1)
     files = entries[~is_directory].reset_index(drop=True)
-    folder = number[tree.parent[node[~is_directory]]]
+    folder = looked_up(number, tree.parent[node[~is_directory]], absent=-1)
     sums, depth = _sums(files, folder, parent)
     paths = np.array(tree.names.take(folders).to_pylist(), dtype=object)
     return FileTree(files, folder, paths, parent, depth, sums)

@@ -52,7 +52,7 @@ class Page:
 
 def rendered(template: str, *, styles: tuple[str, ...], scripts: tuple[str, ...] = (), **values: Any) -> str:
     """A template of ours, with style sheets and scripts of ours, and the hashes that let no others in."""
-    style, script = _assets(styles), _assets(scripts)
+    style, script = assets(*styles), assets(*scripts)
     page = _environment().get_template(template)
     return page.render(style=style, style_hash=_hash(style), script=script, script_hash=_hash(script), **values)
 
@@ -81,7 +81,7 @@ def _breakable(name: str, after: str) -> Markup:
 
 
 @cache
-def _assets(names: tuple[str, ...]) -> Markup:
+def assets(*names: str) -> Markup:
     """Style sheets or scripts of ours, that go into the page as they are."""
     folder = resources.files("regscope.views") / "templates"
     return Markup("".join((folder / name).read_text(encoding="utf-8") for name in names))

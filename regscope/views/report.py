@@ -17,6 +17,7 @@ from regscope.analysis.stale import stale
 from regscope.analysis.stored_layers import stored_layers
 from regscope.analysis.twins import twins
 from regscope.analysis.waste import waste
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 from regscope.views import content_sections, file_sections, sections
 from regscope.views.figures import Figure, figures_of_files, key_figures
@@ -42,6 +43,7 @@ class Report(Page):
     suggested_name = "report.html"
 
 
+@takes_snapshot
 def report(snap: Snapshot, *, title: str | None = None) -> Report:
     """A report on `snap`: how much there is, where it lies and what can go.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from regscope import text
-from regscope.analysis.relation import Ints
+from regscope.arrays import Ints
 from regscope.views.file_map import COLOURS
 from regscope.views.image_files import FILES, SIZE, WASTED, WASTED_FILES, FileTree
 from regscope.views.table import exact_bytes

@@ -204,7 +204,7 @@ each_question = pytest.mark.parametrize("ask", list(PROMISED), ids=lambda ask: a
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """The sample, scanned to its last file."""
     store = OCILayoutStore(build_demo(tmp_path_factory.mktemp("demo") / "layout"))
-    return scan_files(store, scan(store, progress=False), progress=False)
+    return scan_files(scan(store, progress=False), store, progress=False)
 
 
 def odd() -> Snapshot:

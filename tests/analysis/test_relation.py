@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regscope.analysis.relation import Ints, Relation, distinct_pairs, sums
+from regscope.analysis.relation import Relation
+from regscope.arrays import Ints, distinct_pairs, sums
 
 SIZE = 6
 nodes = st.integers(0, SIZE - 1)

@@ -44,7 +44,7 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Snapshot]:
 def test_they_are_no_twins_and_are_not_merged(scanned: tuple[Path, Snapshot]) -> None:
     folder, snap = scanned
     assert rs.twins(snap).empty
-    assert not rs.merge_twins(f"oci:{folder}", snap).rewritings
+    assert not rs.merge_twins(snap, f"oci:{folder}").rewritings
 
 
 def test_their_difference_is_content(scanned: tuple[Path, Snapshot]) -> None:

@@ -160,12 +160,12 @@ def _known() -> list[Row]:
         store = rs.open(f"oci:{folder / 'layout'}")
         cache = rs.DigestCache(folder / "cache")
         snap = rs.scan(store, progress=False)
-        found = rs.scan_files(store, snap, cache=cache, progress=False)
+        found = rs.scan_files(snap, store, cache=cache, progress=False)
         shutil.rmtree(folder / "layout" / "blobs")  # a layer that was read now would be a problem
         seconds = []
         for _ in range(_ROUNDS):
             started = time.monotonic()
-            again = rs.scan_files(store, snap, cache=cache, progress=False)
+            again = rs.scan_files(snap, store, cache=cache, progress=False)
             seconds.append(time.monotonic() - started)
             assert len(again.files) == len(found.files) == _KNOWN_LAYERS * _KNOWN_ROWS
             assert not len(again.problems)
@@ -194,7 +194,7 @@ import regscope as rs
 store, cache, scan_files = rs.open("oci:" + sys.argv[1]), rs.DigestCache(sys.argv[3]), rs.scan_files
 snap = rs.scan(store, progress=False)
 started = time.monotonic()
-found = scan_files(store, snap, cache=cache, progress=False)
+found = scan_files(snap, store, cache=cache, progress=False)
 print(time.monotonic() - started)
 assert len(found.files) and not len(found.problems)
 """

@@ -44,7 +44,7 @@ def test_of_an_index_an_archive_gets_one_image(
     whole = run("image", "copy", f"oci:{layout}", "team/api:1.0", f"docker-archive:{tmp_path / 'all.tar'}")
     assert whole.code == 2
     assert "Choose one platform" in whole.err
-    for platform in ((), ("-p", "linux/arm64")):
+    for platform in ((), ("-p", "linux/arm64", "--overwrite")):
         done = run("image", "save", f"oci:{layout}", "team/api:1.0", tmp_path / "one.tar", *platform)
         assert done.code == 0
         assert done.out.split()[1] != images["team/api:1.0"].digest

@@ -73,7 +73,7 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def snap(inside: Path) -> rs.Snapshot:
     store = rs.open(f"oci:{inside}", cache=False)
-    return rs.scan_files(store, rs.scan(store), progress=False)
+    return rs.scan_files(rs.scan(store), store, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +319,7 @@ def test_a_scan_with_files_keeps_them_and_counts_them(
 
 def test_files_on_disk_are_read_like_those_in_memory(run: Run, inside: Path, tmp_path: Path) -> None:
     store = rs.open(f"oci:{inside}", cache=False)
-    on_disk = rs.scan_files(store, rs.scan(store), into=tmp_path / "files", progress=False)
+    on_disk = rs.scan_files(rs.scan(store), store, into=tmp_path / "files", progress=False)
     assert isinstance(on_disk.files, rs.FilesOnDisk)
     on_disk.save(tmp_path / "saved")
     for arguments in (["files"], ["files", "app:1", "--layers"], ["duplicates"]):

@@ -40,7 +40,7 @@ def test_it_is_shown_and_with_yes_pushed(run: Run, own_registry: Registry, tmp_p
         (["image:0"], USAGE, "--tag"),
         (["image:9", "--tag", "x"], NOT_FOUND, "image:9"),
         (["image:0", "--tag", "a b"], USAGE, "not allowed in a tag"),
-        (["image:0", "--tag", "1"], USAGE, "there is a image:1 already"),
+        (["image:0", "--tag", "1"], USAGE, "would be replaced: image:1"),
         (["image:0", "--tag", "x", "--level", "3"], USAGE, "--recompress"),
         (["image:0", "--tag", "x", "--recompress", "zstd", "--level", "30"], USAGE, "no level 30"),
         (["image:0", "--tag", "x", "--platform", "linux"], USAGE, "not a platform"),

@@ -23,7 +23,9 @@ def pushes_another_manifest(store: rs.ContentStore, repository: str, folder: Pat
 
 
 def copies_another_image_over_it(store: rs.ContentStore, repository: str, folder: Path) -> None:
-    rs.Image.read(store, f"{repository}:one").mutate(env={"A": repository}).write(store, f"{repository}:one")
+    rs.Image.read(store, f"{repository}:one").mutate(env={"A": repository}).write(
+        store, f"{repository}:one", overwrite=True
+    )
 
 
 @pytest.mark.parametrize("ask", [pushes_another_manifest, copies_another_image_over_it])

@@ -13,8 +13,9 @@ from regscope.scanning.manifest_rows import manifest_rows
 from regscope.schema import make_table
 from regscope.spec.build_history import history_fault
 from regscope.spec.image_config import parse_image_config, parse_time
+from regscope.spec.index_children import best_children, platforms_of
 from regscope.spec.instructions import normalised
-from regscope.spec.manifest import ImageManifest, ManifestSchema1, best_children, parse_manifest, platforms_of
+from regscope.spec.manifest import ImageManifest, ManifestSchema1, parse_manifest
 from regscope.spec.media_types import DOCKER_MANIFEST_LIST, DOCKER_SCHEMA1_SIGNED, MANIFESTS, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import Reference, check_repository, check_tag

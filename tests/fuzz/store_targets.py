@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.docker_archive import DockerArchiveStore
-from regscope.stores.layout_files import INDEX, MARKER, form_of_archive
+from regscope.stores.layout_files import INDEX, MARKER, kind_of_archive
 from regscope.stores.layout_store import blob_path
 from regscope.stores.oci_archive import OCIArchiveStore
-from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
+from regscope.stores.oci_layout import OCILayoutStore
 from tests.fuzz.json_mutation import json_changed
 from tests.fuzz.tar_mutation import tar_changed
 from tests.fuzz.target import Target, each_of
@@ -131,7 +132,7 @@ def _oci_archive(data: bytes) -> None:
 
 
 def _form(data: bytes) -> None:
-    form_of_archive(_written(data))
+    kind_of_archive(_written(data))
 
 
 def _written(data: bytes) -> Path:

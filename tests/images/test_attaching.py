@@ -8,10 +8,10 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ContentMissing, InvalidInput
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.referrers import list_referrers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
+from regscope.spec.referring import fallback_tag
 from regscope.stores.content_store import ContentStore
 from tests.servers.places import Places
 

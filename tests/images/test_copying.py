@@ -15,12 +15,12 @@ import pytest
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidInput, InvalidReference, NotAStore
 from regscope.images.copying import copy_to
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import DockerManifestList, ImageManifest, OCIIndex
 from regscope.spec.media_types import DOCKER_FOREIGN_LAYER
+from regscope.spec.referring import fallback_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
 from regscope.stores.layout_writer import Layer, LayoutWriter
@@ -140,7 +140,7 @@ def test_the_best_image_for_a_platform_is_taken_wherever_it_stands_in_the_index(
         writer.tag("app:1", writer.index([old, new]))
     source = f"oci:{tmp_path / 'arm'}"
     for wanted, taken in (("linux/arm", new), ("linux/arm/v6", old), ("armhf", new), (["linux/arm/v8", "arm"], new)):
-        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted)
+        done = rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms=wanted, overwrite=True)
         assert done.images[0].digest == taken.digest
     with pytest.raises(ContentMissing, match="no image for linux/arm/v4"):
         rs.copy(source, "app:1", f"oci:{tmp_path / 'copy'}", platforms="linux/arm/v4")

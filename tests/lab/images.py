@@ -13,11 +13,11 @@ import pytest
 import requests
 
 from regscope.spec import media_types
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
-from regscope.stores.oci_layout import REF_NAME
 from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry
 

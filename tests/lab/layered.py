@@ -39,7 +39,7 @@ def write(folder: Path, images: Mapping[str, Sequence[bytes]]) -> None:
 def read(folder: Path) -> Snapshot:
     """What a layout holds, to the last file."""
     store = rs.open(f"oci:{folder}")
-    snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+    snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
     assert not len(snap.problems)
     return snap
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
 from regscope.layers.landing import Landing, Step, landings
-from regscope.layers.overlay import Stack
 from tests.lab import layered
 from tests.lab.corners import FOLDER, LINK, SYMLINK, entry, tar
 
@@ -61,23 +59,6 @@ def test_a_symlink_on_the_way_is_followed(way: str) -> None:
 def test_symlinks_that_lead_in_a_circle_are_given_up() -> None:
     steps = [Step(0, "a", is_symlink=True, link="b"), Step(0, "b", is_symlink=True, link="a"), Step(0, "a/x")]
     assert list(landings(steps))[2] == Landing("a/x", None, ())
-
-
-def test_the_example_of_five_entries() -> None:
-    no = np.zeros(5, dtype=np.bool_)
-    stack = Stack(
-        parent=np.array([-1, 0, 1, 1]),
-        layer=np.array([0, 0, 0, 1, 1]),
-        node=np.array([1, 2, 3, 1, 2]),
-        is_directory=np.array([1, 0, 0, 1, 0], dtype=np.bool_),
-        deletes=np.array([0, 0, 0, 0, 1], dtype=np.bool_),
-        clears=no,
-        ignored=no,
-        link=np.array([-1, -1, 2, -1, -1]),
-    )
-    assert stack.hidden_by.tolist() == [3, 4, -1, -1, -1]
-    assert stack.visible.tolist() == [False, False, True, True, False]
-    assert stack.inode.tolist() == [0, 1, 1, 3, 4]
 
 
 def test_an_opaque_mark_removes_what_its_own_layer_made_a_directory_for_without_an_entry() -> None:

@@ -81,7 +81,7 @@ def slim(location: str, name: str, target: str) -> None:
 
 
 def flatten(location: str, name: str, target: str) -> None:
-    rs.Image.read(location, name).flatten().write(target, "drawn:changed")
+    rs.Image.read(location, name).flatten().write(target, "drawn:changed", overwrite=True)
 
 
 def recompress(location: str, name: str, target: str) -> None:

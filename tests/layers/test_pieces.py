@@ -80,7 +80,7 @@ CHANGES = [flatten, slim, recompress]
 
 def contents(location: str, name: str) -> dict[str, str]:
     store = rs.open(location, cache=False)
-    snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+    snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
     assert not len(snap.problems)
     found = rs.final_files(snap, name)
     return dict(zip(found["path"], found["sha256"].fillna("").astype(str), strict=True))

@@ -198,6 +198,6 @@ def test_a_sparse_file_whose_stored_size_is_wrong_costs_its_layer(tmp_path: Path
     wrong = pax(*records, ("size", b"9000")) + header("disk", len(stored)) + stored + header("x", 0) + END
     layered.write(tmp_path / "layout", {"wrong": [wrong], "right": [tar(entry("a"))]})
     store = rs.open(f"oci:{tmp_path / 'layout'}")
-    snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+    snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
     assert snap.problems["what"].tolist() == ["files"]
     assert set(said(snap, "image:1")) == {"a"}

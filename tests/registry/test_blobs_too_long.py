@@ -81,7 +81,7 @@ def test_a_size_that_is_only_said_by_head_holds(
 def test_a_longer_layer_is_one_problem_of_its_own(proxy: FaultProxy, layer: Layer) -> None:
     snap = scan(open_store(proxy.url, cache=False), repositories=["base", "tool"])
     proxy.rule(longer(layer[0]))
-    found = scan_files(open_store(proxy.url, cache=False), snap, progress=False)
+    found = scan_files(snap, open_store(proxy.url, cache=False), progress=False)
     assert ["more than the" in error for error in found.problems["error"]] == [True]
     assert not found.files.empty
 

@@ -18,7 +18,6 @@ from regscope.demo_registry import DemoRegistry
 from regscope.errors import RegscopeError, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.mounting import mount_or_open
 from regscope.registry.referrers import list_referrers
@@ -29,6 +28,7 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex, OCIManifestSchema1
 from regscope.spec.media_types import OCI_CONFIG, OCI_EMPTY, OCI_LAYER, OCI_MANIFEST
+from regscope.spec.referring import fallback_tag
 from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry, distribution_3
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
+from regscope.spec.annotations import REF_NAME
 from regscope.stores.layout_writer import tar_of
-from regscope.stores.oci_layout import REF_NAME
 from tests.lab.images import skopeo
 from tests.servers.registry import Registry
 

@@ -9,7 +9,7 @@ import pytest
 
 from regscope.errors import InvalidManifest, RequestErrorWithResponse, UnsafeRedirect
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.referrers import has_referrers_api, list_referrers, subject_of_tag
+from regscope.registry.referrers import has_referrers_api, list_referrers
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.scanning.metadata import scan
 from regscope.spec.descriptor import Descriptor
@@ -105,29 +105,6 @@ def test_referrers_elsewhere_are_refused(proxy: FaultProxy, proxied: DockerRegis
     proxy.rule(lambda request, forward: ProxyResponse(200, link, b'{"manifests": []}'))
     with pytest.raises(UnsafeRedirect):
         list_referrers(proxied, "app", f"sha256:{HEX}")
-
-
-@pytest.mark.parametrize("tag", [f"sha256-{HEX}", f"sha256-{HEX}.sig", f"sha256-{HEX}.att", f"sha256-{HEX}.sbom"])
-def test_a_tag_says_what_it_is_about(tag: str) -> None:
-    assert subject_of_tag(tag) == f"sha256:{HEX}"
-    assert subject_of_tag(f"sha512-{HEX * 2}") == f"sha512:{HEX * 2}"
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "latest",
-        f"sha256-{HEX}0",
-        f"sha256-{HEX[1:]}",
-        f"sha512-{HEX}",
-        f"md5-{HEX}",
-        f"sha256-{HEX}.a.b",
-        f"x-sha256-{HEX}",
-        f"sha256-{HEX.upper()}",
-    ],
-)
-def test_other_tags_are_about_nothing(tag: str) -> None:
-    assert subject_of_tag(tag) is None
 
 
 def test_a_real_api_names_what_refers_to_an_image(oci_registry: OCIRegistry, images: dict[str, Descriptor]) -> None:

@@ -69,7 +69,7 @@ def test_a_tag_that_must_not_move_is_no_error_where_it_need_not(proxy: FaultProx
     copied = rs.copy(proxy.upstream, "app:1", proxy.url, "copy:1", progress=False)
     assert copied.images[0].digest == IMAGE.digest
     with pytest.raises(RequestErrorWithResponse, match="immutable"):
-        rs.copy(proxy.upstream, "app:2", proxy.url, "copy:1", progress=False)
+        rs.copy(proxy.upstream, "app:2", proxy.url, "copy:1", overwrite=True, progress=False)
 
 
 def test_a_tag_that_stays_listed_after_its_manifest_is_set_again_and_told(tmp_path: Path) -> None:

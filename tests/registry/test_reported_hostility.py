@@ -166,7 +166,7 @@ def test_what_a_manifest_names_by_a_url_is_not_fetched_from_there(proxy: FaultPr
         proxy.rule(named)
         store = open_store(proxy.url, cache=False)
         snap = scan(store, repositories=["base"])
-        scan_files(store, snap, progress=False)
+        scan_files(snap, store, progress=False)
         assert inside.requests == []
 
 

@@ -11,7 +11,17 @@ import pytest
 
 import regscope as rs
 from regscope.remediation.live_state import LiveState
-from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
+from tests.lab.drawn_registries import (
+    Contents,
+    Pushed,
+    artifact,
+    dashed,
+    fallback_list,
+    image,
+    index,
+    layer,
+    with_attestation,
+)
 from tests.lab.layouts import write
 from tests.servers.oci import OCIRegistry
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
@@ -154,6 +164,17 @@ def test_threads_that_meet_one_new_index_at_once_all_keep_what_it_needs(registry
         assert "the tag fresh" in (others[0].result() or "")
 
 
+def test_an_image_that_a_new_tag_keeps_keeps_its_attestation(registry: Registry, tmp_path: Path) -> None:
+    attested = with_attestation(SIGNED)
+    Contents(pushes=[("app", "old-attested", attested)]).push_to(registry.url)
+    plan = planned(registry.url)
+    assert {attested.digest, *(child.digest for child in attested.children)} <= set(plan.steps["digest"])
+    Contents(pushes=[("app", "fresh", SIGNED)]).push_to(registry.url)
+    done = applied(plan, registry.url, tmp_path / "journal")
+    assert set(skipped(done)) == {child.digest for child in attested.children}
+    assert all("the tag fresh" in reason for reason in skipped(done).values())
+
+
 def test_what_the_plan_knew_is_no_newcomer(registry: Registry, tmp_path: Path) -> None:
     done = applied(planned(registry.url), registry.url, tmp_path / "journal")
     assert set(done.table["outcome"]) == {"done"}
@@ -244,7 +265,7 @@ def test_in_a_layout_it_keeps_its_subject(tmp_path: Path) -> None:
     store = rs.open(f"oci:{folder}")
     plan = rs.plan(rs.scan(store, progress=False), rs.Retention(tags="old-*"))
     write(tmp_path / "newer", {"app:sbom": NEW})
-    rs.copy(rs.open(f"oci:{tmp_path / 'newer'}"), "app:sbom", store, "app:sbom")
+    rs.copy(rs.open(f"oci:{tmp_path / 'newer'}"), "app:sbom", store, "app:sbom", overwrite=True)
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
     assert SIGNED.digest in skipped(done)
     assert store.manifest("app", "old-signed").raw == SIGNED.raw

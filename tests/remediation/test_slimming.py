@@ -286,7 +286,7 @@ def test_a_tag_that_is_there_is_not_moved_unless_that_is_wanted(tmp_path: Path) 
     known = store.resolve("image", "1")
     found = rs.slim(store, "image:0", "1")
     for dry_run in (True, False):
-        with pytest.raises(InvalidInput, match="there is a image:1 already"):
+        with pytest.raises(InvalidInput, match="would be replaced: image:1"):
             found.apply(dry_run=dry_run)
     assert store.resolve("image", "1") == known
     found.apply(dry_run=False, overwrite=True)
@@ -296,7 +296,7 @@ def test_a_tag_that_is_there_is_not_moved_unless_that_is_wanted(tmp_path: Path) 
 def test_an_original_that_has_moved_is_noticed(tmp_path: Path) -> None:
     layered.write(tmp_path, {"one": owned(), "two": secret()})
     found = rs.slim(f"oci:{tmp_path}", "image:0", "slim")
-    rs.copy(f"oci:{tmp_path}", "image:1", f"oci:{tmp_path}", "image:0")
+    rs.copy(f"oci:{tmp_path}", "image:1", f"oci:{tmp_path}", "image:0", overwrite=True)
     with pytest.raises(RegscopeError, match="points to another image by now"):
         found.apply(dry_run=False)
     assert rs.open(f"oci:{tmp_path}").tags("image") == ["0", "1"]

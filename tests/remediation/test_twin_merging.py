@@ -38,8 +38,8 @@ IMAGES = {
 def test_they_share_a_blob_and_as_many_bytes_come_back_as_was_predicted(own_registry: Registry, tmp_path: Path) -> None:
     pushed(own_registry, tmp_path / "layout", IMAGES)
     store = rs.open(own_registry.url, cache=False)
-    snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
-    found = rs.merge_twins(store, snap)
+    snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
+    found = rs.merge_twins(snap, store)
     assert found.table["name"].tolist() == ["image:0"]  # most images have that of the other two
     assert found.table["to"].tolist() == ["image:0-merged"]
     before = own_registry.blob_bytes()
@@ -60,7 +60,7 @@ def test_they_share_a_blob_and_as_many_bytes_come_back_as_was_predicted(own_regi
 
 def test_only_times_differ_afterwards(tmp_path: Path) -> None:
     layered.write(tmp_path / "layout", IMAGES)
-    rs.merge_twins(f"oci:{tmp_path / 'layout'}", layered.read(tmp_path / "layout")).apply(dry_run=False)
+    rs.merge_twins(layered.read(tmp_path / "layout"), f"oci:{tmp_path / 'layout'}").apply(dry_run=False)
     before, after = (unpacked(f"{tmp_path / 'layout'}:image:{tag}", tmp_path / tag) for tag in ("0", "0-merged"))
     assert before.keys() == after.keys()
     for path, each in before.items():
@@ -71,22 +71,22 @@ def test_only_times_differ_afterwards(tmp_path: Path) -> None:
 def test_what_may_differ_is_chosen(tmp_path: Path) -> None:
     layered.write(tmp_path, IMAGES)
     snap = layered.read(tmp_path)
-    assert rs.merge_twins(f"oci:{tmp_path}", snap, may_differ=()).rewritings == []
-    found = rs.merge_twins(f"oci:{tmp_path}", snap, may_differ=("mtimes", "owner"))
+    assert rs.merge_twins(snap, f"oci:{tmp_path}", may_differ=()).rewritings == []
+    found = rs.merge_twins(snap, f"oci:{tmp_path}", may_differ=("mtimes", "owner"))
     assert found.table["name"].tolist() == ["image:0", "image:3"]
-    assert rs.merge_twins(f"oci:{tmp_path}", snap, "image:1").rewritings == []
+    assert rs.merge_twins(snap, f"oci:{tmp_path}", "image:1").rewritings == []
     with pytest.raises(InvalidInput, match="twins do not differ in content"):
-        rs.merge_twins(f"oci:{tmp_path}", snap, may_differ=["content"])
+        rs.merge_twins(snap, f"oci:{tmp_path}", may_differ=["content"])
     with pytest.raises(InvalidInput, match="would give all images one name"):
-        rs.merge_twins(f"oci:{tmp_path}", snap, to="merged")
+        rs.merge_twins(snap, f"oci:{tmp_path}", to="merged")
 
 
 def test_the_tags_themselves_are_moved_only_when_that_is_wanted(tmp_path: Path) -> None:
     layered.write(tmp_path, IMAGES)
     store = rs.open(f"oci:{tmp_path}")
-    found = rs.merge_twins(store, layered.read(tmp_path), to="{tag}")
+    found = rs.merge_twins(layered.read(tmp_path), store, to="{tag}")
     known = store.resolve("image", "0")
-    with pytest.raises(InvalidInput, match="there is a image:0 already"):
+    with pytest.raises(InvalidInput, match="would be replaced: image:0"):
         found.apply(dry_run=False)
     assert store.resolve("image", "0") == known
     found.apply(dry_run=False, overwrite=True)
@@ -95,7 +95,7 @@ def test_the_tags_themselves_are_moved_only_when_that_is_wanted(tmp_path: Path) 
 
 def test_where_there_are_no_twins_there_is_nothing_to_do(tmp_path: Path) -> None:
     layered.write(tmp_path, {"one": IMAGES["one"], "owned": IMAGES["owned"]})
-    found = rs.merge_twins(f"oci:{tmp_path}", layered.read(tmp_path))
+    found = rs.merge_twins(layered.read(tmp_path), f"oci:{tmp_path}")
     assert (found.rewritings, found.registry.freed_bytes) == ([], 0)
     assert "images" in repr(found)
     assert "<table>" in found._repr_html_()
@@ -105,8 +105,8 @@ def test_a_tag_that_has_moved_since_the_scan_is_left_alone(tmp_path: Path) -> No
     layered.write(tmp_path, IMAGES)
     snap = layered.read(tmp_path)
     source = f"oci:{tmp_path}"
-    Image.read(source, "image:0").mutate(user="me").write(source, "image:0")
-    found = rs.merge_twins(source, snap)
+    Image.read(source, "image:0").mutate(user="me").write(source, "image:0", overwrite=True)
+    found = rs.merge_twins(snap, source)
     assert found.rewritings == []
     assert "image:0 was left alone" in repr(found)
 
@@ -115,9 +115,9 @@ def test_those_of_an_index_are_merged_in_a_new_index(tmp_path: Path) -> None:
     layered.write(tmp_path, IMAGES)
     source = f"oci:{tmp_path}"
     rs.make_index(source, ["image:0"], source, "image:all")
-    found = rs.merge_twins(source, layered.read(tmp_path), "image:all")
+    found = rs.merge_twins(layered.read(tmp_path), source, "image:all")
     found.apply(dry_run=False)
     assert (
         Image.read(source, "image:all-merged").digest
-        == rs.merge_twins(source, layered.read(tmp_path), "image:0").rewritings[0].digest
+        == rs.merge_twins(layered.read(tmp_path), source, "image:0").rewritings[0].digest
     )

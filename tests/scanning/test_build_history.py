@@ -50,7 +50,7 @@ def write(writer: LayoutWriter, name: str, tars: Sequence[bytes], history: Seque
 
 def read(folder: Path) -> Snapshot:
     store = open_store(f"oci:{folder}", cache=False)
-    return scan_files(store, scan(store))
+    return scan_files(scan(store), store)
 
 
 SHORT = [{"created_by": "RUN /bin/sh -c ls # buildkit"}, {"created_by": "RUN /bin/sh -c echo > 0 # buildkit"}]

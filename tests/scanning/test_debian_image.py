@@ -81,7 +81,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Snapshot]:
         run("umoci", "repack", "--refresh-bundle", *created_by, "--image", f"{layout}:debian:1", bundle)
     shutil.rmtree(bundle)
     store = rs.open(f"oci:{layout}")
-    return layout, rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+    return layout, rs.scan_files(rs.scan(store, progress=False), store, progress=False)
 
 
 def test_the_tables_say_what_umoci_puts_on_disk(debian: tuple[Path, Snapshot], tmp_path: Path) -> None:

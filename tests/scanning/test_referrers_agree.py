@@ -19,6 +19,7 @@ from tests.lab.drawn_registries import (
     image,
     index,
     layer,
+    with_attestation,
 )
 from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry, distribution_3
@@ -102,3 +103,50 @@ def test_each_repository_has_its_own_referrers_whoever_answers_first() -> None:
             placed = set(zip(snap.placements["repository"], snap.placements["digest"], strict=True))
             assert ("b", of_child.digest) in placed
             assert not {("a", of_child.digest), ("c", of_child.digest)} & placed
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pushed", "artifact_type"),
+    [
+        ("", SBOM, "application/spdx+json"),  # a referrer itself, where a list of them should be
+        (".sig", index([COSIGN[".att"]]), "signature"),  # an index that is one thing, and no list
+        (".sig", fallback_list([]), "signature"),
+    ],
+)
+def test_a_tag_decides_by_its_name_what_refers(tmp_path: Path, suffix: str, pushed: Pushed, artifact_type: str) -> None:
+    tag = dashed(IMAGE.digest, suffix)
+    with Registry(tmp_path / "registry") as server:
+        Contents(pushes=[("app", "1", IMAGE), ("app", tag, pushed)]).push_to(server.url)
+        store = rs.open(server.url, cache=False)
+        [found] = referrers_of(store, "app", IMAGE.digest, store.tags("app"))
+        assert found == (tag, pushed.digest, artifact_type)
+        snap = rs.scan(store, progress=False)
+        of_image = snap.referrers[snap.referrers["subject"] == IMAGE.digest]
+        assert of_image.set_index("digest")["artifact_type"].to_dict() == {pushed.digest: artifact_type}
+        rs.copy(store, "app:1", f"oci:{tmp_path / 'layout'}", referrers=True, progress=False)
+        assert rs.open(f"oci:{tmp_path / 'layout'}", cache=False).tags("app") == ["1", tag]
+
+
+def test_an_image_that_a_tag_calls_by_its_own_digest_does_not_refer_to_itself(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry") as server:
+        Contents(pushes=[("app", "1", IMAGE), ("app", dashed(IMAGE.digest), IMAGE)]).push_to(server.url)
+        store = rs.open(server.url, cache=False)
+        assert rs.scan(store, progress=False).referrers.empty
+        assert referrers_of(store, "app", IMAGE.digest, store.tags("app")) == []
+
+
+@pytest.mark.parametrize("attested", ["1", "../1", "", "sha256:1"])
+def test_an_attestation_that_names_no_digest_is_about_nothing(tmp_path: Path, attested: str) -> None:
+    """One that named a tag was looked for by that, and the tag was in the table twice."""
+    whole = with_attestation(IMAGE)
+    stated = '"vnd.docker.reference.digest": "%s"'
+    raw = whole.raw.replace((stated % IMAGE.digest).encode(), (stated % attested).encode())
+    odd = Pushed(raw, whole.media_type, children=whole.children)
+    assert odd.raw != whole.raw
+    with Registry(tmp_path / "registry") as server:
+        Contents(pushes=[("app", "1", IMAGE), ("app", "all", odd)]).push_to(server.url)
+        snap = rs.scan(rs.open(server.url, cache=False), progress=False)
+        assert snap.tags["tag"].tolist() == ["1", "all"]
+        assert snap.referrers.empty
+        assert snap.platforms["is_attestation"].tolist() == [False, True]
+        assert snap.problems.empty

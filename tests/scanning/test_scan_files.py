@@ -65,7 +65,7 @@ def gzipped(tar: bytes = TAR) -> tuple[bytes, str, bytes]:
 
 
 def read(store: ContentStore) -> Snapshot:
-    return scan_files(store, scan(store))
+    return scan_files(scan(store), store)
 
 
 def assert_same(found: Snapshot, expected: Snapshot) -> None:
@@ -84,7 +84,7 @@ def problem(store: ContentStore) -> str:
 def test_the_files_of_every_layer_are_those_that_a_plain_reader_finds(registry: Registry) -> None:
     store = open_store(registry.url, cache=False)
     snap = scan(store)
-    found, expected = scan_files(store, snap), with_files(store, snap)
+    found, expected = scan_files(snap, store), with_files(store, snap)
     assert not len(found.problems)
     order = ["layer_digest", "position"]
     columns = [column.name for column in TABLES["files"] if column.name not in ("magic", "secret")]
@@ -153,7 +153,7 @@ def test_a_layer_that_is_not_what_its_digest_says_is_a_problem(registry: Registr
     snap = scan(open_store(registry.url, cache=False), repositories="base")
     layer = str(snap.layers["blob_digest"][0])
     proxy.rule(corrupt_body(f"/blobs/{layer}"))
-    found = scan_files(open_store(proxy.url, cache=False), snap)
+    found = scan_files(snap, open_store(proxy.url, cache=False))
     assert list(found.problems["reference"]) == [layer]
     assert len(found.files) == 0
 
@@ -161,7 +161,7 @@ def test_a_layer_that_is_not_what_its_digest_says_is_a_problem(registry: Registr
 def test_a_layer_that_breaks_off_is_resumed(registry: Registry, proxy: FaultProxy) -> None:
     snap = scan(open_store(registry.url, cache=False), repositories="base")
     proxy.rule(cut_body(f"/blobs/{snap.layers['blob_digest'][0]}", after=1000))
-    assert len(scan_files(open_store(proxy.url, cache=False), snap).problems) == 0
+    assert len(scan_files(snap, open_store(proxy.url, cache=False)).problems) == 0
 
 
 def test_a_diff_id_that_is_not_that_of_the_tar_is_a_problem(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_attestations_and_artifacts_are_left_out_and_that_is_said(layout: Path) 
 def test_whoever_watches_is_told_of_each_layer(layout: Path) -> None:
     store = open_store(f"oci:{layout}", cache=False)
     told: list[tuple[int, int]] = []
-    snap = scan_files(store, scan(store), watch=lambda done, total: told.append((done, total)))
+    snap = scan_files(scan(store), store, watch=lambda done, total: told.append((done, total)))
     assert len(told) == len(snap.unpacked)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     sizes = snap.layers.drop_duplicates("blob_digest").set_index("blob_digest")["size"]
@@ -272,24 +272,24 @@ def test_images_can_be_chosen_by_name_glob_and_digest(layout: Path) -> None:
     snap = scan(store)
     worker = snap.tags.loc[snap.tags["repository"] == "team/worker", "digest"].iloc[0]
     for images in ("team/worker:2.0", "team/w*", f"team/worker@{worker}", worker, ["team/worker"]):
-        assert len(scan_files(store, snap, images=images).unpacked) == 4
-    assert len(scan_files(store, snap, images="team/api:1.0").unpacked) == 3  # through the index
+        assert len(scan_files(snap, store, images=images).unpacked) == 4
+    assert len(scan_files(snap, store, images="team/api:1.0").unpacked) == 3  # through the index
     with pytest.raises(InvalidInput, match="names nothing"):
-        scan_files(store, snap, images="nobody:1")
+        scan_files(snap, store, images="nobody:1")
 
 
 def test_a_second_scan_opens_no_layer(layout: Path, registry: Registry, proxy: FaultProxy, tmp_path: Path) -> None:
     store = open_store(proxy.url, cache=DigestCache(tmp_path / "cache"))
     snap = scan(store)
-    first = scan_files(store, snap)
+    first = scan_files(snap, store)
     proxy.requests.clear()
-    assert_same(scan_files(store, snap), first)
+    assert_same(scan_files(snap, store), first)
     assert proxy.requests == []
 
 
 def test_a_cache_that_is_given_is_the_one_that_is_used(layout: Path, tmp_path: Path, cache_folder: Path) -> None:
     store, cache = open_store(f"oci:{layout}", cache=False), DigestCache(tmp_path / "given")
-    found = scan_files(store, scan(store), cache=cache)
+    found = scan_files(scan(store), store, cache=cache)
     assert len(cache) == len(found.unpacked) > 0
     assert not cache_folder.exists()
 
@@ -299,35 +299,35 @@ def test_what_is_not_our_own_in_the_cache_is_read_again(planted: bytes, layout: 
     cache = DigestCache(tmp_path / "cache")
     store = open_store(f"oci:{layout}", cache=cache)
     snap = scan(store)
-    first = scan_files(store, snap)
+    first = scan_files(snap, store)
     for key in list(cache._cache):
         if "files " in key:
             cache._cache[key] = hashlib.sha256(planted).digest() + planted
-    assert_same(scan_files(store, snap), first)
+    assert_same(scan_files(snap, store), first)
 
 
 @pytest.mark.parametrize("pool", ["threads", "processes", "dask"])
 def test_any_executor_gives_the_same_tables(layout: Path, pool: str, tmp_path: Path) -> None:
     store = open_store(f"oci:{layout}", cache=DigestCache(tmp_path / "cache"))
     snap = scan(store)
-    expected = scan_files(open_store(f"oci:{layout}", cache=False), snap)
+    expected = scan_files(snap, open_store(f"oci:{layout}", cache=False))
     if pool == "threads":
         with ThreadPoolExecutor(3) as executor:
-            assert_same(scan_files(store, snap, executor=executor), expected)
+            assert_same(scan_files(snap, store, executor=executor), expected)
     elif pool == "processes":
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-            assert_same(scan_files(store, snap, executor=executor), expected)
+            assert_same(scan_files(snap, store, executor=executor), expected)
     else:
         distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
         options = {"dashboard_address": None, "n_workers": 2, "threads_per_worker": 2, "processes": False}
         with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-            assert_same(scan_files(store, snap, executor=client.get_executor()), expected)
+            assert_same(scan_files(snap, store, executor=client.get_executor()), expected)
 
 
 def test_files_can_go_to_a_folder_and_read_the_same(layout: Path, tmp_path: Path) -> None:
     store = open_store(f"oci:{layout}")
     snap = scan(store)
-    in_memory, on_disk = scan_files(store, snap), scan_files(store, snap, into=tmp_path / "files")
+    in_memory, on_disk = scan_files(snap, store), scan_files(snap, store, into=tmp_path / "files")
     assert isinstance(on_disk.files, FilesOnDisk)
     assert len(on_disk.files) == len(in_memory.files)
     layers = list(in_memory.unpacked["layer_digest"])
@@ -343,7 +343,7 @@ def test_files_can_go_to_a_folder_and_read_the_same(layout: Path, tmp_path: Path
         warnings.simplefilter("ignore")  # of Dask, about what it does with pandas
         assert len(on_disk.files.to_dask().compute()) == len(in_memory.files)
     with pytest.raises(StoreError, match="not empty"):
-        scan_files(store, snap, into=tmp_path / "files")
+        scan_files(snap, store, into=tmp_path / "files")
 
 
 def test_too_many_rows_for_memory_go_to_a_folder_that_is_gone_when_nobody_wants_it(
@@ -351,7 +351,7 @@ def test_too_many_rows_for_memory_go_to_a_folder_that_is_gone_when_nobody_wants_
 ) -> None:
     monkeypatch.setattr(files, "_MOST_IN_MEMORY", 10)
     store = open_store(f"oci:{layout}")
-    snap = scan_files(store, scan(store))
+    snap = scan_files(scan(store), store)
     assert isinstance(snap.files, FilesOnDisk)
     folder = snap.files.folder
     saved = Snapshot.load(snap.save(tmp_path / "saved"))
@@ -367,7 +367,7 @@ def test_a_folder_that_was_named_stays_wherever_it_is(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     store = open_store(f"oci:{layout}")
-    snap = scan_files(store, scan(store), into=tmp_path / "files")
+    snap = scan_files(scan(store), store, into=tmp_path / "files")
     rows = len(snap.files)
     del snap
     assert len(FilesOnDisk(tmp_path / "files")) == rows
@@ -380,7 +380,7 @@ def test_a_snapshot_with_files_is_saved_and_loaded(layout: Path, tmp_path: Path)
 
 def test_a_damaged_file_of_the_folder_is_said_to_be_damaged(layout: Path, tmp_path: Path) -> None:
     store = open_store(f"oci:{layout}")
-    snap = scan_files(store, scan(store), into=tmp_path / "files")
+    snap = scan_files(scan(store), store, into=tmp_path / "files")
     part = next((tmp_path / "files").iterdir())
     part.write_bytes(part.read_bytes()[:-50])
     assert isinstance(snap.files, FilesOnDisk)
@@ -394,7 +394,7 @@ def test_an_interrupted_scan_keeps_what_it_has_read(tmp_path: Path) -> None:
     code = (
         "import regscope as rs, sys\n"
         "store = rs.open(sys.argv[1]); snap = rs.scan(store); print('begun', flush=True)\n"
-        "for _ in range(100): rs.scan_files(store, snap)\n"
+        "for _ in range(100): rs.scan_files(snap, store)\n"
     )
     environment = {**os.environ, "REGSCOPE_CACHE_DIR": str(tmp_path / "cache")}
     scanning = subprocess.Popen(
@@ -417,15 +417,15 @@ def test_an_interrupted_scan_keeps_what_it_has_read(tmp_path: Path) -> None:
 def test_progress_shows_only_when_asked_for(layout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = open_store(f"oci:{layout}", cache=False)
     snap = scan(store)
-    scan_files(store, snap)
+    scan_files(snap, store)
     assert capsys.readouterr().err == ""
-    scan_files(store, snap, progress=True)
+    scan_files(snap, store, progress=True)
     assert "files" in capsys.readouterr().err
 
 
 def test_a_layer_that_two_images_have_is_read_once(layout: Path, registry: Registry, proxy: FaultProxy) -> None:
     snap = scan(open_store(registry.url, cache=False))
-    scan_files(open_store(proxy.url, cache=False), snap)
+    scan_files(snap, open_store(proxy.url, cache=False))
     asked = [request.path.rpartition("/")[2] for request in proxy.requests if "/blobs/" in request.path]
     assert len(asked) == len(set(asked)) > 5
 

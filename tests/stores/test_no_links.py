@@ -108,7 +108,7 @@ def test_an_archive_replaces_only_an_archive(layout: Path, tmp_path: Path, kind:
     assert target.read_text() == PRECIOUS
     target.write_bytes(b"")
     for image in ("base:1", "app:1.0"):
-        rs.copy(f"oci:{layout}", image, f"{kind}:{target}", progress=False)
+        rs.copy(f"oci:{layout}", image, f"{kind}:{target}", overwrite=True, progress=False)
     assert rs.open(f"{kind}:{target}").repositories() == ["app"]
 
 

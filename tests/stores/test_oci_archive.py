@@ -174,7 +174,7 @@ def test_a_copy_that_fails_leaves_the_file_that_was_there(own_layout: Path, tmp_
     assert isinstance(manifest, ImageManifest)
     OCILayoutStore(own_layout).path(manifest.layers[-1].digest).write_bytes(b"damaged")
     with pytest.raises(DigestMismatch):
-        rs.copy(f"oci:{own_layout}", "app:1.1", f"oci-archive:{path}")
+        rs.copy(f"oci:{own_layout}", "app:1.1", f"oci-archive:{path}", overwrite=True)
     assert path.read_bytes() == before
 
 
@@ -192,7 +192,7 @@ def test_scan_and_files_and_a_changed_image_are_as_with_the_layout(tarred: Path,
     for table in ("tags", "manifests", "placements", "layers", "blobs", "referrers", "problems"):
         found, wanted = (getattr(snap, table) for snap in snaps)
         assert found.astype(str).to_csv() == wanted.astype(str).to_csv()
-    files = [rs.scan_files(each, snap, progress=False) for each, snap in zip((store, source), snaps, strict=True)]
+    files = [rs.scan_files(snap, each, progress=False) for each, snap in zip((store, source), snaps, strict=True)]
     assert len(files[0].files) == len(files[1].files) > 0
     image = rs.Image.read(store, "app:1.0").mutate(env={"A": "b"})
     new = f"oci-archive:{tmp_path / 'new.tar'}"
@@ -228,7 +228,7 @@ def test_an_archive_that_is_replaced_is_read_anew(tarred: Path, layout: Path, tm
     path.write_bytes(tarred.read_bytes())
     store = OCIArchiveStore(path)
     assert "app" in store.repositories()
-    rs.copy(f"oci:{layout}", "base:1", f"oci-archive:{path}")
+    rs.copy(f"oci:{layout}", "base:1", f"oci-archive:{path}", overwrite=True)
     assert (store.repositories(), store.tags("base")) == (["base"], ["1"])
     assert everything_below(store, "base", "1")
     path.unlink()

@@ -14,13 +14,14 @@ import pytest
 
 import regscope as rs
 from regscope.errors import ContentMissing, DigestMismatch, InvalidDigest, NotAStore, StoreError, TooLarge
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.spec import media_types
+from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIManifestSchema1
+from regscope.spec.referring import fallback_tag
 from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
-from regscope.stores.oci_layout import REF_NAME, OCILayoutStore
+from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
 from tests.lab.images import TAGS, skopeo, write_layout
 
@@ -161,6 +162,28 @@ def test_a_referrer_under_both_an_entry_and_a_fallback_tag_is_one(pair: tuple[Pa
         writer.tag(fallback_tag(first.digest), writer.index([sbom]))
     store = OCILayoutStore(folder)
     assert [entry.digest for entry in store.referrers("mine", first.digest) or []] == [sbom.digest]
+    assert store.untagged("mine") == []
+
+
+@pytest.mark.parametrize("odd", [5, "x", [], {"digest": 5}, {"mediaType": "a/b", "size": 1, "digest": "sha256:x"}])
+def test_a_docker_manifest_refers_to_nothing_whatever_it_calls_its_subject(tmp_path: Path, odd: Any) -> None:
+    with LayoutWriter(tmp_path / "mine") as writer:
+        config = writer.blob(b'{"rootfs": {"type": "layers", "diff_ids": []}}', media_types.DOCKER_CONFIG)
+        document = {
+            "schemaVersion": 2,
+            "mediaType": media_types.DOCKER_MANIFEST,
+            "config": fields_of(config),
+            "layers": [],
+        }
+        writer.keep(
+            writer.blob(encoded({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
+        )
+    store = rs.open(f"oci:{tmp_path / 'mine'}", cache=False)
+    [digest] = store.untagged("mine")
+    rs.copy(store, f"mine@{digest}", f"oci:{tmp_path / 'copy'}", progress=False)
+    copied = rs.open(f"oci:{tmp_path / 'copy'}", cache=False)
+    assert copied.manifest("mine", digest).raw == store.manifest("mine", digest).raw
+    open_removal(store).delete_manifest("mine", digest)
     assert store.untagged("mine") == []
 
 

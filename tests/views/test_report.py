@@ -186,7 +186,7 @@ def test_every_section_names_the_call_that_gives_its_table(small_report: Report)
 def test_without_files_the_page_says_how_to_read_them(small_report: Report, inside_report: Report) -> None:
     section = ReadPage(small_report.html).sections["files"]
     assert "were not read" in section.text
-    assert "snap = rs.scan_files(store, snap)" in section.text
+    assert "snap = rs.scan_files(snap, store)" in section.text
     assert "files" not in ReadPage(inside_report.html).sections
 
 

@@ -11,6 +11,7 @@ from ipywidgets import VBox
 
 from regscope import text
 from regscope.analysis.diff import Diff
+from regscope.snapshot_argument import as_snapshot
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
@@ -60,8 +61,8 @@ class Explorer(VBox):
     image = traitlets.Unicode()
     layer = traitlets.Unicode()
 
-    def __init__(self, snap: Snapshot, store: ContentStore | None = None) -> None:
-        self._views, self._store = SnapshotViews(snap), store
+    def __init__(self, snap: Snapshot, store: ContentStore | str | None = None) -> None:
+        self._views, self._store = SnapshotViews(as_snapshot(snap)), None if store is None else as_store(store)
         self._views.prepare()
         self._tabs = Tabs(
             {key: view.name for key, view in VIEWS.items()}, "Views", heading=text.plain(snap.location, 200)
@@ -217,4 +218,4 @@ def explore(snap: Snapshot, store: ContentStore | str | None = None) -> Explorer
         snap: the snapshot.
         store: what was scanned, or its location; with it the files of an image can be read here.
     """
-    return Explorer(snap, None if store is None else as_store(store))
+    return Explorer(snap, store)

@@ -11,6 +11,7 @@ import traitlets
 from regscope import text
 from regscope.errors import InvalidInput
 from regscope.schema import make_table
+from regscope.snapshot_argument import takes_snapshot
 from regscope.spec.instructions import normalised
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
@@ -108,7 +109,7 @@ class FileBrowser(Pane):
             "image": text.plain(self.image, 200),
             "unread": self.unread,
             "can_read": self.store is not None,
-            "read_code": f"snap = rs.scan_files(store, snap, images={self.image!r})",
+            "read_code": f"snap = rs.scan_files(snap, store, images={self.image!r})",
             "page_code": f"rs.file_tree(snap, {self.image!r}).save('files.html')",
             "layers": self._layers(),
             "layer": self.layer,
@@ -201,6 +202,7 @@ class FileBrowser(Pane):
         self._begin(None)
 
 
+@takes_snapshot
 def file_browser(snap: Snapshot, image: str = "", store: ContentStore | str | None = None) -> FileBrowser:
     """A widget with the files of an image as a tree, which of them are wasted, and which are stored more than once.
 

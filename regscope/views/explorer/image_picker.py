@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import traitlets
 
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
-from regscope.views.explorer.listing import Listing
+from regscope.views.explorer.listing import ROWS, Listing
 from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.table import Column, count, day, size, words
 
@@ -43,7 +43,11 @@ class ImagePicker(Listing):
         title: str = "Images",
         about: str = _ABOUT,
         columns: Sequence[Column] = WHOLE,
-        **options: Any,
+        image: str = "",
+        search: str = "",
+        sort: str = "",
+        descending: bool = False,
+        rows: int = ROWS,
     ) -> None:
         self.views = views
         super().__init__(
@@ -53,7 +57,11 @@ class ImagePicker(Listing):
             title=title,
             about=about,
             searched=("repository", "tag", "platform"),
-            **options,
+            rows=rows,
+            image=image,
+            search=search,
+            sort=sort,
+            descending=descending,
         )
         self.observe(self._name, "picked")
         self.observe(self._find, "image")
@@ -75,15 +83,28 @@ class ImagePicker(Listing):
             self.picked = self.views.row_of(self.image)
 
 
-def image_picker(snap: Snapshot, **options: Any) -> ImagePicker:
+@takes_snapshot
+def image_picker(
+    snap: Snapshot,
+    *,
+    image: str = "",
+    search: str = "",
+    sort: str = "",
+    descending: bool = False,
+    rows: int = ROWS,
+) -> ImagePicker:
     """A widget to search and sort the images of a registry, and to pick one.
 
     Args:
         snap: the snapshot.
-        **options: what to begin with: `image`, `search`, `sort` (a column), `descending`, `rows` (of a page).
+        image: the one that is picked first.
+        search: what is searched for first.
+        sort, descending: the column by which the table is sorted first, and in which direction.
+        rows: how many a page has.
 
     Returns:
         A widget. Its trait `image` is what was picked, `selection` and `tags` are DataFrames; `image` can be linked
         to the one of `regscope.layer_bars` with `traitlets.link`.
     """
-    return ImagePicker(SnapshotViews(snap), **options)
+    views = SnapshotViews(snap)
+    return ImagePicker(views, image=image, search=search, sort=sort, descending=descending, rows=rows)

@@ -6,6 +6,7 @@ import pandas as pd
 import traitlets
 
 from regscope import text
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 from regscope.views.explorer.listing import Listing
 from regscope.views.explorer.snapshot_views import SnapshotViews
@@ -75,6 +76,7 @@ class LayerBars(Listing):
         return f"Of {text.plain(image, 200)}, lowest first. Grey is what other images have as well." if image else ""
 
 
+@takes_snapshot
 def layer_bars(snap: Snapshot, image: str = "") -> LayerBars:
     """A widget with the layers of an image as bars, each with the build line that made it.
 

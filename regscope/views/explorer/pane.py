@@ -14,7 +14,7 @@ import traitlets
 
 from regscope import text
 from regscope.errors import RegscopeError
-from regscope.views.page import fragment
+from regscope.views.page import assets, fragment
 
 _HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ class Pane(anywidget.AnyWidget):
     """
 
     _esm = _HERE / "pane.js"
-    _css = _HERE / "pane.css"
+    _css = str(assets("layer_colours.css")) + (_HERE / "pane.css").read_text(encoding="utf-8")
     html = traitlets.Unicode().tag(sync=True)
     trouble = traitlets.Unicode()
     reading = traitlets.Float(None, allow_none=True)

@@ -9,6 +9,7 @@ import pandas as pd
 import traitlets
 
 from regscope import text
+from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 from regscope.views.explorer.pane import Pane
 from regscope.views.explorer.snapshot_views import SnapshotViews
@@ -123,6 +124,7 @@ def _place(name: str, layers: pd.DataFrame, code: str) -> Place:
     return Place(name, layers, code, found)
 
 
+@takes_snapshot
 def registry_treemap(snap: Snapshot) -> RegistryTreemap:
     """A widget with every stored layer as a tile, in the box of the repository that alone has it; boxes can be entered.
 

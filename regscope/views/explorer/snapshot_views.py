@@ -68,7 +68,7 @@ class SnapshotViews:
         """
         has_files = self.snap.layers["blob_digest"].isin(self.snap.unpacked["layer_digest"])
         known = self.snap.layers.loc[has_files, "digest"].astype("str").unique().tolist()
-        self.snap = scan_files(store, self.snap, images=[*known, *digests], progress=False, watch=watch)
+        self.snap = scan_files(self.snap, store, images=[*known, *digests], progress=False, watch=watch)
         self._of_image.cache_clear()
         self.__dict__.pop("copies", None)
 

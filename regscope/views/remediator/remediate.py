@@ -13,6 +13,7 @@ from regscope.remediation.planning import Planner
 from regscope.remediation.retention import Retention
 from regscope.remediation.undone import Undone
 from regscope.schema import table_of
+from regscope.snapshot_argument import takes_snapshot
 from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
@@ -109,6 +110,7 @@ class Remediator(VBox):
         self.doing.plan = made
 
 
+@takes_snapshot
 def remediate(
     snap: Snapshot, store: ContentStore | str | None = None, *, policy: Retention | None = None
 ) -> Remediator:

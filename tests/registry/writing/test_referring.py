@@ -14,13 +14,13 @@ from regscope.errors import (
 )
 from regscope.registry.blobs import Blob
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.fallback_tag import fallback_tag
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.referrers import list_referrers
 from regscope.registry.tags import Tags
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import OCIIndex
 from regscope.spec.media_types import OCI_INDEX, OCI_MANIFEST
+from regscope.spec.referring import fallback_tag
 from tests.lab.pushes import put_image
 from tests.servers.oci import OCIRegistry
 from tests.servers.registry import Registry

@@ -19,7 +19,7 @@ import os
 import regscope as rs
 os.chdir(rs.build_demo("regscope-demo/layout").parent)
 store = rs.open("oci:layout")
-snap = rs.scan_files(store, rs.scan(store))
+snap = rs.scan_files(rs.scan(store), store)
 """
 _REMEDIATE = 'rs.remediate(snap, store, policy=rs.Retention(keep_last=1, protect=["1.1"], untagged=True))'
 _EXPLORE = 'ui = rs.explore(snap, store)\nui.image = "team/shop:3"\nui'

@@ -112,7 +112,7 @@ def test_a_directory_with_many_files_shows_some_and_then_more() -> None:
 def test_without_files_it_says_how_to_read_them(layout: Path) -> None:
     browser = rs.file_browser(rs.scan(rs.open(f"oci:{layout}")), "app:1.0")
     assert "were not read" in browser.html
-    assert "rs.scan_files(store, snap, images=&#39;app:1.0&#39;)" in browser.html
+    assert "rs.scan_files(snap, store, images=&#39;app:1.0&#39;)" in browser.html
     assert 'data-do="read"' not in browser.html
     assert browser.table.empty
     browser.do("read")
@@ -121,7 +121,7 @@ def test_without_files_it_says_how_to_read_them(layout: Path) -> None:
 
 def test_with_a_store_it_reads_them_and_keeps_those_that_were_read(layout: Path) -> None:
     store = rs.open(f"oci:{layout}")
-    snap = rs.scan_files(store, rs.scan(store), images="base:1")
+    snap = rs.scan_files(rs.scan(store), store, images="base:1")
     browser = rs.file_browser(snap, "team/worker:2.0", store)
     assert 'data-do="read"' in browser.html
     seen: list[str] = []

@@ -29,7 +29,7 @@ _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u20
 _OPEN = """
 import regscope as rs
 store = rs.open("{url}")
-snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
 ui = rs.explore(snap, store)
 ui
 """

@@ -49,7 +49,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, ContentStore]:
     store = rs.open(f"oci:{rs.build_demo(tmp_path_factory.mktemp('demo') / 'layout')}", cache=False)
-    return rs.scan_files(store, rs.scan(store, progress=False), progress=False), store
+    return rs.scan_files(rs.scan(store, progress=False), store, progress=False), store
 
 
 @pytest.mark.parametrize("theme", THEMES)

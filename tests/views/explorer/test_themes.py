@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 import regscope as rs
 store = rs.open(f"oci:{rs.build_demo(Path(tempfile.mkdtemp()) / 'demo')}")
-snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
 ui = rs.explore(snap, store)
 ui.image = "team/shop:3"
 ui

@@ -106,9 +106,8 @@ class Webview:
             )
         )
         page.expose_function("say", self._hear)
-        here = Path(pane_module.__file__).parent
-        code, css = ((here / name).read_text("utf-8") for name in ("pane.js", "pane.css"))
-        page.evaluate(_SCRIPT, [code, css, self._tree(widget)])
+        code = Path(pane_module.__file__).with_name("pane.js").read_text("utf-8")
+        page.evaluate(_SCRIPT, [code, Pane._css, self._tree(widget)])
 
     def _hear(self, key: str, content: dict[str, Any]) -> dict[str, Any]:
         self._panes[key].do(content["do"], content["value"])
