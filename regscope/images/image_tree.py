@@ -123,7 +123,7 @@ class _Reader:
                     return self.tree(chosen[0].digest, platforms, depth + 1)
                 if len(chosen) < len(manifest.manifests):
                     found = _narrowed(found, chosen)
-                    manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
+                    manifest = manifest.model_copy(update={"manifests": chosen})
             children = self._children(manifest, name, depth)
             made = ImageTree(self._repository, found, blobs=list(manifest.blobs), children=children)
         else:

@@ -62,7 +62,7 @@ def _until_it_stays(at: ManifestRef, change: Callable[[Sequence[Descriptor]], li
     for _ in range(_MOST_ATTEMPTS):
         changed = change(_entries(at))
         if changed is not None:
-            at.put(OCIIndex(manifests=tuple(changed)))
+            at.put(OCIIndex(manifests=changed))
             looks = 0
         elif looks == _LOOKS:
             return
@@ -74,11 +74,11 @@ def _until_it_stays(at: ManifestRef, change: Callable[[Sequence[Descriptor]], li
     )
 
 
-def _entries(at: ManifestRef) -> tuple[Descriptor, ...]:
+def _entries(at: ManifestRef) -> list[Descriptor]:
     try:
         found = at.fetch().parse()
     except ResourceNotFound:
-        return ()
+        return []
     if not isinstance(found, OCIIndex):
         raise InvalidManifest(f"{at.repo}:{at.reference} should be an index of referrers, and is {found.media_type}")
     return found.manifests

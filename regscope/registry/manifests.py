@@ -7,8 +7,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
-import requests
-
 from regscope.errors import (
     AuthFailed,
     ContentError,
@@ -20,6 +18,7 @@ from regscope.errors import (
     TooManyRequests,
     UnSupportMediaType,
 )
+from regscope.registry.answer import Answer
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.eventually import eventually
@@ -43,7 +42,7 @@ from regscope.spec.manifest import (
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import check_repository, check_tag
-from regscope.spec.schema1 import schema1_payload
+from regscope.spec.schema1 import schema1_payload, signatures_of, signed_schema1
 from regscope.text import plain
 
 _LISTED_WITHIN = 1.0  # seconds after a push
@@ -69,7 +68,12 @@ class ManifestRef:
         reference: a tag or a digest.
         client: of the registry.
         timeout: seconds; the client's own by default.
+
+    Attributes:
+        TYPES: the model of each media type that `get` can be asked for.
     """
+
+    TYPES = MODELS
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class ManifestRef:
     def _url(self) -> str:
         return self.client.url(self.repo, "manifests", self.reference)
 
-    def _ask(self, method: str, accept: str, **conditions: str) -> requests.Response:
+    def _ask(self, method: str, accept: str, **conditions: str) -> Answer:
         return self.client.request(
             method,
             self._url,
@@ -110,7 +114,10 @@ class ManifestRef:
         Warns:
             DigestWarning: `Docker-Content-Digest` is no digest, or the digest of another manifest.
         """
-        return self._verified(*read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what))
+        return self._verified(*self._read(accept))
+
+    def _read(self, accept: str) -> tuple[Answer, bytes]:
+        return read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what)
 
     def fetch_unless(self, known: Digest) -> RawManifest | None:
         """The manifest, unless the tag still stands for `known`: then None, where the registry can say so.
@@ -128,7 +135,7 @@ class ManifestRef:
     def _what(self) -> str:
         return f"the manifest {self.repo}:{self.reference}"
 
-    def _verified(self, response: requests.Response, raw: bytes) -> RawManifest:
+    def _verified(self, response: Answer, raw: bytes) -> RawManifest:
         media_type = without_parameters(response.headers.get("Content-Type"))
         if media_type in SCHEMA1 or _is_signed_schema1(raw):
             raw = schema1_payload(raw)
@@ -173,7 +180,10 @@ class ManifestRef:
                 return image_below(self.fetch(), wanted, f"{self.repo}:{self.reference}", self._fetch_other).parse()
             except ContentMissing as error:
                 raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
-        manifest = self.fetch(_known(media_type)).parse()
+        response, raw = self._read(_known(media_type))
+        manifest = self._verified(response, raw).parse()
+        if isinstance(manifest, ManifestSchema1):
+            manifest.signatures = signatures_of(raw)
         if manifest.media_type != media_type and not (
             isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
         ):
@@ -210,7 +220,7 @@ class ManifestRef:
         """Whether one HEAD request finds it. Where it does not, `describe` still may: not every registry knows HEAD."""
         return self._head(ACCEPT_MANIFESTS) is not None
 
-    def _head(self, accept: str) -> requests.Response | None:
+    def _head(self, accept: str) -> Answer | None:
         try:
             response = self._ask("HEAD", accept)
         except (AuthFailed, TooManyRequests):
@@ -242,9 +252,9 @@ class ManifestRef:
     def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
         """Push a manifest under this tag or digest: the very bytes that were read, or given.
 
-        What it names must be in the repository already. A schema 1 manifest without signatures is signed, by a key that
-        is made for it. One with a `subject` is noted under the subject's fallback tag where the registry does not keep
-        count of referrers itself.
+        What it names must be in the repository already. A schema 1 manifest whose signatures do not fit what it says
+        is signed, by the key that `get_private_key` gives. One with a `subject` is noted under the subject's fallback
+        tag where the registry does not keep count of referrers itself.
 
         Args:
             manifest: a model, or the bytes of one.
@@ -261,13 +271,13 @@ class ManifestRef:
             raise InvalidInput(f"a manifest is pushed as a model or as bytes, not as {type(model).__name__}")
         raw, kind = model.raw, model.media_type
         if isinstance(model, ManifestSchema1):
-            from regscope.spec.schema1_signatures import signed_schema1  # the few who write one wait for it
+            from regscope.registry.signing_key import get_private_key  # the few who write one wait for libtrust
 
-            raw, kind = signed_schema1(model), ManifestSchema1.content_type()
+            raw, kind = signed_schema1(model, get_private_key()), ManifestSchema1.content_type()
         named = schema1_payload(raw) if isinstance(model, ManifestSchema1) else raw
         if isinstance(self.reference, Digest):
             self.reference.verify(named, self._what)
-        response = self.client.put(self._url, headers={"Content-Type": kind}, data=raw, timeout=self.timeout)
+        response = self.client.request("PUT", self._url, headers={"Content-Type": kind}, data=raw, timeout=self.timeout)
         discard(response)
         stated = self.client.stated_digests.read(response) or (
             self.reference if isinstance(self.reference, Digest) else None
@@ -278,7 +288,7 @@ class ManifestRef:
             add_referrer(self._referrers_of(subject), _referrer(model, digest))
         return Descriptor(mediaType=kind, digest=digest, size=len(named))
 
-    def _is_listed(self, response: requests.Response, subject: Descriptor, digest: Digest) -> bool:
+    def _is_listed(self, response: Answer, subject: Descriptor, digest: Digest) -> bool:
         """Whether the registry keeps count of a referrer, as it says: some say so and have no list, or an empty one."""
         if "OCI-Subject" not in response.headers:
             return False

@@ -1,7 +1,7 @@
 """Manifests of every kind, each with the very bytes it was read from (OCI image-spec, manifest.md, image-index.md).
 
 `parse_manifest` is the way in. A model's `raw` is what was read, never a re-serialisation; only a manifest that was
-built by hand is serialised, once, when its bytes are first asked for.
+built by hand, or changed, is serialised when its bytes are asked for.
 """
 
 from __future__ import annotations
@@ -42,27 +42,38 @@ from regscope.spec.raw_backed import RawBacked
 class FileSystemLayer(BaseModel):
     """One `fsLayers` entry of a schema 1 manifest."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
     blobSum: Digest
 
 
 class Schema1History(BaseModel):
     """One `history` entry of a schema 1 manifest: a JSON document in a string."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
     v1Compatibility: str
+
+
+class JWS(BaseModel):
+    """One signature of a schema 1 manifest (docs/spec/manifest-v2-1.md, Signed Manifests)."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
+    header: dict[str, Any] = Field(default_factory=dict)
+    protected: str = ""
+    signature: str = ""
 
 
 class ManifestSchema1(RawBacked):
     """Docker image manifest, schema 1: layers newest first, the config folded into the history."""
 
+    _not_in_raw = frozenset({"signatures"})  # their digest names it without them
+
     schemaVersion: Literal[1] = 1
     name: str = ""
     tag: str = ""
     architecture: str = ""
-    fsLayers: Annotated[tuple[FileSystemLayer, ...], NullAsEmptyList] = ()
-    history: Annotated[tuple[Schema1History, ...], NullAsEmptyList] = ()
-    signatures: tuple[dict[str, Any], ...] | None = None
+    fsLayers: Annotated[list[FileSystemLayer], NullAsEmptyList] = Field(default_factory=list)
+    history: Annotated[list[Schema1History], NullAsEmptyList] = Field(default_factory=list)
+    signatures: list[JWS] | None = None
 
     @staticmethod
     def content_type() -> str:
@@ -81,7 +92,7 @@ class ManifestSchema2(RawBacked):
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.v2+json"] = DOCKER_MANIFEST
     config: DockerConfigDescriptor
-    layers: Annotated[tuple[DockerLayerDescriptor, ...], NullAsEmptyList] = ()
+    layers: Annotated[list[DockerLayerDescriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
@@ -102,7 +113,7 @@ class OCIManifestSchema1(RawBacked):
     mediaType: Literal["application/vnd.oci.image.manifest.v1+json"] | None = OCI_MANIFEST
     artifactType: str | None = None
     config: Descriptor
-    layers: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    layers: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
 
@@ -121,7 +132,7 @@ class _ListsManifests:
     """What an index names, told apart."""
 
     if TYPE_CHECKING:  # each index has its own, in the order in which it is written
-        manifests: tuple[Descriptor, ...]
+        manifests: list[Descriptor]
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
@@ -139,7 +150,7 @@ class DockerManifestList(_ListsManifests, RawBacked):
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.list.v2+json"] = DOCKER_MANIFEST_LIST
-    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
@@ -159,7 +170,7 @@ class OCIIndex(_ListsManifests, RawBacked):
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.oci.image.index.v1+json"] | None = OCI_INDEX
     artifactType: str | None = None
-    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
 
