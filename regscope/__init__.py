@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from regscope.analysis.twins import twins
     from regscope.analysis.waste import waste, wasted_files
     from regscope.analysis.what_if import WhatIf, what_if
+    from regscope.compat.moby.registry.resources.image import ImageRef, LayerRef
     from regscope.demo import build_demo
     from regscope.demo_registry import DemoRegistry
     from regscope.errors import (
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from regscope.images.attaching import attach
     from regscope.images.copying import Copied, copy
     from regscope.images.image import Image
-    from regscope.images.image_ref import ImageRef, LayerRef
     from regscope.images.index_of import make_index
     from regscope.registry.blobs import Blob
     from regscope.registry.capabilities import Capabilities
@@ -120,8 +120,8 @@ _HOMES = {
     "FilesOnDisk": "regscope.file_rows",
     "Image": "regscope.images.image",
     "ImageJSON": "regscope.spec.image_config",
-    "ImageRef": "regscope.images.image_ref",
-    "LayerRef": "regscope.images.image_ref",
+    "ImageRef": "regscope.compat.moby.registry.resources.image",
+    "LayerRef": "regscope.compat.moby.registry.resources.image",
     "ManifestRef": "regscope.registry.manifests",
     "ManifestSchema1": "regscope.spec.manifest",
     "ManifestSchema2": "regscope.spec.manifest",

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, PrivateAttr
 
-from regscope.errors import InvalidLocation, TimedOut, UnknownHost
+from regscope.errors import EndpointTimedOut, InvalidLocation, UnknownHost
 from regscope.registry.connecting import open_tunnel, to_proxy
 from regscope.registry.origin import origin, without_secrets
 from regscope.registry.proxies import proxy_failed, proxy_for
@@ -47,7 +47,7 @@ class APIEndpoint(BaseModel):
 
     Raises:
         InvalidLocation: on first use, where `url` names no host.
-        UnknownHost, TimedOut: on first use without a scheme, where the host cannot be asked.
+        UnknownHost, EndpointTimedOut: on first use without a scheme, where the host cannot be asked.
     """
 
     url: str
@@ -132,7 +132,7 @@ class APIEndpoint(BaseModel):
                 next_step="Check the spelling, and that this machine can resolve the name.",
             ) from None
         except TimeoutError:
-            raise TimedOut(
+            raise EndpointTimedOut(
                 f"{self.host} did not answer within {timeout} s",
                 url=f"https://{self.host}",
                 next_step="Check the address and the firewall, or write http:// before it to skip the question.",
