@@ -85,9 +85,11 @@ class APIEndpoint(BaseModel):
 
     @property
     def api_base_url(self) -> str:
-        """`host:port` and path, without a scheme."""
-        port = self._split_host.port or (443 if self.is_secure_repository()[0] else 80)
-        return f"{self._hostname}:{port}{self._parts.path.rstrip('/')}"
+        """Host, port and path, without a scheme; a port that a stated scheme goes without saying is left out."""
+        port = self._split_host.port
+        if port is None and not self.states_scheme:
+            port = 443 if self.is_secure_repository()[0] else 80
+        return f"{self._hostname}{f':{port}' if port else ''}{self._parts.path.rstrip('/')}"
 
     @property
     def base_url(self) -> str:

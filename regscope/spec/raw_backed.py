@@ -61,10 +61,10 @@ class RawBacked(BaseModel):
         Raises:
             InvalidInput: a value that was put into it has no place in such a document.
         """
-        stated = self._stated()
         if self._raw is None:
-            return _encoded(self._checked(stated))
-        before = type(self).from_document(from_json(self._raw), None)._stated()
+            return _encoded(self._checked(self._stated()))
+        stated = self._stated(self._not_in_raw)
+        before = type(self).from_document(from_json(self._raw), None)._stated(self._not_in_raw)
         if stated == before:
             return self._raw
         document = {name: value for name, value in from_json(self._raw).items() if name not in self._not_in_raw}
@@ -80,10 +80,16 @@ class RawBacked(BaseModel):
         """The sha256 digest of `raw`."""
         return Digest.of(self.raw)
 
-    def _stated(self) -> dict[str, Any]:
-        dumped = self.model_dump(
-            mode="json", by_alias=True, exclude_none=True, exclude=set(self._not_in_raw), warnings=False
+    def json(  # type: ignore[override]
+        self, *, indent: int | None = None, exclude: Any = None, exclude_none: bool = False, exclude_unset: bool = False
+    ) -> str:
+        """What it says as JSON, as the models of pydantic 1 have it; what is pushed is `raw`."""
+        return self.model_dump_json(
+            indent=indent, exclude=exclude, by_alias=True, exclude_none=exclude_none, exclude_unset=exclude_unset
         )
+
+    def _stated(self, left_out: Collection[str] = ()) -> dict[str, Any]:
+        dumped = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(left_out), warnings=False)
         stated: dict[str, Any] = _without_empty(dumped)
         return stated
 

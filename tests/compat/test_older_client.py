@@ -165,7 +165,7 @@ def layer_file(folder: Path) -> Path:
 )
 def test_a_layer_is_added(hub: Registry, tmp_path: Path, repo: str, reference: str, kind: type) -> None:
     image = ImageRef.from_image(repo, reference, to_reference="more")
-    before = image.image_json
+    before = image.image_json.model_copy(deep=True)
     added = image.add_layer(LayerRef(local_path=layer_file(tmp_path)))
     pushed = image.push()
     assert isinstance(pushed, kind)

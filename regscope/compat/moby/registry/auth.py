@@ -60,9 +60,7 @@ class TokenAuthorizationProvider:
         """
         token = self.token_response.token or self.token_response.access_token
         if not token:
-            raise AuthFailed(
-                "the token service gave no token", 401, next_step="Report it to whoever runs the registry."
-            )
+            raise AuthFailed("the token service gave no token", 401, next_step="Report it to whoever runs it.")
         return f"{self.token_type} {token}"
 
 
