@@ -141,8 +141,8 @@ def test_the_example_of_the_specification_is_read_whole() -> None:
     assert (run.ExposedPorts, run.Volumes) == ({"8080/tcp": {}}, {"/var/log/my-app-logs": {}})
     assert run.Labels == {"com.example.project.git.url": "https://example.com/project.git"}
     assert run.Healthcheck is not None
-    assert (run.Healthcheck.Test, run.Healthcheck.Interval) == (("CMD", "true"), 30_000_000_000)
-    assert config.rootfs.diff_ids == (DIGEST, OTHER_DIGEST)
+    assert (run.Healthcheck.Test, run.Healthcheck.Interval) == (["CMD", "true"], 30_000_000_000)
+    assert config.rootfs.diff_ids == [DIGEST, OTHER_DIGEST]
 
 
 def test_the_history_is_read_in_order_with_its_empty_layers() -> None:
