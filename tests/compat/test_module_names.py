@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import socket
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,7 @@ from regscope.compat.moby.spec.manifest import (
     OCIManifestLayerDescriptor,
 )
 from regscope.errors import AuthFailed, TimedOut
+from regscope.spec.schema1 import signed_schema1
 from tests.servers.registry import Registry
 from tests.servers.tokens import TokenService
 
@@ -165,25 +168,24 @@ def test_universal_authentication_serves_a_client_either_way(tmp_path: Path, reg
     ):
         for server in (by_token, by_basic):
             client = DockerRegistryV2Client(server.url, "ann", "right", authenticator_class=UniversalAuthentication)
-            assert regscope.Blob(
-                "app", fileobj=(tmp_path / "tokens" / "token-roots.pem").open("rb"), client=client
-            ).upload()
+            assert regscope.Blob("app", fileobj=BytesIO(b"content"), client=client).upload()
 
 
 def test_a_schema_1_manifest_is_signed_by_the_key_of_the_environment(
     hub: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pem = ec_key.generate_private_key().to_pem()
+    key = ec_key.generate_private_key()
+    pem = key.to_pem()
     monkeypatch.setenv("MOBY_DISTRIBUTION_PRIVATE_KEY", pem if isinstance(pem, str) else pem.decode())
+    assert get_private_key().to_jwk() == key.to_jwk()
     manifest = ManifestRef("legacy", "1").get(ManifestSchema1.content_type())
     assert isinstance(manifest, ManifestSchema1)
     manifest.tag = "mine"
+    [signature] = json.loads(signed_schema1(manifest, get_private_key()))["signatures"]
+    assert signature["header"]["jwk"]["kid"] == key.key_id()
     assert ManifestRef("legacy", "mine").put(manifest)
-    used = get_private_key().to_jwk()["kid"]
-    found = ManifestRef("legacy", "mine").get(ManifestSchema1.content_type())
-    assert isinstance(found, ManifestSchema1)
-    assert found.signatures
-    assert found.signatures[0].header["jwk"]["kid"] == used
+    monkeypatch.setenv("MOBY_DISTRIBUTION_PRIVATE_KEY", "nonsense")
+    assert get_private_key().to_jwk() != key.to_jwk()
 
 
 def test_a_host_that_does_not_say_whether_it_speaks_tls_times_out_as_sockets_do() -> None:
