@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from regscope.errors import AuthFailed, RequestError, TooLarge
+from regscope.errors import AuthFailed, RequestError, RequestErrorWithResponse, TooLarge
 from regscope.registry.addresses import is_loopback
 from regscope.registry.answer import Answer
 from regscope.registry.auth import Authorizer, Greeting
@@ -363,8 +363,13 @@ class DockerRegistryV2Client:
         if self._session is None:
             return self.answer(method, url, headers or {}, data, timeout, outlast_errors, allow_redirects)
         headers = self._session.fields(headers or {})
-        answer = self.answer(method, url, headers, data, timeout, outlast_errors, allow_redirects)
-        self._session.show(answer)
+        try:
+            answer = self.answer(method, url, headers, data, timeout, outlast_errors, allow_redirects)
+        except RequestErrorWithResponse as error:
+            if error.response is not None:
+                self._session.show(error.response)
+            raise
+        self._session.show_answer(answer)
         return answer
 
     def answer(

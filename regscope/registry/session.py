@@ -97,11 +97,15 @@ class RegistrySession(requests.Session):
         """The header fields of a request of the client's own: the session's, and those of the request."""
         return fields_of({**fields_of(self.headers), **fields_of(headers)})
 
-    def show(self, answer: Answer) -> None:
-        """Show an answer to one of the client's own requests to the hooks; what they read of it can be read again."""
+    def show(self, response: requests.Response) -> None:
+        """Show the hooks a response to one of the client's own requests."""
+        dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
+
+    def show_answer(self, answer: Answer) -> None:
+        """As `show`; what the hooks read of the answer can be read again."""
         if self.hooks.get("response"):
             response = response_of(answer)
-            dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
+            self.show(response)
             if isinstance(response._content, bytes):
                 answer.raw = HeldBody(response._content)
 

@@ -93,6 +93,9 @@ def test_header_fields_and_hooks_of_a_session_hold_for_the_client_too(
     assert [request.headers["X-Asked-By"] for request in proxy.requests] == ["me"] * len(proxy.requests)
     assert {request.headers["User-Agent"] for request in proxy.requests} == {"mine/1"}
     assert seen == [("GET", 200, b'{"name":')] * 2
+    with pytest.raises(ResourceNotFound):
+        Tags("nothing", proxied).list()
+    assert seen[2:] == [("GET", 404, b'{"errors')]
 
 
 def test_what_a_session_verifies_the_client_verifies(tmp_path: Path) -> None:
