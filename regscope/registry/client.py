@@ -323,6 +323,8 @@ class DockerRegistryV2Client:
     def _response(self, method: str, url: str, options: RequestOptions) -> requests.Response:
         from regscope.registry.session import LARGEST_HELD, fields_of, payload_of
 
+        if unknown := options.keys() - RequestOptions.__annotations__.keys():
+            raise TypeError(f"{method.lower()} has no option {', '.join(sorted(unknown))}: use client.session")
         answer = self.request(
             method,
             url,

@@ -200,6 +200,11 @@ def test_the_clients_verbs_give_a_response_or_an_error_with_one(client: DockerRe
     assert caught.value.response.request.method == "GET"
 
 
+def test_an_option_that_a_verb_does_not_know_is_not_passed_over(client: DockerRegistryV2Client) -> None:
+    with pytest.raises(TypeError, match=r"get has no option verify: use client\.session"):
+        client.get(client.url(), verify=False)  # type: ignore[call-arg]
+
+
 def test_an_infinite_timeout_is_the_clients_own(proxied: DockerRegistryV2Client, proxy: FaultProxy) -> None:
     assert ManifestRef("app", "1.0", proxied, timeout=float("-inf")).get()
 
