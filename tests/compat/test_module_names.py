@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import socket
 import subprocess
 import sys
+from importlib import resources
 from io import BytesIO
 from pathlib import Path
 
@@ -206,3 +208,11 @@ def test_libtrust_loads_with_schema_1_alone() -> None:
     code = "import sys, regscope.compat.moby as m; m.ManifestRef, m.ImageRef; print('libtrust' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert done.stdout.split() == ["False"]
+
+
+def test_the_manual_tells_of_each_name() -> None:
+    page = (resources.files("regscope") / "manual" / "older-client.md").read_text(encoding="utf-8")
+    for name in moby.__all__:
+        assert f"`{name}`" in page
+    for code in re.findall(r"(?m)^from regscope\.compat.*$", page):
+        exec(code, {})
