@@ -36,7 +36,7 @@ from .file_rows import FilesOnDisk as FilesOnDisk
 from .images.attaching import attach as attach
 from .images.copying import Copied as Copied, copy as copy
 from .images.image import Image as Image
-from .images.image_ref import ImageRef as ImageRef, LayerRef as LayerRef
+from .compat.moby.registry.resources.image import ImageRef as ImageRef, LayerRef as LayerRef
 from .images.index_of import make_index as make_index
 from .registry.blobs import Blob as Blob
 from .registry.capabilities import Capabilities as Capabilities

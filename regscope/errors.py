@@ -20,6 +20,7 @@
         │   ├── UnknownHost
         │   ├── TLSFailed
         │   └── TimedOut
+        │       └── EndpointTimedOut (also a TimeoutError)
         ├── UnsafeRedirect
         └── RequestErrorWithResponse
             ├── AuthFailed               the credentials were refused
@@ -170,6 +171,10 @@ class TLSFailed(ConnectionFailed):
 
 class TimedOut(ConnectionFailed):
     """No answer in time."""
+
+
+class EndpointTimedOut(TimedOut, TimeoutError):
+    """A host did not say in time whether it speaks TLS."""
 
 
 class UnsafeRedirect(RequestError):

@@ -13,6 +13,7 @@ import pytest
 from regscope import errors
 from regscope.errors import (
     AuthFailed,
+    EndpointTimedOut,
     InvalidInput,
     InvalidReference,
     RegscopeError,
@@ -64,7 +65,9 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
 def test_the_drawing_tells_of_every_second_base() -> None:
     assert InvalidInput.__bases__ == (RegscopeError, ValueError)
     assert "InvalidInput (also a ValueError)" in (errors.__doc__ or "")
-    assert [kind for kind in KINDS if len(kind.__bases__) > 1] == [InvalidInput]
+    assert EndpointTimedOut.__bases__ == (TimedOut, TimeoutError)
+    assert "EndpointTimedOut (also a TimeoutError)" in (errors.__doc__ or "")
+    assert {kind for kind in KINDS if len(kind.__bases__) > 1} == {InvalidInput, EndpointTimedOut}
 
 
 def test_no_public_error_is_defined_anywhere_else() -> None:

@@ -120,7 +120,7 @@ class Azure(Provider):
     def untag(self, repository: str, tag: str) -> None:
         """By `DELETE /acr/v1/NAME/_tags/TAG`."""
         url = f"{self._client.api_base_url}/acr/v1/{quote(repository)}/_tags/{quote(tag)}"
-        discard(self._client.delete(url, need=_need(repository, "delete")))
+        discard(self._client.request("DELETE", url, need=_need(repository, "delete")))
         tagged = ManifestRef(repository, tag, self._client)
         if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
             raise RequestError(
@@ -149,7 +149,7 @@ class Azure(Provider):
             query = urlencode({"n": _PAGE, **({"last": last} if last else {})})
             url = f"{self._client.api_base_url}/acr/v1/{path}?{query}"
             growth.ask(url)
-            response, body = read_whole(partial(self._client.get, url, need=need), _PAGE_LIMIT, what)
+            response, body = read_whole(partial(self._client.request, "GET", url, need=need), _PAGE_LIMIT, what)
             page = parse_json(response, body, what)
             entries = page.get(key)
             if not isinstance(entries, list) or not growth.take(entries):

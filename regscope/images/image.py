@@ -295,17 +295,17 @@ class Image:
         """
         return self.write_to(open_destination(target), name, overwrite=overwrite)
 
-    def write_to(self, place: Destination, name: str, *, overwrite: bool = False) -> Digest:
-        """As `write`, where the target was opened already."""
+    def write_to(self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = _AT_ONCE) -> Digest:
+        """As `write`, to a place that is open already; `at_once` layers are sent at the same time."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
         check_names(place, [Name(repository, reference, self.digest)], overwrite)
-        self.send_blobs(place, repository)
+        self.send_blobs(place, repository, at_once)
         place.take_manifest(repository, reference, self.raw)
         place.close()
         return self.digest
 
-    def send_blobs(self, place: Destination, repository: str) -> None:
+    def send_blobs(self, place: Destination, repository: str, at_once: int = _AT_ONCE) -> None:
         """Write what the manifest names, config and layers, unless it is there."""
 
         def send(layer: HeldLayer) -> None:
@@ -314,7 +314,7 @@ class Image:
                 digest = layer.descriptor.digest
                 place.take_blob(repository, digest, layer.content, None if nearby == repository else nearby)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(at_once) as pool:
             list(pool.map(send, {layer.descriptor.digest: layer for layer in self.layers}.values()))
         place.take_blob(repository, Digest.of(self.config_bytes), LocalContent.of(self.config_bytes), None)
 

@@ -107,7 +107,7 @@ class _Reader:
                 return self.tree(chosen[0].digest, platforms, depth + 1)
             if len(chosen) < len(manifest.manifests):
                 found = _narrowed(found, chosen)
-                manifest = manifest.model_copy(update={"manifests": tuple(chosen)})
+                manifest = manifest.model_copy(update={"manifests": chosen})
         children = self._children(manifest.children, name, depth)
         made = ImageTree(self._repository, found, blobs=self.blobs(manifest), children=children)
         self._trees[found.digest] = made

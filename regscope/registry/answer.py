@@ -1,16 +1,11 @@
-"""One answer as `requests` has them, and its body as a stream that knows when it was cut short."""
+"""One answer, and its body as a stream that knows when it was cut short."""
 
 from __future__ import annotations
 
-import functools
 import http.client
+import io
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-
-import requests
-from requests.cookies import RequestsCookieJar
-from requests.utils import get_encoding_from_headers
 
 from regscope.errors import ConnectionFailed
 from regscope.registry.failures import connection_error
@@ -19,43 +14,59 @@ from regscope.registry.framing import Framed, Header, Incoming
 _CHUNK = 2**20
 _DECODED = {"gzip", "deflate"}
 _REFUSED = {"br", "zstd", "compress", "x-compress"}
+_REDIRECTS = {301, 302, 303, 307, 308}
 _GZIP_MAGIC = b"\x1f\x8b"
 _FRUITLESS = 2**20  # bytes of an encoding, beyond twice what they decode to: no content is like that
 
 
-class Answer(requests.Response):
-    """An answer as `requests` has them, without what costs more than reading a small one."""
+class Answer:
+    """An answer to a request, its body still unread.
+
+    Attributes:
+        method, url: of the request; after redirects, of the last one.
+        headers: looked up in any case.
+        raw: the body.
+    """
+
+    __slots__ = ("headers", "method", "raw", "reason", "status_code", "url")
 
     def __init__(self, method: str, url: str, header: Header, body: Body) -> None:
-        # Not by the parent's, which makes a cookie jar and a case-insensitive dict for each answer.
         self.method = method
         self.url = url
         self.status_code = header.status
         self.reason = header.reason
-        self.headers = header.fields  # type: ignore[assignment]
-        self.raw = body
-        self.history = []
-        self.elapsed = timedelta()
-        self._content = False  # type: ignore[assignment]
-        self._content_consumed = False
-        self._next = None
+        self.headers = header.fields
+        self.raw: Body | HeldBody = body
 
-    @functools.cached_property
-    def request(self) -> requests.PreparedRequest:  # type: ignore[override]
-        """What was asked: method and URL alone."""
-        request = requests.PreparedRequest()
-        request.method, request.url = self.method, self.url
-        return request
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it leads elsewhere (RFC 9110, 15.4)."""
+        return self.status_code in _REDIRECTS and "location" in self.headers
 
-    @functools.cached_property
-    def encoding(self) -> str | None:  # type: ignore[override]
-        """Of text, as the header says."""
-        return get_encoding_from_headers(self.headers)
+    def close(self) -> None:
+        """Let go of the connection, whatever is left of the body."""
+        self.raw.close()
 
-    @functools.cached_property
-    def cookies(self) -> RequestsCookieJar:  # type: ignore[override]
-        """None: no cookies are kept. (Harbor wants CSRF tokens of those who keep its cookies.)"""
-        return RequestsCookieJar()
+
+class HeldBody:
+    """A body that was read whole, to be read once more."""
+
+    closed = False
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def read(self, amount: int | None = None, decode_content: bool = True) -> bytes:
+        """Up to `amount` bytes; all that is left by default."""
+        return self._content.read(-1 if amount is None else amount)
+
+    def stream(self, amount: int = _CHUNK, decode_content: bool = True) -> Iterator[bytes]:
+        """What is left of it in pieces of `amount` bytes, the last one shorter."""
+        while piece := self._content.read(amount):
+            yield piece
+
+    def close(self) -> None:
+        """Nothing is held but memory."""
 
 
 class Body:

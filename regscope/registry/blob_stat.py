@@ -7,8 +7,6 @@ import time
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
-import requests
-
 from regscope.errors import (
     ContentError,
     InvalidDigest,
@@ -16,6 +14,7 @@ from regscope.errors import (
     ResourceNotFound,
     TooManyRequests,
 )
+from regscope.registry.answer import Answer
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.responses import content_length, discard
 from regscope.spec.digest import Digest, mismatch
@@ -28,7 +27,7 @@ _NEXT_STEP = "Push it again; if it stays so, report it to whoever runs the regis
 
 def stat_blob(
     client: DockerRegistryV2Client, repository: str, digest: Digest, timeout: AskTimeout = "default"
-) -> tuple[int | None, requests.Response]:
+) -> tuple[int | None, Answer]:
     """A blob's size (bytes; None where the answer does not state it), and the answer.
 
     By one HEAD request; where that is redirected to a URL that was signed for GET only, by a GET of one byte.
@@ -38,7 +37,7 @@ def stat_blob(
     """
     url = client.url(repository, "blobs", digest)
     try:
-        response = client.head(url, timeout=timeout)
+        response = client.request("HEAD", url, timeout=timeout)
     except RequestErrorWithResponse as error:
         was_redirected = error.response is not None and error.response.url != url
         if isinstance(error, ResourceNotFound | TooManyRequests):
@@ -53,9 +52,9 @@ def stat_blob(
     return size, response
 
 
-def first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) -> tuple[int | None, requests.Response]:
+def first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) -> tuple[int | None, Answer]:
     """The size that the answer to a GET of one byte states; no more of the body is read."""
-    response = client.get(url, headers={"Range": "bytes=0-0"}, timeout=timeout)
+    response = client.request("GET", url, headers={"Range": "bytes=0-0"}, timeout=timeout)
     response.close()
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         stated = _WHOLE.fullmatch(response.headers.get("Content-Range", ""))
@@ -63,7 +62,7 @@ def first_byte(client: DockerRegistryV2Client, url: str, timeout: AskTimeout) ->
     return _whole_length(response), response
 
 
-def _whole_length(response: requests.Response) -> int | None:
+def _whole_length(response: Answer) -> int | None:
     return None if "Content-Encoding" in response.headers else content_length(response)
 
 
@@ -113,7 +112,7 @@ def make_sure(
     repository: str,
     digest: Digest,
     size: int | None,
-    answer: requests.Response,
+    answer: Answer,
     timeout: AskTimeout = "default",
     *,
     look: bool = False,
@@ -133,7 +132,7 @@ def make_sure(
         _look(client, repository, digest, size, timeout)
 
 
-def _stated_digest(answer: requests.Response, algorithm: str) -> Digest | None:
+def _stated_digest(answer: Answer, algorithm: str) -> Digest | None:
     """The digest that the answer states; None where it uses another algorithm than the push did."""
     try:
         stated = Digest(answer.headers.get("Docker-Content-Digest", ""))

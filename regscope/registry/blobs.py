@@ -8,13 +8,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
-import requests
-
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooLarge, TooManyRequests
+from regscope.registry.answer import Answer
 from regscope.registry.background_hash import verified_in_background
 from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
+from regscope.registry.http_response import response_of
 from regscope.registry.local_content import LocalContent, written_whole
 from regscope.registry.mounting import mount
 from regscope.registry.origin import without_secrets
@@ -80,12 +80,12 @@ class Blob:
         wanted = self._wanted(digest)
         return self._described(wanted, *first_byte(self.client, self._url(wanted), self.timeout))
 
-    def _described(self, wanted: Digest, size: int | None, response: requests.Response) -> Descriptor:
+    def _described(self, wanted: Digest, size: int | None, response: Answer) -> Descriptor:
         if size is None:
             raise RequestErrorWithResponse(
                 f"the registry does not say how large {wanted} is",
                 response.status_code,
-                response,
+                response_of(response),
                 url=without_secrets(response.url),
             )
         media_type = without_parameters(response.headers.get("Content-Type")) or "application/octet-stream"
@@ -152,10 +152,10 @@ class Blob:
             next_step="Push it again, or find out who pushed it; give its size if known: Blob(…, size=…).",
         )
 
-    def _from(self, digest: Digest, start: int, size: int | None) -> requests.Response:
+    def _from(self, digest: Digest, start: int, size: int | None) -> Answer:
         """The blob from `start` on, or all of it where the registry does not support ranges (RFC 9110, 14.2)."""
         headers = {"Range": f"bytes={start}-{size - 1}"} if start and size else {}
-        response = self.client.get(self._url(digest), headers=headers, timeout=self.timeout)
+        response = self.client.request("GET", self._url(digest), headers=headers, timeout=self.timeout)
         stated = response.headers.get("Content-Range", "")
         if response.status_code == HTTPStatus.PARTIAL_CONTENT and not stated.startswith(f"bytes {start}-"):
             response.close()
@@ -175,7 +175,7 @@ class Blob:
         """
         wanted = self._wanted(None)
         what = f"the blob {wanted} in {self.repo}"
-        ask = partial(self.client.get, self._url(wanted), timeout=self.timeout)
+        ask = partial(self.client.request, "GET", self._url(wanted), timeout=self.timeout)
         _, content = read_whole(ask, limit, what)
         return wanted.verify(content, what)
 
@@ -247,7 +247,7 @@ class Blob:
             ResourceNotFound: no such blob.
             Unsupported: the registry does not delete blobs.
         """
-        discard(self.client.delete(self._url(self._wanted(digest)), timeout=self.timeout))
+        discard(self.client.request("DELETE", self._url(self._wanted(digest)), timeout=self.timeout))
         return True
 
     @property

@@ -137,7 +137,7 @@ def probe_capabilities(client: DockerRegistryV2Client, repository: str | None = 
     Raises:
         RequestError: it does not answer these credentials, or has no such repository.
     """
-    discard(client.get(client.url()))
+    discard(client.request("GET", client.url()))
     if repository:
         Tags(repository, client).list()
     catalog, names = _catalog(client)
@@ -167,7 +167,7 @@ def _asked(probe: Callable[[DockerRegistryV2Client, str], _Found], client: Docke
 
 def _catalog(client: DockerRegistryV2Client) -> tuple[_Found, list[str]]:
     try:
-        page = read_json(client.get(client.url("_catalog"), params={"n": 1}), _PAGE_LIMIT, "the catalog")
+        page = read_json(client.request("GET", client.url("_catalog"), params={"n": 1}), _PAGE_LIMIT, "the catalog")
     except (AuthFailed, PermissionDeny, ResourceNotFound, Unsupported) as error:
         return _Found(False, error.message), []
     except RequestError as error:
@@ -202,7 +202,7 @@ def _ranges(client: DockerRegistryV2Client, repository: str) -> _Found:
     if client.counts_pulls:
         return _Found(None, "not asked, since it would count as a pull")
     blob = _some_blob(client, repository)
-    response = client.get(client.url(repository, "blobs", blob), headers={"Range": "bytes=0-0"})
+    response = client.request("GET", client.url(repository, "blobs", blob), headers={"Range": "bytes=0-0"})
     response.close()
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         return _Found(True)

@@ -8,26 +8,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import copy
 from functools import partial
-from typing import Any, Literal, Self, TypeAlias
+from math import isinf
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from urllib.parse import quote, urlencode
 
 import requests
 
-from regscope.errors import AuthFailed, RequestError, TooLarge
+from regscope.errors import AuthFailed, RequestError, RequestErrorWithResponse, TooLarge
 from regscope.registry.addresses import is_loopback
+from regscope.registry.answer import Answer
 from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
 from regscope.registry.connections import Connections
-from regscope.registry.credentials import Keychain, login_from
+from regscope.registry.credentials import Credentials, Keychain, login_from
 from regscope.registry.deletion_behaviour import DeletionBehaviour
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.framing import SLOWEST
 from regscope.registry.guessed_http import refuse_writing, warn_of_reading
+from regscope.registry.http_response import response_of
 from regscope.registry.list_growth import MOST_NAMES
 from regscope.registry.origin import origin, same_origin, without_secrets
 from regscope.registry.request_body import Payload, is_repeatable
-from regscope.registry.responses import discard, error_from, read_bounded
+from regscope.registry.request_options import AskTimeout as AskTimeout
+from regscope.registry.request_options import RequestOptions
+from regscope.registry.request_options import Timeout as Timeout
+from regscope.registry.responses import discard, error_from, read_bounded, short_body
 from regscope.registry.retry_policy import TOO_MANY, RetryPolicy
 from regscope.registry.scopes import Asked, Need, need_of
 from regscope.registry.server_warnings import ServerWarnings
@@ -35,15 +42,12 @@ from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.token_fetcher import TokenFetcher
 from regscope.registry.tokens import TokenService
-from regscope.registry.transport import Transport
+from regscope.registry.transport import SECRETS, Transport
 from regscope.registry.upload_behaviour import UploadBehaviour
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
-Timeout: TypeAlias = float | tuple[float, float] | None
-"""Seconds: for everything, or for connecting and for each read."""
-
-AskTimeout: TypeAlias = Timeout | Literal["default"]
-"""A timeout of its own, or the client's."""
+if TYPE_CHECKING:
+    from regscope.registry.session import RegistrySession
 
 DEFAULT_POOL_SIZE = 64
 _PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
@@ -163,10 +167,12 @@ class DockerRegistryV2Client:
         self.has_referrers_api: bool | None = None  # not known before it was asked
         self.uploads = UploadBehaviour()
         self.deletions = DeletionBehaviour()
+        self._session: RegistrySession | None = None
         self._connect()
 
     def _connect(self) -> None:
         self._at_hub = is_docker_hub(self.api_base_url)
+        self._authorization = ""
         self._warnings = ServerWarnings()
         self._stated_digests = StatedDigests()
         connections = Connections(
@@ -202,6 +208,7 @@ class DockerRegistryV2Client:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._session = None
         self._connect()
 
     def __repr__(self) -> str:
@@ -233,7 +240,7 @@ class DockerRegistryV2Client:
     def ping(self) -> bool:
         """Whether the registry answers, and these credentials are good enough to be answered (`GET /v2/`)."""
         try:
-            discard(self.get(self.url()))
+            discard(self.request("GET", self.url()))
         except RequestError:
             return False
         return True
@@ -261,40 +268,81 @@ class DockerRegistryV2Client:
             AuthFailed: the registry refuses it, or its token service does, or gives it what it gives to nobody.
             RequestError: one of them fails.
         """
-        discard(self.get(self.url()))
+        discard(self.request("GET", self.url()))
         if not isinstance(self._authorizer, Authorizer) or self._authorizer.has_checked_login():
             return True
         try:  # what is not for everybody may ask sooner
-            discard(self.get(self.url("_catalog"), params={"n": 1}))
+            discard(self.request("GET", self.url("_catalog"), params={"n": 1}))
         except AuthFailed:
             raise
         except RequestError:
             return self._authorizer.has_checked_login()
         return self._authorizer.has_checked_login()
 
-    def get(self, url: str, **options: Any) -> requests.Response:
-        """GET; the options are those of `request`."""
-        return self.request("GET", url, **options)
+    @property
+    def session(self) -> RegistrySession:
+        """A session of `requests` that sends by this client; what is set in it holds for the client's requests, too.
 
-    def head(self, url: str, **options: Any) -> requests.Response:
-        """HEAD; the options are those of `request`."""
-        return self.request("HEAD", url, **options)
+        It returns an answer of any status, as sessions do, where the client's own verbs raise.
+        """
+        if self._session is None:
+            from regscope.registry.session import RegistrySession  # few want one, and `requests` takes its time
 
-    def put(self, url: str, **options: Any) -> requests.Response:
-        """PUT; the options are those of `request`."""
-        return self.request("PUT", url, **options)
+            self._session = RegistrySession(self)
+        return self._session
 
-    def patch(self, url: str, **options: Any) -> requests.Response:
-        """PATCH; the options are those of `request`."""
-        return self.request("PATCH", url, **options)
+    @property
+    def username(self) -> str | None:
+        """Of the login at hand for the whole registry; None where there is none, or it is a token."""
+        login = self.keychain.login_at_hand()
+        return login.username if isinstance(login, Credentials) else None
 
-    def post(self, url: str, **options: Any) -> requests.Response:
-        """POST; the options are those of `request`."""
-        return self.request("POST", url, **options)
+    @property
+    def authorization(self) -> str:
+        """The `Authorization` header that was sent last; empty before there was any."""
+        return self._authorization
 
-    def delete(self, url: str, **options: Any) -> requests.Response:
-        """DELETE; the options are those of `request`."""
-        return self.request("DELETE", url, **options)
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """GET; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("GET", url, options)
+
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """HEAD; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("HEAD", url, options)
+
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """PUT; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("PUT", url, options)
+
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """PATCH; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("PATCH", url, options)
+
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """POST; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("POST", url, options)
+
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
+        """DELETE; see `RequestOptions`. An error where the status is from 400 up."""
+        return self._response("DELETE", url, options)
+
+    def _response(self, method: str, url: str, options: RequestOptions) -> requests.Response:
+        from regscope.registry.session import LARGEST_HELD, fields_of, payload_of
+
+        if unknown := options.keys() - RequestOptions.__annotations__.keys():
+            raise TypeError(f"{method.lower()} has no option {', '.join(sorted(unknown))}: use client.session")
+        answer = self.request(
+            method,
+            url,
+            headers=fields_of(options.get("headers") or {}),
+            params=options.get("params"),
+            data=payload_of(options.get("data")),
+            timeout=options.get("timeout", "default"),
+            outlast_errors=options.get("outlast_errors", True),
+            allow_redirects=options.get("allow_redirects", True),
+        )
+        content = None if options.get("stream", True) else read_bounded(answer, LARGEST_HELD, f"the answer of {url}")
+        return response_of(answer, content)
 
     def request(
         self,
@@ -306,28 +354,59 @@ class DockerRegistryV2Client:
         data: Payload | None = None,
         timeout: AskTimeout = "default",
         outlast_errors: bool = True,
+        allow_redirects: bool = True,
         need: Need | None = None,
-    ) -> requests.Response:
+    ) -> Answer:
         """Send a request and return the answer, its body still unread.
 
         Args:
             need: what it is about, and what its token must allow; by default as its path and its method say it.
-            outlast_errors: send it again after a server's error (500, 502, 503, 504), as `patience` says.
+            outlast_errors: send it again after a server's error (500, 502, 503, 504), as `retry_policy` says.
             data: the request's body; one that cannot be begun again is sent once only.
+            allow_redirects: go where the answer leads; else that is returned.
 
         Raises:
             RequestError: or one of its kinds, for no answer and for every answer from 400 up.
         """
-        if self.guessed_http:
-            refuse_writing(method, self.api_base_url)
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
-        seconds = _pair(self.default_timeout if timeout == "default" else timeout)
+        if self._session is None:
+            return self.answer(method, url, headers or {}, data, timeout, outlast_errors, allow_redirects, need)
+        headers = self._session.fields(headers or {})
+        try:
+            answer = self.answer(method, url, headers, data, timeout, outlast_errors, allow_redirects, need)
+        except RequestErrorWithResponse as error:
+            if error.response is not None:
+                self._session.show(error.response)
+            raise
+        self._session.show_answer(answer)
+        return answer
+
+    def answer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        data: Payload | None,
+        timeout: AskTimeout,
+        outlast_errors: bool = True,
+        allow_redirects: bool = True,
+        need: Need | None = None,
+    ) -> Answer:
+        """As `request`, without what was set in the session."""
+        if self.guessed_http:
+            refuse_writing(method, self.api_base_url)
+        at_home = same_origin(url, self.api_base_url)
+        if not SECRETS.isdisjoint(headers):
+            headers = self._without_leaks(url, headers)
+        seconds = _pair(self.default_timeout if timeout == "default" or _is_infinite(timeout) else timeout)
         asked = Asked(need or need_of(method, url, self.api_base_url), url)
         may_be_repeated = is_repeatable(data)
-        authorize = partial(self._authorize, asked) if same_origin(url, self.api_base_url) else None
+        authorize = partial(self._authorize, asked) if at_home else None
         for _ in range(_MOST_ANSWERS):
-            response = self._transport.send(method, url, headers or {}, seconds, data, authorize, outlast_errors)
+            response = self._transport.send(
+                method, url, headers, seconds, data, authorize, outlast_errors, allow_redirects
+            )
             challenge, at_home = self._challenge_of(response)
             if not (may_be_repeated and at_home and self._asks_again(method, response, challenge, asked)):
                 break
@@ -337,22 +416,50 @@ class DockerRegistryV2Client:
         if at_home and (warning := response.headers.get("Warning")):
             self._warnings.show(warning, self.api_base_url)
         if response.status_code == 401:
-            discard(response)
-            raise self._authorizer.refused(challenge, asked)
+            refusal = self._authorizer.refused(challenge, asked)
+            refusal.response = response_of(response, short_body(response))
+            raise refusal
         self._authorizer.accepted(asked)
         if response.status_code >= 400:
             raise error_from(response)
         return response
 
-    def _authorize(self, asked: Asked) -> str | None:
-        return asked.sends(self._authorizer.header(asked))
+    def _without_leaks(self, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The header fields without the user's own secrets, where `url` is not the registry's.
 
-    def _challenge_of(self, response: requests.Response) -> tuple[str, bool]:
+        Raises:
+            AuthFailed: it is, and the connection is not private.
+        """
+        if not same_origin(url, self.api_base_url):
+            return {name: value for name, value in headers.items() if name not in SECRETS}
+        self._refuse_to_leak(url)
+        return headers
+
+    def trust(self, verify: bool | str, certificate: ClientCertificate | None) -> None:
+        """From now on verify certificates so, and show this one; connections are made anew."""
+        self.close()
+        self.verify_certificate, self.client_certificate = verify, certificate
+        self._connect()
+
+    def trusting(self, verify: bool | str, certificate: ClientCertificate | None) -> DockerRegistryV2Client:
+        """This client, or one like it that verifies certificates so and shows this one."""
+        if (verify, certificate) == (self.verify_certificate, self.client_certificate):
+            return self
+        other = copy(self)
+        other.trust(verify, certificate)
+        return other
+
+    def _authorize(self, asked: Asked) -> str | None:
+        header = asked.sends(self._authorizer.header(asked))
+        self._authorization = header or ""
+        return header
+
+    def _challenge_of(self, response: Answer) -> tuple[str, bool]:
         """The challenge of an answer, and whether it comes from the registry itself; others have no say."""
         at_home = same_origin(response.url, self.api_base_url)
         return (response.headers.get("WWW-Authenticate", "") if at_home else ""), at_home
 
-    def _asks_again(self, method: str, response: requests.Response, challenge: str, asked: Asked) -> bool:
+    def _asks_again(self, method: str, response: Answer, challenge: str, asked: Asked) -> bool:
         """Whether there is more to say of who asks than was said."""
         if response.status_code == 401:
             try:
@@ -386,6 +493,11 @@ class DockerRegistryV2Client:
                 url=without_secrets(url),
                 next_step="Use https with a valid certificate, or allow it for this host (insecure).",
             )
+
+
+def _is_infinite(timeout: Timeout) -> bool:
+    """As the older client says that it is the client's own."""
+    return isinstance(timeout, float) and isinf(timeout)
 
 
 def _pair(timeout: Timeout) -> tuple[float | None, float | None]:

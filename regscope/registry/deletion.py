@@ -79,7 +79,7 @@ class Deletion:
         headers = {"Content-Type": OCI_MANIFEST, "Connection": "close"}
         url = self._client.url(self._repository, "manifests", absent)
         try:
-            discard(self._client.put(url, headers=headers, data=b"{}", timeout=self._timeout))
+            discard(self._client.request("PUT", url, headers=headers, data=b"{}", timeout=self._timeout))
         except (AuthFailed, PermissionDeny, Unsupported):
             raise
         except RequestErrorWithResponse:  # as it should
@@ -179,7 +179,7 @@ class Deletion:
         # Whoever refuses it unread must not take its bytes for the next request, which deletes.
         headers = {"Content-Type": manifest.parse().media_type, "Connection": "close"}
         url = self._client.url(self._repository, "manifests", reference)
-        discard(self._client.put(url, headers=headers, data=manifest.raw, timeout=self._timeout))
+        discard(self._client.request("PUT", url, headers=headers, data=manifest.raw, timeout=self._timeout))
 
     def _until_gone(self, digest: Digest) -> None:
         """Delete a manifest; once more where it stays: Pulp keeps one that was pushed by a tag and by its digest."""
@@ -258,4 +258,8 @@ class Deletion:
         )
 
     def _send(self, reference: str) -> None:
-        discard(self._client.delete(self._client.url(self._repository, "manifests", reference), timeout=self._timeout))
+        discard(
+            self._client.request(
+                "DELETE", self._client.url(self._repository, "manifests", reference), timeout=self._timeout
+            )
+        )

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, PrivateAttr
 
-from regscope.errors import InvalidLocation, TimedOut, UnknownHost
+from regscope.errors import EndpointTimedOut, InvalidLocation, UnknownHost
 from regscope.registry.connecting import open_tunnel, to_proxy
 from regscope.registry.origin import origin, without_secrets
 from regscope.registry.proxies import proxy_failed, proxy_for
@@ -47,7 +47,7 @@ class APIEndpoint(BaseModel):
 
     Raises:
         InvalidLocation: on first use, where `url` names no host.
-        UnknownHost, TimedOut: on first use without a scheme, where the host does not answer.
+        UnknownHost, EndpointTimedOut: on first use without a scheme, where the host does not answer.
     """
 
     url: str
@@ -85,9 +85,11 @@ class APIEndpoint(BaseModel):
 
     @property
     def api_base_url(self) -> str:
-        """`host:port` and path, without a scheme."""
-        port = self._split_host.port or (443 if self.is_secure_repository()[0] else 80)
-        return f"{self._hostname}:{port}{self._parts.path.rstrip('/')}"
+        """Host, port and path, without a scheme; a port that a stated scheme goes without saying is left out."""
+        port = self._split_host.port
+        if port is None and not self.states_scheme:
+            port = 443 if self.is_secure_repository()[0] else 80
+        return f"{self._hostname}{f':{port}' if port else ''}{self._parts.path.rstrip('/')}"
 
     @property
     def base_url(self) -> str:
@@ -132,7 +134,7 @@ class APIEndpoint(BaseModel):
                 next_step="Check the spelling, and that this machine can resolve the name.",
             ) from None
         except TimeoutError:
-            raise TimedOut(
+            raise EndpointTimedOut(
                 f"{self.host} did not answer within {timeout} s",
                 url=f"https://{self.host}",
                 next_step="Check the address and the firewall, or write http:// before it to skip the question.",

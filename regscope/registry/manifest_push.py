@@ -9,7 +9,7 @@ from regscope.registry.responses import discard
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.manifest import Manifest, ManifestSchema1
-from regscope.spec.schema1 import schema1_payload
+from regscope.spec.schema1 import schema1_payload, signed_schema1
 
 
 class Pushed(NamedTuple):
@@ -32,7 +32,7 @@ def push_manifest(
 ) -> Pushed:
     """Push the bytes of a manifest, and nothing else: no list of referrers is changed.
 
-    A schema 1 manifest without signatures is signed, by a key that is made for it.
+    A schema 1 manifest whose signatures do not fit its content is signed by the key that `get_private_key` gives.
 
     Raises:
         DigestMismatch: the digest that it is pushed under, or that the registry gives back, is another.
@@ -40,15 +40,15 @@ def push_manifest(
     """
     raw, kind, what = manifest.raw, manifest.media_type, f"the manifest {repository}:{reference}"
     if isinstance(manifest, ManifestSchema1):
-        from regscope.spec.schema1_signatures import signed_schema1  # the few who write one wait for it
+        from regscope.registry.signing_key import get_private_key  # loads libtrust, which few need
 
-        raw, kind = signed_schema1(manifest), ManifestSchema1.content_type()
+        raw, kind = signed_schema1(manifest, get_private_key()), ManifestSchema1.content_type()
     named = schema1_payload(raw) if isinstance(manifest, ManifestSchema1) else raw
     wanted = Digest(reference) if ":" in reference else None
     if wanted is not None:
         wanted.verify(named, what)
     url = client.url(repository, "manifests", reference)
-    response = client.put(url, headers={"Content-Type": kind}, data=raw, timeout=timeout)
+    response = client.request("PUT", url, headers={"Content-Type": kind}, data=raw, timeout=timeout)
     discard(response)
     digest = client.stated_digests.read(response) or wanted or Digest.of(named)
     digest.verify(named, what)

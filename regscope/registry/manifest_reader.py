@@ -7,8 +7,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
-import requests
-
 from regscope.errors import (
     AuthFailed,
     ContentError,
@@ -19,6 +17,7 @@ from regscope.errors import (
     TooManyRequests,
     UnSupportMediaType,
 )
+from regscope.registry.answer import Answer
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.default_client import default_client
 from regscope.registry.responses import METADATA_LIMIT, content_length, discard, read_whole
@@ -29,7 +28,7 @@ from regscope.spec.manifest import MODELS, Manifest, ManifestSchema1, parse_mani
 from regscope.spec.media_types import ACCEPT_MANIFESTS, SCHEMA1, without_parameters
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.spec.reference import check_repository, check_tag
-from regscope.spec.schema1 import schema1_payload
+from regscope.spec.schema1 import schema1_payload, signatures_of
 from regscope.text import plain
 
 
@@ -72,7 +71,7 @@ class ManifestReader:
     def _url(self) -> str:
         return self.client.url(self.repo, "manifests", self.reference)
 
-    def _ask(self, method: str, accept: str, **conditions: str) -> requests.Response:
+    def _ask(self, method: str, accept: str, **conditions: str) -> Answer:
         return self.client.request(
             method,
             self._url,
@@ -94,7 +93,10 @@ class ManifestReader:
         Warns:
             DigestWarning: `Docker-Content-Digest` is no digest, or the digest of another manifest.
         """
-        return self._verified(*read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what))
+        return self._verified(*self._read(accept))
+
+    def _read(self, accept: str) -> tuple[Answer, bytes]:
+        return read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what)
 
     def fetch_unless(self, known: Digest) -> RawManifest | None:
         """The manifest, unless the tag still stands for `known`: then None, where the registry can say so.
@@ -112,7 +114,7 @@ class ManifestReader:
     def _what(self) -> str:
         return f"the manifest {self.repo}:{self.reference}"
 
-    def _verified(self, response: requests.Response, raw: bytes) -> RawManifest:
+    def _verified(self, response: Answer, raw: bytes) -> RawManifest:
         media_type = without_parameters(response.headers.get("Content-Type"))
         if media_type in SCHEMA1 or _is_signed_schema1(raw):
             raw = schema1_payload(raw)
@@ -157,7 +159,10 @@ class ManifestReader:
                 return image_below(self.fetch(), wanted, f"{self.repo}:{self.reference}", self._fetch_other).parse()
             except ContentMissing as error:
                 raise ResourceNotFound(error.message, 404, next_step=error.next_step) from None
-        manifest = self.fetch(_known(media_type)).parse()
+        response, raw = self._read(_known(media_type))
+        manifest = self._verified(response, raw).parse()
+        if isinstance(manifest, ManifestSchema1):
+            manifest.signatures = signatures_of(raw)
         if manifest.media_type != media_type and not (
             isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
         ):
@@ -194,7 +199,7 @@ class ManifestReader:
         """Whether one HEAD request finds it. Where it does not, `describe` still may: not every registry knows HEAD."""
         return self._head(ACCEPT_MANIFESTS) is not None
 
-    def _head(self, accept: str) -> requests.Response | None:
+    def _head(self, accept: str) -> Answer | None:
         try:
             response = self._ask("HEAD", accept)
         except (AuthFailed, TooManyRequests):

@@ -13,7 +13,7 @@ from regscope.registry.referrer_list import ReferrerList
 from regscope.registry.referrers import list_referrers
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
-from regscope.spec.manifest import Manifest, OCIIndex, OCIManifestSchema1, parse_manifest
+from regscope.spec.manifest import MODELS, Manifest, OCIIndex, OCIManifestSchema1, parse_manifest
 
 __all__ = ["ManifestRef", "RawManifest"]
 
@@ -28,14 +28,19 @@ class ManifestRef(ManifestReader):
         reference: a tag or a digest.
         client: of the registry.
         timeout: seconds; the client's own by default.
+
+    Attributes:
+        TYPES: the model of each media type that `get` can be asked for.
     """
+
+    TYPES = MODELS
 
     def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
         """Push a manifest under this tag or digest: the very bytes that were read, or given.
 
-        What it names must be in the repository already. A schema 1 manifest without signatures is signed, by a key that
-        is made for it. One with a `subject` is noted under the subject's fallback tag where the registry does not keep
-        count of referrers itself.
+        What it names must be in the repository already. A schema 1 manifest whose signatures do not fit its content is
+        signed by the key that `get_private_key` gives. One with a `subject` is added to the list under the subject's
+        fallback tag where the registry does not list referrers itself.
 
         Args:
             manifest: a model, or the bytes of one.

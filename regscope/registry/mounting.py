@@ -48,7 +48,7 @@ def mount(
         return "refused"
     params = {"mount": digest, "from": source}
     try:
-        response = client.post(uploads_url(client, repository), params=params, data=b"", timeout=timeout)
+        response = client.request("POST", uploads_url(client, repository), params=params, data=b"", timeout=timeout)
         if response.status_code != HTTPStatus.CREATED:
             return opened(client, response, timeout)
         discard(response)

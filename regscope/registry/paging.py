@@ -46,7 +46,7 @@ def _pages(
     number = growth.ask(url)
     while True:
         try:
-            response, body = read_whole(partial(client.get, url, timeout=timeout), _PAGE_LIMIT, what)
+            response, body = read_whole(partial(client.request, "GET", url, timeout=timeout), _PAGE_LIMIT, what)
         except RequestErrorWithResponse as error:
             raise _of_page(error, number, what) from None
         page = parse_json(response, body, what)

@@ -93,7 +93,7 @@ def product_of(client: DockerRegistryV2Client) -> str | None:
     asked = challenge.parameters if challenge else {}
     if "www-authenticate" in named:  # with credentials the answer is that of an open registry
         with suppress(RequestError):
-            body = read_bounded(client.get(client.url()), _LONGEST, "the answer of /v2/")
+            body = read_bounded(client.request("GET", client.url()), _LONGEST, "the answer of /v2/")
     seen = _Seen(host, named, asked.get("realm", ""), asked.get("service", ""), body)
     tests = [*_HOSTS.items(), *_ANSWERS.items()]
     return next((product for product, is_it in tests if is_it(seen)), None)

@@ -64,7 +64,7 @@ class ReferrerList:
         for _ in range(_MOST_ATTEMPTS):
             changed = change(self._entries())
             if changed is not None:
-                push_manifest(at.client, at.repo, at.reference, OCIIndex(manifests=tuple(changed)), timeout=at.timeout)
+                push_manifest(at.client, at.repo, at.reference, OCIIndex(manifests=changed), timeout=at.timeout)
                 looks = 0
             elif looks == _LOOKS:
                 return
@@ -75,12 +75,12 @@ class ReferrerList:
             next_step="Try again when nobody else pushes to this repository.",
         )
 
-    def _entries(self) -> tuple[Descriptor, ...]:
+    def _entries(self) -> list[Descriptor]:
         at = self._at
         try:
             found = at.fetch().parse()
         except ResourceNotFound:
-            return ()
+            return []
         if not isinstance(found, OCIIndex):
             raise InvalidManifest(
                 f"{at.repo}:{at.reference} should be an index of referrers, and is {found.media_type}"

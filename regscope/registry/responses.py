@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import requests
-
 from regscope.errors import (
     AuthFailed,
     ConnectionFailed,
@@ -23,7 +21,9 @@ from regscope.errors import (
     TooManyRequests,
     Unsupported,
 )
+from regscope.registry.answer import Answer
 from regscope.registry.framing import whole_number
+from regscope.registry.http_response import response_of
 from regscope.registry.origin import without_secrets
 from regscope.spec.retry_after import wait_asked_for
 from regscope.text import plain
@@ -58,7 +58,7 @@ _NEXT_STEPS = {
 }
 
 
-def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
+def read_bounded(response: Answer, limit: int, what: str) -> bytes:
     """The whole body of a streamed response.
 
     Raises:
@@ -79,7 +79,7 @@ def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
     return body
 
 
-def _rest(response: requests.Response, left: int, what: str) -> bytes:
+def _rest(response: Answer, left: int, what: str) -> bytes:
     """Up to `left` bytes more, within the time limit."""
     pieces: list[bytes] = []
     until = time.monotonic() + _LONGEST_READ
@@ -95,7 +95,7 @@ def _rest(response: requests.Response, left: int, what: str) -> bytes:
     return b"".join(pieces)
 
 
-def _too_long(what: str, response: requests.Response) -> TimedOut:
+def _too_long(what: str, response: Answer) -> TimedOut:
     return TimedOut(
         f"{what} did not arrive within {_LONGEST_READ} s",
         url=without_secrets(response.url),
@@ -103,12 +103,12 @@ def _too_long(what: str, response: requests.Response) -> TimedOut:
     )
 
 
-def content_length(response: requests.Response) -> int | None:
+def content_length(response: Answer) -> int | None:
     """The Content-Length of a response (bytes); None where it has none, or no valid one."""
     return whole_number(response.headers.get("Content-Length", ""))
 
 
-def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> tuple[requests.Response, bytes]:
+def read_whole(ask: Callable[[], Answer], limit: int, what: str) -> tuple[Answer, bytes]:
     """Send a request and read the whole body; repeat that, up to twice, where the body ended early."""
     for _ in range(_READ_ATTEMPTS - 1):
         response = ask()
@@ -118,11 +118,9 @@ def read_whole(ask: Callable[[], requests.Response], limit: int, what: str) -> t
     return response, read_bounded(response, limit, what)
 
 
-def discard(response: requests.Response) -> None:
+def discard(response: Answer) -> None:
     """Drop a response without its body; the connection stays usable if the body is short."""
-    with contextlib.suppress(ConnectionFailed):
-        response.raw.read(_ERROR_LIMIT)
-    response.raw.close()
+    short_body(response)
 
 
 def too_large(what: str, size: int | None, limit: int) -> TooLarge:
@@ -134,7 +132,7 @@ def too_large(what: str, size: int | None, limit: int) -> TooLarge:
     )
 
 
-def read_json(response: requests.Response, limit: int, what: str) -> dict[str, Any]:
+def read_json(response: Answer, limit: int, what: str) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises:
@@ -143,7 +141,7 @@ def read_json(response: requests.Response, limit: int, what: str) -> dict[str, A
     return parse_json(response, read_bounded(response, limit, what), what)
 
 
-def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str, Any]:
+def parse_json(response: Answer, body: bytes, what: str) -> dict[str, Any]:
     """`body`, which was read from `response`, as a JSON object.
 
     Raises:
@@ -169,10 +167,11 @@ def parse_json(response: requests.Response, body: bytes, what: str) -> dict[str,
     return document
 
 
-def error_from(response: requests.Response) -> RequestErrorWithResponse:
+def error_from(response: Answer) -> RequestErrorWithResponse:
     """The error of regscope for an answer with an error status."""
     status, url = response.status_code, without_secrets(response.url)
-    code, message = _stated_error(response)
+    body = short_body(response)
+    code, message = _stated_error(body, status)
     kind = _KINDS.get(status, RequestErrorWithResponse)
     if code == "UNSUPPORTED":
         kind, status_step = Unsupported, _NEXT_STEPS[405]
@@ -181,26 +180,36 @@ def error_from(response: requests.Response) -> RequestErrorWithResponse:
         status_step = f"The registry asks to be left alone until {back:%Y-%m-%d %H:%M} UTC: try again then."
     else:
         status_step = _NEXT_STEPS.get(status, "Try again later; the registry's log may say more.")
-    if code == "NAME_UNKNOWN" and response.request.method not in ("GET", "HEAD"):  # ECR
+    if code == "NAME_UNKNOWN" and response.method not in ("GET", "HEAD"):  # ECR
         status_step = "Create the repository there first: this registry makes none by itself."
     if status == 400 and "HTTPS" in message:  # Go's and nginx's answer to HTTP on a port that speaks TLS
         status_step = "The other side speaks TLS: write https:// before the address."
     reason = message or _phrase(status)
     said = f"{code}: {reason}" if code else reason
     return kind(
-        f"{response.request.method} {url}: {status} {said}", status, response, code=code, url=url, next_step=status_step
+        f"{response.method} {url}: {status} {said}",
+        status,
+        response_of(response, body),
+        code=code,
+        url=url,
+        next_step=status_step,
     )
 
 
-def _stated_error(response: requests.Response) -> tuple[str | None, str]:
+def short_body(response: Answer) -> bytes:
+    """The first of a body, as much as an error may have to say; the rest is let go of."""
     body = b""
-    try:
+    with contextlib.suppress(ConnectionFailed):
         body = response.raw.read(_ERROR_LIMIT)
+    response.raw.close()
+    return body
+
+
+def _stated_error(body: bytes, status: int) -> tuple[str | None, str]:
+    try:
         return _joined(json.loads(body)["errors"])
-    except (ConnectionFailed, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None, plain(body.decode(errors="replace").strip(), 300) if response.status_code == 400 else ""
-    finally:
-        response.raw.close()
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, plain(body.decode(errors="replace").strip(), 300) if status == 400 else ""
 
 
 def _joined(errors: list[dict[str, Any]]) -> tuple[str | None, str]:

@@ -7,9 +7,8 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import requests
-
 from regscope.errors import ConnectionFailed, TLSFailed
+from regscope.registry.answer import Answer
 from regscope.registry.rate_limiter import RateLimiter
 from regscope.spec.retry_after import wait_asked_for
 
@@ -68,7 +67,7 @@ class Attempts:
         time.sleep(self._retry_policy.pause(self._failures))
         return True
 
-    def again_instead_of(self, response: requests.Response) -> bool:
+    def again_instead_of(self, response: Answer) -> bool:
         """Wait, and return True, where the request is to be sent again after this answer; else False."""
         status = response.status_code
         if status != TOO_MANY:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 
-import requests
-
 from regscope.errors import DigestWarning, InvalidDigest
+from regscope.registry.answer import Answer
 from regscope.registry.origin import without_secrets
 from regscope.spec.digest import Digest
 from regscope.text import plain
@@ -25,7 +24,7 @@ class StatedDigests:
         self._has_warned = False
         self._lock = threading.Lock()
 
-    def read(self, response: requests.Response) -> Digest | None:
+    def read(self, response: Answer) -> Digest | None:
         """The digest that an answer states; None where it states none, or an invalid one.
 
         Quotes, upper case and a repeated value, as proxies add them, are accepted.
@@ -46,7 +45,7 @@ class StatedDigests:
         except InvalidDigest:
             return None
 
-    def doubt(self, response: requests.Response, stated: Digest, found: Digest) -> None:
+    def doubt(self, response: Answer, stated: Digest, found: Digest) -> None:
         """Ignore stated digests from now on: an answer stated another digest than that of its manifest.
 
         Warns:
@@ -55,7 +54,7 @@ class StatedDigests:
         self.are_believed = False
         self._warn(response, f"{stated}, of a manifest whose digest is {found}")
 
-    def _warn(self, response: requests.Response, what: str) -> None:
+    def _warn(self, response: Answer, what: str) -> None:
         with self._lock:
             if self._has_warned:
                 return

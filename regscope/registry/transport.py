@@ -20,7 +20,12 @@ from regscope.registry.retry_policy import Attempts, RetryPolicy
 from regscope.version import __version__
 
 _MOST_REDIRECTS = 5
-_HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"}
+HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"}
+"""The header fields of each request."""
+
+SECRETS = {"Authorization", "Cookie", "Proxy-Authorization"}
+"""The header fields that go to the registry alone."""
+
 _LONGEST_TURN = 0.05  # seconds; a header that took longer to make was asked for
 _NEXT_STEP = "Ask whoever runs the registry to correct the address that it hands out."
 
@@ -63,11 +68,13 @@ class Transport:
         body: Payload | None = None,
         authorize: Authorize | None = None,
         outlast_errors: bool = True,
+        follow: bool = True,
     ) -> Answer:
         """The answer in the end, whatever its status; its body is still unread.
 
         Args:
             authorize: makes the `Authorization` header, once the request's turn has come: tokens expire in a queue.
+            follow: go where a redirect leads; else that is the answer.
 
         Credentials stay behind when a redirect leads to another origin, and what changes something never goes there.
 
@@ -79,7 +86,7 @@ class Transport:
         most = self._most(self._home, url)
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._patiently(method, url, headers, timeout, body, authorize, outlast_errors, most)
-            location = answer.headers.get("Location") if answer.is_redirect else None
+            location = answer.headers.get("Location") if follow and answer.is_redirect else None
             if location is None:
                 return answer
             discard(answer)
@@ -88,7 +95,7 @@ class Transport:
             if not same_origin(target, url):
                 if method not in READING:
                     raise _unsafe(f"{without_secrets(url)} sends what was meant for it on to {without_secrets(target)}")
-                headers = {name: value for name, value in headers.items() if name != "Authorization"}
+                headers = {name: value for name, value in headers.items() if name not in SECRETS}
                 authorize = None
             url = requote_uri(target)
         raise _unsafe(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
@@ -110,7 +117,7 @@ class Transport:
     ) -> Answer:
         pace = self._pace(url)
         attempts = Attempts(method, is_repeatable(body), self._retry_policy, pace, outlast_errors)
-        headers = {**_HEADERS, **headers}
+        headers = {**HEADERS, **headers}
         while True:
             leave = functools.partial(pace.leave, pace.enter())
             authorized = headers if authorize is None else self._authorized(headers, authorize, pace, leave)

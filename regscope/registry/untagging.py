@@ -136,7 +136,7 @@ def _by_stand_in(
     for _ in range(_TRIES):
         over_the_tag.put(stand_in, media_type)
         try:
-            discard(client.delete(client.url(repository, "manifests", digest), timeout=timeout))
+            discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
         except ResourceNotFound:
             # distribution deletes first, and stumbles over a tag that is being written: asked again, it has no stand-in
             # any more, and the tag may be left without one.

@@ -50,7 +50,7 @@ def _answers(client: DockerRegistryV2Client, location: str) -> bool:
     known, there = client.uploads.elsewhere, origin(location)
     if there not in known:
         try:
-            discard(client.get(location, timeout=_PROBE))
+            discard(client.request("GET", location, timeout=_PROBE))
             known[there] = True
         except (AuthFailed, ConnectionFailed):
             known[there] = False

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
-import requests
-
 from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse, TLSFailed
+from regscope.registry.answer import Answer
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.framing import whole_number
+from regscope.registry.http_response import response_of
 from regscope.registry.origin import without_secrets
 from regscope.registry.request_body import Payload, RequestBody
 from regscope.registry.responses import discard, error_from
@@ -72,7 +72,7 @@ class Upload:
         if length is not None:
             headers["Content-Range"] = f"{start}-{start + length - 1}"
         body = RequestBody(pieces, length, repeatable)
-        response = self.client.patch(self.location, headers=headers, data=body, timeout=self.timeout)
+        response = self.client.request("PATCH", self.location, headers=headers, data=body, timeout=self.timeout)
         self._follow(response)
 
     def received(self) -> int | None:
@@ -80,7 +80,7 @@ class Upload:
 
         None where its answer does not say.
         """
-        response = self.client.get(self.location, timeout=self.timeout)
+        response = self.client.request("GET", self.location, timeout=self.timeout)
         self._follow(response)
         stated = _RECEIVED.fullmatch(response.headers.get("Range", ""))
         if stated is None:
@@ -88,7 +88,7 @@ class Upload:
         last = int(stated[1])
         return last + 1 if last else 0  # `0-0` is also sent for an empty upload
 
-    def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> requests.Response:
+    def finish(self, digest: Digest, content: Payload = b"", *, start: int = 0) -> Answer:
         """Finish the upload, with the last chunk or with the whole blob (a monolithic PUT).
 
         Args:
@@ -100,8 +100,8 @@ class Upload:
         headers = dict(_OCTETS)
         if start and isinstance(content, bytes):
             headers["Content-Range"] = f"{start}-{start + len(content) - 1}"
-        response = self.client.put(
-            self.location, params={"digest": digest}, headers=headers, data=content, timeout=self.timeout
+        response = self.client.request(
+            "PUT", self.location, params={"digest": digest}, headers=headers, data=content, timeout=self.timeout
         )
         if response.status_code not in _ACCEPTED:
             raise error_from(response)
@@ -111,9 +111,9 @@ class Upload:
     def cancel(self) -> None:
         """Cancel the upload; where the registry refuses that, it purges the upload later."""
         with contextlib.suppress(RequestError):
-            discard(self.client.delete(self.location, timeout=self.timeout))
+            discard(self.client.request("DELETE", self.location, timeout=self.timeout))
 
-    def _follow(self, response: requests.Response) -> None:
+    def _follow(self, response: Answer) -> None:
         discard(response)
         if stated := response.headers.get("Location"):
             self.location = upload_location(self.client, response.url, stated)
@@ -128,14 +128,14 @@ def open_upload(client: DockerRegistryV2Client, repository: str, timeout: AskTim
     url = uploads_url(client, repository)
     for attempt in range(1, _MOST_OPENINGS):
         try:
-            return opened(client, client.post(url, data=b"", timeout=timeout), timeout)
+            return opened(client, client.request("POST", url, data=b"", timeout=timeout), timeout)
         except TLSFailed:
             raise
         except (ConnectionFailed, RequestErrorWithResponse) as error:
             if isinstance(error, RequestErrorWithResponse) and error.status_code not in PASSING_FAULTS:
                 raise
         time.sleep(client.retry_policy.pause(attempt))
-    return opened(client, client.post(url, data=b"", timeout=timeout), timeout)
+    return opened(client, client.request("POST", url, data=b"", timeout=timeout), timeout)
 
 
 def uploads_url(client: DockerRegistryV2Client, repository: str) -> str:
@@ -143,7 +143,7 @@ def uploads_url(client: DockerRegistryV2Client, repository: str) -> str:
     return client.url(repository, "blobs", "uploads", "")
 
 
-def opened(client: DockerRegistryV2Client, response: requests.Response, timeout: AskTimeout) -> Upload:
+def opened(client: DockerRegistryV2Client, response: Answer, timeout: AskTimeout) -> Upload:
     """The upload that an answer opens.
 
     Raises:
@@ -157,7 +157,7 @@ def opened(client: DockerRegistryV2Client, response: requests.Response, timeout:
         raise RequestErrorWithResponse(
             f"{url} accepted an upload without stating its address",
             response.status_code,
-            response,
+            response_of(response),
             url=url,
             next_step="Report it to whoever runs the registry.",
         )

@@ -58,7 +58,7 @@ def manifest_rows(
         sizes: of a schema 1 manifest's layers, lowest first, in bytes.
     """
     found = ManifestRows(digest)
-    found.add("blobs", digest, "manifest", len(manifest.raw), manifest.media_type, False)
+    found.add("blobs", digest, "manifest", manifest.read_size, manifest.media_type, False)
     if manifest.is_index:
         _index(found, manifest)
     elif isinstance(manifest, ManifestSchema1):
@@ -73,7 +73,7 @@ def manifest_rows(
 def _index(found: ManifestRows, index: Index) -> None:
     subject = index.subject.digest if index.subject else None
     created = parse_time(index.annotations.get(CREATED))
-    size = len(index.raw)
+    size = index.read_size
     found.add(
         "manifests", found.digest, index.media_type, "index", size, None, index.artifact_type, subject,
         None, None, None, created, None, None,
@@ -98,7 +98,7 @@ def _image(found: ManifestRows, manifest: ImageManifest, config: ImageJSON | Non
     created = config.created if config else parse_time(manifest.annotations.get(CREATED))
     sizes = {layer.digest: layer.size for layer in manifest.layers} | {manifest.config.digest: manifest.config.size}
     found.add(
-        "manifests", found.digest, manifest.media_type, "artifact" if artifact else "image", len(manifest.raw),
+        "manifests", found.digest, manifest.media_type, "artifact" if artifact else "image", manifest.read_size,
         manifest.config.digest, artifact, subject,
         *_platform(config), created, len(manifest.layers), _total(sizes.values()),
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _schema1(
     known = dict(zip(digests, sizes, strict=False))
     created = config.created if config else None
     found.add(
-        "manifests", found.digest, manifest.media_type, "schema1", len(manifest.raw), None, None, None,
+        "manifests", found.digest, manifest.media_type, "schema1", manifest.read_size, None, None, None,
         *_platform(config), created, len(digests), _total(known.values()),
     )  # fmt: skip
     steps = config.history if config else ()

@@ -200,8 +200,8 @@ def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) 
         result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))
     if fault := history_fault(config.history, layers):
         result.fail("history", RegscopeError(fault))
-    if len(config.raw) != manifest.config.size:
-        said, real = manifest.config.size, len(config.raw)
+    if config.read_size != manifest.config.size:
+        said, real = manifest.config.size, config.read_size
         result.fail("config", RegscopeError(f"the manifest says that its config has {said} bytes, and it has {real}"))
     if config.names_unreadable_time:
         result.fail("config", RegscopeError("the config's `created` is not a time: the age is unknown"))

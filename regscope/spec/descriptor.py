@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from regscope.errors import InvalidDigest
 from regscope.spec.annotations import ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE
 from regscope.spec.digest import Digest
-from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_LAYER, IMAGE_MANIFESTS
+from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_FOREIGN_LAYER, DOCKER_LAYER, IMAGE_MANIFESTS
 from regscope.spec.platform import Platform
 
 
@@ -18,24 +18,24 @@ def _null_as_empty_map(value: Any) -> Any:
 
 
 def _null_as_empty_list(value: Any) -> Any:
-    return () if value is None else value
+    return [] if value is None else value
 
 
 # Go writes `null` for an empty map or list; to a reader they are the same.
 StringMap = Annotated[dict[str, str], BeforeValidator(_null_as_empty_map)]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_null_as_empty_list)]
+Strings = Annotated[list[str], BeforeValidator(_null_as_empty_list)]
 NullAsEmptyList = BeforeValidator(_null_as_empty_list)
 
 
 class Descriptor(BaseModel):
     """What a manifest says of a blob or of another manifest. Sizes are bytes. Unknown fields survive."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
 
     mediaType: str
     size: Annotated[int, Field(ge=0, lt=2**63)]
     digest: Digest
-    urls: Strings = ()
+    urls: Strings = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
     data: str | None = None
     artifactType: str | None = None
@@ -76,8 +76,18 @@ class DockerConfigDescriptor(Descriptor):
 
     mediaType: str = DOCKER_CONFIG
 
+    @staticmethod
+    def content_type() -> str:
+        """Its usual media type."""
+        return DOCKER_CONFIG
+
 
 class DockerLayerDescriptor(Descriptor):
     """A schema 2 manifest's layer; the media type may be left out when writing one by hand."""
 
     mediaType: str = DOCKER_LAYER
+
+    @staticmethod
+    def content_types() -> list[str]:
+        """Its usual media types."""
+        return [DOCKER_LAYER, DOCKER_FOREIGN_LAYER]

@@ -43,9 +43,9 @@ Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 class HealthConfig(BaseModel):
     """How to check that a container is healthy; times are nanoseconds."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
 
-    Test: Strings = ()
+    Test: Strings = Field(default_factory=list)
     Interval: int | None = None
     Timeout: int | None = None
     StartPeriod: int | None = None
@@ -55,13 +55,13 @@ class HealthConfig(BaseModel):
 class ContainerConfig(BaseModel):
     """The `config` object: what a container of the image runs with."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
 
     User: str | None = None
     ExposedPorts: dict[str, Any] | None = None
-    Env: tuple[str, ...] | None = None
-    Entrypoint: tuple[str, ...] | None = None
-    Cmd: tuple[str, ...] | None = None
+    Env: list[str] | None = None
+    Entrypoint: list[str] | None = None
+    Cmd: list[str] | None = None
     Volumes: dict[str, Any] | None = None
     WorkingDir: str | None = None
     Labels: StringMap = Field(default_factory=dict)
@@ -72,16 +72,16 @@ class ContainerConfig(BaseModel):
 class RootFS(BaseModel):
     """The layers, by the digests of their uncompressed tars, lowest first."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
 
     type: str = "layers"
-    diff_ids: Annotated[tuple[Digest, ...], NullAsEmptyList] = ()
+    diff_ids: Annotated[list[Digest], NullAsEmptyList] = Field(default_factory=list)
 
 
 class History(BaseModel):
     """One build step, oldest first; a step with `empty_layer` made no layer."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
 
     created: Time = None
     author: str | None = None
@@ -103,14 +103,14 @@ class ImageJSON(RawBacked):
         default_factory=ContainerConfig
     )
     rootfs: RootFS = Field(default_factory=RootFS)
-    history: Annotated[tuple[History, ...], NullAsEmptyList] = ()
+    history: Annotated[list[History], NullAsEmptyList] = Field(default_factory=list)
 
     @property
     def names_unreadable_time(self) -> bool:
         """Whether `created` is there but is no time."""
         if self.created is not None:
             return False
-        stated = from_json(self.raw).get("created")
+        stated = from_json(self.raw if self._raw is None else self._raw).get("created")
         return stated not in (None, "") and not str(stated).startswith("0001-")
 
 

@@ -1,12 +1,12 @@
 """Manifests of every kind, each with the very bytes it was read from (OCI image-spec, manifest.md, image-index.md).
 
 `parse_manifest` is the way in. A model's `raw` is what was read, never a re-serialisation; only a manifest that was
-built by hand is serialised, once, when its bytes are first asked for.
+built by hand, or changed, is serialised when its bytes are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -43,7 +43,7 @@ from regscope.spec.raw_backed import RawBacked
 class FileSystemLayer(BaseModel):
     """One `fsLayers` entry of a schema 1 manifest."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
     blobSum: Digest
 
     @property
@@ -55,7 +55,7 @@ class FileSystemLayer(BaseModel):
 class Schema1History(BaseModel):
     """One `history` entry of a schema 1 manifest: a JSON document in a string."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
     v1Compatibility: str
 
 
@@ -85,7 +85,7 @@ class _NamesBlobs:
     if TYPE_CHECKING:  # each kind has its own, in the order in which it is written
         artifactType: str | None
         config: Descriptor
-        layers: tuple[Descriptor, ...]
+        layers: Sequence[Descriptor]
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -122,7 +122,7 @@ class _ListsManifests:
 
     if TYPE_CHECKING:  # each kind has its own, in the order in which it is written
         artifactType: str | None
-        manifests: tuple[Descriptor, ...]
+        manifests: list[Descriptor]
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
@@ -145,8 +145,19 @@ class _ListsManifests:
         return self.artifactType
 
 
+class JWS(BaseModel):
+    """One signature of a schema 1 manifest (docs/spec/manifest-v2-1.md, Signed Manifests)."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
+    header: dict[str, Any] = Field(default_factory=dict)
+    protected: str = ""
+    signature: str = ""
+
+
 class ManifestSchema1(_RefersToNothing, RawBacked):
     """Docker image manifest, schema 1: layers newest first, the config folded into the history."""
+
+    _not_in_raw = frozenset({"signatures"})  # their digest names it without them
 
     is_index: ClassVar[Literal[False]] = False
     children: ClassVar[tuple[Descriptor, ...]] = ()
@@ -156,9 +167,9 @@ class ManifestSchema1(_RefersToNothing, RawBacked):
     name: str = ""
     tag: str = ""
     architecture: str = ""
-    fsLayers: Annotated[tuple[FileSystemLayer, ...], NullAsEmptyList] = ()
-    history: Annotated[tuple[Schema1History, ...], NullAsEmptyList] = ()
-    signatures: tuple[dict[str, Any], ...] | None = None
+    fsLayers: Annotated[list[FileSystemLayer], NullAsEmptyList] = Field(default_factory=list)
+    history: Annotated[list[Schema1History], NullAsEmptyList] = Field(default_factory=list)
+    signatures: list[JWS] | None = None
 
     @staticmethod
     def content_type() -> str:
@@ -173,7 +184,7 @@ class ManifestSchema1(_RefersToNothing, RawBacked):
     @property
     def blobs(self) -> tuple[FileSystemLayer, ...]:
         """The layers, newest first."""
-        return self.fsLayers
+        return tuple(self.fsLayers)
 
     @property
     def stored_blobs(self) -> tuple[FileSystemLayer, ...]:
@@ -187,7 +198,7 @@ class ManifestSchema2(_RefersToNothing, _NamesBlobs, RawBacked):
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.v2+json"] = DOCKER_MANIFEST
     config: DockerConfigDescriptor
-    layers: Annotated[tuple[DockerLayerDescriptor, ...], NullAsEmptyList] = ()
+    layers: Annotated[list[DockerLayerDescriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
@@ -208,7 +219,7 @@ class OCIManifestSchema1(_NamesBlobs, RawBacked):
     mediaType: Literal["application/vnd.oci.image.manifest.v1+json"] | None = OCI_MANIFEST
     artifactType: str | None = None
     config: Descriptor
-    layers: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    layers: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
 
@@ -228,7 +239,7 @@ class DockerManifestList(_RefersToNothing, _ListsManifests, RawBacked):
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.list.v2+json"] = DOCKER_MANIFEST_LIST
-    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
     @staticmethod
@@ -248,7 +259,7 @@ class OCIIndex(_ListsManifests, RawBacked):
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.oci.image.index.v1+json"] | None = OCI_INDEX
     artifactType: str | None = None
-    manifests: Annotated[tuple[Descriptor, ...], NullAsEmptyList] = ()
+    manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pydantic_core import from_json
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
 from regscope.spec.lenient_reading import first_fault
-from regscope.spec.manifest import ManifestSchema1
+from regscope.spec.manifest import JWS, ManifestSchema1
 
 
 def schema1_payload(raw: bytes) -> bytes:
@@ -41,6 +42,42 @@ def schema1_payload(raw: bytes) -> bytes:
     payload = raw[:length] + tail
     check_signatures(payload, signatures)
     return payload
+
+
+def signatures_of(raw: bytes) -> list[JWS] | None:
+    """The signatures in a schema 1 manifest that `schema1_payload` has checked; None where it has none."""
+    stated = _step(raw).get("signatures")
+    return [JWS.model_validate(each) for each in stated] if stated else None
+
+
+def signed_schema1(manifest: ManifestSchema1, key: Any) -> bytes:
+    """A schema 1 manifest with signatures: its own where they fit what it says, else one by `key`.
+
+    Args:
+        key: a private key of libtrust's.
+    """
+    from regscope.spec.schema1_signatures import signed  # only the few who write one wait for it
+
+    document = from_json(manifest.raw)
+    as_it_is = manifest.raw if document.pop("signatures", None) else _with_signatures(manifest)
+    try:
+        if as_it_is and schema1_payload(as_it_is):
+            return as_it_is
+    except InvalidManifest:
+        pass  # it was changed since it was signed
+    return signed(json.dumps(document, indent=3), key)
+
+
+def _with_signatures(manifest: ManifestSchema1) -> bytes:
+    """The manifest with its signatures where the first of them was; empty where it has none, or none that says so."""
+    if not manifest.signatures:
+        return b""
+    try:
+        length = int(from_json(_decoded(manifest.signatures[0].protected))["formatLength"])
+    except (ValueError, LookupError, TypeError, OverflowError):
+        return b""
+    signatures = json.dumps([each.model_dump(mode="json") for each in manifest.signatures], indent=3).encode()
+    return manifest.raw[:length] + b',\n   "signatures": ' + signatures + manifest.raw[length:]
 
 
 def _decoded(text: str) -> bytes:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import libtrust
 from libtrust.jsonsign import JSHeader, JsSignature
-from libtrust.keys.ec_key import generate_private_key
-from pydantic_core import from_json
 
 from regscope.errors import InvalidManifest
-from regscope.spec.manifest import ManifestSchema1
 from regscope.text import plain
 
 
-def signed_schema1(manifest: ManifestSchema1) -> bytes:
-    """A schema 1 manifest with a signature: its own bytes where it has one, else signed by a key made for it.
+def signed(document: str, key: Any) -> bytes:
+    """A document in ASCII with a signature by `key`, a private key of libtrust's.
 
-    The document is written in ASCII: libtrust counts characters where docker counts bytes.
+    In ASCII, since libtrust counts characters where docker counts bytes.
     """
-    if manifest.signatures:
-        return manifest.raw
-    signature = libtrust.JSONSignature.new(json.dumps(from_json(manifest.raw), indent=3))
-    signature.sign(generate_private_key(), datetime.now(UTC).replace(tzinfo=None))
+    signature = libtrust.JSONSignature.new(document)
+    signature.sign(key, datetime.now(UTC).replace(tzinfo=None))
     return bytes(signature.to_pretty_signature("signatures").encode("ascii"))
 
 

@@ -127,9 +127,7 @@ class SavedImages:
         diff_ids = parse_image_config(raw).rootfs.diff_ids
         for name, layer, diff_id in zip(image.layers, layers, diff_ids, strict=False):
             self._check_layer(name, layer, diff_id)
-        return ManifestSchema2(
-            config=DockerConfigDescriptor(digest=Digest.of(raw), size=len(raw)), layers=tuple(layers)
-        )
+        return ManifestSchema2(config=DockerConfigDescriptor(digest=Digest.of(raw), size=len(raw)), layers=layers)
 
     def _check_layer(self, name: str, layer: DockerLayerDescriptor, diff_id: Digest) -> None:
         """Raise where a layer is not what its config calls it; of a compressed one the right name is enough."""

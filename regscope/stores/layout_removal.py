@@ -104,7 +104,7 @@ class LayoutRemoval:
         listed = self._store.manifest("", entry.digest).parse()
         if not isinstance(listed, OCIIndex) or all(child.digest != digest for child in listed.manifests):
             return entry
-        made = OCIIndex(manifests=tuple(child for child in listed.manifests if child.digest != digest))
+        made = OCIIndex(manifests=[child for child in listed.manifests if child.digest != digest])
         self._index.replace(blob_path(made.digest), made.raw)
         return entry.model_copy(update={"digest": made.digest, "size": len(made.raw)})
 

@@ -112,7 +112,7 @@ class RegistryDestination:
             return
         headers = {"Content-Type": manifest.parse().media_type}
         url = self.client.url(repository, "manifests", reference or manifest.digest)
-        discard(self.client.put(url, headers=headers, data=manifest.raw))
+        discard(self.client.request("PUT", url, headers=headers, data=manifest.raw))
 
     def close(self) -> None:
         """Nothing is left to do."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import tarfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -33,26 +32,12 @@ from regscope import (
     Tags,
     UnSupportMediaType,
     default_client,
-    set_default_client,
 )
 from regscope.spec.digest import Digest
 from tests.lab.images import push, skopeo
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.proxy import FaultProxy, ProxyResponse
 from tests.servers.registry import Registry
-
-
-@pytest.fixture
-def hub(tmp_path: Path, layout: Path) -> Iterator[Registry]:
-    """A registry in Docker Hub's place: the client of those who name none."""
-    before = default_client.__class__, default_client.__dict__
-    with Registry(tmp_path / "hub") as server:
-        push(layout, server, only="legacy:1")  # a Docker image
-        push(layout, server, only="app:1.0")  # an OCI one
-        set_default_client(DockerRegistryV2Client(server.url))
-        yield server
-    default_client.close()
-    default_client.__class__, default_client.__dict__ = before
 
 
 def test_the_default_client_is_docker_hubs_and_asks_nobody_before_its_time() -> None:
@@ -165,7 +150,7 @@ def layer_file(folder: Path) -> Path:
 )
 def test_a_layer_is_added(hub: Registry, tmp_path: Path, repo: str, reference: str, kind: type) -> None:
     image = ImageRef.from_image(repo, reference, to_reference="more")
-    before = image.image_json
+    before = image.image_json.model_copy(deep=True)
     added = image.add_layer(LayerRef(local_path=layer_file(tmp_path)))
     pushed = image.push()
     assert isinstance(pushed, kind)

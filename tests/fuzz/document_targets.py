@@ -77,7 +77,7 @@ def _encoded(*documents: Any) -> list[bytes]:
 
 def _manifest(raw: bytes, media_type: str | None = None) -> None:
     manifest = parse_manifest(raw, media_type)
-    _ = manifest.digest, manifest.media_type, manifest.faults, hash(manifest), repr(manifest)
+    _ = manifest.digest, manifest.media_type, manifest.faults, manifest.raw, repr(manifest)
     if not isinstance(manifest, ManifestSchema1 | ImageManifest):
         best_children(manifest.children, LINUX_AMD64)
         platforms_of(manifest)

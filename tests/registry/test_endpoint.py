@@ -100,7 +100,7 @@ def test_a_stated_scheme_is_believed(url: str, host: str, base_url: str) -> None
 
 def test_docker_hub_answers_elsewhere() -> None:
     assert OFFICIAL_ENDPOINT.base_url == "https://registry-1.docker.io"
-    assert OFFICIAL_ENDPOINT.api_base_url == "registry-1.docker.io:443"
+    assert OFFICIAL_ENDPOINT.api_base_url == "registry-1.docker.io"
 
 
 @pytest.mark.parametrize(

@@ -367,7 +367,7 @@ def test_a_layer_that_one_image_has_from_elsewhere_and_another_here_is_here(
         layer = writer.layer(tar_of({"file": b"content"}), "COPY file /")
         elsewhere = layer._replace(
             descriptor=layer.descriptor.model_copy(
-                update={"mediaType": DOCKER_FOREIGN_LAYER, "urls": ("https://example.com/layer",)}
+                update={"mediaType": DOCKER_FOREIGN_LAYER, "urls": ["https://example.com/layer"]}
             )
         )
         order = [elsewhere, layer] if foreign_first else [layer, elsewhere]

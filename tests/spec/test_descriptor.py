@@ -22,7 +22,7 @@ def test_every_field_of_the_specification_is_read() -> None:
             "platform": {"os": "windows", "architecture": "amd64", "os.version": "10.0.14393"},
         }
     )
-    assert descriptor.urls == ("https://example.com/layer",)
+    assert descriptor.urls == ["https://example.com/layer"]
     assert descriptor.annotations == {"org.opencontainers.image.title": "a.txt"}
     assert (descriptor.data, descriptor.artifactType) == ("e30=", "application/x-sbom")
     assert descriptor.platform is not None
@@ -32,7 +32,7 @@ def test_every_field_of_the_specification_is_read() -> None:
 
 def test_null_is_an_empty_map_or_list_as_go_writes_it() -> None:
     descriptor = Descriptor.model_validate({**LAYER, "urls": None, "annotations": None, "platform": None})
-    assert (descriptor.urls, descriptor.annotations, descriptor.platform) == ((), {}, None)
+    assert (descriptor.urls, descriptor.annotations, descriptor.platform) == ([], {}, None)
 
 
 def test_an_unknown_field_survives() -> None:
@@ -77,10 +77,13 @@ def test_what_the_specification_requires_may_not_be_missing(field: str) -> None:
         Descriptor.model_validate({name: value for name, value in LAYER.items() if name != field})
 
 
-def test_a_descriptor_is_frozen() -> None:
+def test_a_descriptor_can_be_changed_and_checks_what_it_gets() -> None:
     descriptor = Descriptor.model_validate(LAYER)
-    with pytest.raises(ValidationError, match="frozen"):
-        descriptor.size = 1  # type: ignore[misc]
+    descriptor.size = 1
+    descriptor.digest = "sha256:" + "c" * 64  # type: ignore[assignment]
+    assert (descriptor.size, type(descriptor.digest)) == (1, Digest)
+    with pytest.raises(ValidationError, match="greater than or equal"):
+        descriptor.size = -1
 
 
 def test_dockers_descriptors_know_their_usual_media_type() -> None:

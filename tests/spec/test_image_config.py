@@ -134,15 +134,15 @@ def test_the_example_of_the_specification_is_read_whole() -> None:
     run = config.config
     assert (run.User, run.WorkingDir, run.StopSignal) == ("alice", "/home/alice", "SIGTERM")
     assert (run.Env, run.Entrypoint, run.Cmd) == (
-        ("PATH=/usr/bin:/bin", "FOO=oci_is_a"),
-        ("/bin/my-app-binary",),
-        ("--foreground",),
+        ["PATH=/usr/bin:/bin", "FOO=oci_is_a"],
+        ["/bin/my-app-binary"],
+        ["--foreground"],
     )
     assert (run.ExposedPorts, run.Volumes) == ({"8080/tcp": {}}, {"/var/log/my-app-logs": {}})
     assert run.Labels == {"com.example.project.git.url": "https://example.com/project.git"}
     assert run.Healthcheck is not None
-    assert (run.Healthcheck.Test, run.Healthcheck.Interval) == (("CMD", "true"), 30_000_000_000)
-    assert config.rootfs.diff_ids == (DIGEST, OTHER_DIGEST)
+    assert (run.Healthcheck.Test, run.Healthcheck.Interval) == (["CMD", "true"], 30_000_000_000)
+    assert config.rootfs.diff_ids == [DIGEST, OTHER_DIGEST]
 
 
 def test_the_history_is_read_in_order_with_its_empty_layers() -> None:
@@ -170,7 +170,7 @@ def test_the_very_bytes_are_kept_and_unknown_fields_survive() -> None:
 def test_an_empty_config_and_nulls_read_as_nothing_said() -> None:
     for raw in (b"{}", b'{"config": null, "history": null, "rootfs": {"diff_ids": null}, "created": null}'):
         config = parse_image_config(raw)
-        assert (config.os, config.architecture, config.history, config.rootfs.diff_ids) == ("", "", (), ())
+        assert (config.os, config.architecture, config.history, config.rootfs.diff_ids) == ("", "", [], [])
         assert config.config == ContainerConfig()
     run = parse_image_config(b'{"config": {"Labels": null, "Env": null, "Cmd": null, "Volumes": null}}').config
     assert (run.Labels, run.Env, run.Cmd, run.Volumes) == ({}, None, None, None)
@@ -252,7 +252,7 @@ def test_beside_a_null_all_else_is_read_and_a_step_keeps_its_place() -> None:
         encoded({**EXAMPLE, "os": None, "config": {"Labels": {"a": None, "b": "c"}, "Env": [None, "A=1"]}})
     )
     assert (config.os, config.architecture) == ("", "amd64")
-    assert (config.config.Labels, config.config.Env) == ({"b": "c"}, ("A=1",))
+    assert (config.config.Labels, config.config.Env) == ({"b": "c"}, ["A=1"])
     steps = parse_image_config(encoded({"history": [{"created_by": "a"}, None, {"created_by": "c"}]})).history
     assert [(step.created_by, step.empty_layer) for step in steps] == [("a", False), (None, False), ("c", False)]
 

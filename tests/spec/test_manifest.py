@@ -269,13 +269,13 @@ def test_of_a_repeated_key_the_last_one_counts_as_in_go() -> None:
 def test_null_is_an_empty_list_or_map_as_go_writes_it() -> None:
     image = parse_manifest(encoded(oci_image(layers=None, annotations=None)))
     assert isinstance(image, OCIManifestSchema1)
-    assert (image.layers, image.annotations) == ((), {})
+    assert (image.layers, image.annotations) == ([], {})
     children = parse_manifest(encoded(index(manifests=None)))
     assert isinstance(children, OCIIndex)
-    assert children.manifests == ()
+    assert children.manifests == []
     old = parse_manifest(encoded(schema1(fsLayers=None, history=None, signatures=None)))
     assert isinstance(old, ManifestSchema1)
-    assert (old.fsLayers, old.history) == ((), ())
+    assert (old.fsLayers, old.history) == ([], [])
 
 
 PLATFORM = {"os": None, "architecture": "arm64", "variant": None, "os.version": None, "os.features": None}
@@ -341,7 +341,7 @@ def test_an_odd_value_costs_itself_and_is_said(document: dict[str, Any], fault: 
 def test_of_a_list_only_the_entries_that_cannot_be_read_are_left_out() -> None:
     image = parse_manifest(encoded(oci_image(layers=[{**LAYER, "urls": [1, "https://a", None, "https://b", {}]}])))
     assert isinstance(image, OCIManifestSchema1)
-    assert image.layers[0].urls == ("https://a", "https://b")
+    assert image.layers[0].urls == ["https://a", "https://b"]
     assert [fault.partition(":")[0] for fault in image.faults] == ["layers.0.urls.0", "layers.0.urls.4"]
 
 
@@ -483,17 +483,14 @@ def test_a_changed_copy_forgets_the_bytes_and_the_original_keeps_them() -> None:
     assert json.loads(changed.raw) == json.loads(raw) | {"annotations": {"a": "c"}}
 
 
-def test_a_model_is_frozen() -> None:
+def test_the_bytes_of_a_model_cannot_be_set() -> None:
     manifest = parse_manifest(encoded(oci_image()))
-    with pytest.raises(ValidationError, match="frozen"):
-        manifest.schemaVersion = 2  # type: ignore[misc]
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises((AttributeError, ValidationError)):
         manifest.raw = b"{}"  # type: ignore[misc]
 
 
-def test_a_manifest_built_by_hand_is_serialised_once_and_always_alike() -> None:
+def test_a_manifest_built_by_hand_is_always_serialised_alike() -> None:
     manifest = hand_built(annotations={"b": "1", "a": "2"})
-    assert manifest.raw is manifest.raw
     assert manifest.raw == hand_built(annotations={"b": "1", "a": "2"}).raw
     assert manifest.digest == Digest.of(manifest.raw)
     assert (
@@ -542,6 +539,6 @@ def test_manifests_are_equal_when_their_bytes_are() -> None:
     built, same = hand_built(), hand_built()
     assert built.raw  # reading the bytes changes nothing
     assert built == same == parse_manifest(built.raw)
-    assert len({built, same, hand_built(annotations={"a": "b"})}) == 2
+    assert built != hand_built(annotations={"a": "b"})
     assert parse_manifest(encoded(oci_image())) != parse_manifest(b" " + encoded(oci_image()))
     assert built != built.raw

@@ -18,8 +18,7 @@ from libtrust.keys.ec_key import generate_private_key
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
 from regscope.spec.manifest import ManifestSchema1, parse_manifest
-from regscope.spec.schema1 import schema1_config, schema1_payload
-from regscope.spec.schema1_signatures import signed_schema1
+from regscope.spec.schema1 import schema1_config, schema1_payload, signed_schema1
 from tests.lab.documents import encoded, json_values, schema1
 
 NEWEST = {
@@ -67,9 +66,9 @@ def test_the_newest_step_says_what_the_image_runs() -> None:
     config = config_of(NEWEST, MIDDLE, OLDEST)
     assert config.created == datetime(2015, 4, 22, 18, 0, 3, tzinfo=UTC)
     assert (config.os, config.architecture) == ("windows", "arm64")
-    assert config.config.Cmd == ("/bin/bash",)
+    assert config.config.Cmd == ["/bin/bash"]
     assert config.config.Labels == {"team": "x"}
-    assert config.rootfs.diff_ids == ()
+    assert config.rootfs.diff_ids == []
 
 
 def test_what_the_newest_step_leaves_open_is_linux_and_the_manifests_architecture() -> None:
@@ -105,7 +104,7 @@ def test_mismatching_counts_of_layers_and_history_are_refused(steps: int, layers
 
 
 def test_no_layers_and_no_history_make_an_empty_config() -> None:
-    assert config_of().history == ()
+    assert config_of().history == []
 
 
 @pytest.mark.parametrize(
@@ -215,12 +214,12 @@ def test_a_signature_of_something_else_is_refused() -> None:
 def test_a_manifest_is_signed_once() -> None:
     manifest = parse_manifest(PAYLOAD)
     assert isinstance(manifest, ManifestSchema1)
-    raw = signed_schema1(manifest)
+    raw = signed_schema1(manifest, generate_private_key())
     payload = schema1_payload(raw)
     assert json.loads(payload) == json.loads(PAYLOAD)
     again = parse_manifest(raw)
     assert isinstance(again, ManifestSchema1)
-    assert signed_schema1(again) == raw
+    assert signed_schema1(again, generate_private_key()) == raw
 
 
 def test_libtrust_is_loaded_only_for_schema_1(layout: Path, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_of_two_members_with_one_name_the_first_counts(tmp_path: Path) -> None:
 def test_an_image_from_scratch_has_no_layers(tmp_path: Path) -> None:
     listed = [{"Config": "c.json", "RepoTags": ["empty:1"], "Layers": None}]
     store = DockerArchiveStore(write(tmp_path / "a.tar", {"c.json": config_of()}, listed))
-    assert parsed(store, "empty", "1").layers == ()
+    assert parsed(store, "empty", "1").layers == []
 
 
 # Names

@@ -1,0 +1,1 @@
+"""Other clients' names for what regscope has."""

@@ -1,0 +1,1 @@
+"""Clients, resources and errors by the older client's names."""

@@ -1,0 +1,37 @@
+"""The client, and the addresses of what it asks for."""
+
+from __future__ import annotations
+
+from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.default_client import default_client, set_default_client
+
+__all__ = ["DockerRegistryV2Client", "URLBuilder", "default_client", "set_default_client"]
+
+
+class URLBuilder:
+    """The API's addresses below `endpoint`, which has a scheme; `DockerRegistryV2Client.url` also quotes names."""
+
+    @staticmethod
+    def build_v2_url(endpoint: str) -> str:
+        """Where a registry says that it is one."""
+        return f"{endpoint}/v2/"
+
+    @staticmethod
+    def build_blobs_url(endpoint: str, repo: str, digest: str) -> str:
+        """A blob's."""
+        return f"{endpoint}/v2/{repo}/blobs/{digest}"
+
+    @staticmethod
+    def build_manifests_url(endpoint: str, repo: str, reference: str) -> str:
+        """A manifest's, by tag or digest."""
+        return f"{endpoint}/v2/{repo}/manifests/{reference}"
+
+    @staticmethod
+    def build_upload_blobs_url(endpoint: str, repo: str) -> str:
+        """Where uploads are opened."""
+        return f"{endpoint}/v2/{repo}/blobs/uploads/"
+
+    @staticmethod
+    def build_tags_url(endpoint: str, repo: str) -> str:
+        """The list of tags."""
+        return f"{endpoint}/v2/{repo}/tags/list"

@@ -1,0 +1,21 @@
+"""The errors."""
+
+from __future__ import annotations
+
+from regscope.errors import (
+    AuthFailed,
+    PermissionDeny,
+    RequestError,
+    RequestErrorWithResponse,
+    ResourceNotFound,
+    UnSupportMediaType,
+)
+
+__all__ = [
+    "AuthFailed",
+    "PermissionDeny",
+    "RequestError",
+    "RequestErrorWithResponse",
+    "ResourceNotFound",
+    "UnSupportMediaType",
+]

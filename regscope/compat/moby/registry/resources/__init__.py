@@ -1,0 +1,1 @@
+"""Blobs, manifests, tags and images by the older client's names."""

@@ -1,0 +1,1 @@
+"""Documents by the older client's names."""

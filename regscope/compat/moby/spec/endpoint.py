@@ -1,0 +1,7 @@
+"""A registry's address."""
+
+from __future__ import annotations
+
+from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint
+
+__all__ = ["OFFICIAL_ENDPOINT", "APIEndpoint"]
