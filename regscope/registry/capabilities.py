@@ -50,6 +50,7 @@ class _Offers(Protocol):
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]]
+    untags: ClassVar[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,12 @@ class Capabilities:
 
     def beside(self, provider: _Offers, lists: bool) -> Capabilities:
         """With what a provider adds; `lists` says whether it lists the repositories."""
-        reasons = {name: why for name, why in self.reasons.items() if not (lists and name == "catalog")}
+        own_ways = {"catalog": lists, "tag_delete": provider.untags}
+        reasons = {name: why for name, why in self.reasons.items() if not own_ways.get(name)}
         return replace(
             self,
             catalog=lists or self.catalog,
+            tag_delete=provider.untags or self.tag_delete,
             reasons=reasons,
             provider=provider.name,
             adds=provider.adds,

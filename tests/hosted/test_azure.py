@@ -188,9 +188,12 @@ def test_an_entry_without_a_digest_is_an_error_and_no_gap(behind: Registry, azur
 
 def test_capabilities_name_the_provider_and_what_it_adds(behind: Registry, azure: AzureRegistry) -> None:
     fill(behind)
-    with pytest.warns(rs.CapabilityWarning):
+    with pytest.warns(rs.CapabilityWarning, match="referrers API") as caught:
         capabilities = opened(azure).capabilities
     assert capabilities is not None
+    assert len(caught) == 1
+    assert (capabilities.catalog, capabilities.delete, capabilities.tag_delete) == (True, True, True)
+    assert set(capabilities.reasons) == {"referrers"}
     assert capabilities.provider == "Azure Container Registry"
     assert {"locks", "push times"} <= {*capabilities.adds}
     assert any("soft delete" in said for said in capabilities.facts().values())
