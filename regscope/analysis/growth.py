@@ -72,7 +72,7 @@ def _blobs_by_repository(snap: Snapshot) -> dict[str | None, dict[str, int]]:
     owned = Relation(graph.node_repository[source], blob, len(graph.repositories), len(graph.blobs))
     sizes = graph.blob_size
     found: dict[str | None, dict[str, int]] = {None: dict(zip(graph.blobs, sizes.tolist(), strict=True))}
-    found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # a repository may have no readable manifest
+    found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # some have no readable manifest
     for number, name in enumerate(graph.repositories):
         _, mine = owned.of(np.array([number]))
         found[name] = dict(zip(graph.blobs[mine], sizes[mine].tolist(), strict=True))

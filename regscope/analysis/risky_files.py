@@ -137,7 +137,7 @@ def _hiding(snap: Snapshot, places: pd.DataFrame) -> pd.DataFrame:
 def _layers_above(snap: Snapshot, pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs of layers whose second layer is above the first in at least one image."""
     used = image_layers(snap)[["digest", "blob_digest", "position"]]
-    used = used.drop_duplicates(["digest", "blob_digest"], keep="last")  # of a repeated layer, the highest position counts
+    used = used.drop_duplicates(["digest", "blob_digest"], keep="last")  # of a repeated layer the highest counts
     lower = used.rename(columns={"blob_digest": "layer_digest"})
     upper = used.rename(columns={"blob_digest": "layer_digest_above"})
     both = pairs.merge(lower, on="layer_digest").merge(

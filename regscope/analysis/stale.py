@@ -15,7 +15,7 @@ from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
-FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # reproducible builders write earlier times in place of a build time
+FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are placeholders of reproducible builds
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
