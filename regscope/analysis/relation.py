@@ -98,7 +98,7 @@ class Relation:
         return np.concatenate(sizes)[union].astype(np.int64)
 
     def distinct_sets(self) -> tuple[Ints, Ints]:
-        """For each left number, the number of its set of right numbers, equal for equal sets; and one left for each set.
+        """For each left number, the number of its set of right numbers, equal for equal sets; and a left for each set.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.distinct_sets()  # 1 and 2 both lead to 3 alone, and 3 to nothing
