@@ -187,7 +187,7 @@ def test_the_snapshot_comes_first_and_then_the_store() -> None:
 def test_the_order_of_before_is_understood_and_the_new_one_is_named(world: World, name: str) -> None:
     function = getattr(rs, name)
     for given, named in [((world.store, world.snap), {}), ((world.location,), {"snap": world.snap})]:
-        with pytest.warns(DeprecationWarning, match=rf"is now {name}\(snap, store\)") as caught:
+        with pytest.warns(DeprecationWarning, match=rf"call {name}\(snap, store\)") as caught:
             found = function(*given, **named)
         assert caught[0].filename == __file__
         assert type(found) is type(function(world.snap, world.store))
