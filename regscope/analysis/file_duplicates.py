@@ -120,7 +120,7 @@ def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
 
 
 def _users(snap: Snapshot, used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Relation, Relation]:
-    """Two relations: each layer to the images that have it, and to the repositories of these images."""
+    """Two relations: layers to the images that have them, and layers to the repositories of these images."""
     manifests = pd.Index(snap.manifests["digest"].astype("str"))
     repositories = pd.Index(snap.placements["repository"].astype("str").unique())
     (layer,), (image, placed) = (
@@ -171,7 +171,7 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
 
 
 def _commonest(group: Ints, value: Ints, n_groups: int) -> Ints:
-    """The most frequent value of each group, none of which is empty; if several are, the one that occurs first.
+    """The most frequent value of each group; of equally frequent values, the first one. No group may be empty.
 
     >>> _commonest(np.array([0, 1, 0, 0, 1]), np.array([7, 9, 8, 8, 6]), 2)
     array([8, 9])

@@ -26,7 +26,7 @@ LAYER_STACKS = (
     Column("blob_digest", "str", "digest of the layer as stored"),
     Column("instruction", "str", "normalised build instruction, or `(no history)`"),
     Column("size", "Int64", "size as stored (compressed)", "bytes"),
-    Column("tar_size", "Int64", "uncompressed", "bytes"),
+    Column("tar_size", "Int64", "uncompressed size", "bytes"),
 )
 
 

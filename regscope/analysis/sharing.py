@@ -24,7 +24,7 @@ SHARING = (
     Column("repository", "str", "name of the repository; absent on the levels registry and image"),
     Column("tag", "str", "name of the tag; absent on all levels but tag, and for untagged manifests"),
     Column("digest", "str", "digest of the manifest; absent on the levels registry and repository"),
-    Column("total", "int64", "size of its blobs, each counted once for every manifest that uses it", "bytes"),
+    Column("total", "int64", "size of its blobs, each counted once for each of its manifests that use it", "bytes"),
     Column("unique", "int64", "size of its distinct blobs", "bytes"),
     Column("shared", "int64", "the part of `unique` that other rows of the same level use as well", "bytes"),
     Column(
@@ -134,7 +134,7 @@ TAG_WEIGHTS = (
     Column("tag", "str", "name of the tag"),
     Column("digest", "str", "digest of the manifest that the tag points to"),
     Column("unique", "Int64", "size of its distinct blobs; absent for a tag attached to another manifest", "bytes"),
-    Column("exclusive", "Int64", "freed by deleting this tag alone; absent where `unique` is absent", "bytes"),
+    Column("exclusive", "Int64", "size of the blobs freed by deleting this tag alone; absent if `unique` is", "bytes"),
     Column("created", TIME, "when the newest image of the tag was built; absent if unknown"),
 )
 

@@ -64,10 +64,10 @@ IMAGE_SIZES = (
 @takes_snapshot
 @documented(columns=IMAGE_SIZES)
 def image_sizes(snap: Snapshot) -> pd.DataFrame:
-    """Every tagged image: one row for each tag and image; a tag on an index gives one row for each platform.
+    """Every tagged image, by tag; a tag on an index has one row for each image in the index.
 
     Returns:
-        Rows in descending order of `size`:
+        One row for each tag and image, in descending order of `size`:
 
         {columns}
     """

@@ -93,7 +93,7 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
 
 WASTED_FILES = (
     Column("path", "str", "path from the root, without a leading slash"),
-    Column("bytes", "int64", "uncompressed", "bytes"),
+    Column("bytes", "int64", "uncompressed size", "bytes"),
     _COMPRESSED,
     Column("sha256", "str", "SHA-256 of the content, 64 hex digits; absent if the file was not hashed"),
     *_LOST,

@@ -39,7 +39,7 @@ KEPT = (
 @documented(blobs=FREED_BLOBS, gone=GONE, kept=KEPT)
 @dataclass(frozen=True, repr=False)
 class WhatIf:
-    """The manifests that a deletion would delete, those that it names but would keep, and the bytes that it frees.
+    """The result of `what_if`: manifests that would be deleted, those named but kept, and the bytes freed.
 
     Attributes:
         freed_bytes: bytes of blob data that the registry's next garbage collection would remove.
