@@ -52,10 +52,10 @@ def scan(
         platforms: platforms such as `linux/arm64`, of which children of indexes are read; all by default. For each
             platform, the children that match it best are read (see `Platform.distance`), without their attestations; an
             index without a match becomes a row of `problems`. An image that is not part of an index is always read.
-        known: earlier snapshots of the store. Manifests in them are at least as old as the snapshot
-            (`Snapshot.first_seen`). Those that this scan does not reach are requested by digest: a manifest may still
-            exist after its tag was deleted, and registries do not list such manifests. If the store lists untagged
-            manifests, nothing is requested.
+        known: earlier snapshots of the store. A manifest is at least as old as the first of them that has it
+            (`Snapshot.first_seen`). Their manifests that this scan does not reach are requested by digest: a manifest
+            may still exist after its tag was deleted, and registries do not list such manifests. If the store lists
+            untagged manifests itself, nothing is requested.
         check: ask the registry by HEAD requests whether it has each manifest, config and layer, in each repository. A
             cache holds the content, but does not tell whether the registry still has it. Content that is missing, has
             another size than its descriptor states, or could not be checked becomes a row of `problems`. No content is

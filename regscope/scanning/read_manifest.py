@@ -46,7 +46,7 @@ class ReadManifest:
     Attributes:
         found: the manifest's rows; None if the manifest could not be read.
         pushed: when the tag was last pushed.
-        was_lost: whether no tag led to the manifest, and it is only known from earlier.
+        was_lost: whether no tag led to the manifest, and it is known only from an earlier snapshot or its referrers.
     """
 
     repository: str

@@ -38,7 +38,7 @@ from regscope.tables import Snapshot
 from regscope.text import count
 
 _ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
-_ASKED_ELSEWHERE = 10_000  # at most so many requests for subjects in other repositories
+_ASKED_ELSEWHERE = 10_000  # limit of requests for subjects in other repositories
 
 
 class ScanState:
@@ -127,7 +127,7 @@ class ScanState:
         for name, subjects in self._referrers.lost(self._placed.how, tagged).items():
             wanted = {(other, subject) for subject in subjects for other in self._listed - {name}}
             if len(wanted) > left:
-                error = RegscopeError(f"{len(subjects):,} subjects were not searched in other repositories: too many")
+                error = RegscopeError(f"{len(subjects):,} subjects were not looked up in other repositories: too many")
                 self._take_problems([Problem(name, "", SUBJECT, error)])
                 continue
             left -= len(wanted)
@@ -285,7 +285,7 @@ class ScanState:
         return not is_missing and digest in self._manifests
 
     def _note_too_deep(self) -> None:
-        """Add one problem for each repository with manifests below the depth limit; they may be thousands."""
+        """Add one problem for each repository with manifests below the depth limit, which may be thousands."""
         found: dict[str, list[str]] = defaultdict(list)
         for repository, digest in sorted(self._placed.too_deep):
             found[repository].append(digest)
