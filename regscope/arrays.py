@@ -1,4 +1,4 @@
-"""Arrays of numbers that stand for things: what joins, groups and runs are made of, each with an example."""
+"""Functions on integer arrays, from which joins, groups and runs are built, each with an example."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 NONE: Ints = np.array([], dtype=np.int64)
-"""No numbers."""
+"""An empty array of numbers."""
 
 
 def looked_up(values: _Array, at: npt.NDArray[np.integer[Any]], absent: Any) -> _Array:
-    """The value at each of these positions; `absent` where the position is -1, or the one after the last.
+    """The value at each of these positions; `absent` for the position -1 and the position after the last.
 
     >>> looked_up(np.array([70, 71, 72]), np.array([2, -1, 0, 3, 2]), absent=0)
     array([72,  0, 70,  0, 72])
@@ -28,7 +28,9 @@ def looked_up(values: _Array, at: npt.NDArray[np.integer[Any]], absent: Any) -> 
 
 
 def scattered(values: Ints | int, at: Ints, total: int, absent: int) -> Ints:
-    """An array of `total` numbers with these values at these positions, and `absent` elsewhere; the last one counts.
+    """An array of `total` numbers with these values at these positions, and `absent` elsewhere.
+
+    If a position occurs more than once, its last value counts.
 
     >>> scattered(np.array([70, 71, 72]), np.array([4, 0, 4]), 5, absent=-1)
     array([71, -1, -1, -1, 72])
@@ -39,7 +41,7 @@ def scattered(values: Ints | int, at: Ints, total: int, absent: int) -> Ints:
 
 
 def numbered_among(chosen: Ints, total: int) -> Ints:
-    """For each of `total` things its place among the `chosen` ones; -1 for the others.
+    """For each number below `total`, its position in `chosen`; -1 if it is not chosen.
 
     >>> numbered_among(np.array([3, 1]), 5)
     array([-1,  1, -1,  0, -1])
@@ -48,7 +50,7 @@ def numbered_among(chosen: Ints, total: int) -> Ints:
 
 
 def marked(at: Ints, total: int) -> Bools:
-    """Whether each of `total` positions is one of `at`.
+    """A mask of length `total` that is true at the positions `at`.
 
     >>> marked(np.array([3, 0, 3]), 5)
     array([ True, False, False,  True, False])
@@ -59,7 +61,7 @@ def marked(at: Ints, total: int) -> Bools:
 
 
 def begins_run(*columns: npt.NDArray[Any]) -> Bools:
-    """Whether each row differs from the one before it, in one column at least; the first row does.
+    """Whether each row differs from the previous row in at least one column; true for the first row.
 
     >>> begins_run(np.array([5, 5, 7, 7, 5]), np.array([0, 0, 0, 1, 1]))
     array([ True, False,  True,  True,  True])
@@ -70,7 +72,7 @@ def begins_run(*columns: npt.NDArray[Any]) -> Bools:
 
 
 def ends_run(*columns: npt.NDArray[Any]) -> Bools:
-    """Whether each row differs from the one after it, in one column at least; the last row does.
+    """Whether each row differs from the next row in at least one column; true for the last row.
 
     >>> ends_run(np.array([5, 5, 7, 7, 5]), np.array([0, 0, 0, 1, 1]))
     array([False,  True,  True,  True,  True])
@@ -81,7 +83,7 @@ def ends_run(*columns: npt.NDArray[Any]) -> Bools:
 
 
 def running_totals(values: Ints) -> Ints:
-    """The sum of the values before each one, and of all of them: of counts, where each group starts and ends.
+    """The sum of all values before each value, and the total: for counts, where each group starts and ends.
 
     >>> running_totals(np.array([2, 0, 3, 1, 1]))
     array([0, 2, 2, 5, 6, 7])
@@ -92,7 +94,7 @@ def running_totals(values: Ints) -> Ints:
 
 
 def joined(parts: Iterable[Ints]) -> Ints:
-    """The numbers of all parts, of which there may be none.
+    """The parts concatenated to one array; an empty array if there are no parts.
 
     >>> joined([np.array([4, 5]), np.array([6])])
     array([4, 5, 6])
@@ -101,7 +103,7 @@ def joined(parts: Iterable[Ints]) -> Ints:
 
 
 def distinct(values: Ints) -> Ints:
-    """The values, each once, sorted.
+    """The distinct values, sorted.
 
     numpy's `unique` hashes since 2.3: for millions of pairs, whose hashes collide, it takes ten times as long.
 
@@ -115,7 +117,7 @@ def distinct(values: Ints) -> Ints:
 
 
 def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
-    """The pairs of numbers from 0, each once, sorted; the right ones are less than `n_right`.
+    """The distinct pairs of numbers from 0, sorted; the right numbers are less than `n_right`.
 
     >>> distinct_pairs(np.array([1, 0, 1, 1, 0]), np.array([2, 3, 0, 2, 3]), 4)
     (array([0, 1, 1]), array([3, 0, 2]))
@@ -126,7 +128,7 @@ def distinct_pairs(left: Ints, right: Ints, n_right: int) -> tuple[Ints, Ints]:
 
 
 def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:
-    """The sum of the values in each group, exact: numpy's bincount would add in floating point.
+    """The exact sum of the values in each group; numpy's bincount would add in floating point.
 
     >>> sums(np.array([0, 2, 0, 2, 2]), np.array([1, 10, 2, 20, 30]), 3)
     array([ 3,  0, 60])
@@ -137,7 +139,7 @@ def sums(groups: Ints, values: Ints, n_groups: int) -> Ints:
 
 
 def least(groups: Ints, values: Ints, n_groups: int, absent: int) -> Ints:
-    """The smallest of the values in each group; `absent`, which no value exceeds, where a group has none.
+    """The smallest value in each group; `absent` for a group without values (no value may exceed `absent`).
 
     >>> least(np.array([0, 2, 0, 2, 2]), np.array([4, 10, 2, 20, 30]), 3, absent=99)
     array([ 2, 99, 10])
@@ -148,7 +150,7 @@ def least(groups: Ints, values: Ints, n_groups: int, absent: int) -> Ints:
 
 
 def greatest(groups: Ints, values: Ints, n_groups: int, absent: int) -> Ints:
-    """The largest of the values in each group; `absent`, which no value is below, where a group has none.
+    """The largest value in each group; `absent` for a group without values (no value may be below `absent`).
 
     >>> greatest(np.array([0, 2, 0, 2, 2]), np.array([4, 10, 2, 20, 30]), 3, absent=-1)
     array([ 4, -1, 30])

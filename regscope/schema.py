@@ -1,8 +1,8 @@
-"""The schema of every table, once.
+"""The schemas of all tables of a snapshot, defined in one place.
 
-A star around the digest. Sizes are bytes; times are UTC, to the microsecond. Columns have the same dtype whatever was
-scanned, in an empty table too: `category` for digests, names and kinds, `str` for free text, `Int64` where a number
-can be absent.
+The tables form a star schema whose key is the digest. Sizes are bytes; times are UTC, to the microsecond. Columns
+always have the same dtype, also in an empty table: `category` for digests, names and kinds, `str` for free text,
+`Int64` for numbers that may be absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIME: DType = "datetime64[us, UTC]"
 
 
 class Column(NamedTuple):
-    """One column: its dtype, its unit where it has one, and what it means."""
+    """A column of a table: its name, its dtype, its meaning, and its unit if it has one."""
 
     name: str
     dtype: DType
@@ -28,134 +28,136 @@ class Column(NamedTuple):
 
 
 _DIGEST = Column("digest", "category", "digest of the manifest")
-_REPOSITORY = Column("repository", "category", "whole name of the repository")
+_REPOSITORY = Column("repository", "category", "full name of the repository")
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "tags": (
         _REPOSITORY,
-        Column("tag", "str", "the tag"),
-        Column("digest", "category", "digest of the manifest that it points to"),
-        Column("subject", "category", "the manifest that a fallback or cosign tag (sha256-…) is about; else absent"),
-        Column("pushed", TIME, "when it was pushed last; absent where the store does not know"),
+        Column("tag", "str", "name of the tag"),
+        Column("digest", "category", "digest of the manifest that the tag points to"),
+        Column("subject", "category", "digest in the name of a fallback or cosign tag (sha256-…): its subject"),
+        Column("pushed", TIME, "when the tag was last pushed; absent if the store does not tell"),
     ),
     "manifests": (
         _DIGEST,
-        Column("media_type", "category", "its media type"),
+        Column("media_type", "category", "media type of the manifest"),
         Column("kind", "category", "image, index, artifact or schema1"),
-        Column("size", "int64", "the manifest itself", "bytes"),
+        Column("size", "int64", "size of the manifest itself", "bytes"),
         Column("config_digest", "category", "digest of the config blob"),
-        Column("artifact_type", "category", "of an artifact: its artifactType, else its config's media type"),
-        Column("subject", "category", "the manifest that this one refers to"),
+        Column("artifact_type", "category", "artifactType of an artifact, or else the media type of its config"),
+        Column("subject", "category", "digest of the manifest that this manifest refers to"),
         Column("os", "category", "operating system"),
         Column("architecture", "category", "CPU architecture"),
         Column("variant", "category", "CPU variant"),
-        Column("created", TIME, "when it was built, by its config or annotation; absent if unknown"),
-        Column("n_layers", "Int64", "layers, a repeated one counted each time"),
-        Column("image_size", "Int64", "config and distinct layers, as stored (compressed)", "bytes"),
+        Column("created", TIME, "build time in the config or an annotation; absent if unknown"),
+        Column("n_layers", "Int64", "number of layers, a repeated layer counted each time"),
+        Column("image_size", "Int64", "size of the config and the distinct layers, as stored (compressed)", "bytes"),
     ),
     "placements": (
         _REPOSITORY,
         _DIGEST,
-        Column("found", "category", "how it was found: tag, index child, referrer or untagged"),
+        Column("found", "category", "how the manifest was found: tag, index child, referrer or untagged"),
         Column("pushed", TIME, "when the manifest was pushed there; absent where the store does not know"),
         Column("locked", "bool", "whether the registry refuses to delete it, or to move its tags"),
     ),
     "platforms": (
         Column("index_digest", "category", "digest of the index"),
-        Column("digest", "category", "digest of its child"),
-        Column("os", "category", "operating system, as the index says"),
-        Column("architecture", "category", "CPU architecture, as the index says"),
-        Column("variant", "category", "CPU variant, as the index says"),
-        Column("is_attestation", "bool", "whether it is a build attestation and no image"),
+        Column("digest", "category", "digest of a manifest in the index (child)"),
+        Column("os", "category", "operating system stated in the index"),
+        Column("architecture", "category", "CPU architecture stated in the index"),
+        Column("variant", "category", "CPU variant stated in the index"),
+        Column("is_attestation", "bool", "whether the child is a build attestation, not an image"),
     ),
     "layers": (
         _DIGEST,
-        Column("position", "int64", "from 0, lowest first"),
+        Column("position", "int64", "position of the layer in the image, from 0, lowest first"),
         Column("blob_digest", "category", "digest of the layer as stored"),
         Column("diff_id", "category", "digest of the uncompressed layer"),
-        Column("chain_id", "category", "identity of this layer on top of all under it"),
+        Column("chain_id", "category", "ChainID: identifies the layer together with all layers below it"),
         Column("media_type", "category", "media type of the layer"),
-        Column("size", "Int64", "the layer as stored (compressed)", "bytes"),
-        Column("created_by", "category", "build instruction that made it, or the builder's comment"),
+        Column("size", "Int64", "size of the layer as stored (compressed)", "bytes"),
+        Column("created_by", "category", "build instruction that made the layer, or the builder's comment"),
     ),
     "blobs": (
         Column("digest", "category", "digest of the blob"),
         Column("kind", "category", "layer, config or manifest"),
-        Column("size", "Int64", "as stored; absent where the store does not have it", "bytes"),
-        Column("media_type", "category", "as first described"),
-        Column("foreign", "bool", "served from elsewhere, so it takes no room in the registry"),
+        Column("size", "Int64", "size as stored; absent if the store does not have the blob", "bytes"),
+        Column("media_type", "category", "media type in the first descriptor of the blob"),
+        Column("foreign", "bool", "whether the blob is served from elsewhere and not stored in the registry"),
     ),
     "orphans": (
-        Column("digest", "category", "digest of a blob that no manifest needs"),
-        Column("size", "int64", "as stored: what the next garbage collection takes in any case", "bytes"),
+        Column("digest", "category", "digest of a blob that no manifest uses"),
+        Column("size", "int64", "size as stored; the next garbage collection frees it", "bytes"),
     ),
     "history": (
         _DIGEST,
-        Column("step", "int64", "from 0, oldest first"),
+        Column("step", "int64", "number of the build step, from 0, oldest first"),
         Column("created", TIME, "when the step was built"),
-        Column("created_by", "category", "build instruction, or the comment where there is none"),
+        Column("created_by", "category", "build instruction, or the comment if there is no instruction"),
         Column("comment", "str", "the builder's comment"),
         Column("empty_layer", "bool", "whether the step made no layer"),
-        Column("blob_digest", "category", "the layer that it alone made"),
-        Column("size", "Int64", "of that layer, 0 for a step without one; absent if unknown", "bytes"),
+        Column("blob_digest", "category", "digest of the layer if this step alone made it"),
+        Column("size", "Int64", "size of that layer as stored, 0 for a step without one; absent if unknown", "bytes"),
     ),
     "labels": (
         _DIGEST,
         Column("source", "category", "config or annotation"),
-        Column("key", "category", "the label's key"),
-        Column("value", "str", "the label's value"),
+        Column("key", "category", "key of the label or annotation"),
+        Column("value", "str", "value of the label or annotation"),
     ),
     "referrers": (
-        Column("subject", "category", "digest of the manifest that is referred to"),
-        Column("digest", "category", "digest of the manifest that refers to it"),
-        Column("artifact_type", "category", "what it is: signature, SBOM, attestation …"),
-        Column("found", "category", "how: api, subject, fallback tag, cosign tag or attestation"),
+        Column("subject", "category", "digest of the subject: the manifest that is referred to"),
+        Column("digest", "category", "digest of the referrer: the manifest that refers to the subject"),
+        Column("artifact_type", "category", "artifact type of the referrer: signature, SBOM, attestation …"),
+        Column("found", "category", "how it was found: api, subject, fallback tag, cosign tag or attestation"),
     ),
     "unpacked": (
         Column("layer_digest", "category", "digest of a layer whose files were read"),
-        Column("diff_id", "category", "digest of the uncompressed layer, as it was found to be"),
+        Column("diff_id", "category", "digest of the uncompressed layer, computed from its content"),
         Column("compression", "category", "gzip, zstd or none"),
-        Column("size", "int64", "the layer as stored", "bytes"),
-        Column("tar_size", "int64", "the uncompressed layer", "bytes"),
-        Column("entries", "int64", "rows of `files`"),
+        Column("size", "int64", "size of the layer as stored (compressed)", "bytes"),
+        Column("tar_size", "int64", "size of the uncompressed layer", "bytes"),
+        Column("entries", "int64", "number of the layer's rows in `files`"),
     ),
     "files": (
-        Column("layer_digest", "category", "digest of the layer; its rows stand together"),
-        Column("position", "int64", "from 0, in the order of the tar"),
+        Column("layer_digest", "category", "digest of the layer; the rows of a layer are consecutive"),
+        Column("position", "int64", "position of the entry in the tar, from 0"),
         Column(
-            "path", "str", "from the root, with no slash before it; of a whiteout: what it hides; the root is empty"
+            "path",
+            "str",
+            "path from the root, without a leading slash; empty for the root; for a whiteout the path that it hides",
         ),
         Column("kind", "category", "file, directory, symlink, hardlink, character device, block device or fifo"),
-        Column("size", "int64", "of the content; of what is no file, what the tar says", "bytes"),
+        Column("size", "int64", "size of the content; for other kinds than files, the size in the tar header", "bytes"),
         Column("mode", "int64", "permission bits, with setuid, setgid and sticky"),
-        Column("uid", "int64", "owner"),
-        Column("gid", "int64", "group"),
-        Column("mtime", TIME, "modification time; absent where the year is out of range"),
-        Column("link_target", "str", "of a symlink as it is written; of a hardlink a path as in `path`"),
-        Column("device", "category", "of a device: major:minor"),
-        Column("xattrs", "str", "extended attributes: a JSON object, values in base64; absent where there are none"),
+        Column("uid", "int64", "user id of the owner"),
+        Column("gid", "int64", "group id of the owner"),
+        Column("mtime", TIME, "modification time; absent if the year is out of range"),
+        Column("link_target", "str", "link target: for a symlink as in the tar, for a hardlink a path as in `path`"),
+        Column("device", "category", "major:minor of a device"),
+        Column("xattrs", "str", "extended attributes: a JSON object, values in base64; absent if there are none"),
         Column(
             "sha256",
             "str",
-            "64 digits; of a regular file's content; absent where over 1 GiB of it is holes",
+            "SHA-256 of a regular file's content, 64 hex digits; absent if the file has more than 1 GiB of holes",
         ),
-        Column("magic", "category", "what a regular file's first bytes say that it is; absent where they say nothing"),
-        Column("secret", "category", "what a regular file seems to hold that should be in no image: private key …"),
-        Column("whiteout", "category", "delete or opaque, for the marks that hide lower layers; ignored for AUFS' own"),
+        Column("magic", "category", "file type by a regular file's first bytes; absent if unknown"),
+        Column("secret", "category", "kind of secret that a regular file appears to contain: private key …"),
+        Column("whiteout", "category", "delete or opaque: a whiteout that hides lower layers; ignored: AUFS metadata"),
     ),
     "packages": (
         Column("layer_digest", "category", "digest of the layer"),
-        Column("path", "str", "the file that lists or describes the package, as in `files`"),
-        Column("manager", "category", "dpkg, apk, rpm, python or npm"),
-        Column("name", "str", "the package"),
-        Column("version", "str", "its version, as its manager writes it"),
-        Column("architecture", "category", "CPU architecture, where its manager names one"),
+        Column("path", "str", "path of the file that lists or describes the package, as in `files`"),
+        Column("manager", "category", "package manager: dpkg, apk, rpm, python or npm"),
+        Column("name", "str", "name of the package"),
+        Column("version", "str", "version of the package in the manager's notation"),
+        Column("architecture", "category", "CPU architecture; absent if the manager names none"),
     ),
     "problems": (
         _REPOSITORY,
         Column("reference", "str", "tag or digest"),
-        Column("what", "category", "what could not be read"),
-        Column("error", "str", "why"),
+        Column("what", "category", "what could not be read, or is missing or damaged"),
+        Column("error", "str", "error message"),
     ),
 }
 
@@ -165,30 +167,30 @@ ADDED: dict[str, dict[str, bool | None]] = {"placements": {"pushed": None, "lock
 _EARLIEST = pd.Timestamp(datetime(1, 1, 1, tzinfo=UTC))
 _LATEST = pd.Timestamp(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 
-FIRST_SEEN = (_DIGEST, Column("at", TIME, "when the earliest known snapshot with it was taken"))
-"""Of a snapshot that was scanned with earlier ones: which manifests they had. Built they were no later than that."""
+FIRST_SEEN = (_DIGEST, Column("at", TIME, "when the earliest known snapshot with the manifest was taken"))
+"""The first known sighting of each manifest, in a snapshot scanned with `known`: the manifest is at least that old."""
 
 BLOCKING = ("tag list", "manifest", "referrers")
-"""What of `problems` hides things that may hold others: their children, subjects and blobs. Names hide nothing."""
+"""Values of `problems.what` for content whose references (children, subjects, blobs) are therefore unknown."""
 
 SUBJECT = "subject"
-"""What of `problems` hides only whether what is attached to something is attached to nothing."""
+"""Value of `problems.what` for a referrer whose subject was not searched for, so it may exist or not."""
 
 MISSING_MANIFEST, MISSING_BLOB, DAMAGED = "missing manifest", "missing blob", "damaged"
 LOST = (MISSING_MANIFEST, MISSING_BLOB, DAMAGED)
-"""What of `problems` says that the registry has lost something, or has it damaged: it hides nothing."""
+"""Values of `problems.what` for content that the registry lost or has damaged; no references are unknown by it."""
 
 UNCHECKED = "unchecked"
-"""What of `problems` says that the registry does not tell whether it has something."""
+"""Value of `problems.what` for content of which the registry did not tell whether it exists."""
 
 
 def make_table(name: str, rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """The table `name` from rows in the order of its columns."""
+    """The table `name` of `TABLES` from rows, whose cells are in the order of its columns."""
     return table_of(TABLES[name], rows)
 
 
 def table_of(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """A table from rows in the order of `columns`."""
+    """A table from rows, whose cells are in the order of `columns`."""
     values = list(zip(*rows, strict=True)) or [()] * len(columns)
     return pd.DataFrame(
         {column.name: _column(cells, column.dtype) for column, cells in zip(columns, values, strict=True)}
@@ -213,34 +215,34 @@ def _typed(cells: Sequence[Any], dtype: DType) -> Any:
 
 
 def _storable(cell: Any) -> Any:
-    """A name on disk or in a tar that is not UTF-8 reaches Python as lone surrogates; Arrow takes none."""
+    """`cell` without lone surrogates, which Arrow refuses: Python decodes names that are not UTF-8 to them."""
     return cell.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(cell, str) else cell
 
 
 def conformed(name: str, table: pd.DataFrame, columns: Collection[str] | None = None) -> pd.DataFrame:
-    """`table` with just the dtypes of its schema, all its columns or some: other writers of Parquet have their own."""
+    """`table` with the exact dtypes of its schema, all columns or some: other writers of Parquet use other dtypes."""
     return recast([column for column in TABLES[name] if columns is None or column.name in columns], table)
 
 
 def recast(columns: Iterable[Column], table: pd.DataFrame) -> pd.DataFrame:
-    """These columns of `table`, with just their dtypes."""
+    """These columns of `table`, cast to their exact dtypes."""
     return pd.DataFrame({column.name: _recast(table[column.name], column.dtype) for column in columns})
 
 
 def _recast(cells: pd.Series[Any], dtype: DType) -> Any:
-    if dtype == "bool" and not pd.api.types.is_bool_dtype(cells.dtype):  # else any text, and NaN, would be True
-        raise TypeError(f"{cells.name} holds {cells.dtype} instead of true and false")
+    if dtype == "bool" and not pd.api.types.is_bool_dtype(cells.dtype):  # else any text, and NaN, becomes True
+        raise TypeError(f"{cells.name} has the dtype {cells.dtype} instead of bool")
     if dtype == TIME:
         return _within_the_calendar(cells.astype(dtype))
     if dtype != "category":
         return cells if cells.dtype == dtype else cells.astype(dtype)
-    found = cells.astype(dtype).cat  # without a value in them, categories come back as objects
+    found = cells.astype(dtype).cat  # the categories of an empty column have the dtype object
     return pd.Categorical.from_codes(found.codes, categories=found.categories.astype("str"))
 
 
 def _within_the_calendar(times: pd.Series[Any]) -> pd.Series[Any]:
-    """`times`, none of them beyond those that Python knows: the years 1 to 9999."""
+    """`times`, after a check that all are in the years 1 to 9999, the range of Python's datetime."""
     known = times.dropna()
     if len(known) and not _EARLIEST <= known.min() <= known.max() <= _LATEST:
-        raise ValueError(f"{times.name} holds times that no calendar has")
+        raise ValueError(f"{times.name} has times outside of the years 1 to 9999")
     return times

@@ -1,4 +1,4 @@
-"""The argument that most public functions take first: a snapshot, and what is said where something else is given."""
+"""The snapshot argument, the first of most public functions, and the error if something else is passed."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _Result = TypeVar("_Result")
 
 
 def as_snapshot(given: object) -> Snapshot:
-    """What was given, if it is a snapshot.
+    """`given`, checked to be a snapshot.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: `given` is not a snapshot.
     """
     if isinstance(given, Snapshot):
         return given
     raise InvalidInput(
-        f"a snapshot is wanted here, and this is {text.plain(repr(given), 100)}",
+        f"expected a snapshot, got {text.plain(repr(given), 100)}",
         next_step="Pass the result of regscope.scan(STORE), or of regscope.Snapshot.load(FOLDER).",
     )
 
 
 def as_snapshots(given: object) -> list[Snapshot]:
-    """What was given, if it is a snapshot or several.
+    """`given` as a list of snapshots, checked to be a snapshot or several.
 
     Raises:
-        InvalidInput: it is none, or something among it is.
+        InvalidInput: `given`, or one of its items, is not a snapshot.
     """
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
     return [as_snapshot(each) for each in given] if several else [as_snapshot(given)]  # type: ignore[attr-defined]
 
 
 def takes_snapshot(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Let a function whose first parameter is `snap` refuse whatever is no snapshot: see `as_snapshot`."""
+    """Decorate a function whose first parameter is `snap` to raise InvalidInput for anything but a snapshot."""
 
     @functools.wraps(function)
     def checked(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        if args or "snap" in kwargs:  # else Python says that it is missing
+        if args or "snap" in kwargs:  # without it, Python's own error says that it is missing
             as_snapshot(args[0] if args else kwargs["snap"])
         return function(*args, **kwargs)
 
@@ -52,12 +52,12 @@ def takes_snapshot(function: Callable[_Parameters, _Result]) -> Callable[_Parame
 
 
 def takes_snapshot_first(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """As `takes_snapshot`, for a function whose second parameter is `store`, which came before `snap`.
+    """As `takes_snapshot`, for a function whose second parameter is `store`; the old order `store, snap` still works.
 
     Warns:
-        DeprecationWarning: it still does.
+        DeprecationWarning: the function was called with the old order.
     """
-    wanted: Any = takes_snapshot(function)  # whose arguments are put in order
+    wanted: Any = takes_snapshot(function)  # called with the arguments in the new order
 
     @functools.wraps(function)
     def in_order(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
@@ -66,7 +66,7 @@ def takes_snapshot_first(function: Callable[_Parameters, _Result]) -> Callable[_
         if args and not isinstance(store, Snapshot) and (positional or "snap" in kwargs):
             snap = rest.pop(0) if positional else kwargs.pop("snap")
             warnings.warn(
-                f"{function.__name__}(store, snap) is now {function.__name__}(snap, store): the snapshot comes first",
+                f"{function.__name__}(store, snap) is deprecated: call {function.__name__}(snap, store)",
                 DeprecationWarning,
                 stacklevel=2,
             )

@@ -168,9 +168,9 @@ def test_anything_else_is_refused_in_words(still: World, taken: Taken) -> None:
     others = [7, pd.DataFrame({"location": ["oci:x"]}), b"localhost", rs.DockerRegistryV2Client, Path("layout")]
     others += [still.snap] if taken.is_store else [still.store, "registry.example.com"]
     others += [] if taken.may_be_none else [None]
-    wanted = "store" if taken.is_store else "snapshot"
+    refused = "a store is wanted here, and this is " if taken.is_store else "expected a snapshot, got "
     for other in others:
-        with pytest.raises(InvalidInput, match=f"a {wanted} is wanted here, and this is ") as caught:
+        with pytest.raises(InvalidInput, match=refused) as caught:
             still.call(taken, other)
         assert ("registry.example.com" if taken.is_store else "regscope.scan") in caught.value.next_step
 
@@ -187,7 +187,7 @@ def test_the_snapshot_comes_first_and_then_the_store() -> None:
 def test_the_order_of_before_is_understood_and_the_new_one_is_named(world: World, name: str) -> None:
     function = getattr(rs, name)
     for given, named in [((world.store, world.snap), {}), ((world.location,), {"snap": world.snap})]:
-        with pytest.warns(DeprecationWarning, match=rf"is now {name}\(snap, store\)") as caught:
+        with pytest.warns(DeprecationWarning, match=rf"call {name}\(snap, store\)") as caught:
             found = function(*given, **named)
         assert caught[0].filename == __file__
         assert type(found) is type(function(world.snap, world.store))

@@ -1,1 +1,1 @@
-"""Pure functions from a snapshot to a DataFrame, one question each. No network, no files, no widgets."""
+"""Analyses: pure functions from a snapshot to a DataFrame, without network, files or widgets."""

@@ -1,4 +1,4 @@
-"""Which image can be the base of which: by its layers, and by its history."""
+"""The possible bases of each image, by its layers and by its history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of several images, by image and in order; `first` and `count` are where each image's rows are.
+    """Rows of a table, grouped by image and in order; `first` and `count` tell each image's range of rows.
 
     Image 0 has the rows 3 and 0 of a table, and image 2 the rows 4, 1 and 2; image 1 has none:
 
@@ -41,7 +41,7 @@ class _Rows:
 
     @classmethod
     def of(cls, image: Ints, order: Ints, n_images: int) -> _Rows:
-        """The rows whose image is known: `row` is their place in the table."""
+        """The rows whose image is known; `row` is their position in the table."""
         row = np.lexsort([order, image])
         row = row[np.searchsorted(image[row], 0) :]
         count = np.bincount(image[row], minlength=n_images)
@@ -49,30 +49,30 @@ class _Rows:
 
     @cached_property
     def nth(self) -> Ints:
-        """The place of each row within its image, from 1."""
+        """The number of each row within its image, from 1."""
         return np.arange(len(self.row)) - self.first[self.image] + 1
 
     def sums(self, values: Ints) -> Ints:
-        """Of each row and those of its image before it."""
+        """For each row, the sum of the values of all rows of its image up to it."""
         total = running_totals(values)
         sums: Ints = total[1:] - total[self.first[self.image]]
         return sums
 
     def prefixes(self, values: Ints) -> Ints:
-        """A number for each row that is the same where it and all before it in its image have the same values."""
+        """A hash for each row, equal for rows that have equal values up to them in their images."""
         placed = pd.util.hash_array(values.view(np.uint64)) + self.nth.view(np.uint64)
         return self.sums(pd.util.hash_array(placed).view(np.int64))
 
     def last(self, values: Ints) -> Ints:
-        """The value of each image's last row; 0 for an image without any."""
+        """The value of each image's last row; 0 for an image without rows."""
         return looked_up(values, np.where(self.count > 0, self.first + self.count - 1, -1), absent=0)
 
 
 class Candidates:
-    """The images of a snapshot that know all of their ChainIDs, and what each of them can be built on."""
+    """The images of a snapshot whose ChainIDs are all known, and the images that each of them can be built on."""
 
     def __init__(self, snap: Snapshot) -> None:
-        """Number the images; no pairs are made yet."""
+        """Number the images and read their layers and history; pairs are built by `nearest`."""
         images = snap.manifests[snap.manifests["kind"] == "image"]
         digests = pd.Index(images["digest"].astype("str"))
         images = images.iloc[digests.argsort()]
@@ -108,21 +108,21 @@ class Candidates:
         self._all_steps = rows.last(self._steps)
         made = rows.sums(1 - empty)
         self._made = rows.last(made)
-        # Counted from the top: of a base without a history, the steps above it tell nothing.
+        # Counted from the top, because the steps of a base without a history are missing at the bottom.
         self._below = self._layers.count[rows.image] - self._made[rows.image] + made
         has_lines = np.bincount(rows.image[line >= 0], minlength=len(self.digests)) > 0
         self._has_lines = has_lines
         drops_steps = has_lines & (self._made == rows.count)
         top = rows.last(line)
         by_tools = [code for code in np.unique(top[drops_steps]) if _is_of_a_tool(lines, code)]
-        # Tools that are no Dockerfile's builders may leave out the steps of a base that made no layer.
+        # Tools other than Dockerfile builders may omit the steps of a base that made no layer.
         self._tells_all = has_lines & ~(drops_steps & np.isin(top, by_tools))
 
     @property
     def tops(self) -> pd.DataFrame:
-        """Each image: `digest`, `chain_id` (int64, of its topmost layer), `alike` (int64).
+        """One row for each image: `digest`, `chain_id` (int64, of its topmost layer), `alike` (int64).
 
-        Images with the same layers, steps and platform have the same number `alike`.
+        Images with equal layers, steps and platform have the same number `alike`.
         """
         image = np.flatnonzero(self._layers.count)
         table = pd.DataFrame({"digest": self.digests[image], "chain_id": self._top[image]})
@@ -130,7 +130,7 @@ class Candidates:
         return table.assign(alike=same.groupby(["top", "steps", "platform"], sort=False).ngroup().to_numpy())
 
     def nearest(self) -> pd.DataFrame:
-        """The nearest base of every image that has one.
+        """The nearest base of each image that has a base.
 
         Returns:
             `digest`, `base_digest` (str), `shared_layers`, `own_layers`, `shared_size`, `own_size` (int64).
@@ -168,7 +168,7 @@ class Candidates:
         )
 
     def _by_history(self) -> pd.DataFrame:
-        """Images whose layers and steps are the first ones of another image, which has more steps."""
+        """Pairs of image and base: the base's layers and steps are the image's first, and the image has more steps."""
         rows, layers = self._history, self._layers
         is_within = (self._below >= 1) & (rows.nth < rows.count[rows.image]) & self._has_lines[rows.image]
         is_within &= layers.count[rows.image] > 0
@@ -184,7 +184,7 @@ class Candidates:
         return pairs.assign(told=True)
 
     def _by_layers(self) -> pd.DataFrame:
-        """Images whose layers are the lowest of another image, where one of the two has no history to be compared."""
+        """Pairs of image and base: the base's layers are the image's lowest, and one of both has no full history."""
         silent = self._bases(~self._has_lines, {"blobs": self._all_blobs})
         every = self._bases(np.ones(len(self.digests), dtype=bool), {"blobs": self._all_blobs})
         rows = pd.DataFrame({"image": self._layers.image, "depth": self._layers.nth, "top": self._chain})
@@ -198,7 +198,7 @@ class Candidates:
         return found.assign(told=False)
 
     def _bases(self, which: Bools, kind: dict[str, Ints]) -> pd.DataFrame:
-        """`base`, `top`, and the columns of `kind`; of bases that are alike the one of fewest steps, the oldest."""
+        """`base`, `top`, and the columns of `kind`; of equal bases, the one with the fewest steps, then the oldest."""
         bases = np.flatnonzero(which & (self._layers.count > 0))
         bases = bases[np.lexsort([bases, self._created[bases], self._history.count[bases]])]
         columns: dict[str, npt.NDArray[Any]] = {"top": self._top, "platform": self._platform, **kind}

@@ -1,4 +1,4 @@
-"""Layers that were built again by the same instruction, and came out otherwise."""
+"""Layers that a rebuild changed: made by the same instruction on the same layers, with different content."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ _PLACE = ["parent", "instruction", *_PLATFORM]
 _SAID = ["kind", "sha256", "link_target", "device"]
 
 BASE_DRIFT = (
-    Column("group", "int64", "number of the place, from 1"),
-    Column("instruction", "str", "the build instruction, normalised"),
-    Column("parent", "str", "ChainID of what is below; absent for a first layer"),
-    Column("version", "int64", "number of the version, from 1"),
-    Column("versions", "int64", "how many the place has"),
-    Column("layer_digest", "str", "the layer, of several of the same content that of the oldest image"),
-    Column("created", TIME, "when the oldest image that has it there was built; absent if unknown"),
-    Column("size", "int64", "as stored", "bytes"),
-    Column("images", "int64", "images that have the version there"),
-    Column("added", "Int64", "entries of any kind at paths that the version before has not; absent for the first"),
-    Column("removed", "Int64", "those at paths that only the version before has; absent for the first"),
-    Column("changed", "Int64", "those of another kind, content, link target or device; absent for the first"),
-    Column("new_bytes", "Int64", "in the regular files that were added or changed; absent for the first", "bytes"),
+    Column("group", "int64", "number of the group of versions, from 1"),
+    Column("instruction", "str", "normalised build instruction"),
+    Column("parent", "str", "ChainID of the layers below; absent for a first layer"),
+    Column("version", "int64", "number of the version in the group, from 1"),
+    Column("versions", "int64", "number of versions in the group"),
+    Column("layer_digest", "str", "digest of the layer; of several layers of equal content, that of the oldest image"),
+    Column("created", TIME, "when the oldest image with the version was built; absent if unknown"),
+    Column("size", "int64", "size of the layer as stored (compressed)", "bytes"),
+    Column("images", "int64", "number of images with the version"),
+    Column("added", "Int64", "number of entries at paths that the previous version lacks; absent for the first"),
+    Column("removed", "Int64", "number of entries at paths that only the previous version has; absent for the first"),
+    Column("changed", "Int64", "number of entries of other kind, content, link target or device; absent for the first"),
+    Column("new_bytes", "Int64", "size of the regular files that were added or changed; absent for the first", "bytes"),
 )
 
 
 @takes_snapshot
 @documented(columns=BASE_DRIFT)
 def base_drift(snap: Snapshot) -> pd.DataFrame:
-    """Layers that the same instruction made at the same place, with other content: what a rebuild brought.
+    """Versions of layers that the same instruction made on the same layers with different content, and their changes.
 
-    The place is the chain of layers below; of a first layer, its image's platform alone, so that images which begin
-    with the same words, such as `ADD file:… in /`, stand together whatever they are made of. Layers of the same content
-    (see `twins`) are one version. Those whose files were not read, without an instruction of their own, or on
-    layers without a DiffID, are left out.
+    A group has the layers with the same normalised instruction, the same chain of layers below and the same platform.
+    First layers have none below: a group may therefore have images of unrelated content that begin with the same
+    instruction, such as `ADD file:… in /`. Layers of equal content (see `twins`) are one version. Layers whose files
+    were not read, without an instruction of their own, or on layers without a DiffID, are left out.
 
     Returns:
-        One row for each version, the places that take most bytes first, the versions of a place by the creation of the
-        oldest image that has them:
+        One row for each version, the groups with the most stored bytes first, the versions of a group by the build time
+        of the oldest image that has them:
 
         {columns}
     """
@@ -62,7 +62,7 @@ def base_drift(snap: Snapshot) -> pd.DataFrame:
 
 
 def _versions(snap: Snapshot) -> pd.DataFrame:
-    """Each version of each place that has several, oldest first."""
+    """Each version of each group with several versions, oldest first."""
     layers = _placed_layers(snap)
     layers = layers[layers.groupby(_PLACE)["blob_digest"].transform("nunique") > 1]
     content = fingerprints(snap, layers["blob_digest"].unique())[CONTENT]
@@ -87,7 +87,7 @@ def _versions(snap: Snapshot) -> pd.DataFrame:
 
 
 def _placed_layers(snap: Snapshot) -> pd.DataFrame:
-    """The layers of images that were read, each with the place where it is."""
+    """The layers of images that were read, with the columns of `_PLACE`, which define the group."""
     used = image_layers(snap)
     chain_id = used["chain_id"].astype("str")
     below = chain_id.groupby(used["digest"]).shift().mask(used["position"] == 0, "")
@@ -104,7 +104,7 @@ def _placed_layers(snap: Snapshot) -> pd.DataFrame:
 
 
 def _changes(rows: FileRows, layers: list[str]) -> pd.DataFrame:
-    """What each layer says otherwise than the one before it in the list."""
+    """The changes from each layer to the next one in the list, as counts and bytes; the first layer has none."""
     found = [pd.DataFrame(0, columns=["added", "removed", "changed", "new_bytes"], index=range(min(len(layers), 1)))]
     start = 0
     for together in rows.batches(layers):
@@ -116,11 +116,11 @@ def _changes(rows: FileRows, layers: list[str]) -> pd.DataFrame:
 
 
 def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
-    """The same of layers that are read at once."""
+    """The changes within layers that are read together."""
     frame = told_apart(rows.of(*layers))
     layer = np.repeat(np.arange(len(layers)), [rows.length(name) for name in layers])
     path, value = _numbered(frame, ["path", "whiteout"]), _numbered(frame, _SAID)
-    # What a layer says last of a path is what it says of it.
+    # Of several entries for a path in a layer, the last one counts.
     order = np.lexsort((np.arange(len(frame)), path, layer))
     is_last = ends_run(layer[order], path[order])
     order = order[is_last]
@@ -143,13 +143,13 @@ def _changes_within(rows: FileRows, layers: list[str]) -> pd.DataFrame:
 
 
 def _found(places: Ints, wanted: Ints) -> tuple[Ints, Bools]:
-    """Where each of `wanted` is among `places`, which are in order, and whether it is not there."""
+    """The position of each of `wanted` in the sorted `places`, and whether it is missing there."""
     at = np.minimum(np.searchsorted(places, wanted), max(len(places) - 1, 0))
     return at, places[at] != wanted
 
 
 def _numbered(frame: pd.DataFrame, columns: list[str]) -> Ints:
-    """A number for each combination of cells."""
+    """For each row, a number that is equal for rows with equal cells in `columns`."""
     numbers = np.zeros(len(frame), dtype=np.int64)
     for column in columns:
         codes, names = pd.factorize(frame[column].astype("str").fillna(""))

@@ -1,4 +1,4 @@
-"""File capabilities, as they stand in the attribute `security.capability` (capabilities(7); linux/capability.h)."""
+"""File capabilities in the extended attribute `security.capability` (capabilities(7); linux/capability.h)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NAMES = (
     "checkpoint_restore",
 )  # fmt: skip
 _EFFECTIVE = 1
-_WORDS = {1: 1, 2: 2, 3: 2}  # by revision: pairs of permitted and inheritable bits
+_WORDS = {1: 1, 2: 2, 3: 2}  # by revision: number of words of permitted and inheritable bits
 
 
 def file_capabilities(xattrs: str) -> str | None:
-    """The file capabilities in extended attributes, as `getcap` writes them: `cap_net_raw=ep`, several with commas.
+    """The file capabilities in extended attributes, as `getcap` prints them: `cap_net_raw=ep`, separated by commas.
 
     Args:
         xattrs: a cell of the column `xattrs` of the table `files`.
 
     Returns:
-        None if the file has none; `unreadable` if the attribute has an unknown format.
+        The capabilities; None if the file has none; `unreadable` if the attribute has an unknown format.
     """
     kept = json.loads(xattrs).get("security.capability")
     if kept is None:
@@ -43,7 +43,7 @@ def file_capabilities(xattrs: str) -> str | None:
 
 
 def _written(permitted: int, inheritable: int, is_effective: bool) -> str:
-    """Capabilities with the same flags are written together."""
+    """The capabilities as text; those with the same flags are written together."""
     by_flags: dict[str, list[str]] = {}
     for bit in range((permitted | inheritable).bit_length()):
         flags = "i" * (inheritable >> bit & 1) + "p" * (permitted >> bit & 1)

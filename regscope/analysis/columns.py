@@ -1,4 +1,4 @@
-"""Columns of millions of names, without a Python object for each: their numbers, their text, their order."""
+"""Operations on columns of millions of names without a Python object for each: numbering, text, order."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Words: TypeAlias = npt.NDArray[np.object_]
 
 
 def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
-    """For each column, the position in `index` of each of its values; -1 for what is absent or not there.
+    """For each column, the position in `index` of each of its values; -1 for absent values and those not in `index`.
 
-    Hashing a long `index` takes the most time: give it all columns at once.
+    Hashing a long `index` takes the most time, so pass all columns in one call.
 
     >>> index = pd.Index(["a", "b", "c"], dtype="str")
     >>> numbered(index, pd.Series(["c", None, "x", "a"], dtype="category"), pd.Series(["b"], dtype="category"))
@@ -34,7 +34,7 @@ def numbered(index: pd.Index[str], *columns: pd.Series[Any]) -> list[Ints]:
 
 
 def numbered_parts(parts: Sequence[pa.DictionaryArray]) -> tuple[Ints, pa.Array]:
-    """The number of each value of a column that was read in parts, and the values; absent ones have the number -1."""
+    """The number of each value of a column that was read in parts, and the values; absent values have the number -1."""
     column = pa.chunked_array(parts, pa.dictionary(pa.int32(), pa.large_string())).unify_dictionaries()
     values = column.chunk(0).dictionary if column.num_chunks else pa.array([], pa.large_string())
     numbers = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
@@ -48,21 +48,21 @@ def as_arrow(column: pd.Series[Any]) -> pa.Array:
 
 
 def strings(column: pd.Series[Any]) -> pd.Index[str]:
-    """The text of a column of categories; what is absent stays absent."""
+    """The values of a categorical column as text; absent values stay absent."""
     categories: pd.Index[str] = column.cat.categories.astype("str")
     return categories.take(column.cat.codes.to_numpy(), allow_fill=True, fill_value=np.nan)
 
 
 def taken(column: pd.Series[Any], rows: Ints) -> pd.Categorical:
-    """These rows of a column of categories, -1 being absent; of its categories those that are there, in order."""
+    """These rows of a categorical column, absent for -1; only the categories that occur are kept, sorted."""
     found = column.array.take(rows, allow_fill=True).remove_unused_categories()
-    names = pd.Index(found.categories, dtype="str")  # without a value in them, categories come back as objects
+    names = pd.Index(found.categories, dtype="str")  # the categories of an empty column have the dtype object
     ordered: pd.Categorical = found.rename_categories(names).reorder_categories(names.sort_values())
     return ordered
 
 
 def ranks(names: pd.Index[str]) -> Ints:
-    """The place of each name in their order, from 1, equal ones having the same; what is absent comes last.
+    """The rank of each name in sorted order, from 1; equal names have the same rank; absent names come last.
 
     >>> ranks(pd.Index(["c", None, "a", "c", "b"], dtype="str"))
     array([3, 4, 1, 3, 2])
@@ -72,6 +72,6 @@ def ranks(names: pd.Index[str]) -> Ints:
 
 
 def in_order(table: pd.DataFrame, order: Mapping[str, Literal["ascending", "descending"]]) -> pd.DataFrame:
-    """`table` sorted by these columns, the first of them first, and numbered anew; what is absent comes last."""
+    """`table` sorted by these columns, the first of them first, with a new index; absent values come last."""
     keys = pa.Table.from_pandas(table[list(order)], preserve_index=False)
     return table.take(pc.sort_indices(keys, list(order.items())).to_numpy()).reset_index(drop=True)

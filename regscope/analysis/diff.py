@@ -1,4 +1,4 @@
-"""Image against image: what differs, and what it weighs."""
+"""Comparison of two images: files, packages, config, history and layers, with sizes."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _SHOWN = 10
 
 CONFIG_CHANGES = (
     Column("key", "str", "`os`, `architecture`, `variant`, `media_type`, `created`, `label KEY` or `annotation KEY`"),
-    Column("before", "str", "absent where it was not set"),
-    Column("after", "str", "absent where it is not set"),
+    Column("before", "str", "value in image `a`; absent if not set"),
+    Column("after", "str", "value in image `b`; absent if not set"),
 )
 
 STEP_CHANGES = (
-    Column("change", "category", "removed, added; rebuilt where the same instruction made another layer"),
-    Column("instruction", "str", "normalised"),
-    Column("step_before", "Int64", "place in the history before, from 0; absent where the step was not there"),
-    Column("step_after", "Int64", "place in the history after, from 0; absent where the step is gone"),
-    Column("size_before", "Int64", "of the step's layer, as stored", "bytes"),
-    Column("size_after", "Int64", "of the step's layer, as stored", "bytes"),
+    Column("change", "category", "removed, added, or rebuilt: the same instruction made a different layer"),
+    Column("instruction", "str", "normalised build instruction"),
+    Column("step_before", "Int64", "position in the history of `a`, from 0; absent for an added step"),
+    Column("step_after", "Int64", "position in the history of `b`, from 0; absent for a removed step"),
+    Column("size_before", "Int64", "size of the step's layer in `a`, as stored", "bytes"),
+    Column("size_after", "Int64", "size of the step's layer in `b`, as stored", "bytes"),
 )
 
 LAYER_CHANGES = (
     Column("blob_digest", "str", "digest of the layer as stored"),
-    Column("held_by", "category", "both, a or b"),
-    Column("size", "Int64", "as stored; absent if unknown", "bytes"),
-    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
+    Column("held_by", "category", "which image has the layer: both, a or b"),
+    Column("size", "Int64", "size as stored (compressed); absent if unknown", "bytes"),
+    Column("created_by", "str", "build instruction that made the layer; absent if unknown"),
 )
 
 
@@ -58,32 +58,32 @@ LAYER_CHANGES = (
 )
 @dataclass(frozen=True, repr=False, eq=False)
 class Diff:
-    """What became of image `a` in image `b`. Sizes are bytes.
+    """The differences from image `a` to image `b`. Sizes are bytes.
 
     Attributes:
-        a: the digest of the one image.
-        b: the digest of the other.
-        names: what they were called.
-        platforms: what they run on, such as `linux/amd64`.
+        a: digest of the image before.
+        b: digest of the image after.
+        names: the names of both as given to `diff`.
+        platforms: the platforms of both, such as `linux/amd64`.
         files: paths that were added or removed, or whose content or attributes differ, largest first:
 
             {files}
-        packages: packages that came, went, or have another version, by manager and name:
+        packages: packages that were added or removed, or whose version differs, by manager and name:
 
             {packages}
-        config: what differs of platform, creation and labels:
+        config: differences of platform, media type, creation time, labels and annotations:
 
             {config}
-        history: build steps by normalised instruction, in order:
+        history: build steps that differ, by normalised instruction, in order:
 
             {history}
-        layers: the distinct layers of both, lowest first:
+        layers: the distinct layers of both images, lowest first:
 
             {layers}
-        size_before: config and distinct layers of `a`, as stored; None if unknown.
-        size_after: those of `b`.
-        shared_bytes: layers that both hold, as stored.
-        unread: why files were not compared, so that `files` and `packages` are empty; empty where they were.
+        size_before: size of the config and distinct layers of `a`, as stored; None if unknown.
+        size_after: the same of `b`.
+        shared_bytes: size of the layers that both images have, as stored.
+        unread: why files and packages were not compared (both tables are then empty); empty if they were compared.
     """
 
     a: str
@@ -101,7 +101,7 @@ class Diff:
     unread: str
 
     def facts(self) -> dict[str, str]:
-        """The answer in words."""
+        """The result as labelled lines of text."""
         held = self.layers["held_by"].value_counts()
         known = not self.unread
         return {
@@ -117,7 +117,7 @@ class Diff:
         }
 
     def notes(self) -> list[str]:
-        """What a reader of the answer must know."""
+        """Remarks on the limits of the result."""
         if self.a == self.b:
             return ["Both are the same image."]
         if self.unread:
@@ -147,17 +147,17 @@ class Diff:
 
 @takes_snapshot
 def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff:
-    """Image `b` against image `a`: files, packages, config, history and layers.
+    """The differences from image `a` to image `b`: files, packages, config, history and layers.
 
     Args:
-        snap: its files as `scan_files` read them; without them all but files and packages is compared.
+        snap: a snapshot with files (see `scan_files`); without files, files and packages are not compared.
         a: the image before: `repository:tag`, `repository@digest` or a digest.
-        b: the image after.
-        platform: `os/architecture[/variant]`, where they are for several; else the one that both have.
+        b: the image after, in the same forms.
+        platform: `os/architecture[/variant]` for images of several platforms; by default the one that both have.
 
     Raises:
-        InvalidInput: a name that names no image, or several; or it takes a platform to tell which.
-        InvalidPlatform: `platform` is none.
+        InvalidInput: `a` or `b` names no image, or several; or a platform must be given to choose one.
+        InvalidPlatform: `platform` is not a platform.
     """
     before, after = choose_two(snap, a, b, platform)
     rows = image_layers(snap)
@@ -183,7 +183,7 @@ def diff(snap: Snapshot, a: str, b: str, *, platform: str | None = None) -> Diff
 
 
 def _contents(snap: Snapshot, layers: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """What differs of the files and packages of both images; where a layer was not read, nothing, and why."""
+    """The changes of files and of packages; if a layer was not read, both tables are empty and the reason is given."""
     try:
         check_were_read(snap, layers)
         trees = [final_files(snap, image) for image in (a, b)]
@@ -204,7 +204,7 @@ def _known(size: Any) -> int | None:
 
 
 def _counts(changes: pd.Series[Any]) -> str:
-    """`3 added, 1 removed`; in the order of the categories."""
+    """The number of changes of each category, in the categories' order, such as `3 added, 1 removed`."""
     words = {"content": "with other content", "attributes": "with other attributes"}
     counted = {str(change): number for change, number in changes.value_counts().sort_index().items() if number}
     return ", ".join(f"{number:,} {words.get(change, change)}" for change, number in counted.items()) or "no difference"
@@ -220,7 +220,7 @@ def _layers(layers: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
 
 def _config(snap: Snapshot, before: Choice, after: Choice) -> pd.DataFrame:
-    """What differs of what the tables hold of both configs and manifests."""
+    """The differences of the settings in both configs and manifests that the tables hold."""
     ours, theirs = (_settings(snap, choice.digest) for choice in (before, after))
     keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
     return table_of(CONFIG_CHANGES, [(key, ours.get(key), theirs.get(key)) for key in keys])
@@ -238,7 +238,7 @@ def _settings(snap: Snapshot, image: str) -> dict[str, str]:
 
 
 def _history(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
-    """Steps that only one image has, and steps whose layer is another: the nth of an instruction meets the nth."""
+    """Steps that only one image has, or whose layers differ; of equal instructions the nth is compared to the nth."""
     ours, theirs = (_steps(snap, image) for image in (a, b))
     changes: list[tuple[int, str, str, _Step, _Step]] = []
     for instruction, nth in dict.fromkeys([*ours, *theirs]):
@@ -267,7 +267,7 @@ def _history(snap: Snapshot, a: str, b: str) -> pd.DataFrame:
 
 
 class _Step(NamedTuple):
-    """A build step; `blob` is empty where it made no layer."""
+    """A build step; `blob` is the digest of its layer, empty if it made none."""
 
     step: int
     blob: str
@@ -278,7 +278,7 @@ _NO_STEP = _Step(-1, "", None)
 
 
 def _steps(snap: Snapshot, image: str) -> dict[tuple[str, int], _Step]:
-    """The steps of an image in their order, by normalised instruction and by which one of its kind it is."""
+    """The steps of an image in order; the key is the normalised instruction and its number among equal ones, from 0."""
     rows = snap.history.loc[snap.history["digest"] == image, ["step", "created_by", "blob_digest", "size"]]
     seen: Counter[str] = Counter()
     steps = {}

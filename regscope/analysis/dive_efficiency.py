@@ -1,4 +1,4 @@
-"""The figures of dive (github.com/wagoodman/dive, filetree/efficiency.go at d6c6919), step by step as it does."""
+"""The figures of dive, computed by its algorithm (github.com/wagoodman/dive, filetree/efficiency.go at d6c6919)."""
 
 from __future__ import annotations
 
@@ -19,66 +19,66 @@ _WHITEOUT = ".wh."
 _DOUBLE_WHITEOUT = ".wh..wh.."
 
 DIVE_EFFICIENCY = (
-    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
+    Column("name", "str", "`repository:tag` of the image; absent if untagged"),
     Column("digest", "str", "digest of the image"),
-    Column("efficiency", "float64", "the smallest visits of all paths over the sum of all visits; 1 where that is 0"),
+    Column("efficiency", "float64", "sum of each path's smallest visit over the sum of all visits; 1 if that is 0"),
     Column(
         "wasted_bytes",
         "int64",
-        "all visits of paths that were visited more than once, the file that stays included",
+        "sum of all visits of paths that were visited more than once, including the file in the final file system",
         "bytes",
     ),
     Column(
         "user_wasted_percent",
         "float64",
-        "wasted bytes over the sizes of all layers but the lowest, as a ratio; may exceed 1, and is NaN or infinite "
-        "where these layers hold nothing",
+        "wasted bytes over the size of all layers but the lowest, as a ratio; it may exceed 1, and is NaN or infinite "
+        "if these layers have no bytes",
     ),
-    Column("size", "int64", "of all entries of all layers, uncompressed", "bytes"),
+    Column("size", "int64", "size of all entries of all layers, uncompressed", "bytes"),
 )
 
 
 @documented(columns=DIVE_EFFICIENCY)
 def dive_efficiency(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
-    """What `dive --json` and `dive --ci` say of images, to hold regscope's own `waste` against a tool that is known.
+    """The figures of `dive --json` and `dive --ci`, for comparison with regscope's own `waste`.
 
-    Of each layer dive builds a tree, and visits its leaves alone: a path is what it is named, whatever is in it. Each
-    visit has a size: of an entry what its header says, of a whiteout of a directory all that is in the layers below,
-    of one of a file 0.
+    dive builds a tree of each layer and visits only its leaves, by path and regardless of content. Each visit has a
+    size: for an entry, the size in its header; for a whiteout of a directory, the size of everything below it in lower
+    layers; for a whiteout of a file, 0.
 
     Args:
-        images: names, globs or digests, or a table that names them; by default all whose layers were all read.
+        images: names, globs or digests, or a table that names images; by default all images whose layers were all read.
 
     Returns:
         One row for each image, by name:
 
         {columns}
 
-    What may surprise:
+    Properties of dive's algorithm that differ from `waste`:
 
-    - deleting a directory mostly costs nothing, and what an opaque mark hides is not counted
-    - a whiteout of nothing ends the visit of its layer, and takes a byte from the smallest visits
-    - wasted bytes count the copy that is in use as well
-    - equal content at two paths is not seen, nor are directories that are not empty
-    - a directory without a header of its own is none where it is deleted above
-    - of entries for one path in one layer the last is in the tree, and each in the layer's size
+    - deleting a directory mostly counts as 0 bytes, and files hidden by an opaque whiteout are not counted
+    - a whiteout of a missing path ends the visit of its layer, and subtracts a byte from the sum of smallest visits
+    - wasted bytes include the copy in the final file system
+    - equal content at two paths is not detected, and directories that are not empty are not counted
+    - a directory without an entry of its own does not count as a directory when a higher layer deletes it
+    - of several entries for one path in one layer, the last is in the tree, but all count for the layer's size
 
     Raises:
-        InvalidInput: `images` names none, or one with a layer that was not read (see `scan_files`).
+        InvalidInput: `images` names no image, or an image with a layer that was not read (see `scan_files`).
     """
     layers = layer_stacks(snap, images)
     reading = FileRows(snap.files, ["path", "kind", "size", "whiteout"])
     known: dict[str, _Layer] = {}
     rows, names = [], image_names(snap)
     for digest, blobs in sorted(layers.groupby("digest")["blob_digest"].agg(tuple).items(), key=lambda item: item[1]):
-        # In this order images that share layers follow one another.
+        # In this order, images that share layers are adjacent.
         known = {blob: known.get(blob) or _Layer(reading.of(blob)) for blob in blobs}
         rows.append((names.get(digest), digest, *_figures([known[blob] for blob in blobs])))
     return table_of(DIVE_EFFICIENCY, rows).sort_values(["name", "digest"], ignore_index=True)
 
 
 class _Node:
-    """One name in a tree, as dive's FileNode."""
+    """A node of a tree, like dive's FileNode."""
 
     __slots__ = ("children", "is_directory", "name", "size")
 
@@ -95,7 +95,7 @@ Path: TypeAlias = tuple[str, ...]
 
 
 class _Tree:
-    """dive's FileTree."""
+    """A tree of paths, like dive's FileTree."""
 
     def __init__(self) -> None:
         self.root = _Node("")
@@ -107,7 +107,7 @@ class _Tree:
             if found is None:
                 if name.startswith(_DOUBLE_WHITEOUT):
                     return
-                # Directories above it are made without attributes: dive takes them for no directories.
+                # Missing parents have no attributes, so dive does not treat them as directories.
                 found = node.children[name] = _Node(name)
             node = found
         node.size, node.is_directory = size, is_directory
@@ -124,7 +124,7 @@ class _Tree:
             parent.children.pop(path[-1], None)
 
     def visits(self) -> Iterator[tuple[Path, _Node]]:
-        """Every node but the root, children first, by name; a whiteout's path is what it hides."""
+        """All nodes but the root, children first, by name; the path of a whiteout is the path that it hides."""
         below: list[tuple[Path, Iterator[_Node], _Node]] = [((), iter(_by_name(self.root)), self.root)]
         while below:
             path, children, node = below[-1]
@@ -159,7 +159,7 @@ def _by_name(node: _Node) -> list[_Node]:
 
 
 class _Layer:
-    """A layer's tree with its leaves in order, and the sum of the sizes in its headers."""
+    """A layer's tree, its leaves in order, and the sum of the sizes in its tar headers."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.tree = _Tree()
@@ -174,7 +174,7 @@ class _Layer:
 
 
 def _named(path: str, whiteout: object) -> Path:
-    """The name in the tar of which `path` and `whiteout` tell."""
+    """The name of an entry in the tar, from its `path` and `whiteout` in `files`."""
     parts = tuple(path.split("/")) if path else ()
     if whiteout == "opaque":
         return (*parts, ".wh..wh..opq")
@@ -184,7 +184,7 @@ def _named(path: str, whiteout: object) -> Path:
 
 
 class _Visited:
-    """What is known of one path, as dive's EfficiencyData."""
+    """The visits of one path, like dive's EfficiencyData."""
 
     __slots__ = ("count", "cumulative", "smallest")
 
@@ -201,7 +201,7 @@ class _Visited:
 def _figures(layers: list[_Layer]) -> tuple[float, int, float, int]:
     visited: dict[Path, _Visited] = {}
     last = max((number for number, layer in enumerate(layers) if layer.has_whiteouts), default=-1)
-    # dive stacks the lowest layer upon itself first, where its own whiteouts take effect.
+    # dive first stacks the lowest layer on itself, so that its own whiteouts take effect.
     below = layers[0].tree.copy() if last >= 0 else _Tree()
     for number, layer in enumerate(layers):
         _visit(layer, below, visited)

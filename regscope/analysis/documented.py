@@ -1,4 +1,4 @@
-"""The columns of a result, said once: its docstring has them from the constant that its dtypes come from."""
+"""Columns in docstrings: they are written from the same constant that defines the dtypes of a result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _WIDTH = 120
 
 
 def documented(**tables: Sequence[Column]) -> Callable[[_Documented], _Documented]:
-    """Write the columns of tables into a docstring, each table in the place of the line `{name}`."""
+    """Decorate a function or class: write the columns of tables into its docstring, in place of the lines `{name}`."""
 
     def write(thing: _Documented) -> _Documented:
-        if thing.__doc__:  # python -OO leaves docstrings out
+        if thing.__doc__:  # python -OO removes docstrings
             thing.__doc__ = "\n".join(_written(thing.__doc__.split("\n"), tables))
         return thing
 

@@ -1,4 +1,4 @@
-"""What differs between two file systems, path by path."""
+"""The differences between two file systems, by path."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ COMPARED = (*CONTENT, *ATTRIBUTES)
 
 
 FILE_CHANGES = (
-    Column("path", "str", "from the root, with no slash before it"),
-    Column("kind", "category", "after the change; of what was removed before it"),
+    Column("path", "str", "path from the root, without a leading slash"),
+    Column("kind", "category", "kind after the change; for a removed path, the kind before"),
     Column("change", "category", "added, removed, content or attributes"),
-    Column("size_before", "Int64", "absent where the path was not there", "bytes"),
-    Column("size_after", "Int64", "absent where the path is gone", "bytes"),
-    Column("growth", "int64", "of a file with several names at each of them", "bytes"),
-    Column("differs", "str", "what is not the same, such as `content, mode`; empty for what was added or removed"),
+    Column("size_before", "Int64", "size before; absent for an added path", "bytes"),
+    Column("size_after", "Int64", "size after; absent for a removed path", "bytes"),
+    Column("growth", "int64", "size after minus size before; a file with several names counts at each name", "bytes"),
+    Column("differs", "str", "the properties that differ, such as `content, mode`; empty if added or removed"),
 )
 
 
@@ -38,13 +38,13 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Paths that were added or removed, or whose content or attributes differ.
 
     Args:
-        before: the files of one image, each path once, with the columns of `files` that are compared: kind, size,
-            sha256, link_target and device are the content; mode, uid, gid, mtime and xattrs the attributes; and
+        before: the files of the image before, each path once, with the columns of `files` to compare: kind, size,
+            sha256, link_target and device as content; mode, uid, gid, mtime and xattrs as attributes; and
             `layer_digest`, for files that were not hashed.
-        after: those of the other.
+        after: the files of the image after, with the same columns.
 
     Returns:
-        Largest first, by the larger of both sizes:
+        One row for each path that differs, in descending order of the larger of both sizes:
 
         {columns}
     """
@@ -80,7 +80,7 @@ def file_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _comparable(files: pd.DataFrame) -> pd.DataFrame:
-    """Categories as text: those of two tables need not be the same; numbers stay whole where they become absent."""
+    """`files` with categories as text, since two tables may have different ones, and with nullable integers."""
     table = told_apart(files)[["path", *COMPARED]]
     texts = {column: table[column].astype("str") for column in ("kind", "device")}
     numbers = {column: table[column].astype("Int64") for column in ("size", "mode", "uid", "gid")}
@@ -88,6 +88,6 @@ def _comparable(files: pd.DataFrame) -> pd.DataFrame:
 
 
 def _equal(before: pd.Series[Any], after: pd.Series[Any]) -> Bools:
-    """Absent equals absent."""
+    """Whether the cells of each row are equal; absent equals absent."""
     same = (before == after).fillna(False) | (before.isna() & after.isna())
     return same.to_numpy(dtype=np.bool_)

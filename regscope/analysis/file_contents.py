@@ -1,4 +1,4 @@
-"""What the layers' regular files hold, as numbers: ten million of them take a few hundred megabytes."""
+"""The contents of the layers' regular files as integer arrays: ten million files take a few hundred megabytes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from regscope.tables import Snapshot
 
 
 def is_standing(rows: pd.DataFrame) -> Bools:
-    """Whether each row is an entry that its layer leaves at its path: no whiteout, and replaced by no later one.
+    """For each row, whether it is an entry (not a whiteout) that no later entry of the same layer replaces.
 
-    `rows` are of whole layers, with `layer_digest`, `path` and `whiteout`.
+    `rows` are all rows of some layers, with `layer_digest`, `path` and `whiteout`.
 
     >>> rows = [("one", "a", None), ("one", "b", None), ("one", "a", None), ("one", "b", "delete"), ("two", "a", None)]
     >>> is_standing(pd.DataFrame(rows, columns=["layer_digest", "path", "whiteout"]))
@@ -30,15 +30,15 @@ def is_standing(rows: pd.DataFrame) -> Bools:
 
 
 class FileContents:
-    """The regular files that hold at least a byte, layer by layer in the order of their digests, as the tars have them.
+    """The regular files that are not empty and were hashed, by layer digest, in the order of the tars.
 
     Attributes:
-        layers: the digests of all layers that were read, sorted; their positions are the layers' numbers.
-        layer: of each file, its layer's number.
-        content: of each file, the number of its content.
-        row: of each file, the number of its row in `FileRows.frames`.
-        sha256: the contents, by number.
-        size: the contents' bytes, by number.
+        layers: the digests of all layers that were read, sorted; a layer's number is its position.
+        layer: for each file, the number of its layer.
+        content: for each file, the number of its content.
+        row: for each file, the number of its row in `FileRows.frames`.
+        sha256: the SHA-256 of each content, by number.
+        size: the size of each content in bytes, by number.
     """
 
     def __init__(self, snap: Snapshot) -> None:
@@ -66,7 +66,7 @@ class FileContents:
         self.size = scattered(size, content, len(self.sha256), absent=0)
 
     def paths(self, files: Bools) -> Iterator[tuple[Ints, pa.Array]]:
-        """The paths of these files, read anew: by part, their positions and their paths."""
+        """Read the paths of the files in the mask `files`: in parts, their positions and their paths."""
         wanted = np.flatnonzero(files)
         wanted = wanted[np.argsort(self.row[wanted], kind="stable")]
         rows = self.row[wanted]

@@ -1,4 +1,4 @@
-"""Content that is stored more than once."""
+"""File content that is stored more than once."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from regscope.spec.instructions import normalised
 from regscope.tables import Snapshot
 
 FILE_DUPLICATES = (
-    Column("sha256", "str", "of the content, 64 digits"),
-    Column("size", "int64", "of one copy", "bytes"),
-    Column("copies", "int64", "files that hold it"),
-    Column("layers", "int64", "distinct layers with such a file"),
-    Column("images", "int64", "image manifests that have one of these layers"),
-    Column("repositories", "int64", "repositories where such an image is"),
-    Column("wasted", "int64", "all copies but one", "bytes"),
+    Column("sha256", "str", "SHA-256 of the content, 64 hex digits"),
+    Column("size", "int64", "size of one copy", "bytes"),
+    Column("copies", "int64", "number of files with this content"),
+    Column("layers", "int64", "number of distinct layers with such a file"),
+    Column("images", "int64", "number of image manifests with one of these layers"),
+    Column("repositories", "int64", "number of repositories with such an image"),
+    Column("wasted", "int64", "size of all copies but one, uncompressed", "bytes"),
     Column(
         "wasted_stored",
         "Int64",
-        "about what these take as stored: every copy by the ratio of its layer, the cheapest copy left out; absent if "
-        "a ratio is unknown",
+        "estimated compressed size of all copies but the smallest, by the compression ratio of each copy's layer; "
+        "absent if a ratio is unknown",
         "bytes",
     ),
-    Column("path", "str", "of a copy, as an example"),
-    Column("name", "str", "the most frequent file name"),
+    Column("path", "str", "path of one copy, as an example"),
+    Column("name", "str", "most frequent file name of the copies"),
     Column(
         "instruction",
         "str",
-        "the build instruction, normalised, that brings most copies; `(no history)` where none is recorded",
+        "normalised build instruction that added most of the copies; `(no history)` if none is recorded",
     ),
 )
 
@@ -47,13 +47,13 @@ FILE_DUPLICATES = (
 @takes_snapshot
 @documented(columns=FILE_DUPLICATES)
 def file_duplicates(snap: Snapshot) -> pd.DataFrame:
-    """Content that regular files of distinct layers, or at distinct paths, hold alike, over the whole registry.
+    """Content that several regular files have, in different layers or at different paths, over the whole registry.
 
-    A layer counts once, however many images have it. Empty files are left out; a hardlink is no copy, nor is an entry
-    that a later one of the same tar replaces.
+    A layer counts once, however many images have it. Not counted are empty files, hardlinks, and entries that a later
+    entry of the same tar replaces.
 
     Returns:
-        One row for each content with more than one copy, most wasted bytes first:
+        One row for each content with more than one copy, in descending order of `wasted`:
 
         {columns}
     """
@@ -88,23 +88,23 @@ def file_duplicates(snap: Snapshot) -> pd.DataFrame:
 
 DEDUP_RATIOS = (
     Column("level", "category", "layers or files"),
-    Column("before", "int64", "each time that it is used", "bytes"),
-    Column("after", "int64", "what is equal once", "bytes"),
-    Column("ratio", "float64", "`before` over `after`; absent where there are no bytes"),
+    Column("before", "int64", "size without deduplication, each copy counted", "bytes"),
+    Column("after", "int64", "size with deduplication, equal content counted once", "bytes"),
+    Column("ratio", "float64", "`before` divided by `after`; absent if there are no bytes"),
 )
 
 
 @takes_snapshot
 @documented(columns=DEDUP_RATIOS)
 def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
-    """What storing equal things once saves: of whole layers, as registries do, and of files, as none does.
+    """Deduplication ratios: of layers, which registries store once, and of files, which registries do not deduplicate.
 
-    The two are different things, in different bytes. Layers: as stored (compressed), once for each image that has
-    them against once in all. Files: the content (uncompressed) of all regular files of the distinct layers that were
-    read, so after layers are shared, against that of each distinct content.
+    The two ratios measure different bytes. Layers: the stored (compressed) size, counted once for each image, compared
+    to each distinct layer once. Files: the uncompressed size of all regular files of the distinct layers that were
+    read (layers are already deduplicated), compared to each distinct content once.
 
     Returns:
-        Two rows:
+        One row for layers, and one for files:
 
         {columns}
     """
@@ -120,7 +120,7 @@ def dedup_ratios(snap: Snapshot) -> pd.DataFrame:
 
 
 def _users(snap: Snapshot, used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Relation, Relation]:
-    """The images and the repositories that have each layer."""
+    """Two relations: layers to the images that have them, and layers to the repositories of these images."""
     manifests = pd.Index(snap.manifests["digest"].astype("str"))
     repositories = pd.Index(snap.placements["repository"].astype("str").unique())
     (layer,), (image, placed) = (
@@ -135,7 +135,7 @@ def _users(snap: Snapshot, used: pd.DataFrame, layers: pd.Index[str]) -> tuple[R
 
 
 def _instructions(used: pd.DataFrame, layers: pd.Index[str]) -> tuple[Ints, pa.Array]:
-    """The number of each layer's instruction, as its first image has it, and the instructions."""
+    """The number of each layer's instruction, taken from its first image; and the instructions by number."""
     first = used.drop_duplicates("blob_digest").set_index("blob_digest")["created_by"].reindex(layers)
     by_line = {line: normalised(line) or UNKNOWN for line in first.dropna().unique()}
     encoded = as_arrow(first.map(by_line).astype("str").fillna(UNKNOWN)).dictionary_encode()
@@ -152,7 +152,7 @@ def _wasted_stored(snap: Snapshot, files: FileContents, group: Ints, layer: Ints
 
 
 def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups: int) -> tuple[pa.Array, pa.Array]:
-    """Of each group, the path of the first copy and the most frequent file name."""
+    """For each group, the path of its first copy and its most frequent file name."""
     at_copy = np.cumsum(is_copy) - 1
     first = least(group, np.arange(len(group)), n_groups, absent=len(group))
     examples, example_groups, names, name_copies = [], [], [], []
@@ -171,7 +171,7 @@ def _paths_and_names(files: FileContents, is_copy: Bools, group: Ints, n_groups:
 
 
 def _commonest(group: Ints, value: Ints, n_groups: int) -> Ints:
-    """The most frequent value of each group, all of which have some; of those that tie, the one that comes first.
+    """The most frequent value of each group; of equally frequent values, the first one. No group may be empty.
 
     >>> _commonest(np.array([0, 1, 0, 0, 1]), np.array([7, 9, 8, 8, 6]), 2)
     array([8, 9])

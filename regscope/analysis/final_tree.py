@@ -1,4 +1,4 @@
-"""The file system that an image has in the end."""
+"""The final file system of an image: all of its layers applied."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _OF_INODE = ("kind", "size", "mode", "uid", "gid", "mtime", "link_target", "devi
 _OF_HEADER = ("mode", "uid", "gid", "mtime")
 _IMPLIED_MODE = 0o755
 FINAL_FILES = (
-    Column("path", "str", "from the root, with no slash before it"),
+    Column("path", "str", "path from the root, without a leading slash"),
     Column(
         "kind",
         "category",
-        "of a hardlink that of the file it is a name of; `hardlink` is one whose target is missing",
+        "kind of the entry; a hardlink has the kind of its target, or `hardlink` if the target is missing",
     ),
-    Column("size", "int64", "of the content; of what is no file, what the tar says", "bytes"),
+    Column("size", "int64", "size of the content; for other kinds than files, the size in the tar header", "bytes"),
     Column("mode", "int64", "permission bits, with setuid, setgid and sticky"),
-    Column("uid", "int64", "owner"),
-    Column("gid", "int64", "group"),
-    Column("mtime", TIME, "modification time; absent where there is none"),
-    Column("link_target", "str", "as in the table `files`"),
-    Column("device", "str", "of a device: major:minor"),
-    Column("xattrs", "str", "as in the table `files`"),
-    Column("sha256", "str", "of a regular file's content, 64 digits; absent where it was not hashed"),
-    Column("layer", "int64", "position of the layer that brought the path"),
-    Column("layer_digest", "str", "digest of that layer"),
-    Column("inode", "int64", "the same for all names of one file; count its bytes once"),
+    Column("uid", "int64", "user id of the owner"),
+    Column("gid", "int64", "group id of the owner"),
+    Column("mtime", TIME, "modification time; absent if unknown"),
+    Column("link_target", "str", "target of the link, as in the table `files`"),
+    Column("device", "str", "major:minor of a device"),
+    Column("xattrs", "str", "extended attributes, as in the table `files`"),
+    Column("sha256", "str", "SHA-256 of a regular file's content, 64 hex digits; absent if it was not hashed"),
+    Column("layer", "int64", "position of the layer that added the path"),
+    Column("layer_digest", "str", "digest of the layer that added the path"),
+    Column("inode", "int64", "number of the file; all names of one file have the same: count its bytes once"),
 )
 
 
@@ -44,25 +44,25 @@ FINAL_FILES = (
 def final_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
     """Every path of an image when all its layers are applied (OCI image-spec, layer.md, Applying Changesets).
 
-    What decides is what containerd unpacks, whiteouts and symlinks on the way to an entry included: the rules are in
-    `regscope.layers.overlay`.
+    The result is the tree that containerd unpacks, with the same treatment of whiteouts and of symlinks among the
+    parents of an entry: the rules are in `regscope.layers.overlay`.
 
     Args:
         image: `repository:tag`, `repository@digest` or a digest.
-        platform: which one of an index, such as `linux/arm64`.
+        platform: the platform to take of an index, such as `linux/arm64`.
 
     Returns:
-        One row for each path, by path; the root only where a layer has it:
+        One row for each path, sorted by path; the root has a row only if a layer has an entry for it:
 
         {columns}
 
-        What is said of a file holds for each of its names; mode, owner and time of one with several names are those of
-        the last hardlink to it. A directory that no layer has an entry for, and that is there because something is in
-        it, is root's, with mode 0o755 and no time.
+        Each name of a file has a row with all properties of the file; mode, owner and time of a file with several names
+        are those of its last hardlink. A directory without an entry of its own, which exists because an entry is below
+        it, has owner and group 0, mode 0o755 and no time.
 
     Raises:
-        InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
-        InvalidPlatform: `platform` is none.
+        InvalidInput: `image` names no image, or several; or some of its layers were not read (see `scan_files`).
+        InvalidPlatform: `platform` is not a platform.
     """
     layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     digests = layers["blob_digest"].tolist()

@@ -1,4 +1,4 @@
-"""What a layer holds, summed up in a few digests: where they are equal the layers are, however their tars were made."""
+"""Fingerprints of layers: digests of their files and attributes, independent of how their tars were written."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _BY_PATH = [("path", "ascending"), ("whiteout", "ascending")]
 
 
 def fingerprints(snap: Snapshot, layers: Collection[str] | None = None) -> pd.DataFrame:
-    """Digests of what the layers hold: of all that were read, or of some of them.
+    """The fingerprints of all layers that were read, or of `layers`.
 
-    An entry that a later one of the same tar replaces does not count. All but the last digest are over the entries by
-    path, so that they say nothing of the order.
+    An entry that a later entry of the same tar replaces does not count. All fingerprints but `order` are computed over
+    the entries sorted by path, so they do not depend on the order in the tar.
 
     Returns:
-        By layer (str), as bytes: `content` (paths, kinds, contents, link targets, devices, whiteouts), `mtimes`,
-        `owner`, `mode`, `xattrs`, `order`.
+        One row for each layer, indexed by its digest (str), with the columns, as bytes: `content` (paths, kinds,
+        contents, link targets, devices, whiteouts), `mtimes`, `owner`, `mode`, `xattrs`, `order`.
     """
     rows = FileRows(snap.files, ["layer_digest", *_COLUMNS])
     read = snap.unpacked["layer_digest"].astype("str") if layers is None else layers
-    found = dict.fromkeys(read, _fingerprints_of(_comparable(rows.of(""))))  # until rows of it are seen
+    found = dict.fromkeys(read, _fingerprints_of(_comparable(rows.of(""))))  # stays for layers without rows
     for frame in rows.frames(None if layers is None else list(layers)):
         codes, names = frame["layer_digest"].cat.codes.to_numpy(), frame["layer_digest"].cat.categories
         entries = _comparable(frame)
@@ -53,7 +53,7 @@ def fingerprints(snap: Snapshot, layers: Collection[str] | None = None) -> pd.Da
 
 
 def _comparable(rows: pd.DataFrame) -> pa.RecordBatch:
-    """The rows as integers and text without gaps: no text that is there is empty where it could be absent."""
+    """The rows as integers and text, absent text as empty text: no column that may be absent has empty text."""
     rows = told_apart(rows)
     return pa.record_batch({name: _without_gaps(rows[name]) for name in _COLUMNS})
 
@@ -66,7 +66,7 @@ def _without_gaps(column: pd.Series[Any]) -> pa.Array:
 
 
 def _fingerprints_of(entries: pa.RecordBatch) -> list[bytes]:
-    order = pc.sort_indices(entries, _BY_PATH)  # stable: of equal paths, the last is the one that counts
+    order = pc.sort_indices(entries, _BY_PATH)  # stable: of equal paths, the last entry counts
     entries = entries.take(order)
     path, mark = entries["path"], entries["whiteout"]
     same = pc.and_(pc.equal(path[:-1], path[1:]), pc.equal(mark[:-1], mark[1:]))
@@ -77,7 +77,7 @@ def _fingerprints_of(entries: pa.RecordBatch) -> list[bytes]:
 
 
 def _digest(*columns: pa.Array) -> bytes:
-    """One digest of columns of the same length; each text counts with its length."""
+    """One digest of columns of equal length; each text is hashed together with its length."""
     digest = hashlib.sha256(len(columns[0]).to_bytes(8))
     for column in columns:
         if pa.types.is_integer(column.type):

@@ -1,4 +1,4 @@
-"""Which blobs come back when manifests go."""
+"""The blobs that are freed when manifests are deleted."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from regscope.schema import Column, recast
 
 
 def freed_blobs(graph: ReferenceGraph, gone: Bools) -> Ints:
-    """The blobs that no placement which stays still uses.
+    """The blobs that the placements `gone` use and no other placement uses.
 
-    Of the images A, B and C of `regscope.analysis.sharing`, A and B go:
+    Of the images A, B and C of `regscope.analysis.sharing`, A and B are deleted:
 
-        blob                         used by what goes  used by what stays | freed
-        manifests and configs A, B   yes                no                 | yes
-        x, y                         yes                no                 | yes
-        z                            yes                yes, by C          | no
+        blob                         used by deleted  used by kept | freed
+        manifests and configs A, B   yes              no           | yes
+        x, y                         yes              no           | yes
+        z                            yes              yes, by C    | no
     """
     return np.flatnonzero(_used(graph, gone) & ~_used(graph, ~gone))
 
@@ -32,7 +32,7 @@ def _used(graph: ReferenceGraph, nodes: Bools) -> Bools:
 
 
 def largest_first(graph: ReferenceGraph, blobs: Ints) -> Ints:
-    """These blobs, the largest first, and by their digests where they are of one size."""
+    """These blobs, the largest first, then by digest."""
     table = pd.DataFrame({"blob": blobs, "size": graph.blob_size[blobs], "digest": graph.blobs[blobs]})
     ordered: Ints = in_order(table, {"size": "descending", "digest": "ascending"})["blob"].to_numpy()
     return ordered
@@ -41,15 +41,17 @@ def largest_first(graph: ReferenceGraph, blobs: Ints) -> Ints:
 FREED_BLOBS = (
     Column("digest", "str", "digest of the blob"),
     Column("kind", "category", "layer, config or manifest"),
-    Column("size", "int64", "as stored", "bytes"),
+    Column("size", "int64", "size as stored", "bytes"),
 )
 
 
 @documented(columns=FREED_BLOBS)
 def blob_table(graph: ReferenceGraph, blobs: Ints) -> pd.DataFrame:
-    """These blobs in their order.
+    """The table of these blobs, in the given order.
 
     Returns:
+        One row for each blob:
+
         {columns}
     """
     table = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""How a registry grew from one snapshot to the next."""
+"""Growth of a registry from one snapshot to the next."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from regscope.tables import Snapshot
 GROWTH = (
     Column("taken_at", TIME, "when the snapshot was taken"),
     Column("level", "category", "registry or repository"),
-    Column("repository", "str", "whole name of the repository; absent for the registry"),
-    Column("tags", "int64", "how many tags"),
-    Column("manifests", "int64", "how many manifests"),
-    Column("stored", "int64", "distinct blobs", "bytes"),
-    Column("added", "Int64", "blobs that came since the snapshot before; absent in the first", "bytes"),
-    Column("removed", "Int64", "blobs that went since then; absent in the first", "bytes"),
+    Column("repository", "str", "full name of the repository; absent for the registry"),
+    Column("tags", "int64", "number of tags"),
+    Column("manifests", "int64", "number of manifests"),
+    Column("stored", "int64", "size of the distinct blobs", "bytes"),
+    Column("added", "Int64", "size of the blobs added since the previous snapshot; absent in the first", "bytes"),
+    Column("removed", "Int64", "size of the blobs removed since the previous snapshot; absent in the first", "bytes"),
 )
 
 
 @documented(columns=GROWTH)
 def growth(snapshots: Sequence[Snapshot]) -> pd.DataFrame:
-    """Tags, manifests and bytes of the registry and of each repository, snapshot by snapshot.
+    """Tags, manifests and bytes of the registry and of each repository, for each snapshot.
 
     Returns:
-        In order of time, the registry before its repositories:
+        One row for each snapshot and level, by time, the registry before its repositories:
 
         {columns}
     """
@@ -66,13 +66,13 @@ def _change(
 
 
 def _blobs_by_repository(snap: Snapshot) -> dict[str | None, dict[str, int]]:
-    """Sizes by digest, of each repository and (under None) of them all."""
+    """The blobs of each repository, and under None those of the registry: sizes by digest."""
     graph = ReferenceGraph(snap)
     source, blob = graph.contents.of(graph.node_manifest)
     owned = Relation(graph.node_repository[source], blob, len(graph.repositories), len(graph.blobs))
     sizes = graph.blob_size
     found: dict[str | None, dict[str, int]] = {None: dict(zip(graph.blobs, sizes.tolist(), strict=True))}
-    found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # one may have nothing readable
+    found |= {name: {} for name in snap.tags["repository"].astype("str").unique()}  # some have no readable manifest
     for number, name in enumerate(graph.repositories):
         _, mine = owned.of(np.array([number]))
         found[name] = dict(zip(graph.blobs[mine], sizes[mine].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Which build instruction costs what."""
+"""Stored bytes by build instruction."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ HISTORY_COST = (
     Column(
         "instruction",
         "str",
-        "without what differs from build to build; `(no history)` where none is recorded, or it does not fit the "
-        "layers; `21 steps in one layer` where a builder made one layer of so many",
+        "normalised build instruction, without the parts that differ from build to build; `(no history)` if none is "
+        "recorded, or the history does not fit the layers; `21 steps in one layer` if a builder squashed that many",
     ),
-    Column("keyword", "category", "RUN, COPY, ADD … or other"),
-    Column("images", "int64", "images with a layer that it made"),
-    Column("layers", "int64", "distinct layers that it made"),
-    Column("stored", "int64", "of these layers, each once", "bytes"),
-    Column("referenced", "int64", "of these layers, once for each image", "bytes"),
+    Column("keyword", "category", "Dockerfile keyword: RUN, COPY, ADD … or other"),
+    Column("images", "int64", "number of images with a layer that the instruction made"),
+    Column("layers", "int64", "number of distinct layers that the instruction made"),
+    Column("stored", "int64", "size of these layers, each counted once", "bytes"),
+    Column("referenced", "int64", "size of these layers, each counted once for every image", "bytes"),
 )
 
 
 @takes_snapshot
 @documented(columns=HISTORY_COST)
 def history_cost(snap: Snapshot) -> pd.DataFrame:
-    """Bytes by build instruction over the whole registry, instructions normalised.
+    """Stored bytes by normalised build instruction, over the whole registry.
 
-    A layer that two different instructions are said to have made counts for both. One of unknown size, or one that
-    lives elsewhere, takes no bytes.
+    A layer counts for each instruction that a history records for it. Layers of unknown size and foreign layers (served
+    from elsewhere) count as 0 bytes.
 
     Returns:
-        One row for each instruction, most stored bytes first:
+        One row for each instruction, in descending order of `stored`:
 
         {columns}
     """

@@ -1,4 +1,4 @@
-"""The image that a name means: of an index, the one for a platform."""
+"""The image that a name refers to; for an index, the image for a platform."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from regscope.text import plain
 
 @dataclass(frozen=True)
 class Choice:
-    """One image, and what it runs on."""
+    """An image and its platform."""
 
     digest: str
     platform: Platform
 
 
 def choose_one(snap: Snapshot, image: str, platform: str | None = None) -> str:
-    """The digest of the image that a name means.
+    """The digest of the image that a name refers to.
 
     Args:
         image: `repository:tag`, `repository@digest` or a digest.
-        platform: which one of an index, such as `linux/arm64`.
+        platform: the platform to take of an index, such as `linux/arm64`.
 
     Raises:
-        InvalidInput: it names no image, or several.
-        InvalidPlatform: `platform` is none.
+        InvalidInput: `image` names no image, or several.
+        InvalidPlatform: `platform` is not a platform.
     """
     choices = _choices(ReferenceGraph(snap), image)
     if platform is not None:
@@ -41,19 +41,19 @@ def choose_one(snap: Snapshot, image: str, platform: str | None = None) -> str:
     if len(choices) > 1:
         raise InvalidInput(
             f"{image!r} names {len(choices)} images",
-            next_step=f"Name one by its digest, or by its platform: {_platforms(choices)}.",
+            next_step=f"Give the digest of one of them, or one of the platforms: {_platforms(choices)}.",
         )
     return choices[0].digest
 
 
 def choose_two(snap: Snapshot, a: str, b: str, platform: str | None = None) -> tuple[Choice, Choice]:
-    """The images that `a` and `b` name, for one platform: the one asked for, else the one that both have.
+    """The images that `a` and `b` name, for one platform: `platform`, by default the only one that both have.
 
-    Two images of a single platform each are taken whatever these are.
+    If both names have one image each, their platforms may differ.
 
     Raises:
-        InvalidInput: a name that names no image, or several; or more than one platform that both have, or none.
-        InvalidPlatform: `platform` is none.
+        InvalidInput: a name refers to no image, or to several; or both have several platforms in common, or none.
+        InvalidPlatform: `platform` is not a platform.
     """
     graph = ReferenceGraph(snap)
     ours, theirs = _choices(graph, a), _choices(graph, b)
@@ -67,7 +67,7 @@ def choose_two(snap: Snapshot, a: str, b: str, platform: str | None = None) -> t
         common = ", ".join(sorted({str(one.platform) for one, _ in pairs}))
         raise InvalidInput(
             f"{a!r} and {b!r} both have {common}" if pairs else f"{a!r} and {b!r} have no platform in common",
-            next_step="Name one of them." if pairs else "Name images of one platform by their digests.",
+            next_step="Give one of them as the platform." if pairs else "Give the digests of two images.",
         )
     return pairs[0]
 
@@ -83,22 +83,22 @@ def _only(choices: list[Choice], wanted: Platform, name: str) -> Choice:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise InvalidInput(f"{name!r} has several images for {wanted}", next_step=f"Name one of {_platforms(fitting)}.")
-    raise InvalidInput(f"{name!r} has no image for {wanted}", next_step=f"It is there for: {_platforms(choices)}.")
+        raise InvalidInput(f"{name!r} has several images for {wanted}", next_step=f"Give one of {_platforms(fitting)}.")
+    raise InvalidInput(f"{name!r} has no image for {wanted}", next_step=f"Give one of {_platforms(choices)}.")
 
 
 def _platforms(choices: list[Choice]) -> str:
-    return ", ".join(str(choice.platform) or "one that is unknown" for choice in choices)
+    return ", ".join(str(choice.platform) or "an unknown platform" for choice in choices)
 
 
 def _choices(graph: ReferenceGraph, name: str) -> list[Choice]:
-    """The images that a name leads to, directly or through an index."""
+    """The images that a name refers to, directly or through an index."""
     tags, nodes = select(graph, name)
     named = graph.tag_node[tags & (graph.tag_node >= 0)] if tags.any() else np.flatnonzero(nodes)
     manifests = distinct(graph.node_manifest[named])
     if len(manifests) > 1:
         raise InvalidInput(
-            f"{name!r} names {len(manifests)} manifests", next_step="Name one: repository:tag or a digest."
+            f"{name!r} names {len(manifests)} manifests", next_step="Give repository:tag or the digest of one of them."
         )
     _, found = graph.children.closure(named)
     about = graph.snap.manifests.iloc[distinct(graph.node_manifest[found])]
@@ -114,14 +114,14 @@ def _choices(graph: ReferenceGraph, name: str) -> list[Choice]:
 
 
 def no_image(snap: Snapshot, digests: Collection[str], name: str) -> InvalidInput:
-    """The error for a name that leads to no image, but perhaps to an artifact, such as a Helm chart."""
+    """The error for a name that refers to no image; it may refer to an artifact, such as a Helm chart."""
     about = snap.manifests[snap.manifests["digest"].isin(digests) & (snap.manifests["kind"] == "artifact")]
     if len(about):
         kind = plain(about["artifact_type"].iloc[0], 100)
-        return InvalidInput(f"{name!r} is an artifact, {kind}, and no image", next_step="Name an image.")
+        return InvalidInput(f"{name!r} is an artifact, {kind}, not an image", next_step="Give the name of an image.")
     return InvalidInput(
         f"{name!r} names no image that could be read",
-        next_step="Name an image, or an index of some, as repository:tag or by its digest.",
+        next_step="Give an image or an index of images, as repository:tag or by its digest.",
     )
 
 

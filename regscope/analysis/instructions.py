@@ -1,4 +1,4 @@
-"""Build instructions for those who group their own frames by them: see `regscope.spec.instructions`."""
+"""Normalised build instructions, for grouping one's own DataFrames by them: see `regscope.spec.instructions`."""
 
 from regscope.spec.instructions import KEYWORDS, OTHER, keyword, normalised
 

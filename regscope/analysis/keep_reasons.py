@@ -1,4 +1,4 @@
-"""Why a manifest stays, or goes: by its tags, and by what holds it."""
+"""Why a manifest is kept: by a tag on it, or by a manifest that holds it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from regscope.arrays import Bools, Ints, begins_run, looked_up, marked, scattere
 
 
 def keep_reasons(graph: ReferenceGraph, nodes: Ints, tags: Bools, stays: Bools) -> pd.Series[str]:
-    """Why each of `nodes` stays: by a tag on it that is none of `tags`, by what leads to it and stays, or by itself."""
+    """Why each of `nodes` is kept: by a tag outside of `tags`, by a kept manifest that holds it, or as untagged."""
     by_tag = "the tag " + _staying_tags(graph, nodes, ~tags) + " stays, on the same manifest"
     by_holder = "it is " + held_by(graph, nodes, stays) + ", which stays"
     return by_tag.fillna(by_holder).fillna("it is kept by itself, without a tag")
 
 
 def held_by(graph: ReferenceGraph, nodes: Ints, among: Bools) -> pd.Series[str]:
-    """For each of `nodes`, one of the nodes `among` that holds it, in words; absent where there is none."""
+    """For each of `nodes`, one of the nodes `among` that holds it, as text; absent if there is none."""
     position, holder = graph.holders.of(nodes)
     holds = among[holder] & (holder != nodes[position])
     position, holder = position[holds], holder[holds]
@@ -31,7 +31,7 @@ def held_by(graph: ReferenceGraph, nodes: Ints, among: Bools) -> pd.Series[str]:
 
 
 def _staying_tags(graph: ReferenceGraph, nodes: Ints, staying: Bools) -> pd.Series[str]:
-    """For each of `nodes`, the first of the `staying` tags that hold it; absent where there is none."""
+    """For each of `nodes`, the first of the `staying` tags on it; absent if there is none."""
     asked = looked_up(marked(nodes, graph.n_nodes), graph.tag_node, absent=False)
     rows = np.flatnonzero(asked & graph.tag_is_root & staying)
     tags = pd.DataFrame({"node": graph.tag_node[rows], "tag": graph.snap.tags["tag"].array[rows]})

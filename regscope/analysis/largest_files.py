@@ -1,4 +1,4 @@
-"""Where the bytes within layers are: the largest files, and what kinds of files take most."""
+"""The largest files within layers, and the bytes by type of file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from regscope.tables import Snapshot
 
 OF_LAYER = (
     Column("layer_digest", "str", "digest of the layer"),
-    Column("created_by", "str", "the build instruction that made the layer; absent if unknown"),
-    Column("images", "int64", "image manifests that have the layer"),
-    Column("repositories", "int64", "repositories where such an image is"),
+    Column("created_by", "str", "build instruction that made the layer; absent if unknown"),
+    Column("images", "int64", "number of image manifests with the layer"),
+    Column("repositories", "int64", "number of repositories with such an image"),
 )
 
 
 def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
-    """Files with what is known of their layers: `created_by` (str), and `images` and `repositories` that have them."""
+    """`files` with columns about their layers: `created_by` (str), and the numbers of `images` and `repositories`."""
     layers = files["layer_digest"].astype("str")
     about = layer_sizes(snap).set_index("blob_digest").reindex(layers)
     return files.assign(
@@ -38,10 +38,10 @@ def with_layers(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
 
 
 LARGEST_FILES = (
-    Column("path", "str", "from the root, with no slash before it"),
-    Column("size", "int64", "of the content", "bytes"),
-    Column("sha256", "str", "of the content, 64 digits; absent where it was not hashed"),
-    Column("magic", "str", "what its first bytes say that it is; absent where they say nothing"),
+    Column("path", "str", "path from the root, without a leading slash"),
+    Column("size", "int64", "size of the content", "bytes"),
+    Column("sha256", "str", "SHA-256 of the content, 64 hex digits; absent if the file was not hashed"),
+    Column("magic", "str", "file type by the first bytes; absent if unknown"),
     *OF_LAYER,
 )
 
@@ -49,10 +49,10 @@ LARGEST_FILES = (
 @takes_snapshot
 @documented(columns=LARGEST_FILES)
 def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
-    """The `n` largest files of all distinct layers; one that a later entry of the same tar replaces does not count.
+    """The `n` largest files of all distinct layers, without files that a later entry of the same tar replaces.
 
     Returns:
-        Largest first, then by layer and path:
+        One row for each file, largest first, then by layer and path:
 
         {columns}
     """
@@ -68,23 +68,23 @@ def largest_files(snap: Snapshot, n: int = 100) -> pd.DataFrame:
 
 
 FILE_TYPES = (
-    Column("by", "category", "extension or magic"),
-    Column("type", "str", "in lower case, as in `so` of `lib/libc.so.6`; absent for the files that have none"),
-    Column("files", "int64", "how many files"),
-    Column("bytes", "int64", "of their content", "bytes"),
-    Column("distinct_bytes", "int64", "the same, equal content once", "bytes"),
+    Column("by", "category", "what `type` is: extension or magic"),
+    Column("type", "str", "in lower case, such as `so` for `lib/libc.so.6`; absent for files without a type"),
+    Column("files", "int64", "number of files"),
+    Column("bytes", "int64", "size of their content", "bytes"),
+    Column("distinct_bytes", "int64", "size of their content, equal content counted once", "bytes"),
 )
 
 
 @takes_snapshot
 @documented(columns=FILE_TYPES)
 def file_types(snap: Snapshot) -> pd.DataFrame:
-    """Files by their extension, and by what their first bytes say that they are.
+    """Numbers and bytes of files by extension, and by the type that their first bytes show (magic).
 
-    Every regular file of the distinct layers counts, once by the one and once by the other.
+    Every regular file of the distinct layers counts twice: once by its extension and once by its magic.
 
     Returns:
-        The extensions before the magic, most bytes first:
+        One row for each type, extensions before magic, in descending order of `bytes`:
 
         {columns}
     """
@@ -114,7 +114,7 @@ def _extensions(paths: pa.Array) -> pa.Array:
 
 
 def _by_type(by: str, number: Ints, types: pa.Array, content: Ints, size: Ints, of_content: Ints) -> pd.DataFrame:
-    number = np.where(number < 0, len(types), number)  # the last are those without
+    number = np.where(number < 0, len(types), number)  # the last number is that of files without a type
     n_types = len(types) + 1
     known = content >= 0
     type_of_content, distinct = distinct_pairs(number[known], content[known], len(of_content))

@@ -1,4 +1,4 @@
-"""The entries of layers as columns of numbers, read once for all images that they are part of."""
+"""The entries of layers as columns of numbers, read once for all images with these layers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class LayerEntries:
     """The rows of `files` of some layers.
 
     Args:
-        layers: distinct ones.
-        columns: those that are wanted in `frame`.
+        layers: distinct digests of layers.
+        columns: the columns of `frame`.
 
     Attributes:
-        frame: a row for each entry, layer by layer.
-        entries: the same for an overlay.
+        frame: one row for each entry, layer by layer.
+        entries: the same entries as `Entries`, from which overlays are made.
     """
 
     def __init__(self, snap: Snapshot, layers: Sequence[str], columns: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ class LayerEntries:
         self.entries = Entries(as_arrow(frame["path"]), kind, whiteout, as_arrow(frame["link_target"]))
 
     def stacked(self, layers: Sequence[str]) -> Stacked:
-        """The layers of an image upon one another, lowest first; one may be there more than once."""
+        """The overlay of an image's layers, lowest first; a layer may occur more than once."""
         spans = [self._spans[layer] for layer in layers]
         rows = joined(spans)
         layer = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
@@ -52,15 +52,15 @@ class LayerEntries:
 
 
 def _words(column: pd.Series[str]) -> pa.DictionaryArray:
-    """A column of categories."""
+    """A categorical column as an Arrow array."""
     codes = column.cat.codes.to_numpy()
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(column.cat.categories, pa.string()))
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the same categories whatever layer it is of, and text for those that are open."""
+    """`frame` with fixed categories where the values are known, and text for other categorical columns."""
     categories = [str(name) for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)]
     open_ones = [name for name in categories if name not in _FIXED]
-    # astype would leave the same categories in another order as they are.
+    # astype would not change the order of equal categories.
     fixed = {name: frame[name].cat.set_categories(pd.Index(values, dtype="str")) for name, values in _FIXED.items()}
     return frame.assign(**fixed).astype(dict.fromkeys(open_ones, "str"))

@@ -1,4 +1,4 @@
-"""Which layers the file system of an image is made of, and who made them."""
+"""The layers that form the file system of each image, and the instructions that made them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ from regscope.spec.instructions import normalised
 from regscope.spec.media_types import is_filesystem_layer
 from regscope.tables import Snapshot
 
-_READ_THEM = "Read them: snap = rs.scan_files(snap, store)."
+_READ_THEM = "Read the layers first: snap = rs.scan_files(snap, store)."
 
 
 LAYER_STACKS = (
     Column("digest", "str", "digest of the image"),
-    Column("position", "int64", "place among all layers of the image, from 0, lowest first"),
+    Column("position", "int64", "position among all layers of the image, from 0, lowest first"),
     Column("blob_digest", "str", "digest of the layer as stored"),
-    Column("instruction", "str", "normalised, or `(no history)`"),
-    Column("size", "Int64", "as stored (compressed)", "bytes"),
-    Column("tar_size", "Int64", "uncompressed", "bytes"),
+    Column("instruction", "str", "normalised build instruction, or `(no history)`"),
+    Column("size", "Int64", "size as stored (compressed)", "bytes"),
+    Column("tar_size", "Int64", "uncompressed size", "bytes"),
 )
 
 
 @documented(columns=LAYER_STACKS)
 def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFrame:
-    """The layers of images, by image and position, without those that are foreign or no file system.
+    """The layers of images, without foreign layers and layers that are not file systems.
 
     Args:
-        images: those that are meant; by default all whose layers were all read.
+        images: the images; by default all images whose layers were all read.
 
     Returns:
+        One row for each layer of each image, by image and position:
+
         {columns}
 
     Raises:
-        InvalidInput: `images` names none, or one with a layer that was not read; without it, no layer was read at all.
+        InvalidInput: `images` names no image, or an image with a layer that was not read; or without `images`, no layer
+            of the snapshot was read.
     """
     layers = _file_systems(image_layers(snap))
     unpacked = snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))
@@ -63,10 +66,10 @@ def layer_stacks(snap: Snapshot, images: Selection | None = None) -> pd.DataFram
 
 
 def check_were_read(snap: Snapshot, layers: pd.DataFrame) -> None:
-    """Make sure that those of these rows of `image_layers` that are file systems were read.
+    """Check that all file system layers among these rows of `image_layers` were read.
 
     Raises:
-        InvalidInput: one was not.
+        InvalidInput: a layer was not read.
     """
     layers = _file_systems(layers)
     _all_were_read(layers[~layers["blob_digest"].isin(snap.unpacked["layer_digest"])])
@@ -74,13 +77,13 @@ def check_were_read(snap: Snapshot, layers: pd.DataFrame) -> None:
 
 def _file_systems(layers: pd.DataFrame) -> pd.DataFrame:
     is_filesystem = {kind: is_filesystem_layer(kind) for kind in layers["media_type"].dropna().unique()}
-    # Schema 1 names no types: there is but one.
+    # Layers of schema 1 have no media type: all are file systems.
     is_filesystem_layers = layers["media_type"].map(is_filesystem).fillna(True).astype("bool")
     return layers[is_filesystem_layers & ~layers["foreign"]]
 
 
 def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
-    """The digests of all images that `wanted` names, directly or through an index."""
+    """The digests of all images that `wanted` refers to, directly or through an index."""
     graph = ReferenceGraph(snap)
     tags, nodes = select(graph, wanted)
     named = np.concatenate([graph.tag_node[tags & (graph.tag_node >= 0)], np.flatnonzero(nodes)])
@@ -90,7 +93,7 @@ def _images(snap: Snapshot, wanted: Selection) -> pd.Index[str]:
     if images.empty:
         if isinstance(wanted, str):
             raise no_image(snap, digests, wanted)
-        raise InvalidInput("no image is named", next_step="Name an image, as repository:tag or by its digest.")
+        raise InvalidInput("the selection has no image", next_step="Give an image as repository:tag or by its digest.")
     return images
 
 
@@ -99,6 +102,6 @@ def _all_were_read(unread: pd.DataFrame) -> None:
         missing = unread["blob_digest"].drop_duplicates()
         some = ", ".join(missing.head(3)) + (" …" if len(missing) > 3 else "")
         raise InvalidInput(
-            f"of the layers that these images have {len(missing)} were not read: {some}",
+            f"of the layers of these images, {len(missing)} were not read: {some}",
             next_step=_READ_THEM,
         )

@@ -1,4 +1,4 @@
-"""Which image is built on which."""
+"""The base image of each image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from regscope.tables import Snapshot
 
 LINEAGE = (
     Column("digest", "str", "digest of the image"),
-    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
-    Column("base_digest", "str", "digest of what it is built on"),
-    Column("base_name", "str", "`repository:tag` of that; absent where no tag leads to it"),
-    Column("shared_layers", "int64", "layers that are the base's"),
-    Column("own_layers", "int64", "layers on top of these"),
-    Column("shared_size", "Int64", "of the base's layers, as stored, a repeated one once", "bytes"),
-    Column("own_size", "Int64", "of the layers on top, as stored, a repeated one once", "bytes"),
+    Column("name", "str", "`repository:tag` of the image; absent if untagged"),
+    Column("base_digest", "str", "digest of the base image"),
+    Column("base_name", "str", "`repository:tag` of the base image; absent if untagged"),
+    Column("shared_layers", "int64", "number of layers from the base"),
+    Column("own_layers", "int64", "number of layers on top of the base"),
+    Column("shared_size", "Int64", "size of the distinct layers from the base, as stored", "bytes"),
+    Column("own_size", "Int64", "size of the distinct layers on top of the base, as stored", "bytes"),
     Column("base_is_old", "bool", "whether there is a newer base"),
-    Column("newer_base", "str", "name of the newest comparable base; absent where there is none"),
+    Column("newer_base", "str", "name of the newest comparable base; absent if there is no newer one"),
 )
 
 
@@ -31,17 +31,18 @@ LINEAGE = (
 def lineage(snap: Snapshot) -> pd.DataFrame:
     """The nearest base of every image that has one in the snapshot, by ChainID and history (OCI image-spec, config.md).
 
-    An image's base is the one whose layers are all at the bottom of it, as many as possible, and whose history its own
-    begins with. An image with other steps is no base, though its layers are the same: another child of the same base,
-    with a label more, is not. Where one of the two has no history, or a tool other than a Dockerfile's builder may have
-    left steps out, the layers alone decide. Of several bases, one that is stored in the same blobs is preferred to one
-    of the same content, then the one with fewer steps, then the oldest. Images without DiffIDs are left out.
+    The base of an image is the image with the most layers whose layers are the image's lowest layers, and whose history
+    is the beginning of the image's history. An image with the same lowest layers but other steps is not a base: for
+    example another child of the same base that adds a label. Only the layers are compared where one of the two images
+    has no history, or where a tool other than a Dockerfile builder may have omitted steps. Of several candidates, a
+    base stored in the same blobs is preferred to one of equal uncompressed layers, then the one with fewer steps, then
+    the oldest. Images without DiffIDs are left out.
 
-    A base is old if its repository has a newer image for the same platform under a comparable tag: one that differs in
-    its version only, as `3.11-slim` and `3.12-slim` do, and whose version is not lower; the same holds if that is so of
-    another image of the same layers and history. A base that no tag leads to is old if a newer image of its repository
-    was made by the same instructions: its tag moved on. An image of the base's own repository under a comparable tag
-    follows its base, and is not on an old one.
+    A base is old if its repository has a newer image for the same platform under a comparable tag: a tag that differs
+    in its version only, as `3.11-slim` and `3.12-slim` do, and whose version is not lower. A base is also old if this
+    holds for another image with the same layers and history. An untagged base is old if the same instructions made a
+    newer image in its repository: the tag was moved to that image. An image in its base's repository under a comparable
+    tag is the base's successor, and its base is not reported as old.
 
     Returns:
         One row for each image with a base:
@@ -60,7 +61,7 @@ def lineage(snap: Snapshot) -> pd.DataFrame:
 
 
 def _is_successor(snap: Snapshot, table: pd.DataFrame) -> pd.Series[bool]:
-    """Whether an image is a later version of its own base: then it is no user of it that fell behind."""
+    """For each row, whether the image is a later version of its own base; its base is then not reported as old."""
     tagged = families(snap)
     pairs = table[["digest", "base_digest"]].merge(tagged, on="digest")
     pairs = pairs.merge(tagged.add_prefix("base_"), on="base_digest")

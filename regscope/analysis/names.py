@@ -1,4 +1,4 @@
-"""What people call a manifest: the tags that lead to it."""
+"""The names of manifests: the tags that refer to them, directly or through an index."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from regscope.schema import Column, recast
 from regscope.tables import Snapshot
 
 TAGGED_MANIFESTS = (
-    Column("repository", "str", "whole name of the repository"),
-    Column("tag", "str", "the tag"),
-    Column("digest", "str", "digest of a manifest that it names"),
-    Column("is_direct", "bool", "whether it points to it, and not to an index of it"),
+    Column("repository", "str", "full name of the repository"),
+    Column("tag", "str", "name of the tag"),
+    Column("digest", "str", "digest of a manifest that the tag refers to"),
+    Column("is_direct", "bool", "whether the tag points to the manifest itself, not to an index that contains it"),
 )
 
 
 @documented(columns=TAGGED_MANIFESTS)
 def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
-    """Each tag with each manifest that it names, directly or through an index.
+    """Each tag with each manifest that it refers to, directly or through an index.
 
     Returns:
-        By repository, tag and digest, without tags that are about another manifest (`sha256-…`):
+        One row for each pair, by repository, tag and digest, without fallback and cosign tags (`sha256-…`):
 
         {columns}
     """
@@ -42,7 +42,7 @@ def tagged_manifests(snap: Snapshot) -> pd.DataFrame:
 
 
 def image_names(snap: Snapshot) -> pd.Series[str]:
-    """One name for each manifest that a tag leads to: `repository:tag`, the first that is direct; by digest."""
+    """One name `repository:tag` for each tagged manifest, indexed by digest; direct tags are preferred."""
     named = tagged_manifests(snap).sort_values("is_direct", ascending=False, kind="stable")
     first = named.drop_duplicates("digest").set_index("digest")
     return (first["repository"] + ":" + first["tag"]).astype("str")

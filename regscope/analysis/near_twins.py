@@ -1,4 +1,4 @@
-"""Layers that hold nearly the same files, found without comparing every layer with every other."""
+"""Layers with nearly the same files, found without comparing all pairs of layers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from regscope.analysis.relation import Relation
 from regscope.arrays import Bools, Ints, distinct, distinct_pairs, joined, running_totals, scattered, sums
 from regscope.tables import Snapshot
 
-_JUST_BELOW = 1 - 1e-9  # what is compared exactly afterwards must not be lost to rounding
+_JUST_BELOW = 1 - 1e-9  # rounding must not exclude a pair before its exact comparison
 
 
 def near_twins(snap: Snapshot, layers: pd.Index[str], threshold: float) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """For each layer, the position of the one before it that it is most similar to, and how similar they are.
+    """For each layer, the position of the most similar earlier representative, and the similarity to it.
 
-    Similarity is the share of bytes in regular files that both have, at the same path and with the same content, among
-    the bytes in files of either. A layer that is less than `threshold` similar to all before it that stand for
-    themselves stands for itself, with similarity 1.
+    Similarity is the number of bytes in regular files that both layers have, at equal paths with equal content, divided
+    by the number of bytes in files that either has. A layer whose similarity to all earlier representatives is below
+    `threshold` is a representative itself: it stands for itself, with similarity 1.
 
     Five layers with the files a, b and c, of 60, 30 and 10 bytes, and a threshold of 0.6:
 
@@ -36,7 +36,7 @@ def near_twins(snap: Snapshot, layers: pd.Index[str], threshold: float) -> tuple
     shared = _SharedFiles(snap, layers)
     stands_for = np.arange(len(layers), dtype=np.int64)
     similarity = np.ones(len(layers))
-    seen: dict[int, list[int]] = defaultdict(list)  # by bundle, the layers that stand for themselves
+    seen: dict[int, list[int]] = defaultdict(list)  # by bundle, the representatives
     is_own = np.zeros(len(shared.size), dtype=np.bool_)
     for layer in range(len(layers)):
         telling = shared.telling(layer, threshold)
@@ -57,15 +57,15 @@ def near_twins(snap: Snapshot, layers: pd.Index[str], threshold: float) -> tuple
 
 
 class _SharedFiles:
-    """By layer, the bundles of files that others have as well, the rarest first.
+    """For each layer, the bundles of files that other layers have as well, the rarest first.
 
-    A file is a path with a content. A bundle is all files that the same layers have: a package of many files is one.
-    The five layers of `near_twins` share three, each of one file: c, which three layers have, a, which three have, and
-    b, which four have. Had all layers with a also had b, and no others, both would be one bundle of 90 bytes.
+    A file is a path with a content. A bundle is the set of files that exactly the same layers have, for example the
+    files of a package. The five layers of `near_twins` share three bundles of one file each: c in three layers, a in
+    three, and b in four. If exactly the same layers had a and b, both would be one bundle of 90 bytes.
 
     Attributes:
-        size: of each bundle, its bytes.
-        total: of each layer, the bytes of all its files, shared or not.
+        size: for each bundle, its size in bytes.
+        total: for each layer, the size of all its files in bytes, shared or not.
     """
 
     def __init__(self, snap: Snapshot, layers: pd.Index[str]) -> None:
@@ -93,10 +93,10 @@ class _SharedFiles:
         return self._bundle[self._ends[layer] : self._ends[layer + 1]]
 
     def telling(self, layer: int, threshold: float) -> list[int]:
-        """The bundles of a layer of which any one that is similar has at least one.
+        """The rarest bundles of a layer, of which every similar layer has at least one.
 
-        Similar layers share `threshold` of the bytes of either at least, so the rarest bundle that they share stands
-        where at least as many bytes are still to come, in the one as in the other.
+        Similar layers share at least `threshold` of the bytes of either. So the rarest bundle that they share is, in
+        the order of both layers, followed by enough bytes (its own included) to reach that share.
         """
         bundles = self.bundles(layer)
         still = np.cumsum(self.size[bundles][::-1])[::-1]
@@ -104,7 +104,7 @@ class _SharedFiles:
         return enough
 
     def possible(self, layer: int, others: list[int], threshold: float) -> list[int]:
-        """Those of the others that are similar if all that they share with anyone they share with this layer."""
+        """Those of `others` that can reach `threshold`, assuming that all of their shared bytes are in this layer."""
         found = np.array(others, dtype=np.int64)
         both = np.minimum(self._shared[layer], self._shared[found])
         either = self.total[layer] + self.total[found] - both
@@ -113,7 +113,7 @@ class _SharedFiles:
 
 
 def _path_numbers(contents: FileContents, wanted: Bools) -> tuple[Ints, int]:
-    """The number of each wanted file's path, and how many paths there are."""
+    """The number of the path of each file in `wanted`, and the number of paths."""
     at_wanted = np.cumsum(wanted) - 1
     parts = [(position, part.dictionary_encode()) for position, part in contents.paths(wanted)]
     numbers, paths = numbered_parts([part for _, part in parts])

@@ -1,4 +1,4 @@
-"""Which entries of layers an image's final file system needs; the others can be left out of them."""
+"""The layer entries that an image's final file system needs; all others can be removed from the layers."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ from regscope.layers.stacked import Stacked
 
 
 def needed_entries(image: Stacked, whole: Collection[int] = ()) -> Bools:
-    """Whether each entry must stay, so that the layers come to the same file system.
+    """For each entry, whether it must be kept so that the layers still give the same final file system.
 
-    These stay:
+    These entries are kept:
 
-    - what is visible, and the file that a visible hardlink is a name of, with the links between them, and the last
-      hardlink to it, which sets its owner and its mode
-    - directories that are there in the end: also where a higher layer has an entry for them as well
-    - whiteouts and opaque marks that hide something that stays
-    - the first entry in a directory that no entry is of, where nothing else that stays needs that directory
-    - symlinks on the way to what stays. Where that is one of a lower layer, also the entry itself and what it hides:
-      on overlayfs Docker and containerd do not see lower layers, and make a directory in the symlink's place
-    - what gave way to a directory because a later entry is below it, and that entry
-    - marks that mean nothing
+    - visible entries; for a visible hardlink also the file that it is a name of, the hardlinks between both, and the
+      last hardlink to the file, which sets its owner and mode
+    - directories that exist in the final file system, even if a higher layer has an entry for them as well
+    - whiteouts and opaque whiteouts that hide a kept entry
+    - the first entry in a directory without an entry of its own, if no other kept entry needs that directory
+    - symlinks among the parents of kept entries. If such a symlink is in a lower layer, the entry below it and the
+      entries that this one hides are kept as well: on overlayfs, Docker and containerd do not see lower layers, and
+      create a directory in place of the symlink
+    - entries that a directory replaced because a later entry is below their path, and that later entry
+    - whiteouts without effect
 
-    Where the rest comes to something else all the same, as odd hardlinks to what is not there may, everything stays.
+    If the kept entries nevertheless give another file system, as hardlinks to missing targets may cause, all entries
+    are kept.
 
-    Of the five entries in the docstring of `Stack` all stay: d/x holds the content of d/y, and so its whiteout has
-    something to hide.
+    Of the five entries in the docstring of `Stack`, all are kept: d/x has the content of d/y, and its whiteout is kept
+    because it hides d/x.
 
     Args:
-        whole: the numbers of layers of which all entries stay.
+        whole: the numbers of layers whose entries are all kept.
     """
     stack = image.stack
     gave_way = stack.overwritten & (stack.node[stack.hidden_by] != stack.node)
@@ -55,7 +57,7 @@ def needed_entries(image: Stacked, whole: Collection[int] = ()) -> Bools:
 
 
 def _add_what_goes_through_lower_layers(image: Stacked, needed: Bools) -> None:
-    """Entries on whose way there is a symlink of a lower layer, and what they hide."""
+    """Add the entries with a symlink of a lower layer among their parents, and the entries that they hide."""
     stack = image.stack
     entry, link = image.through
     entry = entry[stack.layer[link] < stack.layer[entry]]
@@ -64,7 +66,7 @@ def _add_what_goes_through_lower_layers(image: Stacked, needed: Bools) -> None:
 
 
 def _add_targets(stack: Stack, needed: Bools) -> None:
-    """Of what is needed, the entries that hardlinks lead to, and those whose headers their files have."""
+    """Add the targets of needed hardlinks, and the entries whose headers set the attributes of needed files."""
     rows = np.flatnonzero(needed)
     while len(rows):
         targets = np.append(stack.linked[rows], stack.header[rows[stack.visible[rows]]])
@@ -73,14 +75,14 @@ def _add_targets(stack: Stack, needed: Bools) -> None:
 
 
 def _add_symlinks(image: Stacked, needed: Bools) -> None:
-    """The symlinks on the way to what is needed, and those on the way to them."""
+    """Add the symlinks among the parents of needed entries, and those among the parents of these symlinks."""
     entry, link = image.through
     while len(more := link[needed[entry] & ~needed[link]]):
         needed[more] = True
 
 
 def _hiding(stack: Stack, needed: Bools) -> Bools:
-    """The marks that hide entries that are needed."""
+    """Whether each entry is needed or is a whiteout that hides a needed entry."""
     hiding = needed.copy()
     lowest = np.full(len(stack.parent), len(stack))
     below = lowest.copy()
@@ -98,7 +100,7 @@ def _hiding(stack: Stack, needed: Bools) -> Bools:
 
 
 def comes_to_the_same(image: Stacked, rows: Ints) -> bool:
-    """Whether these entries alone come to the same: the same entries at the same paths, names of the same files."""
+    """Whether these entries alone give the same file system: equal entries at equal paths, names of equal files."""
     part = image.part(rows)
     whole, fewer = image.stack, part.stack
     names, left = np.flatnonzero(whole.visible), np.flatnonzero(fewer.visible)

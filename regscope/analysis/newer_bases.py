@@ -1,4 +1,4 @@
-"""Which image has a newer one under a comparable tag."""
+"""The newer image under a comparable tag, for each base image that has one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Found = dict[str, Any]
 
 
 def newer_bases(snap: Snapshot, tops: pd.DataFrame, bases: pd.Series[str]) -> dict[str, str]:
-    """For each of `bases` that has one, the name of the newest comparable image.
+    """For each of `bases` with a newer comparable image, the name of the newest.
 
-    What one of several images alike (see `Candidates.tops`) has counts for all of them: a copy in another repository,
-    or one that was compressed again, hides no newer one.
+    A newer image of one of several equal images (see `Candidates.tops`) counts for all of them, for example for a copy
+    in another repository or with other compression.
     """
     described = snap.manifests[["digest", "os", "architecture", "variant"]].astype("str")
     described = described.fillna("").assign(created=snap.manifests["created"])
@@ -40,16 +40,16 @@ def newer_bases(snap: Snapshot, tops: pd.DataFrame, bases: pd.Series[str]) -> di
 
 
 def families(snap: Snapshot) -> pd.DataFrame:
-    """Each tagged manifest with its tag's family: the tag with its version numbers left open."""
+    """Each tagged manifest with the family of its tag: the tag with its version numbers replaced by `N`."""
     tagged = tagged_manifests(snap)
     return tagged.assign(family=[re.sub(r"\d+(?:\.\d+)*", "N", tag) for tag in tagged["tag"]])
 
 
 def _by_family(tagged: pd.DataFrame) -> _Found:
-    """By digest, the newest image of a tag of the same family whose version is not lower."""
+    """By digest, the newest image under a tag of the same family whose version is not lower."""
     newest: dict[tuple[str, ...], Any] = {}
     newer: _Found = {}
-    # From the highest version down, so that the newest seen so far has no lower one.
+    # In descending order of version, so that no image seen so far has a lower version.
     images: list[Any] = list(tagged.itertuples())
     for image in sorted(images, key=_by_version, reverse=True):
         line = image.repository, image.family, image.os, image.architecture, image.variant
@@ -63,16 +63,16 @@ def _by_family(tagged: pd.DataFrame) -> _Found:
 
 
 def _by_version(image: Any) -> tuple[Any, ...]:
-    # Digits as text: a tag may hold more of them than a number can be read from.
+    # Digits are compared as text: Python refuses to convert a tag's thousands of digits to a number.
     numbers = [number.lstrip("0") for number in re.findall(r"\d+", image.tag)]
     return [(len(number), number) for number in numbers], image.created, image.tag, image.repository, image.digest
 
 
 def _by_instructions(snap: Snapshot, tagged: pd.DataFrame, untagged: pd.DataFrame) -> _Found:
-    """By digest, the newest image in the same repository that the same instructions made: there its tag moved on.
+    """By digest, the newest image in the same repository that the same instructions made: the tag was moved to it.
 
-    Numbers in them may differ, where no image has the very same ones. Where there are none to compare, the repository
-    must have tags of one family only.
+    If no image has exactly the same instructions, the numbers in them may differ. Images without instructions are
+    compared only if all newer tags of the repository are of one family.
     """
     placed = snap.placements[["repository", "digest"]].astype("str").merge(untagged, on="digest")
     if placed.empty:
@@ -108,7 +108,7 @@ def _numberless(lines: Iterable[str]) -> list[str]:
 
 
 def _instructions(snap: Snapshot, images: set[str]) -> dict[str, tuple[str, ...]]:
-    """The normalised lines of each image's history."""
+    """The normalised instructions of each image's history."""
     history = snap.history[snap.history["digest"].isin(images)].sort_values("step")
     lines = {line: normalised(line) for line in history["created_by"].dropna().unique()}
     said = pd.Series([lines.get(line, "") for line in history["created_by"]], history.index, dtype="object")

@@ -1,4 +1,4 @@
-"""The packages of an image, and what differs between those of two."""
+"""The packages of an image, and the differences between the packages of two images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NAMED = ["manager", "name", "version"]
 
 
 def packages_of(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
-    """The packages that the lists and descriptions among an image's final files name.
+    """The packages named by the package lists and descriptions among an image's final files.
 
-    A list that an upper layer replaced or deleted does not count.
+    Lists that a higher layer replaced or deleted do not count.
 
     Args:
-        snap: where the `packages` table is.
+        snap: the snapshot with the table `packages`.
         files: the image's final files: `layer_digest` and `path`.
 
     Returns:
-        The rows of `packages` without their layer: `path`, `manager`, `name`, `version`, `architecture` (str).
+        The rows of `packages` without `layer_digest`: `path`, `manager`, `name`, `version`, `architecture` (str).
     """
     visible = files[["layer_digest", "path"]].astype("str")
     packages = snap.packages
@@ -33,24 +33,25 @@ def packages_of(snap: Snapshot, files: pd.DataFrame) -> pd.DataFrame:
 
 
 PACKAGE_CHANGES = (
-    Column("manager", "category", "dpkg, apk, rpm, python or npm"),
-    Column("name", "str", "the package"),
-    Column("version_before", "str", "absent where the package was not there"),
-    Column("version_after", "str", "absent where the package is gone"),
+    Column("manager", "category", "package manager: dpkg, apk, rpm, python or npm"),
+    Column("name", "str", "name of the package"),
+    Column("version_before", "str", "version before; absent for an added package"),
+    Column("version_after", "str", "version after; absent for a removed package"),
     Column(
-        "change", "category", "added, removed, upgraded, downgraded; or changed, where the versions have no known order"
+        "change", "category", "added, removed, upgraded, downgraded; or changed, if the versions have no known order"
     ),
 )
 
 
 @documented(columns=PACKAGE_CHANGES)
 def package_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Packages that came, went, or have another version; where there are several of a name, in order of version.
+    """Packages that were added or removed, or whose version differs.
 
-    A package counts by manager and name, on whatever path and for whatever architecture it is installed.
+    Packages are compared by manager and name, regardless of path and architecture; several versions of one name are
+    compared in order of version.
 
     Returns:
-        By manager and name:
+        One row for each change, by manager and name:
 
         {columns}
     """
@@ -73,7 +74,7 @@ def _versions(packages: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranked(packages: pd.DataFrame) -> pd.DataFrame:
-    """With the number of each version among those of its name."""
+    """`packages` with the number of each version among the versions of the same name."""
     packages = packages.sort_values("version", key=lambda versions: versions.map(_place(versions)), kind="stable")
     return packages.assign(rank=packages.groupby(["manager", "name"]).cumcount())
 

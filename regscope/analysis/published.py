@@ -1,4 +1,4 @@
-"""A registry's figures beside those that were published of others."""
+"""A registry's figures next to published figures of other registries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EROFS = "EROFS documentation, deduplication: ten versions of ubuntu:jammy, 766.1
 
 
 class Published(NamedTuple):
-    """A figure, its value in the source, the source, and whether it was read there or only reported of it."""
+    """A figure, its value, unit and source, and whether it was read in the source or is only cited by others."""
 
     figure: str
     value: float
@@ -65,25 +65,25 @@ FIGURES = (
 
 PUBLISHED = (
     Column("figure", "str", "what was measured"),
-    Column("here", "float64", "its value in this registry; absent where it cannot be known"),
-    Column("published", "float64", "its value in the source"),
-    Column("unit", "str", "bytes, layers, files, share or ratio"),
-    Column("source", "str", "with its DOI where it has one"),
-    Column("how_sure", "category", "read in the source; or reported: by others of it, and not checked"),
+    Column("here", "float64", "value in this registry; absent if the snapshot does not tell it"),
+    Column("published", "float64", "value in the source"),
+    Column("unit", "str", "unit of both values: bytes, layers, files, share or ratio"),
+    Column("source", "str", "publication, with its DOI if it has one"),
+    Column("how_sure", "category", "read in the source; or reported: cited by others and not checked in the source"),
 )
 
 
 @takes_snapshot
 @documented(columns=PUBLISHED)
 def published(snap: Snapshot) -> pd.DataFrame:
-    """Figures of this registry beside those that were published of others.
+    """Figures of this registry next to published figures of other registries.
 
-    Layers count once, if their files were read; files are the regular ones of these layers. What tables cannot tell,
-    such as requests and latencies, is absent here. Ratios of files are of uncompressed bytes; how much storing layers
-    once saves is another thing, and not among these (see `dedup_ratios`).
+    The figures here are of the distinct layers whose files were read, and of their regular files. Figures that a
+    snapshot does not tell, such as requests and latencies, are absent. Ratios of files are of uncompressed bytes; for
+    the bytes that are saved by storing each layer once see `dedup_ratios`.
 
     Returns:
-        By source:
+        One row for each figure, by source:
 
         {columns}
     """

@@ -1,4 +1,4 @@
-"""Relations between integers: what joins and closures over millions of rows are made of."""
+"""Relations between integers, for joins and closures over millions of rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Relation:
         self._starts = running_totals(np.bincount(left, minlength=n_left))
 
     def of(self, keys: Ints) -> tuple[Ints, Ints]:
-        """For every pair whose left is in `keys`: the position of that key, and the right.
+        """For each pair whose left number is in `keys`: the position of that key, and the right number.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.of(np.array([2, 3, 0, 2]))  # 3 leads to nothing
@@ -41,7 +41,7 @@ class Relation:
         return position, self.right[np.repeat(starts, counts) + within]
 
     def holds(self, left: Ints, right: Ints) -> Bools:
-        """Whether each pair is one of the relation's.
+        """Whether each pair of `left` and `right` is in the relation.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.holds(np.array([0, 2, 3]), np.array([2, 0, 1]))
@@ -51,9 +51,9 @@ class Relation:
         return np.isin(wanted, keys)
 
     def closure(self, roots: Ints) -> tuple[Ints, Ints]:
-        """For each root: its position, and everything that it leads to, itself included, each once.
+        """For each root, all numbers that it leads to, itself included, each once: the root's position, and the number.
 
-        The roots first, then what they lead to in one step, in two, and so on; 0 leads to 3 by 1 and by 2.
+        The roots are first, then the numbers reached in one step, in two, and so on; 0 leads to 3 by 1 and by 2.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.closure(np.array([2, 0]))
@@ -73,9 +73,9 @@ class Relation:
         return all_positions, all_nodes
 
     def union_sizes(self, sets: Relation) -> Ints:
-        """For each left, how many there are in the union of the `sets` that it leads to.
+        """For each left number, the size of the union of the `sets` that it leads to.
 
-        Files come and go with their layers, and layers with their images: equal sets are united but once.
+        Many left numbers lead to equal sets, for example the files of one layer; their union is computed once.
 
         Three files, of which 0 and 2 are in the layers 0 and 1, and 1 is in layer 1; layer 0 is in the images 0 and 1,
         layer 1 in the images 1 and 2:
@@ -98,7 +98,7 @@ class Relation:
         return np.concatenate(sizes)[union].astype(np.int64)
 
     def distinct_sets(self) -> tuple[Ints, Ints]:
-        """The number of each left's set of rights, equal sets having one number; and a left for each number.
+        """For each left number, the number of its set of right numbers, equal for equal sets; and a left for each set.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.distinct_sets()  # 1 and 2 both lead to 3 alone, and 3 to nothing
@@ -111,7 +111,7 @@ class Relation:
         return numbers, lefts.astype(np.int64)
 
     def reached(self, roots: Ints) -> Bools:
-        """For each node, whether any of `roots` leads to it, itself included.
+        """For each number, whether any of `roots` leads to it; a root leads to itself.
 
         >>> example = Relation(np.array([0, 0, 1, 2, 4]), np.array([2, 1, 3, 3, 4]), 5, 5)
         >>> example.reached(np.array([2, 4]))

@@ -1,4 +1,4 @@
-"""Files that should make one look: those that run as somebody else, and secrets."""
+"""Files that are a security risk: setuid and setgid files, files with capabilities, and secrets."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CAPABILITY = '"security.capability"'
 
 
 SETUID_FILES = (
-    Column("path", "str", "from the root, with no slash before it"),
+    Column("path", "str", "path from the root, without a leading slash"),
     Column("mode", "int64", "permission bits, with setuid, setgid and sticky"),
-    Column("setuid", "bool", "whether it runs as its owner"),
-    Column("setgid", "bool", "whether it runs as its group"),
-    Column("uid", "int64", "owner"),
-    Column("gid", "int64", "group"),
-    Column("capabilities", "str", "as `getcap` writes them, `cap_net_raw=ep`; absent where there are none"),
+    Column("setuid", "bool", "whether the setuid bit is set: the file runs as its owner"),
+    Column("setgid", "bool", "whether the setgid bit is set: the file runs as its group"),
+    Column("uid", "int64", "user id of the owner"),
+    Column("gid", "int64", "group id of the owner"),
+    Column("capabilities", "str", "file capabilities as `getcap` prints them, `cap_net_raw=ep`; absent if none"),
     *OF_LAYER,
 )
 
@@ -34,12 +34,12 @@ SETUID_FILES = (
 @takes_snapshot
 @documented(columns=SETUID_FILES)
 def setuid(snap: Snapshot) -> pd.DataFrame:
-    """Files that run with more than their user's rights: by the setuid or setgid bit, or by file capabilities.
+    """Files that run with more rights than their user has: by the setuid or setgid bit, or by file capabilities.
 
-    In all distinct layers, whether or not a later layer hides them.
+    Files of all distinct layers are listed, also those that a later layer hides.
 
     Returns:
-        By path and layer:
+        One row for each file, by path and layer:
 
         {columns}
     """
@@ -60,14 +60,14 @@ def setuid(snap: Snapshot) -> pd.DataFrame:
 
 
 SECRETS = (
-    Column("secret", "str", "what it seems to be, as the scan says"),
-    Column("path", "str", "from the root, with no slash before it"),
+    Column("secret", "str", "kind of secret that the scan found"),
+    Column("path", "str", "path from the root, without a leading slash"),
     *OF_LAYER,
     Column(
         "deleted",
         "bool",
-        "whether a later layer of one of these images, or a later entry of the same layer, deletes or overwrites it; "
-        "so it is out of sight there, and not out of the registry",
+        "whether a later layer of one of these images, or a later entry of the same layer, deletes or overwrites the "
+        "file; the registry still serves it",
     ),
 )
 
@@ -75,12 +75,12 @@ SECRETS = (
 @takes_snapshot
 @documented(columns=SECRETS)
 def secrets(snap: Snapshot) -> pd.DataFrame:
-    """Files that seem to hold what should be in no image: where they are, never what they hold.
+    """Files that appear to contain secrets, such as private keys: their paths, never their content.
 
-    Every entry counts, since the registry serves them all: those that are deleted too.
+    Deleted and overwritten files are listed too, because the registry still serves them.
 
     Returns:
-        By kind, path and layer:
+        One row for each file, by kind of secret, path and layer:
 
         {columns}
     """
@@ -93,7 +93,7 @@ def secrets(snap: Snapshot) -> pd.DataFrame:
 
 
 def _is_deleted(snap: Snapshot, files: pd.DataFrame) -> pd.Series[bool]:
-    """Whether something above hides each file in an image that has it."""
+    """For each file, whether a later entry hides it in an image that has it."""
     places = _with_directories(files["path"])
     files = files[["layer_digest", "position", "sha256"]].rename_axis("file").reset_index()
     pairs = files.merge(places, on="file").merge(_hiding(snap, places), on="at", suffixes=("", "_above"))
@@ -110,7 +110,7 @@ def _is_deleted(snap: Snapshot, files: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _with_directories(paths: pd.Series[str]) -> pd.DataFrame:
-    """`file`: the number of each path; `at`: the path itself, and each directory that it is in, up to the root."""
+    """`file`: the number of each path; `at`: the path itself, and each of its parent directories up to the root."""
     place = pd.DataFrame({"file": np.arange(len(paths)), "path": paths, "at": paths})
     places = [place]
     while len(place := place[place["at"] != ""]):
@@ -120,7 +120,7 @@ def _with_directories(paths: pd.Series[str]) -> pd.DataFrame:
 
 
 def _hiding(snap: Snapshot, places: pd.DataFrame) -> pd.DataFrame:
-    """The entries at one of these places that could hide a file there: a directory within a directory does not."""
+    """The entries at these paths that can hide a file: an entry of a directory does not hide the files below it."""
     columns = ["layer_digest", "position", "path", "kind", "sha256", "whiteout"]
     is_own = places["at"] == places["path"]
     files = places.loc[is_own, "at"].unique()
@@ -135,9 +135,9 @@ def _hiding(snap: Snapshot, places: pd.DataFrame) -> pd.DataFrame:
 
 
 def _layers_above(snap: Snapshot, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Those of the pairs of layers of which, in some image, the second is above the first."""
+    """The pairs of layers whose second layer is above the first in at least one image."""
     used = image_layers(snap)[["digest", "blob_digest", "position"]]
-    used = used.drop_duplicates(["digest", "blob_digest"], keep="last")  # a repeated layer counts where it is highest
+    used = used.drop_duplicates(["digest", "blob_digest"], keep="last")  # of a repeated layer the highest counts
     lower = used.rename(columns={"blob_digest": "layer_digest"})
     upper = used.rename(columns={"blob_digest": "layer_digest_above"})
     both = pairs.merge(lower, on="layer_digest").merge(

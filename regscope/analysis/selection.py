@@ -1,4 +1,4 @@
-"""Which tags and manifests a user means."""
+"""The tags and manifests that a user's selection matches."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from regscope.errors import InvalidInput
 from regscope.spec.reference import split_image
 
 Selection: TypeAlias = str | Sequence[str] | pd.DataFrame
-"""Names, or a table with the columns `repository` and `tag` or `digest`, such as `stale` gives."""
+"""Names, or a table with the columns `repository` and `tag` or `digest`, such as the result of `stale`."""
 
 _GLOB = re.compile(r"[*?\[]")
 
 
 def select(graph: ReferenceGraph, wanted: Selection) -> tuple[Bools, Bools]:
-    """The tags and the placements that `wanted` names, as masks.
+    """The tags and the placements that `wanted` selects, as masks.
 
     A name is `repository`, `repository:tag`, `repository@digest` or a bare digest; names and tags may be globs. A
-    digest stands for its manifest and for all tags on it, a repository for all that is in it. In a table each row
-    stands for its tag, or, where that is absent, for its manifest.
+    digest selects its manifest and all tags on it, a repository selects everything in it. In a table, each row selects
+    its tag, or its manifest if the tag is absent.
 
     Raises:
-        InvalidInput: a name, or a row, that names nothing.
+        InvalidInput: a name, or a row, matches nothing.
     """
     if isinstance(wanted, pd.DataFrame):
         return _select_rows(graph, wanted)
@@ -39,8 +39,8 @@ def select(graph: ReferenceGraph, wanted: Selection) -> tuple[Bools, Bools]:
         tag_mask, node_mask = _select_one(graph, text)
         if not (tag_mask.any() or node_mask.any()):
             raise InvalidInput(
-                f"{text!r} names nothing in {graph.snap.location}",
-                next_step="Write repository, repository:tag, repository@digest or a digest; * stands for anything.",
+                f"{text!r} matches nothing in {graph.snap.location}",
+                next_step="Give repository, repository:tag, repository@digest or a digest; * matches any characters.",
             )
         tags |= tag_mask
         nodes |= node_mask
@@ -69,8 +69,8 @@ def _matching(names: pd.Series[str] | pd.Index[str], pattern: str) -> Bools:
 def _select_rows(graph: ReferenceGraph, wanted: pd.DataFrame) -> tuple[Bools, Bools]:
     if "repository" not in wanted or not {"tag", "digest"} & set(wanted):
         raise InvalidInput(
-            f"a table with the columns {', '.join(map(str, wanted))} does not say what is meant",
-            next_step="Give it the column repository, and tag or digest.",
+            f"a table with the columns {', '.join(map(str, wanted))} does not select tags or manifests",
+            next_step="Give it the column repository, and the column tag or digest.",
         )
     by_tag = wanted["tag"].notna() if "tag" in wanted else pd.Series(False, index=wanted.index)
     tags = _among(graph.snap.tags, wanted[by_tag], "tag")
@@ -79,7 +79,7 @@ def _select_rows(graph: ReferenceGraph, wanted: pd.DataFrame) -> tuple[Bools, Bo
 
 
 def _among(table: pd.DataFrame, wanted: pd.DataFrame, what: str) -> Bools:
-    """Which rows of `table` are among those of `wanted`, by repository and `what`; all of these must be there."""
+    """The rows of `table` that are in `wanted`, by repository and `what`, as a mask; all of `wanted` must be found."""
     if wanted.empty:
         return np.zeros(len(table), dtype=np.bool_)
     pairs = pd.MultiIndex.from_frame(wanted[["repository", what]].astype("str"))
@@ -87,6 +87,6 @@ def _among(table: pd.DataFrame, wanted: pd.DataFrame, what: str) -> Bools:
     missing = pairs[~pairs.isin(known)]
     if len(missing):
         raise InvalidInput(
-            f"{missing[0][0]!r} has no {what} {missing[0][1]!r}", next_step="The table must be of the same snapshot."
+            f"{missing[0][0]!r} has no {what} {missing[0][1]!r}", next_step="Pass a table of the same snapshot."
         )
     return known.isin(pairs)

@@ -1,4 +1,4 @@
-"""Who shares what with whom."""
+"""Shared and exclusive bytes of repositories, tags and images."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ _NAMES = ["repository", "tag", "digest"]
 
 SHARING = (
     Column("level", "category", "registry, repository, tag or image"),
-    Column("repository", "str", "the repository; absent where the level has none"),
-    Column("tag", "str", "the tag; absent where the level has none"),
-    Column("digest", "str", "digest of the manifest; absent where the level has none"),
-    Column("total", "int64", "as if each of its manifests were stored by itself", "bytes"),
-    Column("unique", "int64", "each of its blobs once", "bytes"),
-    Column("shared", "int64", "of `unique`, what others on its level use as well", "bytes"),
+    Column("repository", "str", "name of the repository; absent on the levels registry and image"),
+    Column("tag", "str", "name of the tag; absent on all levels but tag, and for untagged manifests"),
+    Column("digest", "str", "digest of the manifest; absent on the levels registry and repository"),
+    Column("total", "int64", "size of its blobs, each counted once for each of its manifests that use it", "bytes"),
+    Column("unique", "int64", "size of its distinct blobs", "bytes"),
+    Column("shared", "int64", "the part of `unique` that other rows of the same level use as well", "bytes"),
     Column(
         "exclusive",
         "int64",
-        "of `unique`, what is its own; for a tag or a repository just what deleting that one alone frees",
+        "the part of `unique` that no other row of the same level uses; for a tag or a repository exactly the bytes "
+        "that deleting it alone frees",
         "bytes",
     ),
-    Column("dedup_ratio", "float64", "its images' layer bytes over its distinct layers' bytes; 1.0 is no sharing"),
+    Column("dedup_ratio", "float64", "layer bytes, once for every image, over distinct layer bytes; 1.0: no sharing"),
 )
 
 
@@ -42,11 +43,11 @@ SHARING = (
 def sharing(snap: Snapshot) -> pd.DataFrame:
     """Exclusive and shared bytes of the registry, and of each repository, tag and image.
 
-    A tag counts with all that goes with it: the platforms of its index, and its signatures and SBOMs. Manifests that
-    no tag keeps, where the store shows them, stand among the tags with the tag absent.
+    A tag includes the platforms of its index, and their signatures, SBOMs and other referrers. Manifests that no tag
+    keeps are listed on the level `tag` with the tag absent, where the store lists them.
 
     Returns:
-        One row for each, largest `exclusive` first within its level:
+        One row for each of them, by level in the order above, then in descending order of `exclusive`:
 
         {columns}
     """
@@ -88,14 +89,14 @@ def _images(graph: ReferenceGraph) -> pd.DataFrame:
 
 
 def _measured(graph: ReferenceGraph, entity: Ints, manifest: Ints, n_entities: int) -> pd.DataFrame:
-    """The sizes of `n_entities` things, each made of manifests; the pairs say which.
+    """The sizes of `n_entities` entities, each a set of manifests; the pairs of `entity` and `manifest` say which.
 
-    Thing 0 is made of the images A and B, thing 1 of C; A has the layers x (100 bytes) and y (20), B has x and z (3),
+    Entity 0 has the images A and B, entity 1 has C; A has the layers x (100 bytes) and y (20), B has x and z (3),
     C has z. Manifests take 10 bytes and configs 7 each:
 
-        thing  total                         unique                exclusive         dedup_ratio
-        0      257 = 2 × 17 + 120 + 103      157 = 34 + x + y + z  154: z is C's too  223 / 123
-        1      20 = 17 + 3                   20                    17                1
+        entity  total                     unique                exclusive          dedup_ratio
+        0       257 = 2 × 17 + 120 + 103  157 = 34 + x + y + z  154: C has z too   223 / 123
+        1       20 = 17 + 3               20                    17                 1
     """
     entity, manifest = distinct_pairs(entity, manifest, len(graph.manifests))
     position, blob = graph.contents.of(manifest)
@@ -129,21 +130,21 @@ def _described(measured: pd.DataFrame, level: str, **names: pd.Index[str]) -> pd
 
 
 TAG_WEIGHTS = (
-    Column("repository", "str", "whole name of the repository"),
-    Column("tag", "str", "the tag"),
-    Column("digest", "str", "digest of the manifest that it points to"),
-    Column("unique", "Int64", "what it weighs; absent for a tag that is an attachment of another manifest", "bytes"),
-    Column("exclusive", "Int64", "what deleting it alone frees; absent where `unique` is", "bytes"),
-    Column("created", TIME, "when its newest image was built; absent if unknown"),
+    Column("repository", "str", "full name of the repository"),
+    Column("tag", "str", "name of the tag"),
+    Column("digest", "str", "digest of the manifest that the tag points to"),
+    Column("unique", "Int64", "size of its distinct blobs; absent for a tag attached to another manifest", "bytes"),
+    Column("exclusive", "Int64", "size of the blobs freed by deleting this tag alone; absent if `unique` is", "bytes"),
+    Column("created", TIME, "when the newest image of the tag was built; absent if unknown"),
 )
 
 
 @documented(columns=TAG_WEIGHTS)
 def tag_weights(snap: Snapshot) -> pd.DataFrame:
-    """Every tag with its weight and its age.
+    """Every tag with its size and the build time of its newest image.
 
     Returns:
-        By repository and tag:
+        One row for each tag, by repository and tag:
 
         {columns}
     """

@@ -1,4 +1,4 @@
-"""Where the bytes are: layers and images by size."""
+"""Layers and images by their size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from regscope.tables import Snapshot
 
 LAYER_SIZES = (
     Column("blob_digest", "str", "digest of the layer as stored"),
-    Column("size", "Int64", "as stored; absent if unknown", "bytes"),
-    Column("images", "int64", "image manifests that have it"),
-    Column("repositories", "int64", "repositories where such an image is"),
-    Column("saved", "Int64", "what storing it once saves; 0 where it lives elsewhere", "bytes"),
-    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
-    Column("media_type", "str", "its media type"),
+    Column("size", "Int64", "size as stored (compressed); absent if unknown", "bytes"),
+    Column("images", "int64", "number of image manifests with this layer"),
+    Column("repositories", "int64", "number of repositories with such an image"),
+    Column("saved", "Int64", "saved by storing the layer once instead of once per image; 0 if foreign", "bytes"),
+    Column("created_by", "str", "build instruction that made the layer; absent if unknown"),
+    Column("media_type", "str", "media type of the layer"),
 )
 
 
 @takes_snapshot
 @documented(columns=LAYER_SIZES)
 def layer_sizes(snap: Snapshot) -> pd.DataFrame:
-    """Every distinct layer of an image, and who uses it.
+    """Every distinct layer of the snapshot's images, and the number of images and repositories that use it.
 
     Returns:
         One row for each layer, largest first:
@@ -51,23 +51,23 @@ def layer_sizes(snap: Snapshot) -> pd.DataFrame:
 
 
 IMAGE_SIZES = (
-    Column("repository", "str", "whole name of the repository"),
-    Column("tag", "str", "the tag"),
+    Column("repository", "str", "full name of the repository"),
+    Column("tag", "str", "name of the tag"),
     Column("digest", "str", "digest of the image's manifest"),
     Column("platform", "str", "such as `linux/arm64/v8`; empty if unknown"),
-    Column("size", "Int64", "config and distinct layers, as stored; absent if unknown", "bytes"),
-    Column("n_layers", "Int64", "layers, a repeated one counted each time; absent if unknown"),
-    Column("created", TIME, "when it was built; absent if unknown"),
+    Column("size", "Int64", "config and distinct layers, as stored (compressed); absent if unknown", "bytes"),
+    Column("n_layers", "Int64", "number of layers, a repeated layer counted each time; absent if unknown"),
+    Column("created", TIME, "when the image was built; absent if unknown"),
 )
 
 
 @takes_snapshot
 @documented(columns=IMAGE_SIZES)
 def image_sizes(snap: Snapshot) -> pd.DataFrame:
-    """Every image by the tags that lead to it: an index gives one row for each platform.
+    """Every tagged image, by tag; a tag on an index has one row for each image in the index.
 
     Returns:
-        Largest first:
+        One row for each tag and image, in descending order of `size`:
 
         {columns}
     """
@@ -83,9 +83,10 @@ def image_sizes(snap: Snapshot) -> pd.DataFrame:
 
 
 def image_layers(snap: Snapshot) -> pd.DataFrame:
-    """The `layers` table of images alone, without artifacts, by image and position; its digests as plain strings.
+    """The `layers` table without artifacts, sorted by image and position; digests are plain strings.
 
-    A layer's `size` is known wherever it is known of one image, and `foreign` (bool) says that it lives elsewhere.
+    `size` is filled in where another image has the size of the same layer. `foreign` (bool) says that the layer is
+    served from elsewhere.
     """
     layers = snap.layers[snap.layers["digest"].isin(snap.manifests.loc[snap.is_image, "digest"].astype("str"))]
     images = layers["digest"].cat

@@ -1,4 +1,4 @@
-"""What has not been built for a long time."""
+"""Tags whose images were built long ago."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 _DURATION = re.compile(r"([0-9]+) ?([wWdDhHms])")
-FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are what reproducible builders write for none
+FIRST_IMAGES = pd.Timestamp("2013-01-01", tz="UTC")  # earlier times are placeholders of reproducible builds
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 STALE = (
     *(column for column in TAG_WEIGHTS if column.name in ("repository", "tag", "digest", "created")),
-    Column("age", "timedelta64[us]", "how long before the snapshot was taken that was"),
+    Column("age", "timedelta64[us]", "time from `created` to the snapshot"),
     *(column for column in TAG_WEIGHTS if column.name in ("unique", "exclusive")),
 )
 
@@ -29,17 +29,17 @@ STALE = (
 @takes_snapshot
 @documented(columns=STALE)
 def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFrame:
-    """Tags whose image was built longer ago than `older_than`, counted from when the snapshot was taken.
+    """Tags whose image was built more than `older_than` before the snapshot was taken.
 
-    An index is as old as its newest image. An unknown age is never old, and a time before there were container images,
-    such as the 1970 and 1980 of reproducible builds, tells no age.
+    The age of an index is that of its newest image. Tags of unknown age are left out, as are tags with a build time
+    before 2013, when there were no container images: reproducible builds write such times, for example 1970 and 1980.
 
     Args:
         snap: the snapshot.
-        older_than: such as `30d`, `12h` or a Timedelta; units are `w`, `d`, `h`, `m` (minutes) and `s`.
+        older_than: a duration such as `30d`, `12h` or a timedelta; units: `w`, `d`, `h`, `m` (minutes) and `s`.
 
     Returns:
-        Oldest first:
+        One row for each tag, oldest first:
 
         {columns}
 
@@ -54,7 +54,7 @@ def stale(snap: Snapshot, *, older_than: str | timedelta = "180d") -> pd.DataFra
 
 
 def duration(value: object) -> pd.Timedelta:
-    """A duration from zero up. A bare number is none: pandas would take it for nanoseconds."""
+    """`value` as a duration, at least zero. A number without a unit is an error: pandas would read nanoseconds."""
     try:
         if isinstance(value, str) and (written := _DURATION.fullmatch(value.strip())):
             value = timedelta(**{_UNITS[written[2].lower()]: int(written[1])})
@@ -62,4 +62,4 @@ def duration(value: object) -> pd.Timedelta:
             return pd.Timedelta(value)
     except (ValueError, OverflowError):
         pass
-    raise InvalidInput(f"{value!r} is not a duration", next_step="Write 30d, 12h or 90m.")
+    raise InvalidInput(f"{value!r} is not a duration", next_step="Give a number with a unit, such as 30d, 12h or 90m.")

@@ -1,4 +1,4 @@
-"""Which repository holds each stored layer, alone or with others."""
+"""The stored layers, and the repository that owns each of them or shares it with others."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NOWHERE = "in no repository"
 
 STORED_LAYERS = (
     Column("digest", "str", "digest of the layer as stored"),
-    Column("size", "int64", "as stored; 0 if unknown", "bytes"),
-    Column("owner", "str", f"the repository that alone has it, else `{SHARED}` or `{NOWHERE}`"),
-    Column("is_shared", "bool", "whether several repositories have it"),
+    Column("size", "int64", "size as stored (compressed); 0 if unknown", "bytes"),
+    Column("owner", "str", f"the only repository with this layer, else `{SHARED}` or `{NOWHERE}`"),
+    Column("is_shared", "bool", "whether several repositories have the layer"),
     Column(
-        "created_by", "str", "the build instruction that made it, the first one where images differ; absent if unknown"
+        "created_by", "str", "build instruction that made the layer, the first one if images differ; absent if unknown"
     ),
 )
 
@@ -34,7 +34,7 @@ def stored_layers(snap: Snapshot) -> pd.DataFrame:
     """Every distinct layer in the store, largest first.
 
     Returns:
-        One row for each:
+        One row for each layer:
 
         {columns}
     """
@@ -53,7 +53,7 @@ def stored_layers(snap: Snapshot) -> pd.DataFrame:
 
 
 def _repositories(snap: Snapshot, used: Ints, n_blobs: int) -> Relation:
-    """The repositories of each blob, by their codes in `placements`; `used` is the blob of each row of `layers`."""
+    """Each blob to its repositories, by their codes in `placements`; `used` has the blob of each row of `layers`."""
     image, placed = snap.layers["digest"].cat, snap.placements
     place = numbered(image.categories.astype("str"), placed["digest"])[0]
     repository: Ints = placed["repository"].cat.codes.to_numpy().astype(np.int64)[place >= 0]
@@ -64,7 +64,7 @@ def _repositories(snap: Snapshot, used: Ints, n_blobs: int) -> Relation:
 
 
 def _least(lines: pd.Series[str], used: Ints, n_blobs: int) -> pd.Index[str]:
-    """The first line of each blob in their order."""
+    """For each blob, the alphabetically first of its lines."""
     codes, names = lines.cat.codes.to_numpy(dtype=np.int64), lines.cat.categories.astype("str")
     known = (codes >= 0) & (used >= 0)
     place = ranks(names)

@@ -1,4 +1,4 @@
-"""Layers that are the same and have different digests: builds that are not reproducible."""
+"""Layers with equal content and different digests, as builds that are not reproducible make them."""
 
 from __future__ import annotations
 
@@ -18,52 +18,51 @@ TWINS = (
     Column("group", "int64", "number of the group, from 1"),
     Column("layer_digest", "str", "digest of the layer as stored"),
     Column("diff_id", "str", "digest of the uncompressed layer"),
-    Column("size", "int64", "as stored", "bytes"),
-    Column("similarity", "float64", "to the first layer of the group, by bytes; 1 where the content is the same"),
+    Column("size", "int64", "size as stored (compressed)", "bytes"),
+    Column("similarity", "float64", "share of bytes in common with the group's first layer; 1 for equal content"),
     Column(
         "reason",
         "str",
-        "why it is another layer than the first of the group: compression (the same diff_id); or which of mtimes, "
-        "owner, mode, xattrs and order differ; tar format where none of these do; content where that is only nearly "
-        "the same; absent for the first",
+        "why the digest differs from that of the group's first layer: compression (equal diff_id); or which of mtimes, "
+        "owner, mode, xattrs and order differ; tar format if none of these differs; content if the content differs; "
+        "absent for the first layer",
     ),
     Column(
         "saved",
         "int64",
-        "its size, 0 for the first of the group: had the build been reproducible, the first would be stored and no "
-        "other",
+        "size that a reproducible build would save: the layer's size, 0 for the first layer of the group",
         "bytes",
     ),
-    Column("created_by", "str", "the build instruction that made it; absent if unknown"),
-    Column("images", "int64", "image manifests that have it"),
+    Column("created_by", "str", "build instruction that made the layer; absent if unknown"),
+    Column("images", "int64", "number of image manifests with this layer"),
 )
 
 
 @takes_snapshot
 @documented(columns=TWINS)
 def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
-    """Layers with different digests and the same content: the same paths, kinds, contents, link targets and whiteouts.
+    """Layers with different digests and equal content: equal paths, kinds, contents, link targets and whiteouts.
 
-    Below a `threshold` of 1, nearly the same as well: those that have at least this share of the bytes of their regular
-    files in common with the largest layer of the group, at the same path and with the same content. Every layer is in
-    one group at most: with the layer that it is most similar to, of those that are larger as stored and in no group of
-    a still larger one. Layers are compared only where the rarest of what they share with others could make them near;
-    the time grows with the rows, and with such pairs.
+    With a `threshold` below 1, nearly equal layers are grouped as well: layers that have at least this share of the
+    bytes of their regular files in common with the largest layer of the group, at equal paths with equal content. Each
+    layer is in at most one group: that of the most similar layer among those that are larger as stored and the first of
+    their group. Only pairs of layers that share rare files are compared; the time grows with the number of rows and
+    with the number of these pairs.
 
     Args:
-        snap: with the files of its layers.
-        threshold: above 0, and at most 1.
+        snap: a snapshot with the files of its layers (see `scan_files`).
+        threshold: the least share of common bytes, above 0 and at most 1.
 
     Returns:
-        One row for each layer of a group, the groups that would save most first, the largest layer of a group first:
+        One row for each layer of a group, by the sum of `saved` of the group, the largest layer of a group first:
 
         {columns}
 
     Raises:
-        InvalidInput: the threshold is out of range.
+        InvalidInput: `threshold` is out of range.
     """
     if not 0 < threshold <= 1:
-        raise InvalidInput(f"{threshold} is no share of bytes", next_step="Give a threshold above 0, and at most 1.")
+        raise InvalidInput(f"threshold={threshold} is out of range", next_step="Give a number above 0 and at most 1.")
     layers = _layers(snap)
     first, similarity = _first_of_group(snap, layers, threshold)
     saved = layers["size"].where(first != np.arange(len(layers)), 0)
@@ -82,14 +81,14 @@ def twins(snap: Snapshot, threshold: float = 1.0) -> pd.DataFrame:
 
 
 def _layers(snap: Snapshot) -> pd.DataFrame:
-    """The layers that were read, with the digests of what they hold, largest first."""
+    """The layers that were read, with the fingerprints of their content, largest first."""
     read = snap.unpacked[["layer_digest", "diff_id", "size"]].astype({"layer_digest": "str", "diff_id": "str"})
     layers = read.merge(fingerprints(snap), left_on="layer_digest", right_index=True)
     return layers.sort_values(["size", "layer_digest"], ascending=[False, True], ignore_index=True)
 
 
 def _first_of_group(snap: Snapshot, layers: pd.DataFrame, threshold: float) -> tuple[pd.Series[int], pd.Series[float]]:
-    """For each layer, the position of the largest of its group, and its similarity to that."""
+    """For each layer, the position of the largest layer of its group, and its similarity to that layer."""
     position = pd.Series(np.arange(len(layers)))
     first = position.groupby(layers[CONTENT]).transform("first").astype("int64")
     if threshold == 1:

@@ -1,4 +1,4 @@
-"""Files that were not hashed, such as those with very large holes: they count as equal to no other file."""
+"""Files that were not hashed, such as those with very large holes; they count as different from all other files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pandas as pd
 
 
 def told_apart(files: pd.DataFrame) -> pd.DataFrame:
-    """Rows of files to compare: a regular file without `sha256` has the digest of its layer in its place.
+    """`files` for comparison: regular files without `sha256` have the digest of their layer in its place.
 
-    So it equals the file at that path of the same layer, and no file of another one.
+    Such a file equals only the file at the same path of the same layer.
 
     Args:
-        files: with `kind`, `sha256` and `layer_digest`; `whiteout`, where whiteouts are among them.
+        files: rows with `kind`, `sha256` and `layer_digest`, and with `whiteout` if there are whiteouts among them.
     """
     is_unhashed = files["sha256"].isna() & (files["kind"] == "file")
     if "whiteout" in files:

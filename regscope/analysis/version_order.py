@@ -1,4 +1,4 @@
-"""The order of versions: of packages by the rules of their manager, of tags by those of semantic versions."""
+"""The order of versions: of packages by the rules of their manager, of tags by semantic versioning."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NO_VERSION = np.iinfo(np.int64).min
 
 
 def version_change(manager: str, before: str, after: str) -> str:
-    """`upgraded` or `downgraded`; `changed` where the versions are equal, or their order is not known.
+    """`upgraded` or `downgraded`; `changed` if the versions are equal, or their order is not known.
 
-    dpkg's and rpm's versions have an order always; those of Python, npm and apk where they are numbers and dots.
+    Versions of dpkg and rpm always have an order; those of Python, npm and apk if they consist of numbers and dots.
     """
     old, new = _keys(manager, before, after)
     if old is None or new is None or old == new:
@@ -29,9 +29,9 @@ def version_change(manager: str, before: str, after: str) -> str:
 
 
 def semantic_order(tags: Iterable[str]) -> Ints:
-    """The order of tags that are semantic versions (semver.org, 11), a missing minor or patch being 0.
+    """The rank of each tag that is a semantic version (semver.org, 11); a missing minor or patch number counts as 0.
 
-    The tags `1.10`, `1.9`, `latest` and `v1.10.0` have the places 1, 0, `NO_VERSION` and 1.
+    The tags `1.10`, `1.9`, `latest` and `v1.10.0` have the ranks 1, 0, `NO_VERSION` and 1.
     """
     keys = [_semantic_version(tag) for tag in tags]
     order = {key: number for number, key in enumerate(sorted({key for key in keys if key is not None}))}
@@ -39,12 +39,12 @@ def semantic_order(tags: Iterable[str]) -> Ints:
 
 
 def natural_order(version: str) -> Any:
-    """A sort key for any version: its numbers count as numbers."""
+    """A sort key for any version; its digits are compared as numbers."""
     return _rpm_part(version), version
 
 
 def _keys(manager: str, before: str, after: str) -> tuple[Any, Any]:
-    """What has the order of both versions; None where that is not known."""
+    """Two keys with the order of both versions; None if the order is not known."""
     versions = (before, after)
     if manager == "dpkg":
         parts = zip(*(map(_dpkg_part, _split(version)) for version in versions), strict=True)
@@ -57,7 +57,7 @@ def _keys(manager: str, before: str, after: str) -> tuple[Any, Any]:
 
 
 def _split(version: str) -> tuple[str, str, str]:
-    """Epoch, version proper and revision (rpm: release); empty where there is none."""
+    """Epoch, upstream version and revision (rpm: release); empty if missing."""
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "", version
@@ -66,7 +66,7 @@ def _split(version: str) -> tuple[str, str, str]:
 
 
 def _numbers(manager: str, version: str) -> Any:
-    """Numbers and dots, and apk's revision; None for anything else."""
+    """The numbers of a version of numbers and dots, and apk's revision; None for any other version."""
     found = _NUMBERS.fullmatch(version)
     if found is None or (found[2] and manager != "apk"):
         return None
@@ -77,7 +77,7 @@ def _numbers(manager: str, version: str) -> Any:
 
 
 def _dpkg_part(text: str) -> list[Any]:
-    """Of what is no digit, then of digits, in turns (deb-version(7)): `~` before the end, the end before letters."""
+    """A key of alternating non-digits and digits (deb-version(7)): `~` before the end, the end before letters."""
     return [
         ([*(_dpkg_order(character) for character in others), 0], _number(digits))
         for others, digits in _PARTS.findall(text)
@@ -85,7 +85,7 @@ def _dpkg_part(text: str) -> list[Any]:
 
 
 def _padded(one: list[Any], other: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Both with as many turns: what is not there is nothing and zero."""
+    """Both keys with equal length: missing parts are filled with no characters and zero."""
     nothing, most = ([0], _number("")), max(len(one), len(other))
     return one + [nothing] * (most - len(one)), other + [nothing] * (most - len(other))
 
@@ -97,7 +97,7 @@ def _dpkg_order(character: str) -> int:
 
 
 def _rpm_part(text: str) -> list[Any]:
-    """Segments (rpm-version(7)): `~` before the end, the end before `^`, that before letters, these before numbers."""
+    """A key of segments (rpm-version(7)): `~` before the end, then the end, `^`, letters, and numbers."""
     ranks = {"~": 0, "^": 2}
     segments: list[Any] = [
         (4, _number(segment)) if segment[0].isdigit() else (ranks.get(segment, 3), (0, segment))
@@ -107,7 +107,7 @@ def _rpm_part(text: str) -> list[Any]:
 
 
 def _number(digits: str) -> tuple[int, str]:
-    """A number's order without its value: Python turns no thousands of digits into one."""
+    """A key with the order of a number; Python refuses to convert thousands of digits to an int."""
     significant = digits.lstrip("0")
     return len(significant), significant
 

@@ -1,4 +1,4 @@
-"""What images carry along and nobody can see: files that a higher layer overwrites or deletes."""
+"""Wasted bytes of images: files that a higher layer overwrites or deletes."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _LOST = (
     Column(
         "brought_by",
         "str",
-        "instruction, normalised, of the layer that brought the bytes; `(no history)` where none is recorded",
+        "normalised build instruction of the layer that added the bytes; `(no history)` if none is recorded",
     ),
-    Column("caused_by", "str", "that of the layer that hides them"),
-    Column("brought_layer", "int64", "position of the layer that brought the bytes"),
+    Column("caused_by", "str", "normalised build instruction of the layer that hides them; `(no history)` if none"),
+    Column("brought_layer", "int64", "position of the layer that added the bytes"),
     Column("caused_layer", "int64", "position of the layer that hides them"),
 )
-_COMPRESSED = Column("compressed", "Int64", "by the ratio of the layer that brought them; an estimate", "bytes")
+_COMPRESSED = Column("compressed", "Int64", "estimated by the compression ratio of the layer that added them", "bytes")
 
 WASTE = (
-    Column("name", "str", "`repository:tag` of the image; absent where no tag leads to it"),
+    Column("name", "str", "`repository:tag` of the image; absent if untagged"),
     Column("digest", "str", "digest of the image"),
     *_LOST,
-    Column("files", "int64", "how many files, without those of no bytes"),
-    Column("bytes", "int64", "uncompressed", "bytes"),
+    Column("files", "int64", "number of wasted files, without empty ones"),
+    Column("bytes", "int64", "uncompressed size of these files", "bytes"),
     _COMPRESSED,
 )
 
@@ -55,34 +55,34 @@ WASTE = (
 @takes_snapshot
 @documented(columns=WASTE)
 def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["dive"] | None = None) -> pd.DataFrame:
-    """Bytes that images carry and their final file systems do not show, by cause and by build instruction.
+    """Bytes in the layers of images that are not in the images' final file systems, by cause and build instruction.
 
-    Of each image the sum over its rows is exactly the bytes of all regular files in its layers, less those that are in
-    the final file system, where a file with several names (hardlinks) counts once. Causes are:
+    For each image, the sum of `bytes` is exactly the size of all regular files in its layers minus the size of those in
+    its final file system, where a file with several names (hardlinks) counts once. The causes are:
 
-    - `overwritten`: a higher layer, or a later entry of the same one, has something else at its path
-    - `deleted`: a higher layer deleted it, or a directory that it was in
-    - `attributes only`: what overwrote it has the same content; its mode, owner or time was changed, or nothing
-    - `same content elsewhere`: it is gone, and its content is to be seen at another path: it was moved
+    - `overwritten`: a higher layer, or a later entry of the same layer, has something else at the file's path
+    - `deleted`: a higher layer deleted the file, or a directory above it
+    - `attributes only`: the file was overwritten by the same content; at most its mode, owner or time changed
+    - `same content elsewhere`: the file is gone, but its content is visible at another path: it was moved
 
-    A file with several names is wasted when the last of them is gone, and by what hid that.
+    A file with several names is wasted when its last name is hidden; the cause is what hid that name.
 
     Args:
-        images: names, globs or digests, or a table that names them; by default all whose layers were all read.
+        images: names, globs or digests, or a table that names images; by default all images whose layers were all read.
         compat: "dive" gives dive's figures instead, see `dive_efficiency`.
 
     Returns:
-        One row for each image, cause, and layers that brought and hid the bytes, most bytes first:
+        One row for each combination of image, cause, adding layer and hiding layer, in descending order of `bytes`:
 
         {columns}
 
     Raises:
-        InvalidInput: `images` names none, or one with a layer that was not read (see `scan_files`).
+        InvalidInput: `images` names no image, or an image with a layer that was not read (see `scan_files`).
     """
     if compat == "dive":
         return dive_efficiency(snap, images)
     if compat is not None:
-        raise InvalidInput(f"there are no figures of {compat!r}", next_step='Leave compat out, or write compat="dive".')
+        raise InvalidInput(f"compat={compat!r} is not supported", next_step='Leave compat out, or write compat="dive".')
     layers = layer_stacks(snap, images)
     found = list(_summed(lost for *_, lost in _lost_by_image(snap, layers)))
     table = _described(pd.concat([_NOTHING.assign(files=0), *found], ignore_index=True), layers)
@@ -92,10 +92,10 @@ def waste(snap: Snapshot, images: Selection | None = None, *, compat: Literal["d
 
 
 WASTED_FILES = (
-    Column("path", "str", "from the root, with no slash before it"),
-    Column("bytes", "int64", "uncompressed", "bytes"),
+    Column("path", "str", "path from the root, without a leading slash"),
+    Column("bytes", "int64", "uncompressed size", "bytes"),
     _COMPRESSED,
-    Column("sha256", "str", "of the content, 64 digits; absent where it was not hashed"),
+    Column("sha256", "str", "SHA-256 of the content, 64 hex digits; absent if the file was not hashed"),
     *_LOST,
 )
 
@@ -103,11 +103,11 @@ WASTED_FILES = (
 @takes_snapshot
 @documented(columns=WASTED_FILES)
 def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> pd.DataFrame:
-    """The files of `waste` in one image.
+    """The wasted files of one image: the files that `waste` counts.
 
     Args:
         image: `repository:tag`, `repository@digest` or a digest.
-        platform: which one of an index, such as `linux/arm64`.
+        platform: the platform to take of an index, such as `linux/arm64`.
 
     Returns:
         One row for each file, largest first:
@@ -115,8 +115,8 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
         {columns}
 
     Raises:
-        InvalidInput: it names no image, or several; or some of its layers were not read (see `scan_files`).
-        InvalidPlatform: `platform` is none.
+        InvalidInput: `image` names no image, or several; or some of its layers were not read (see `scan_files`).
+        InvalidPlatform: `platform` is not a platform.
     """
     layers = layer_stacks(snap, [choose_one(snap, image, platform)])
     found = [
@@ -135,7 +135,7 @@ _AT_ONCE = 1_000_000  # rows
 
 
 def _summed(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Files and bytes by `_BY`, of many images at once: none of these keys is of two of them."""
+    """Sums of files and bytes by `_BY`, for many images at once: each key belongs to one image only."""
     waiting: list[pd.DataFrame] = []
     rows = 0
     for part in parts:
@@ -154,7 +154,7 @@ def _sums(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 class _Contents(LayerEntries):
-    """Entries with their sizes and, as numbers, their content."""
+    """Layer entries with their sizes, and a number for each distinct content."""
 
     def __init__(self, snap: Snapshot, layers: Sequence[str]) -> None:
         super().__init__(snap, layers, ["size", "sha256"])
@@ -165,10 +165,10 @@ class _Contents(LayerEntries):
 
 
 def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Contents, Stacked, pd.DataFrame]]:
-    """The files that each image has lost; `brought` and `caused` are rows of `layers`.
+    """The wasted files of each image; `brought` and `caused` are rows of `layers`.
 
-    What images have in common lies at their bottom, so those on one lowest layer are taken together: each layer of
-    theirs is read once.
+    Images share their lowest layers, so images with the same lowest layer are read together: each of their layers is
+    read once.
     """
     blobs = layers["blob_digest"].to_numpy(dtype=object)
     starts = np.flatnonzero(~layers["digest"].duplicated()).tolist()
@@ -184,7 +184,7 @@ def _lost_by_image(snap: Snapshot, layers: pd.DataFrame) -> Iterator[tuple[_Cont
 
 
 def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
-    """The files that are no more in the final file system; `start` is the row of the image's lowest layer.
+    """The files that are not in the final file system; `start` is the row of the image's lowest layer.
 
     Layer 0 has the files a, b, c and d, and the hardlink e to d; layer 1 has a with other content, b with the same,
     a file f with the content of c, and whiteouts of c, d and e:
@@ -200,7 +200,7 @@ def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
     inode = stack.inode
     is_lost = entries.entries.is_file[image.rows] & (size > 0)
     is_lost[inode[stack.visible]] = False
-    # Of several names of one file the one that was hidden last tells why it is lost.
+    # Of several names of one file, the one that was hidden last decides the cause.
     names = np.flatnonzero(is_lost[inode] & stack.is_entry)
     names = names[np.lexsort((stack.hidden_at[names], inode[names]))]
     last = names[ends_run(inode[names])]
@@ -224,7 +224,7 @@ def _lost(entries: _Contents, image: Stacked, start: int) -> pd.DataFrame:
 
 
 def _is_elsewhere(stack: Stack, content_at: Ints, wanted: Ints, node: Ints) -> Bools:
-    """Whether each content that is `wanted` is visible at a path that is not its `node`."""
+    """For each content in `wanted`, whether it is visible at a path other than its `node`."""
     visible = np.flatnonzero(stack.visible & (content_at >= 0))
     contents, count = np.unique(content_at[visible], return_counts=True)
     place = np.searchsorted(contents, wanted)
@@ -235,7 +235,7 @@ def _is_elsewhere(stack: Stack, content_at: Ints, wanted: Ints, node: Ints) -> B
 
 
 def _described(table: pd.DataFrame, layers: pd.DataFrame) -> pd.DataFrame:
-    """`table` with what `layers` says of the rows `brought` and `caused`, and compressed bytes."""
+    """`table` with the instructions and positions of the layers `brought` and `caused`, and compressed bytes."""
     brought, caused = (layers.iloc[table[column].to_numpy(dtype=np.int64)] for column in ("brought", "caused"))
     ratio = (brought["size"] / brought["tar_size"]).to_numpy(dtype=np.float64)
     return table.assign(

@@ -22,36 +22,36 @@ from regscope.snapshot_argument import takes_snapshot
 from regscope.tables import Snapshot
 
 GONE = (
-    Column("repository", "str", "whole name of the repository"),
+    Column("repository", "str", "full name of the repository"),
     Column("digest", "str", "digest of the manifest"),
     Column("kind", "category", "image, index, artifact or schema1"),
-    Column("tags", "str", "the tags that it loses, with commas; empty where it has none"),
+    Column("tags", "str", "tags on the manifest, separated by commas; empty if it has none"),
 )
 
 KEPT = (
-    Column("repository", "str", "whole name of the repository"),
-    Column("tag", "str", "the tag that was named; absent for a manifest that was named by itself"),
+    Column("repository", "str", "full name of the repository"),
+    Column("tag", "str", "tag that `delete` names; absent for a manifest that is named by digest"),
     Column("digest", "str", "digest of the manifest"),
-    Column("reason", "str", "why it stays"),
+    Column("reason", "str", "why the manifest is kept"),
 )
 
 
 @documented(blobs=FREED_BLOBS, gone=GONE, kept=KEPT)
 @dataclass(frozen=True, repr=False)
 class WhatIf:
-    """What would go, what would stay although it was named, and how many bytes come back.
+    """The result of `what_if`: manifests that would be deleted, those named but kept, and the bytes freed.
 
     Attributes:
-        freed_bytes: bytes of blob data that the registry's next garbage collection removes.
-        at_most: whether that is an upper bound: where manifests without a tag cannot be seen, or only a part was
-            scanned, something unseen may still hold a blob.
-        blobs: the blobs that go, largest first:
+        freed_bytes: bytes of blob data that the registry's next garbage collection would remove.
+        at_most: whether `freed_bytes` is an upper bound: where the store does not list untagged manifests, or only a
+            part of the registry was scanned, a manifest outside of the snapshot may still use a blob.
+        blobs: the blobs that would be freed, largest first:
 
             {blobs}
-        gone: the manifests that go, by repository and digest:
+        gone: the manifests that would be deleted, by repository and digest:
 
             {gone}
-        kept: what was named and stays, by repository, tag and digest:
+        kept: tags and manifests that are named but would be kept, by repository, tag and digest:
 
             {kept}
     """
@@ -63,21 +63,21 @@ class WhatIf:
     kept: pd.DataFrame
 
     def facts(self) -> dict[str, str]:
-        """The answer in words."""
+        """The result as labelled lines of text."""
         exact = f" ({self.freed_bytes:,} bytes)" if self.freed_bytes >= 1000 else ""
         bound = "at most " if self.at_most else ""
         return {
-            "comes back": f"{bound}{text.size(self.freed_bytes)}{exact}",
+            "freed": f"{bound}{text.size(self.freed_bytes)}{exact}",
             "blobs": f"{len(self.blobs):,}",
             "manifests": f"{len(self.gone):,}",
-            "stays although named": f"{len(self.kept):,}",
+            "named but kept": f"{len(self.kept):,}",
         }
 
     def notes(self) -> list[str]:
-        """What a reader of the answer must know."""
-        notes = ["The bytes come back when the registry collects its garbage."]
+        """Remarks on the limits of the result."""
+        notes = ["The storage is freed by the registry's next garbage collection."]
         if self.at_most:
-            notes.append("An upper bound: something that could not be seen may still hold some of these blobs.")
+            notes.append("This is an upper bound: manifests outside of the snapshot may still use some of these blobs.")
         return notes
 
     def __repr__(self) -> str:
@@ -91,19 +91,19 @@ class WhatIf:
 
 @takes_snapshot
 def what_if(snap: Snapshot, *, delete: Selection) -> WhatIf:
-    """What deleting all of `delete` at once would free.
+    """The manifests and bytes that deleting all of `delete` at once would remove.
 
-    The answer is for the whole set: two tags on one image free nothing one by one, and everything together. An index
-    takes its children along, and an image its signatures and SBOMs, unless something that stays holds them. A child of
-    an index that stays, and a referrer of an image that stays, are kept.
+    The result is for the whole set: of two tags on one image, deleting one frees nothing, deleting both frees the
+    image. Deleting an index deletes its children, and deleting an image its signatures and SBOMs, unless something that
+    is kept holds them. A child of a kept index, and a referrer of a kept image, are kept.
 
     Args:
-        snap: of the whole registry; blobs are shared across repositories.
+        snap: a snapshot of the whole registry, because repositories share blobs.
         delete: `repository`, `repository:tag`, `repository@digest` or digests, where names and tags may be globs; or
-            a table that says so by its columns `repository`, `tag` and `digest`, such as `stale` gives.
+            a table with the columns `repository`, `tag` and `digest`, such as the result of `stale`.
 
     Raises:
-        InvalidInput: one of them names nothing.
+        InvalidInput: an item of `delete` matches nothing.
     """
     graph = ReferenceGraph(snap)
     tags, nodes = select(graph, delete)
@@ -137,7 +137,7 @@ def _gone(graph: ReferenceGraph, gone: Bools) -> pd.DataFrame:
 
 
 def _tags_on(graph: ReferenceGraph, nodes: Ints) -> pd.Series[str]:
-    """The tags on each of `nodes`, in order; empty where there is none."""
+    """The tags on each of `nodes`, sorted and separated by commas; empty for a node without tags."""
     position = looked_up(numbered_among(nodes, graph.n_nodes), graph.tag_node, absent=-1)
     tags = pd.DataFrame({"position": position, "tag": graph.snap.tags["tag"].array})
     tags = in_order(tags[tags["position"] >= 0], {"position": "ascending", "tag": "ascending"})

@@ -1,22 +1,23 @@
-"""Applying layers one upon another, on integers alone: paths are nodes, entries are positions.
+"""The overlay: applying the entries of layers in order, with paths as nodes and entries as positions (integers).
 
-These are the rules, in one place (OCI image-spec, layer.md, Applying Changesets; where that is silent, what
-containerd's `archive.Apply` does). Entries take effect one after another, in the order of the tars:
+The rules follow the OCI image-spec (layer.md, Applying Changesets), and containerd's `archive.Apply` where the spec
+does not decide. Entries are applied one after another, in the order of the tars:
 
-- An entry takes the place of what is at its path, and, unless both are directories, of all that is below it. Of two
-  directories the later header counts.
-- A whiteout `.wh.NAME` removes NAME and all below it, of lower layers and of its own.
-- An opaque mark `.wh..wh..opq` removes what is below its directory, but for what its own layer has unpacked there: a
-  directory that its layer has no entry for goes with all that is in it.
-- `.wh..wh.NAME`, as AUFS wrote them, means nothing.
-- Each of them, marks too, makes the directories above it where they are not there.
-- A hardlink is another name of the file that is at its target then; owner, mode and time of the file are from then on
-  those of the hardlink's header.
-- A symlink on the way to an entry is followed, also one of a lower layer: `regscope.layers.landing` says where entries
-  land, and the paths here are those.
+- An entry replaces the entry at its path and, unless both are directories, everything below that path. Of two
+  directories, the later header counts.
+- A whiteout `.wh.NAME` removes NAME and everything below it, whether of lower layers or of its own layer.
+- An opaque whiteout `.wh..wh..opq` removes everything below its directory, except for what its own layer has unpacked
+  there; a directory without an entry in that layer is removed with its content.
+- AUFS metadata `.wh..wh.NAME` has no effect.
+- Each entry and each whiteout creates the missing directories above it.
+- A hardlink is another name of the file that is at its target at that time; from then on, the file has the owner, mode
+  and time of the hardlink's header.
+- Symlinks among the parents of an entry are followed, also those of lower layers: `regscope.layers.landing` computes
+  the paths where entries are unpacked, and the paths here are those.
 
-What containerd refuses is taken as it can be: an entry below a file makes a directory in its place, a mark below a file
-means nothing (umoci writes such marks where a file replaces a directory), and a hardlink to nothing stands for itself.
+Entries that containerd refuses are applied as follows: an entry below a file replaces the file by a directory, a
+whiteout below a file has no effect (umoci writes such whiteouts where a file replaces a directory), and a hardlink to a
+missing target is a file of its own.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ from regscope.layers.overlay_marks import swept_by_marks
 
 @dataclass(frozen=True, eq=False)
 class Stack(Changes):
-    """What entries come to when they are applied one after another.
+    """The result of applying the entries of layers one after another.
 
-    Of the five entries of `Changes`, of which the third, d/y, is a hardlink to d/x:
+    For the five entries of `Changes`, whose third, d/y, is a hardlink to d/x:
 
         entry  path             | hidden_by  visible  inode
         0      d                | 3          no       0
@@ -48,22 +49,22 @@ class Stack(Changes):
 
     @cached_property
     def visible(self) -> Bools:
-        """Whether each entry is what the final file system has at its path."""
+        """Whether each entry is in the final file system at its path."""
         return self.is_entry & (self.hidden_by < 0)
 
     @property
     def hidden_by(self) -> Ints:
-        """The entry that hid each one first; -1 where nothing did. Of a layer that brings its path anew, that one."""
+        """The first entry that hid each entry, or the new entry for its path in that layer; -1 if none hid it."""
         return self._fates.hidden_by
 
     @property
     def overwritten(self) -> Bools:
-        """Whether what hid each entry left something at its path; else that was deleted, or went with its directory."""
+        """Whether each entry was hidden by a replacement at its path; false if it was deleted, or its directory was."""
         return self._fates.overwritten
 
     @cached_property
     def linked(self) -> Ints:
-        """The entry that each hardlink found at its target then; of all else, and without a target, itself."""
+        """For each hardlink, the entry at its target at that time; for other entries and missing targets, itself."""
         linked = np.arange(len(self))
         links = np.flatnonzero(self.link >= 0)
         target, there = self._file_at(self.link[links], links)
@@ -71,8 +72,8 @@ class Stack(Changes):
         return linked
 
     def _file_at(self, node: Ints, rows: Ints) -> tuple[Ints, Bools]:
-        """The last entry at each of `node` before each of the entries `rows`, and whether it is no directory and is
-        there then."""
+        """For each of `node`, the last entry there before the corresponding entry of `rows`; and whether it is a file
+        (not a directory) that still exists at that time."""
         ordered, keys = self.by_node
         before = np.searchsorted(keys, self.key(node, rows)) - 1
         found = np.where(before >= 0, ordered[np.maximum(before, 0)] if len(ordered) else -1, -1)
@@ -81,9 +82,9 @@ class Stack(Changes):
 
     @cached_property
     def inode(self) -> Ints:
-        """The entry that each one is a name of: of a hardlink the file that its target was then, else itself.
+        """For each entry, the entry of the file that it names: for a hardlink, the file at its target; else itself.
 
-        A hardlink whose target is not there stands for itself.
+        A hardlink whose target is missing names itself.
         """
         inode = self.linked
         while not np.array_equal(further := inode[inode], inode):
@@ -92,7 +93,7 @@ class Stack(Changes):
 
     @cached_property
     def header(self) -> Ints:
-        """The entry whose header says owner, mode and time of each file: the last hardlink to it; else itself."""
+        """For each entry, the entry whose header sets owner, mode and time: the file's last hardlink, else itself."""
         header = np.arange(len(self))
         links = np.flatnonzero(self.linked != header)
         np.maximum.at(header, self.inode[links], links)
@@ -100,20 +101,20 @@ class Stack(Changes):
 
     @cached_property
     def lasts(self) -> Bools:
-        """Of each directory's entry, whether its directory is there in the end, with what is below it or not."""
+        """Whether each entry is a directory that exists in the final file system, even if its content was removed."""
         removed = self._removed(np.arange(len(self.parent)))
         return self.is_directory & self.is_entry & (self.time > removed[self.node])
 
     def part(self, rows: Ints) -> Stack:
-        """Some of the entries alone."""
+        """The overlay of the entries `rows` alone."""
         columns = ("layer", "node", "is_directory", "deletes", "clears", "ignored", "link")
         return replace(self, **{column: getattr(self, column)[rows] for column in columns})
 
     @cached_property
     def implied(self) -> tuple[Ints, Ints]:
-        """The nodes of directories that are there without an entry, each with the first one that needed it.
+        """The nodes of final directories without an entry of their own, and for each the first entry below it.
 
-        Such a directory stays when what was in it goes.
+        Such a directory stays when its content is removed.
         """
         is_missing = self.has_children.copy()
         is_missing[self.node[self.clears]] = True
@@ -134,7 +135,7 @@ class Stack(Changes):
 
     @cached_property
     def _is_below_file(self) -> Bools:
-        """Whether each entry is a mark below what is a file then."""
+        """Whether each entry is a whiteout below a path that is a file at that time."""
         is_below = np.zeros(len(self), dtype=np.bool_)
         rows = np.flatnonzero(self.deletes | self.clears)
         node = self.folder[rows]
@@ -145,7 +146,7 @@ class Stack(Changes):
         return is_below
 
     def _removed(self, nodes: Ints) -> Ints:
-        """When the directories `nodes` were last deleted or replaced, or one above them; by node, -1 where never."""
+        """By node, the time when a directory of `nodes` or one above it was last deleted or replaced; -1 for never."""
         itself, below = np.full(len(self.parent), -1), np.full(len(self.parent), -1)
         deleted, marks = self._deleted
         ends = np.flatnonzero(self.is_entry & ~self.is_directory)
@@ -162,15 +163,15 @@ class Stack(Changes):
 
     @cached_property
     def _deleted(self) -> tuple[Ints, Ints]:
-        """The nodes that marks remove, with all below them, and which marks; without what lower layers have below
-        opaque marks."""
+        """The nodes that whiteouts remove with everything below them, and the whiteouts; for opaque whiteouts, only
+        nodes of their own layer."""
         deletes = np.flatnonzero(self.deletes)
         swept, marks = swept_by_marks(self)
         return np.append(self.node[deletes], swept), np.append(deletes, marks)
 
     @property
     def hidden_at(self) -> Ints:
-        """When each entry was hidden, to be compared: later ones have larger numbers."""
+        """The time when each entry was hidden, for comparison only: later times are larger numbers."""
         return self._fates.hidden_at
 
     @cached_property

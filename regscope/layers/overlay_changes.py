@@ -1,4 +1,4 @@
-"""The entries of layers in the order in which they are applied, as columns of integers."""
+"""The entries of layers as columns of integers, in the order in which they are applied."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from regscope.layers.overlay_events import Events
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """Paths are nodes of a tree, entries are positions; a mark (whiteout or opaque) is an entry as well.
+    """The entries of layers; paths are nodes of a tree. A mark is a whiteout or opaque whiteout; marks are entries too.
 
-    Two layers, the second of which deletes `d/x`, as five entries; the tree has the nodes 0 (the root), 1 (d), 2 (d/x)
+    Two layers as five entries; the second layer deletes `d/x`. The tree has the nodes 0 (the root), 1 (d), 2 (d/x)
     and 3 (d/y), so `parent` is [-1, 0, 1, 1]:
 
         entry  layer  path  node  is_directory  deletes  link | is_entry  time  folder
@@ -26,14 +26,14 @@ class Changes:
         4      1      d/x   2     no            yes      -1   | no        9     1
 
     Attributes:
-        parent: the directory above each node of a `PathTree`; -1 for the root.
-        layer: of each entry, the number of its layer; never falling.
-        node: of each entry, the node of the path where it lands; of a mark, that of what it is about.
+        parent: for each node of a `PathTree`, the directory above it; -1 for the root.
+        layer: for each entry, the number of its layer, in ascending order.
+        node: for each entry, the node of the path where it is unpacked; for a mark, the node that it affects.
         is_directory: whether each entry is a directory.
         deletes: whether each entry is a whiteout of its node.
-        clears: whether each entry is an opaque mark on its node.
-        ignored: whether each entry is something else that means nothing.
-        link: of each hardlink the node that it links to; -1 where there is none, and for all else.
+        clears: whether each entry is an opaque whiteout on its node.
+        ignored: whether each entry is a mark without effect.
+        link: for each hardlink, the node of its target; -1 if it has none, and for other entries.
     """
 
     parent: Ints
@@ -50,32 +50,32 @@ class Changes:
 
     @cached_property
     def is_entry(self) -> Bools:
-        """Whether each entry is one of the file system, and no mark."""
+        """Whether each entry is a file system entry, not a mark."""
         return ~(self.deletes | self.clears | self.ignored)
 
     @cached_property
     def entries(self) -> Ints:
-        """Those that are no marks."""
+        """The positions of the entries that are not marks."""
         return np.flatnonzero(self.is_entry)
 
     @cached_property
     def folder(self) -> Ints:
-        """The node of the directory that each entry or mark is in."""
+        """For each entry or mark, the node of the directory that contains it."""
         return np.where(self.clears, self.node, self.parent[self.node])
 
     @cached_property
     def has_children(self) -> Bools:
-        """Whether something is below each node."""
+        """Whether each node has nodes below it."""
         return marked(self.parent[self.parent >= 0], len(self.parent))
 
     @cached_property
     def time(self) -> Ints:
-        """When each entry takes effect."""
+        """The time at which each entry takes effect."""
         return 2 * np.arange(len(self)) + 1
 
     @cached_property
     def before_layer(self) -> Ints:
-        """A time between each entry's layer and the one below."""
+        """For each entry, a time after all lower layers and before its own layer."""
         return 2 * np.searchsorted(self.layer, self.layer)
 
     @property
@@ -85,18 +85,18 @@ class Changes:
 
     @cached_property
     def by_node(self) -> tuple[Ints, Ints]:
-        """The entries that are no marks by node, then in order; and their keys."""
+        """The entries that are not marks, sorted by node and then by position; and their keys."""
         rows = self.entries[np.argsort(self.node[self.entries], kind="stable")]
         return rows, self.key(self.node[rows], rows)
 
     def key(self, node: Ints, time: Ints) -> Ints:
-        """A number for a node at a time, in the order of both."""
+        """A number for each pair of node and time, in the order of node and then time."""
         return node * (self.never + 1) + time
 
     def events(self, node: Ints, rows: Ints, since: Ints | None = None) -> Events:
-        """What entries do to nodes, by node and time.
+        """The events at the nodes `node` by the entries `rows`.
 
         Args:
-            since: the times after which an entry is not concerned; by default those of the events themselves.
+            since: for each event, the time from which on entries are not affected by it; by default its own time.
         """
         return Events(node, rows, self.time[rows], since, len(self.parent), self.never)

@@ -1,4 +1,4 @@
-"""What the entries of layers do to paths, by node and time."""
+"""Events: the effects of layer entries on paths, by node and time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from regscope.arrays import Ints, marked
 
 
 class Events:
-    """Events that happen to nodes.
+    """Events at nodes.
 
-    Three events at two nodes, of which the second node's are asked for after the times 2 and 6:
+    Three events at two nodes; for node 7, the next event after the times 2 and 6 is looked up:
 
     >>> events = Events(node=np.array([7, 4, 7]), by=np.array([0, 1, 2]), at=np.array([1, 3, 5]), since=None, nodes=8,
     ...                 never=99)
@@ -18,11 +18,11 @@ class Events:
     (array([ 5, 99]), array([ 2, -1]))
 
     Args:
-        node: of each event, the node.
-        by: the entry that does it.
-        at: when.
-        since: the time after which an entry is not concerned; by default `at`.
-        nodes: how many there are.
+        node: for each event, the node.
+        by: for each event, the entry that causes it.
+        at: for each event, its time.
+        since: for each event, the time from which on entries are not affected by it; by default `at`.
+        nodes: the number of nodes.
         never: a time after all others.
     """
 
@@ -34,7 +34,7 @@ class Events:
         self._is_here = marked(node, nodes)
 
     def next(self, node: Ints, time: Ints) -> tuple[Ints, Ints]:
-        """For each node when the first event there after `time` is, and which entry it is of; never, and -1."""
+        """For each node, the time of its first event after `time`, and the entry that causes it; or `never` and -1."""
         at, by = np.full(len(node), self._never), np.full(len(node), -1)
         asked = np.flatnonzero(self._is_here[node])
         place = np.searchsorted(self._keys, self._key(node[asked], time[asked]), side="right")

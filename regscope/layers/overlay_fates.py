@@ -1,4 +1,4 @@
-"""What hides each entry of layers that lie upon one another, and when."""
+"""The entry that hides each entry of an overlay, and the time when it does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from regscope.layers.overlay_changes import Changes
 
 
 class Fates(NamedTuple):
-    """What became of each entry.
+    """The entry that hid each entry, how, and when.
 
     Attributes:
-        hidden_by: the entry that hid each one first; -1 where nothing did. Of a layer that brings its path anew, that
-            one.
-        overwritten: whether what hid each entry left something at its path; else that was deleted, or went with its
-            directory.
-        hidden_at: when each entry was hidden; `Changes.never` where nothing hid it.
+        hidden_by: the first entry that hid each entry, or the new entry for its path in that layer; -1 if none hid it.
+        overwritten: whether each entry was hidden by a replacement at its path; false if it, or its directory, was
+            deleted.
+        hidden_at: the time when each entry was hidden; `Changes.never` if none hid it.
     """
 
     hidden_by: Ints
@@ -27,9 +26,9 @@ class Fates(NamedTuple):
 
 
 def fates(changes: Changes, deleted: Ints, marks: Ints) -> Fates:
-    """What became of each entry, where `marks` remove the nodes `deleted` with all below them.
+    """The fate of each entry; `marks` remove the nodes `deleted` with everything below them.
 
-    The five entries of `Changes`, whose fifth deletes node 2; nothing happens after the time 11:
+    The five entries of `Changes`, whose fifth deletes node 2; the time 11 is `never`:
 
         entry  path              hidden_by  overwritten  hidden_at
         0      d                 3          yes          7
@@ -52,10 +51,10 @@ def fates(changes: Changes, deleted: Ints, marks: Ints) -> Fates:
 
 
 def _hide(found: Fates, rows: Ints, at: Ints, by: Ints, overwritten: bool) -> None:
-    """Note what happens to entries, at which time and by which entry, where nothing happened to them before.
+    """Record that the entries `rows` are hidden at the times `at` by the entries `by`, unless they were hidden earlier.
 
-    Entry 1 is hidden already at the time 9 by entry 4; what entry 3 does to it at 7 counts, what entry 5 does at 11
-    does not, nor does what never happens:
+    Entry 1 was recorded as hidden at the time 9 by entry 4. Entry 3, which hides it at 7, replaces that; an entry that
+    hides it at 11 would not, nor does the time `never`:
 
         rows  at     by | hidden_by  hidden_at
         0     11     5  | 5          11
@@ -68,7 +67,7 @@ def _hide(found: Fates, rows: Ints, at: Ints, by: Ints, overwritten: bool) -> No
 
 
 def _again(changes: Changes) -> Ints:
-    """The next entry at the path of each one; -1 where there is none. Of the five of `Changes`: 3, -1, -1, -1, -1."""
+    """For each entry, the next entry at its path; -1 if none. For the five entries of `Changes`: 3, -1, -1, -1, -1."""
     again = np.full(len(changes), -1)
     rows, _ = changes.by_node
     same = changes.node[rows[1:]] == changes.node[rows[:-1]]
@@ -77,14 +76,14 @@ def _again(changes: Changes) -> Ints:
 
 
 def _go_with_directories(changes: Changes, deleted: Ints, marks: Ints, found: Fates) -> None:
-    """Hide what whiteouts and opaque marks hide, and what is below a directory that something else replaces.
+    """Hide the entries that whiteouts and opaque whiteouts hide, and those below a directory that is replaced.
 
-    Each entry looks at its own node, and then from directory to directory up to the root, for the first event after
-    itself. A layer with d and d/x/y, a second one that deletes d/x, a third with an opaque mark on d, and a file d:
+    For each entry, the first event after it is searched at its own node and at all directories above it, up to the
+    root. A layer with d and d/x/y, a second that deletes d/x, a third with an opaque whiteout on d, and a file d:
 
         entry  path              hidden_by  hidden_at  because
-        0      d                 -1         never      the file at its own path is seen to by `fates`
-        1      d/x/y             2          5          node d/x is deleted then; the opaque mark and the file are later
+        0      d                 -1         never      a replacement at its own path is handled by `fates`
+        1      d/x/y             2          5          node d/x is deleted; the opaque whiteout and the file are later
         2      whiteout of d/x   -1         never
         3      opaque mark on d  -1         never
         4      d, a file         -1         never
@@ -95,7 +94,7 @@ def _go_with_directories(changes: Changes, deleted: Ints, marks: Ints, found: Fa
         return
     here = [changes.events(deleted, marks)]
     below = [changes.events(np.append(deleted, changes.node[replacing]), np.append(marks, replacing))]
-    if len(clears):  # the entries of its own layer stay
+    if len(clears):  # entries of the same layer are kept
         below.append(changes.events(changes.node[clears], clears, changes.before_layer[clears]))
     events = here
     rows, node = changes.entries, changes.node[changes.entries]
@@ -107,15 +106,15 @@ def _go_with_directories(changes: Changes, deleted: Ints, marks: Ints, found: Fa
 
 
 def _give_way_to_directories(changes: Changes, found: Fates) -> None:
-    """Hide files in whose place a later entry, below them, needs a directory.
+    """Hide files that a directory replaces because a later entry is below their path.
 
     A file a, and in the next layer the entries a/b/c, a/b/d and e/f:
 
         entry  path   hidden_by  overwritten  because
-        0      a      1          yes          a/b/c is the first entry below it, so that a is a directory from then on
+        0      a      1          yes          a/b/c is the first entry below a, which is a directory from then on
         1      a/b/c  -1         no
         2      a/b/d  -1         no
-        3      e/f    -1         no           nothing but a directory is at e
+        3      e/f    -1         no           no file is at e
     """
     others = np.flatnonzero(changes.is_entry & ~changes.is_directory)
     is_other = marked(changes.node[others], len(changes.parent))

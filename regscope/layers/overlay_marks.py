@@ -1,4 +1,4 @@
-"""What opaque marks remove of their own layer."""
+"""The directories that opaque whiteouts (marks) remove of their own layer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from regscope.layers.overlay_changes import Changes
 
 
 def swept_by_marks(changes: Changes) -> tuple[Ints, Ints]:
-    """The directories that opaque marks remove though their own layer made them, and the marks.
+    """The directories that opaque whiteouts remove although their own layer created them, and the whiteouts.
 
-    A layer with an entry `d/e/f`, none of `d/e`, and after them an opaque mark on `d`: `d/e` goes with what is in it.
-    Most marks stand before all that their layer has there, and then there are none.
+    Example: a layer has an entry `d/e/f`, no entry `d/e`, and after them an opaque whiteout on `d`, which removes `d/e`
+    with its content. Most opaque whiteouts precede the other entries in their directory, and then there are none.
     """
     clears = np.flatnonzero(changes.clears)
     if not len(clears):
@@ -36,21 +36,22 @@ def swept_by_marks(changes: Changes) -> tuple[Ints, Ints]:
 
 
 def _first_between_marks(changes: Changes, rows: Ints, folder: Ints) -> tuple[Ints, Ints]:
-    """Of the entries `rows` the first one in each `folder` after each mark: the next mark does to all what it does to
-    that one."""
+    """Of the entries `rows`, the first one in each `folder` after each mark; the next mark has the same effect on the
+    others."""
     marks_before = np.cumsum(changes.clears)[rows]
     _, first = np.unique(marks_before * len(changes.parent) + folder, return_index=True)
     return rows[first], folder[first]
 
 
 def _not_unpacked(changes: Changes, concerned: set[tuple[int, int, int]]) -> set[tuple[int, int]]:
-    """From each directory up to one above it, which a mark is on: the topmost one that its layer did not unpack."""
+    """For each directory and a marked directory above it, the topmost directory between both without an entry in the
+    layer."""
     if not concerned:
         return set()
     is_concerned = marked(changes.layer[[mark for *_, mark in concerned]], int(changes.layer[-1]) + 1)
     rows = np.flatnonzero(changes.is_entry & is_concerned[changes.layer])[::-1]
     keys = zip(changes.layer[rows].tolist(), changes.node[rows].tolist(), strict=True)
-    unpacked = dict(zip(keys, rows.tolist(), strict=True))  # the first one stays
+    unpacked = dict(zip(keys, rows.tolist(), strict=True))  # the last assignment, of the first entry, counts
     found = set()
     for node, top, mark in concerned:
         layer, topmost = int(changes.layer[mark]), -1

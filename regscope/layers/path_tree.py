@@ -21,9 +21,9 @@ class PathTree:
     (array([ 3,  4,  3,  1, -1]), array([0, 1, 2, 1]))
 
     Attributes:
-        names: each node's path; the root's is empty.
-        parent: each node's directory; -1 for the root.
-        node: the node of each of `paths`.
+        names: for each node, its path; empty for the root.
+        parent: for each node, the node of its directory; -1 for the root.
+        node: for each of `paths`, its node.
     """
 
     def __init__(self, paths: pa.Array) -> None:
@@ -45,7 +45,7 @@ class PathTree:
         self.parent: Ints = looked_up(node, folder, absent=-1)
 
     def find(self, paths: pa.Array) -> Ints:
-        """The node of each of `paths`; -1 where there is none, or no path."""
+        """For each of `paths`, its node; -1 if the path is not in the tree, or is absent."""
         if not len(paths):  # avoids hashing all names
             return NONE
         return _numbers(pc.index_in(paths, value_set=self.names, skip_nulls=True))
@@ -73,5 +73,5 @@ def _not_in(paths: pa.Array, known: pa.Array) -> pa.Array:
 
 
 def _numbers(indices: pa.Array) -> Ints:
-    """The positions as an array; -1 for what is absent."""
+    """The positions as an array; -1 for absent positions."""
     return np.array(indices.fill_null(-1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The tar entries of an image's layers, the paths where they land, and the `Stack` that they form."""
+"""The tar entries of an image's layers, the paths where they are unpacked, and the `Stack` that they form."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from regscope.layers.path_tree import PathTree
 
 WHITEOUTS = ("delete", "opaque", "ignored")
 _DELETE, _OPAQUE, _IGNORED = range(3)
-_NAMELESS = r"(^|/)\.{0,2}$"  # what is left of `.wh.`, `.wh..` and `.wh...`
+_NAMELESS = r"(^|/)\.{0,2}$"  # the rest of `.wh.`, `.wh..` and `.wh...`
 
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """The entries of layers upon one another.
+    """The entries of an image's layers, in the order in which they are applied.
 
     Attributes:
-        entries: of which layers they are.
-        rows: the row in `entries` of each one, in the order in which they are applied.
-        layer: the place in the image of each one's layer.
-        tree: the paths where they land.
-        paths: the node in `tree` of each node of `stack`.
-        stack: what hides what.
-        through: pairs of an entry and a symlink's entry that was followed on the way to it or to its hardlink's target.
+        entries: the tar entries of the layers.
+        rows: for each entry of the image, its row in `entries`.
+        layer: for each entry of the image, the position of its layer in the image.
+        tree: the paths where the entries are unpacked.
+        paths: for each node of `stack`, its node in `tree`.
+        stack: the overlay, which tells what hides each entry.
+        through: pairs of an entry and of a symlink that was followed to the entry or to its hardlink's target.
     """
 
     entries: Entries
@@ -42,27 +42,27 @@ class Stacked:
     through: tuple[Ints, Ints]
 
     def part(self, rows: Ints) -> Stacked:
-        """Some of the entries alone, lowest first; where the others led them, they land elsewhere."""
+        """The entries `rows` alone, lowest first; their paths may change if symlinks are missing among them."""
         if len(self.through[0]):
             return self.entries.stacked(self.rows[rows], self.layer[rows])
         return replace(self, rows=self.rows[rows], layer=self.layer[rows], stack=self.stack.part(rows))
 
 
 class Entries:
-    """What the tars of some layers have, entry by entry.
+    """The tar entries of some layers; whiteouts and opaque whiteouts (marks) are entries as well.
 
     Args:
-        path: as `tar_entries` places it: of a whiteout that of what it hides.
-        kind: `directory`, `symlink`, `hardlink` or another.
-        whiteout: one of `WHITEOUTS`; absent for what is no mark.
-        link_target: of symlinks what they say, of hardlinks the path of their target.
+        path: path of each entry, as `tar_entries` gives it; for a whiteout the path that it hides.
+        kind: `directory`, `symlink`, `hardlink` or another kind.
+        whiteout: one of `WHITEOUTS`; absent for entries that are not marks.
+        link_target: for symlinks the target as in the tar, for hardlinks the path of their target.
 
     Attributes:
-        tree: their paths.
-        is_file: whether each entry is a regular file, and no mark.
-        is_hardlink: whether each entry is a hardlink, and no mark.
-        is_nameless: whether each entry is a whiteout without a name, such as `.wh.`: containerd refuses its layer, and
-            here it means nothing.
+        tree: the paths of all entries.
+        is_file: whether each entry is a regular file, not a mark.
+        is_hardlink: whether each entry is a hardlink, not a mark.
+        is_nameless: whether each entry is a whiteout without a name, such as `.wh.`, which has no effect here;
+            containerd refuses its layer.
     """
 
     def __init__(self, path: pa.Array, kind: pa.Array, whiteout: pa.Array, link_target: pa.Array) -> None:
@@ -89,7 +89,7 @@ class Entries:
         return len(self._path)
 
     def stacked(self, rows: Ints, layer: Ints) -> Stacked:
-        """Some entries upon one another, in the order in which they are applied; `layer`, the number of each one's."""
+        """The overlay of the entries `rows`, in the order in which they are applied; `layer` has the layer numbers."""
         paths, parent = self.tree.part(self.tree.node[rows])
         link = self._link[rows]
         target = np.searchsorted(paths, link)
@@ -109,7 +109,7 @@ class Entries:
         return Stacked(self, rows, layer, self.tree, paths, stack, (NONE, NONE))
 
     def _has_links_on_the_way(self, stack: Stack, rows: Ints) -> bool:
-        """Whether a symlink, or another name of one, is where the path of an entry may lead through it."""
+        """Whether the path of any entry may lead through a symlink, or through a hardlink to a symlink."""
         is_link, is_hardlink = self._is_symlink[rows], self.is_hardlink[rows]
         if not is_link.any():
             return False
@@ -150,7 +150,7 @@ def _pairs(found: Sequence[Landing]) -> tuple[Ints, Ints]:
 
 
 def _codes(words: pa.Array, known: Sequence[str]) -> Ints:
-    """The position of each word in `known`; -1 for others, and where there is none."""
+    """For each word, its position in `known`; -1 for other and absent words."""
     if not pa.types.is_dictionary(words.type):
         words = words.dictionary_encode()
     place = {word: code for code, word in enumerate(known)}

@@ -1,1 +1,1 @@
-"""From a store to a snapshot."""
+"""Scans: reading the metadata and the files of a store into a snapshot."""

@@ -1,4 +1,4 @@
-"""The rows of `blobs` and `orphans`: what manifests say of blobs, and what the store has."""
+"""The rows of the tables `blobs` and `orphans`, from the descriptors in manifests and the store's list of blobs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _Row = tuple[Any, ...]
 
 
 class FoundBlobs:
-    """The blobs that manifests name, each once.
+    """The distinct blobs that manifests name.
 
     Args:
-        stored: the blobs that the store has, and their sizes in bytes, where it lists them.
+        stored: the blobs that the store has, and their sizes in bytes; None if the store does not list them.
     """
 
     def __init__(self, stored: Mapping[str, int] | None) -> None:
@@ -20,28 +20,28 @@ class FoundBlobs:
         self._rows: dict[str, _Row] = {}
 
     def take(self, rows: Iterable[_Row]) -> None:
-        """Note the rows that one manifest makes."""
+        """Add the `blobs` rows of one manifest."""
         for row in rows:
             self._rows[row[0]] = _surer(self._rows.get(row[0], row), row)
 
     def take_children(self, digests: Iterable[str]) -> None:
-        """Note the children of indexes: one that was deleted by itself stays as a blob as long as its index."""
+        """Add the children of indexes: after its deletion, a child is kept as a blob as long as its index exists."""
         if self._stored is not None:
             for digest in digests:
                 if digest in self._stored:
                     self._rows.setdefault(digest, (digest, "manifest", None, None, False))
 
     def rows(self) -> list[_Row]:
-        """Those of `blobs`, with the sizes that they have in the store, where it lists them."""
+        """The rows of `blobs`, with the sizes in the store, if it lists its blobs."""
         return [_as_stored(self._rows[digest], self._stored) for digest in sorted(self._rows)]
 
     def orphans(self) -> list[tuple[str, int]]:
-        """What is stored, and was named by nothing."""
+        """The rows of `orphans`: the stored blobs that no manifest names."""
         return [] if self._stored is None else _beside(self._stored, self._rows)
 
 
 def _surer(known: _Row, row: _Row) -> _Row:
-    """Of two descriptions of one blob the one that knows its size, and that it is stored here; else the first."""
+    """Of two rows of one blob, the one with a size and not foreign; if both are alike, the first."""
     _, _, size, _, foreign = known
     _, _, other_size, _, other_foreign = row
     return row if (size is None, foreign) > (other_size is None, other_foreign) else known

@@ -1,4 +1,4 @@
-"""Whether the store has the manifests and blobs that a snapshot names: asked by HEAD, in each repository."""
+"""Checking by HEAD requests, in each repository, that the store has the manifests and blobs that a snapshot names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import find_blob, is_of_size, resolved
 
-_AGAIN = "push it again, or delete what names it"
+_AGAIN = "push it again, or delete the tag or manifest that names it"
 
 
 def look_for(store: ContentStore, named: Named) -> Problem | None:
-    """What is wrong with a manifest or blob: it is missing or damaged, or the store does not say; else None.
+    """The problem of a manifest or blob that is missing or damaged, or cannot be checked; None if it is stored.
 
     Args:
-        store: no cache and no mirror, which answer for what the registry has lost.
+        store: the registry itself; a cache or mirror may have content that the registry has lost.
     """
     repository, digest = named.repository, Digest(named.digest)
     try:
@@ -34,7 +34,7 @@ def look_for(store: ContentStore, named: Named) -> Problem | None:
             return _missing(named, MISSING_BLOB)
         for size, owner in named.sizes.items():
             if not is_of_size(store, repository, digest, size, found.size):
-                said = f"it has {found.size:,} bytes, and {owner} says {size:,}: {_AGAIN}"
+                said = f"it has {found.size:,} bytes, but {owner} states {size:,}: {_AGAIN}"
                 return Problem(repository, digest, DAMAGED, DigestMismatch(said))
     except ContentError as error:
         return Problem(repository, digest, DAMAGED, error)
@@ -44,7 +44,7 @@ def look_for(store: ContentStore, named: Named) -> Problem | None:
 
 
 def _missing(named: Named, what: str) -> Problem:
-    error = ContentMissing(f"it is missing, and is named by {named.named_by}: {_AGAIN}")
+    error = ContentMissing(f"it is missing, but named by {named.named_by}: {_AGAIN}")
     return Problem(named.repository, named.digest, what, error)
 
 
@@ -55,17 +55,17 @@ def look_for_all(
     show: bool,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> list[Problem]:
-    """What is wrong with any of them, in their order; refusals that are alike are one problem.
+    """The problems of all `named`, by repository and digest; like refusals in a repository are one problem.
 
     Args:
-        work: how they are asked for at once.
-        show: a progress bar.
-        is_stopped: asked after each; once it is, no more are asked for.
+        work: runs the requests concurrently.
+        show: whether to show a progress bar.
+        is_stopped: called after each request; when it returns True, no more requests are sent.
     """
     for each in named:
         work.add(look_for, store, each)
     found: list[Problem] = []
-    with tqdm(desc="check", unit=" asked", disable=not show, leave=False, total=len(named)) as bar:
+    with tqdm(desc="check", unit=" checked", disable=not show, leave=False, total=len(named)) as bar:
         for problem in work.results():
             if problem is not None:
                 found.append(problem)
@@ -78,7 +78,7 @@ def look_for_all(
 
 
 def _alike_as_one(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Make like refusals in a repository one row with their number: a registry that refuses one HEAD refuses all."""
+    """Combine like refusals in a repository to one problem with their number: if one HEAD is refused, all are."""
     refused: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         if problem.what != UNCHECKED:
@@ -87,6 +87,6 @@ def _alike_as_one(problems: Iterable[Problem]) -> Iterator[Problem]:
         status = problem.error.status_code if isinstance(problem.error, RequestError) else None
         refused.setdefault((problem.repository, type(problem.error), status), []).append(problem)
     for first, *others in refused.values():
-        more = f"; and {len(others):,} more could not be asked for" if others else ""
-        error = RegscopeError(f"it is not known whether it is there: {first.error.message}{more}")
+        more = f"; and {len(others):,} more could not be checked" if others else ""
+        error = RegscopeError(f"the registry did not tell whether it exists: {first.error.message}{more}")
         yield Problem(first.repository, first.reference, UNCHECKED, error)

@@ -1,4 +1,4 @@
-"""The file scan: what is in the layers of a store, as tables."""
+"""The file scan: the files in the layers of a store, as tables."""
 
 from __future__ import annotations
 
@@ -51,34 +51,33 @@ def scan_files(
     progress: bool | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Snapshot:
-    """Look into the layers of the images in `snap`: every file, its size and its sha256.
+    """Read the layers of the images in `snap`: every file with its attributes, size and sha256, and the packages.
 
-    Each distinct layer is streamed once, and never unpacked to disk; its compressed bytes are verified against its
-    digest, and its tar against the DiffID. What was found is kept in the cache by the layer's digest, so a layer is
-    opened once in its life. A layer that cannot be read becomes a row of `problems`, and the scan goes on. Interrupted,
-    it loses nothing that was read.
+    Each distinct layer is streamed once and never unpacked to disk; its compressed bytes are verified against its
+    digest, and its tar against the DiffID. The result is cached by the layer's digest, so each layer is read only once,
+    also after an interruption. A layer that cannot be read becomes a row of `problems`, and the scan continues.
 
-    Layers that live elsewhere (foreign), and those of artifacts and attestations, which are no file systems, are left
-    out; the snapshot's notes say how many.
+    Layers that are served from elsewhere (foreign), and those of artifacts and attestations, which are not file
+    systems, are left out; the snapshot's notes give their number.
 
     Args:
-        snap: what `scan` gave.
-        store: what was scanned, or its location.
-        images: `repository`, `repository:tag` or a digest, or globs of these: the images to look into; all by default.
-        into: a new folder for the `files` table, as Parquet. Above 20 million rows it goes to a folder anyway, a
-            temporary one by default.
-        cache: where to keep what is found; by default where `store` keeps things, and for a layout or an archive the
-            user's own cache.
+        snap: the result of `scan`.
+        store: the store that was scanned, or its location.
+        images: `repository`, `repository:tag` or a digest, or globs of these: the images to read; all by default.
+        into: a new folder for the `files` table, as Parquet. By default the table is kept in memory, and above 20
+            million rows in a temporary folder.
+        cache: the cache of results by layer digest; by default the cache of `store`, and for a layout or an archive the
+            user's cache.
         executor: where to run; by default on all cores of this machine.
-        progress: show a progress bar; by default where somebody is watching.
-        watch: told after each layer how many compressed bytes are read, and of how many.
+        progress: whether to show a progress bar; by default if the session is interactive.
+        watch: called after each layer with the compressed bytes read so far, and in total.
 
     Returns:
-        `snap` with the tables `unpacked`, `files` and `packages`, and with what went wrong in `problems`. `files` is a
-        DataFrame, or, where it is in a folder, `FilesOnDisk`.
+        `snap` with the tables `unpacked`, `files` and `packages`, and with errors added to `problems`. `files` is a
+        DataFrame, or `FilesOnDisk` if it is in a folder.
 
     Raises:
-        InvalidInput: `images` names nothing, `snap` is no snapshot, or `store` is none.
+        InvalidInput: `images` matches nothing, `snap` is not a snapshot, or `store` is not a store.
         StoreError: `into` is not empty.
     """
     store = as_store(store)
@@ -97,12 +96,12 @@ def scan_files(
 
 
 def read_files(store: ContentStore, layers: Sequence[WantedLayer]) -> Snapshot:
-    """The files of these layers, in the tables `unpacked`, `files` and `packages`; the others are empty.
+    """A snapshot of these layers' files, in the tables `unpacked`, `files` and `packages`; other tables are empty.
 
-    What the cache has is not read again.
+    Cached layers are not read again.
 
     Raises:
-        RegscopeError: one of them cannot be read.
+        RegscopeError: a layer cannot be read.
     """
     collected = _Collected([layer.digest for layer in layers], None)
     for read in _read_all(store, _cache_of(store), layers, None):
@@ -115,7 +114,7 @@ def read_files(store: ContentStore, layers: Sequence[WantedLayer]) -> Snapshot:
 
 
 def _cache_of(store: ContentStore) -> DigestCache | None:
-    """The one around the store; one that is no registry has none of its own, and gets the user's."""
+    """The cache of the store; a store without one that is not a registry gets the user's cache."""
     found = cache_of(store)
     return DigestCache() if found is None and store.kind != REGISTRY else found
 
@@ -123,7 +122,7 @@ def _cache_of(store: ContentStore) -> DigestCache | None:
 def _read_all(
     store: ContentStore, cache: DigestCache | None, wanted: Sequence[WantedLayer], executor: Executor | None
 ) -> Iterator[ReadLayer]:
-    """Every layer as it is done, the largest begun first. Left early, what waits is dropped."""
+    """Yield the results of all layers, the largest layer first; if closed early, waiting layers are dropped."""
     waiting = deque(sorted(wanted, key=lambda layer: layer.size, reverse=True))
     running: deque[Future[ReadLayer]] = deque()
     with rarely_collecting(), nullcontext(executor) if executor is not None else _local_pool() as pool:
@@ -139,7 +138,7 @@ def _read_all(
 
 @contextmanager
 def _local_pool() -> Iterator[Executor]:
-    # Unpacking and hashing let go of the interpreter, so threads do; while one waits for the network another works.
+    # Unpacking and hashing release the interpreter lock, so threads suffice; while one waits, another works.
     pool = ThreadPoolExecutor(max(os.cpu_count() or 2, 2), thread_name_prefix="regscope")
     try:
         yield pool
@@ -148,7 +147,7 @@ def _local_pool() -> Iterator[Executor]:
 
 
 class _Collected:
-    """What has been read so far: in memory, and in a folder where it is too much for that, or one is wanted."""
+    """The layers read so far: their files in memory, or in a folder if one is given or they are too many."""
 
     def __init__(self, order: Sequence[str], into: Path | str | None) -> None:
         self._order = order
@@ -161,7 +160,7 @@ class _Collected:
         self._is_ours = into is None
 
     def take(self, read: ReadLayer) -> None:
-        """One more layer."""
+        """Add the result of one layer."""
         digest = read.wanted.digest
         if read.found is None:
             why = plain(read.problem.message, 2000) if read.problem else ""
@@ -182,7 +181,7 @@ class _Collected:
         self._files.clear()
 
     def onto(self, snap: Snapshot) -> Snapshot:
-        """`snap` with what was read."""
+        """`snap` with the tables of the layers that were read."""
         order = [digest for digest in self._order if digest in self._unpacked]
         unpacked = [(digest, *self._unpacked[digest]) for digest in order]
         packages = [(digest, *package) for digest in order for package in self._packages[digest]]
@@ -208,7 +207,7 @@ class _Collected:
 
 
 def _with_layer(digests: Sequence[str], tables: Iterable[pa.Table]) -> pa.Table:
-    """The rows of layers, one below another, with their `layer_digest`."""
+    """The concatenated rows of layers, with the column `layer_digest`."""
     tables = list(tables)
     codes = np.repeat(np.arange(len(tables), dtype=np.int32), [table.num_rows for table in tables])
     layers = pa.DictionaryArray.from_arrays(codes, pa.array(digests, pa.string()))

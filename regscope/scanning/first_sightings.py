@@ -1,4 +1,4 @@
-"""Since when manifests have been known: from the snapshots that an earlier scan made."""
+"""The time of the first known sighting of each manifest, from earlier snapshots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from regscope.tables import Snapshot
 
 
 def first_seen(earlier: Sequence[Snapshot], snap: Snapshot) -> pd.DataFrame:
-    """When the earliest of `earlier`, or one that it was made with, saw each manifest of `snap`; see `FIRST_SEEN`."""
+    """For each manifest of `snap`, the time of the first snapshot with it, from `earlier` and their own `first_seen`.
+
+    Returns:
+        The columns of `FIRST_SEEN`; manifests that no earlier snapshot has are left out.
+    """
     seen = [each.first_seen for each in earlier]
     seen += [pd.DataFrame({"digest": each.manifests["digest"], "at": pd.Timestamp(each.taken_at)}) for each in earlier]
     if not seen:

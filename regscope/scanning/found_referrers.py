@@ -1,4 +1,4 @@
-"""What refers to what, by all that a scan has met of it."""
+"""The referrers that a scan has found, from all sources that name them."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ _Row = tuple[str, str, str | None, str]
 
 
 class FoundReferrers:
-    """Referrals, each of which holds in the repositories in which it was met."""
+    """Referrals (subject and referrer); each holds in the repositories in which it was found."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # how found, and the type
-        self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)  # to a subject, in a repository
+        self._found: dict[tuple[str, str], set[tuple[int, str]]] = defaultdict(set)  # source, and artifact type
+        self._referring: dict[tuple[str, str], set[str]] = defaultdict(set)  # by repository and subject
 
     def take(self, repository: str, referral: Referral) -> None:
-        """Note one."""
+        """Add a referral."""
         subject, referrer, artifact_type, how = referral
         self._referring[repository, subject].add(referrer)
         self._found[subject, referrer].add((_SUREST_FIRST.index(how), artifact_type or ""))
 
     def of(self, repository: str, subject: str) -> Collection[str]:
-        """What refers to a manifest in a repository."""
+        """The digests of the referrers of a manifest in a repository."""
         return self._referring.get((repository, subject), ())
 
     @property
     def subjects(self) -> Collection[tuple[str, str]]:
-        """Repository and digest of all that is referred to."""
+        """Repository and digest of all subjects."""
         return self._referring.keys()
 
     def lost(
         self, placed: Iterable[tuple[str, str]], tagged: Iterable[tuple[str, str, str | None]]
     ) -> dict[str, set[str]]:
-        """The subjects that no repository has, by each repository of nothing but what refers to something.
+        """The subjects that were not found in any repository, for each repository that has only referrers.
 
-        cosign keeps them apart where `COSIGN_REPOSITORY` says so.
+        cosign stores signatures in such a repository if `COSIGN_REPOSITORY` is set.
 
         Args:
-            placed: repository and digest of what was found.
-            tagged: the repository and the digest of each tag, and what the tag is about.
+            placed: repository and digest of all manifests found.
+            tagged: repository, digest and subject of each tag; the subject is None but for fallback and cosign tags.
         """
         attached = {digest for digests in self._referring.values() for digest in digests}
         others = {name for name, digest, subject in tagged if subject is None and digest not in attached}
@@ -54,10 +54,10 @@ class FoundReferrers:
         return lost
 
     def rows(self, own_type: Callable[[str], str | None]) -> list[_Row]:
-        """Those of `referrers`: of all that was met of one the surest.
+        """The rows of `referrers`; of several sources of one referrer, the most reliable counts.
 
         Args:
-            own_type: the artifact type that a manifest gives itself, for those of which nothing else says it.
+            own_type: the artifact type in a manifest itself, for referrers whose sources do not state one.
         """
         return [
             (subject, referrer, *_best(about, own_type(referrer)))

@@ -1,4 +1,4 @@
-"""Rows that were made before. What a digest names never changes, and so neither do the rows that its manifest makes."""
+"""The cache of table rows by manifest digest: a digest names fixed content, so the rows made from it are fixed, too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from regscope.stores.cached_store import cache_of, or_without_it
 from regscope.stores.content_store import ContentStore
 from regscope.version import __version__
 
-_RULES = 4  # counted up whenever a manifest makes other rows than before
-# Another version may make other rows, and other columns certainly do.
+_RULES = 4  # increased whenever the rows made from a manifest change
+# Another version may make other rows; other columns always change them.
 _MADE_BY = hashlib.sha256(f"{__version__} {_RULES} {TABLES}".encode()).hexdigest()[:16]
 _TIMES = {
     table: [position for position, column in enumerate(columns) if column.dtype == TIME]
@@ -27,7 +27,7 @@ _TIMES = {
 
 
 def known_rows(store: ContentStore, digest: str) -> ManifestRows | None:
-    """The rows of the manifest `digest`, where the cache behind `store` has them."""
+    """The rows of the manifest `digest` from the cache of `store`; None if they are not cached."""
     if (cache := cache_of(store)) is None:
         return None
     kept: bytes | None = None
@@ -35,7 +35,7 @@ def known_rows(store: ContentStore, digest: str) -> ManifestRows | None:
         kept = cache.recall(_name(digest))
     try:
         return None if kept is None else _rows(digest, from_json(kept))
-    except (ValueError, LookupError, TypeError, AttributeError):  # somebody else wrote here
+    except (ValueError, LookupError, TypeError, AttributeError):  # the cached file was not written by this version
         return None
 
 
@@ -48,13 +48,13 @@ def _rows(digest: str, document: Any) -> ManifestRows:
 
 
 def keep_rows(store: ContentStore, found: ManifestRows) -> None:
-    """Keep the rows of a manifest in the cache behind `store`, if there is one."""
+    """Write the rows of a manifest to the cache of `store`, if it has one."""
     if (cache := cache_of(store)) is None:
         return
     children = [child.model_dump(mode="json", by_alias=True, exclude_none=True) for child in found.children]
     try:
         made = to_json({"rows": found.rows, "children": children})
-    except ValueError:  # text that is no Unicode
+    except ValueError:  # text that is not valid Unicode
         return
     with or_without_it():
         cache.keep(_name(found.digest), made)

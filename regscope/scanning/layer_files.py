@@ -1,4 +1,4 @@
-"""What was found in a layer, and the cache of it: a layer is opened once in its life."""
+"""The files and packages of a layer, and their cache by the layer's digest: each layer is read only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regscope.stores.cached_store import or_without_it
 from regscope.stores.digest_cache import DigestCache
 from regscope.version import __version__
 
-# Another version may find other things, and other columns certainly do.
+# Another version may find other content; other columns always change it.
 _MADE_BY = hashlib.sha256(f"{__version__} {TABLES}".encode()).hexdigest()[:16]
 _ABOUT = b"regscope"
 _WORDS = ["kind", "mode", "uid", "gid", "mtime", "device", "magic", "secret", "whiteout"]
@@ -24,12 +24,12 @@ _WORDS = ["kind", "mode", "uid", "gid", "mtime", "device", "magic", "secret", "w
 
 @dataclass(frozen=True, slots=True)
 class LayerFiles:
-    """What is in a layer.
+    """The files and packages of a layer.
 
     Attributes:
-        files: rows of the table of that name, without `layer_digest`.
-        unpacked: its row of the table of that name, without `layer_digest`.
-        packages: rows of the table of that name, without `layer_digest`.
+        files: the layer's rows of the table `files`, without `layer_digest`.
+        unpacked: the layer's row of the table `unpacked`, without `layer_digest`.
+        packages: the layer's rows of the table `packages`, without `layer_digest`.
     """
 
     files: pa.Table
@@ -37,7 +37,7 @@ class LayerFiles:
     packages: list[tuple[str, str, str, str, str | None]]
 
     def to_parquet(self) -> bytes:
-        """All of it, as the content of one Parquet file."""
+        """The three attributes as the content of one Parquet file."""
         about = json.dumps({"unpacked": self.unpacked, "packages": self.packages}).encode()
         table = self.files.replace_schema_metadata({_ABOUT: about})
         written = pa.BufferOutputStream()
@@ -48,10 +48,10 @@ class LayerFiles:
 
     @classmethod
     def from_parquet(cls, content: bytes) -> LayerFiles:
-        """What `to_parquet` wrote.
+        """Read the result of `to_parquet`.
 
         Raises:
-            ValueError, LookupError, TypeError, ArrowException: something else wrote it.
+            ValueError, LookupError, TypeError, ArrowException: the content was not written by `to_parquet`.
         """
         table = pq.ParquetFile(io.BytesIO(content)).read(use_threads=False)
         about = json.loads(table.schema.metadata[_ABOUT])
@@ -59,12 +59,12 @@ class LayerFiles:
         packages = [(path, manager, *rest) for path, manager, *rest in about["packages"]]
         table = table.replace_schema_metadata(None)
         if not table.schema.equals(SCHEMA) or table.num_rows != entries:
-            raise ValueError("other columns than the files of a layer have")
+            raise ValueError("the columns are not those of a layer's files")
         return cls(table, (diff_id, compression, size, tar_size, entries), packages)
 
 
 def known_files(cache: DigestCache | None, digest: str) -> LayerFiles | None:
-    """What is in the layer `digest`, where the cache has it."""
+    """The files of the layer `digest` from the cache; None if they are not cached."""
     if cache is None:
         return None
     kept: bytes | None = None
@@ -72,12 +72,12 @@ def known_files(cache: DigestCache | None, digest: str) -> LayerFiles | None:
         kept = cache.recall(_name(digest))
     try:
         return None if kept is None else LayerFiles.from_parquet(kept)
-    except (ValueError, LookupError, TypeError, pa.ArrowException):  # somebody else wrote here
+    except (ValueError, LookupError, TypeError, pa.ArrowException):  # the cached file was not written by this version
         return None
 
 
 def keep_files(cache: DigestCache | None, digest: str, found: LayerFiles) -> None:
-    """Keep what is in a layer in the cache, if there is one."""
+    """Write the files of a layer to the cache, if there is one."""
     if cache is not None:
         with or_without_it():
             cache.keep(_name(digest), found.to_parquet())

@@ -1,4 +1,4 @@
-"""One manifest, and the config it names, as rows of the tables. Pure: no store, no I/O."""
+"""A manifest and its config as rows of the tables. Pure: no store, no I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regscope.spec.manifest import ImageManifest, Index, Manifest, ManifestSchem
 from regscope.spec.media_types import is_foreign_layer
 from regscope.spec.referring import stated_by_manifest
 
-_MOST = 2**63 - 1  # what a column of the tables can hold
+_MOST = 2**63 - 1  # the largest value of an int64 column
 _KIND = [column.name for column in TABLES["manifests"]].index("kind")
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -25,7 +25,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 
 @dataclass(slots=True)
 class ManifestRows:
-    """The rows that one manifest makes, and what it leads to."""
+    """The table rows made from one manifest, and the children to read next."""
 
     digest: Digest
     rows: Rows = field(default_factory=lambda: defaultdict(list))
@@ -33,29 +33,29 @@ class ManifestRows:
 
     @property
     def kind(self) -> str:
-        """As in the table of manifests."""
+        """The manifest's kind, as in the table `manifests`."""
         return str(self.rows["manifests"][0][_KIND])
 
     def add(self, table: str, *row: Any) -> None:
-        """Append a row, in the order of the table's columns."""
+        """Append a row to `table`; the cells are in the order of its columns."""
         self.rows[table].append(row)
 
 
 def needs_config(manifest: Manifest) -> bool:
-    """Whether the manifest is an image whose config can be read."""
+    """Whether the manifest is an image, so that its config is to be read."""
     return isinstance(manifest, ImageManifest) and manifest.artifact_type is None
 
 
 def manifest_rows(
     digest: Digest, manifest: Manifest, config: ImageJSON | None = None, sizes: Sequence[int | None] = ()
 ) -> ManifestRows:
-    """The rows of a manifest.
+    """The table rows of a manifest.
 
     Args:
-        digest: what the manifest is named by.
-        manifest: of any kind.
-        config: an image's config, or what `schema1_config` made; None where it could not be read.
-        sizes: of a schema 1 manifest's layers, lowest first, in bytes.
+        digest: digest of the manifest.
+        manifest: a manifest of any kind.
+        config: an image's config, or the result of `schema1_config`; None if it could not be read.
+        sizes: layer sizes of a schema 1 manifest in bytes, lowest first.
     """
     found = ManifestRows(digest)
     found.add("blobs", digest, "manifest", manifest.read_size, manifest.media_type, False)
@@ -149,7 +149,7 @@ def _layers(found: ManifestRows, layers: Sequence[Descriptor], config: ImageJSON
 def _history(
     found: ManifestRows, layers: Sequence[Descriptor], history: Sequence[History], made_by: Sequence[range]
 ) -> None:
-    """Add the history; a step has a layer and its size where it made it alone."""
+    """Add the history rows; a step has a layer and a size only if it alone made the layer."""
     made: dict[int, tuple[Digest | None, int | None]] = {}
     for layer, steps in zip(layers, made_by, strict=True):
         made |= {steps[0]: (layer.digest, layer.size)} if len(steps) == 1 else dict.fromkeys(steps, (None, None))
@@ -165,7 +165,7 @@ def _step(found: ManifestRows, number: int, step: History, digest: Digest | None
 
 
 def _total(sizes: Iterable[int | None]) -> int | None:
-    """What sizes add up to; None where one is unknown, or the sum is beyond 64 bits: manifests may claim anything."""
+    """The sum of sizes; None if one is unknown, or if the sum exceeds 64 bits: manifests may state any size."""
     total = 0
     for size in sizes:
         if size is None:

@@ -42,35 +42,35 @@ def scan(
 ) -> Snapshot:
     """Read the metadata of every image in `store` (no layer is downloaded).
 
-    Indexes are followed to their children, and images to their referrers. What cannot be read becomes a row of the
-    `problems` table, and the scan goes on. Interrupted, it loses nothing that was read: the next one finds it in the
-    cache.
+    The scan reads the children of indexes and the referrers of images. Content that cannot be read becomes a row of
+    the `problems` table, and the scan continues. After an interruption, the next scan takes all content that was read
+    from the cache.
 
     Args:
-        store: what `regscope.open` gave, or a location for it.
-        repositories: names or globs; all by default. Names alone need no catalog.
+        store: a store opened by `regscope.open`, or its location.
+        repositories: names or globs; all by default. If only names are given, the catalog is not listed.
         tags: globs of the tags to read; all by default.
-        platforms: such as `linux/arm64`: which children of an index to follow; all by default. For each platform those
-            that fit it best (see `Platform.distance`), without their attestations; an index that has none becomes a row
-            of `problems`. An image that is not part of an index is always read.
-        known: earlier snapshots of the store. What they had is at least as old as they are (`Snapshot.first_seen`).
-            What they had and this scan does not reach is asked for by digest: a
-            manifest that lost its tag may still be there, and no registry lists it. Where the store shows the untagged
-            itself, nothing is asked.
-        check: ask for every manifest, config and layer where it is placed, by HEAD, whether the registry has it. What a
-            cache says of them is what they are, not that they are still there. What is missing, or has not the size
-            that its descriptor states, is a row of `problems`, and so is what the registry does not tell. No content
-            is read. Layers that are served from elsewhere (`urls`) are not asked for.
-        executor: where to run; by default 4 threads, and up to 64 where answers are long on their way.
-            `dask.distributed`'s `Client.get_executor()` is one too.
-        progress: show a progress bar; by default where somebody is watching.
+        platforms: platforms such as `linux/arm64`, of which children of indexes are read; all by default. For each
+            platform, the children that match it best are read (see `Platform.distance`), without their attestations; an
+            index without a match becomes a row of `problems`. An image that is not part of an index is always read.
+        known: earlier snapshots of the store. A manifest is at least as old as the first of them that has it
+            (`Snapshot.first_seen`). Their manifests that this scan does not reach are requested by digest: a manifest
+            may still exist after its tag was deleted, and registries do not list such manifests. If the store lists
+            untagged manifests itself, nothing is requested.
+        check: ask the registry by HEAD requests whether it has each manifest, config and layer, in each repository. A
+            cache holds the content, but does not tell whether the registry still has it. Content that is missing, has
+            another size than its descriptor states, or could not be checked becomes a row of `problems`. No content is
+            read. Layers that are served from elsewhere (`urls`) are not checked.
+        executor: where to run; by default threads of this process: 4, and up to 64 if responses take long. The executor
+            of `dask.distributed`, `Client.get_executor()`, works as well.
+        progress: whether to show a progress bar; by default if the session is interactive.
 
     Returns:
-        A Snapshot, with every table but `files`.
+        A Snapshot with all tables; `unpacked`, `files` and `packages` are empty until `scan_files` fills them.
 
     Raises:
-        InvalidInput: `store` is none, or one of `known` is no snapshot.
-        RegscopeError: the repositories cannot be listed, or one that was named cannot be read at all.
+        InvalidInput: `store` is not a store, or an item of `known` is not a snapshot.
+        RegscopeError: the repositories cannot be listed, or a repository given by name cannot be read.
     """
     store, earlier = as_store(store), as_snapshots(known)
     started, show = datetime.now(UTC), is_interactive() if progress is None else progress
@@ -82,7 +82,7 @@ def scan(
     with rarely_collecting(), local_pool() if executor is None else nullcontext(executor) as pool:
         work = Worklist(pool, AdaptiveLimit() if executor is None else None)
         collected = ScanState(store, work, tag_globs, chosen, must_exist)
-        stored = store.stored_blobs()  # before the manifests: what is pushed meanwhile is no orphan
+        stored = store.stored_blobs()  # before the manifests: later pushed blobs must not become orphans
         collected.run(names, earlier, show)
 
         def made(found: ScanState) -> Snapshot:
@@ -101,19 +101,19 @@ def scan(
             )
 
         snap = _checked(collected, made, store, work, show) if check else made(collected)
-        del collected  # or the garbage collector looks through all rows once more, in vain
+        del collected  # otherwise Python's garbage collector would traverse all rows once more
         return replace(snap, first_seen=first_seen(earlier, snap)) if earlier else snap
 
 
 def _checked(
     collected: ScanState, made: Callable[[ScanState], Snapshot], store: ContentStore, work: Worklist, show: bool
 ) -> Snapshot:
-    """What was collected without the manifests that are missing, and with what else is as a problem."""
+    """The snapshot of `collected` without missing manifests, with a problem for all missing or damaged content."""
     itself = unwrapped(store)
     manifests = named_manifests(made(collected))
     collected.forget_missing(look_for_all(itself, manifests, work, show))
     snap = made(collected)
-    blobs = named_blobs(snap)  # of the manifests that are there
+    blobs = named_blobs(snap)  # of the manifests that exist
     collected.forget_missing(look_for_all(itself, blobs, work, show))
     problems = make_table("problems", collected.problem_rows)
     return replace(snap, problems=problems, rate_limit=store.rate_limit, checked=len(manifests) + len(blobs))
@@ -124,7 +124,7 @@ def _listed(value: str | Sequence[str] | None) -> list[str] | None:
 
 
 def _choose(store: ContentStore, wanted: list[str] | None) -> tuple[list[str], bool]:
-    """The repositories to read, and whether each of them must be there."""
+    """The repositories to read, and whether each of them must exist."""
     if wanted is None:
         return store.repositories(), False
     if not any(_GLOB.search(name) for name in wanted):
@@ -133,6 +133,6 @@ def _choose(store: ContentStore, wanted: list[str] | None) -> tuple[list[str], b
     if not found:
         raise RegscopeError(
             f"no repository of {store.location} matches {', '.join(wanted)}",
-            next_step="`regscope tags` without a repository lists what there is.",
+            next_step="Run `regscope tags` without a repository to list all repositories.",
         )
     return found, False

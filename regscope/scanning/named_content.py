@@ -1,4 +1,4 @@
-"""What must be in each repository, since something there names it. Pure: a snapshot in, no store."""
+"""The manifests and blobs that each repository must have, because a tag or manifest in it names them. No store."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Named:
     """A manifest or a blob that a repository must have.
 
     Attributes:
-        owners: the first that name it, in words.
-        n_owners: how many do.
-        sizes: the bytes that it has by each that states another number, and who that is; of a manifest nothing.
+        owners: descriptions of the first tags or manifests that name it.
+        n_owners: number of tags or manifests that name it.
+        sizes: each size in bytes that is stated for it, and the first manifest that states it; empty for a manifest.
     """
 
     repository: str
@@ -31,7 +31,7 @@ class Named:
     sizes: dict[int, str] = field(default_factory=dict)
 
     def add(self, owner: str, size: int | None = None) -> None:
-        """Note one more that names it."""
+        """Add a tag or manifest that names it, and the size that it states."""
         self.n_owners += 1
         if len(self.owners) < _OWNERS_NAMED and owner not in self.owners:
             self.owners.append(owner)
@@ -40,7 +40,7 @@ class Named:
 
     @property
     def named_by(self) -> str:
-        """Those that name it, for people."""
+        """The tags or manifests that name it, as text."""
         rest = self.n_owners - len(self.owners)
         return " and ".join(self.owners) + (f" and {rest:,} more" if rest else "")
 
@@ -49,9 +49,9 @@ _Found = dict[tuple[str, str], Named]
 
 
 def named_manifests(snap: Snapshot) -> list[Named]:
-    """The manifests that tags, indexes and lists of referrers name, once for each repository.
+    """The manifests that tags, indexes and lists of referrers name, one for each repository and digest.
 
-    Where only some platforms were scanned, the other children of indexes are left out.
+    If only some platforms were scanned, the other children of indexes are left out.
     """
     names, found = _names(snap), _Found()
     placed = set(_rows(snap.placements, "repository", "digest"))
@@ -72,7 +72,7 @@ def named_manifests(snap: Snapshot) -> list[Named]:
 
 
 def named_blobs(snap: Snapshot) -> list[Named]:
-    """The configs and layers that the manifests of each repository name, once; not those that are served elsewhere."""
+    """The configs and layers that manifests name, one for each repository and digest, without foreign layers."""
     names, found = _names(snap), _Found()
     for repository, manifest, blob, size in _blob_rows(snap):
         owner = names.get((repository, manifest), f"{repository}@{manifest}")
@@ -87,7 +87,7 @@ def _of(found: _Found, repository: str, digest: str, *, is_manifest: bool) -> Na
 
 
 def _names(snap: Snapshot) -> dict[tuple[str, str], str]:
-    """What people call a manifest in a repository: by its first tag, or by that of an index that names it."""
+    """The name of each manifest in a repository: its first tag, or else the tag of an index that names it."""
     tags = snap.tags.assign(is_about=snap.tags["subject"].notna()).sort_values("is_about", kind="stable")
     found: dict[tuple[str, str], str] = {}
     for repository, digest, tag in _rows(tags, "repository", "digest", "tag"):
@@ -99,7 +99,7 @@ def _names(snap: Snapshot) -> dict[tuple[str, str], str]:
 
 
 def _children(snap: Snapshot) -> Iterator[tuple[str, str, str, str]]:
-    """Repository, index, child and its platform, for each index where it is placed."""
+    """Repository, index, child and the child's platform, for each index in each of its repositories."""
     columns = ["index_digest", "digest", "os", "architecture", "variant"]
     placed = snap.placements[["repository", "digest"]].astype("str").rename(columns={"digest": "index_digest"})
     rows = placed.merge(snap.platforms[columns].astype("str"), on="index_digest")
@@ -112,7 +112,7 @@ def _part(name: str, platform: str) -> str:
 
 
 def _blob_rows(snap: Snapshot) -> Iterator[tuple[str, str, str, int | None]]:
-    """Repository, manifest, blob and the size that the manifest states, for each manifest where it is placed."""
+    """Repository, manifest, blob and the size stated in the manifest, for each manifest in each of its repositories."""
     configs = snap.manifests.loc[snap.manifests["config_digest"].notna(), ["digest", "config_digest"]].astype("str")
     sizes = snap.blobs[["digest", "size"]].astype({"digest": "str"}).rename(columns={"digest": "config_digest"})
     configs = configs.merge(sizes, on="config_digest", how="left").rename(columns={"config_digest": "blob_digest"})
@@ -124,7 +124,7 @@ def _blob_rows(snap: Snapshot) -> Iterator[tuple[str, str, str, int | None]]:
 
 
 def _is_elsewhere(snap: Snapshot) -> pd.Series[bool]:
-    """Which rows of `layers` need not be stored: non-distributable ones, unless the registry alone can serve them."""
+    """The rows of `layers` that need not be stored: foreign layers, unless only the registry can serve them."""
     types = snap.layers["media_type"].astype("str").fillna("")
     is_foreign = types.map(is_foreign_layer).astype("bool")
     blob = snap.layers["blob_digest"].astype("str")

@@ -1,4 +1,4 @@
-"""Which manifests each repository keeps, and why."""
+"""The manifests that each repository keeps, and by what: a tag, an index, a subject, or as untagged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Place = tuple[str, str]
 
 class Placed(NamedTuple):
     """Attributes:
-    how: what is kept, and the first reason that holds: tag, untagged, index child or referrer.
-    lacking: what is named where it is not, as far as is known.
-    too_deep: what is beyond the depth to which indexes and referrers are followed.
+    how: the manifests that are kept, each with the first reason found: tag, untagged, index child or referrer.
+    lacking: the manifests that are named in a repository where they were not found.
+    too_deep: the manifests beyond the depth to which indexes and referrers are followed.
     """
 
     how: dict[Place, str]
@@ -31,11 +31,11 @@ def place(
     referrers: FoundReferrers,
     is_there: Callable[[str, str], bool],
 ) -> Placed:
-    """Follow tags, and then what stands there untagged, to children and referrers: a referrer is where its subject is.
+    """Follow tags, then untagged manifests, to children and referrers; a referrer is in its subject's repository.
 
     Args:
-        children: of each index, those that are followed.
-        is_there: whether a repository has a manifest that was read.
+        children: for each index, the digests of the children to follow.
+        is_there: tells whether a repository has a manifest and the manifest was read.
     """
     placed = Placed({}, set(), set())
     held = {
@@ -64,7 +64,7 @@ def _place_from(
         for repository, digest, how in sorted(reached):
             if (repository, digest) in placed.how:
                 continue
-            if not is_there(repository, digest):  # it may be another repository's
+            if not is_there(repository, digest):  # it may be in another repository
                 placed.lacking.add((repository, digest))
                 continue
             placed.how[repository, digest] = how

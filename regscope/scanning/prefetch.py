@@ -1,4 +1,4 @@
-"""Work that goes on in a thread of its own while what it has made is used; who has to wait does other work."""
+"""Prefetching: a second thread makes items while earlier items are used; the thread that waits does other work."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WAITING = 4
 
 
 def prefetch(items: Iterable[_Item], aside: Callable[[_Item], object] | None = None) -> Generator[_Item, None, None]:
-    """`items` as they come, a few of them made before they are asked for. Left early, it makes no more.
+    """Yield `items` in order; a second thread makes a few of them in advance, and stops if the generator is closed.
 
     Args:
-        aside: takes each item once, in their order, before the end comes: called by whichever of maker and user would
-            have to wait for the other.
+        aside: called once for each item, in order, before the generator ends: by the maker's or the user's thread,
+            whichever would otherwise wait for the other.
     """
     waiting = _Aside(aside)
-    made: SimpleQueue[_Item | _End] = SimpleQueue()  # `room` bounds it
+    made: SimpleQueue[_Item | _End] = SimpleQueue()  # its length is bounded by `room`
     room = threading.Semaphore(_WAITING)
     left = threading.Event()
 
@@ -36,7 +36,7 @@ def prefetch(items: Iterable[_Item], aside: Callable[[_Item], object] | None = N
                         break
                 if left.is_set():
                     return
-            waiting.take_all()  # while the user is at what was made last
+            waiting.take_all()  # while the user is busy with the last item
         except BaseException as raised:
             error = raised
         made.put(_End(error))
@@ -65,7 +65,7 @@ def _next(made: SimpleQueue[Any], waiting: _Aside[Any]) -> Any:
 
 
 class _Aside(Generic[_Item]):
-    """Items that wait to be taken by `take`, in their order, by whoever has time for one."""
+    """A queue of items for which `take` is to be called, in order, by the thread that has time."""
 
     def __init__(self, take: Callable[[_Item], object] | None) -> None:
         self._take = take
@@ -73,14 +73,14 @@ class _Aside(Generic[_Item]):
         self._in_turn = threading.Lock()
 
     def add(self, item: _Item) -> None:
-        """Let an item wait; where many do, the first of them is taken now."""
+        """Queue an item; if many are waiting, `take` the first of them now."""
         if self._take is not None:
             self._items.append(item)
             if len(self._items) > _WAITING:
                 self.take_one()
 
     def take_one(self) -> bool:
-        """Take the first item, unless there is none or somebody is at it; whether one was taken."""
+        """`take` the first item, unless the queue is empty or another thread is taking one; whether one was taken."""
         if self._take is None or not self._in_turn.acquire(blocking=False):
             return False
         try:
@@ -92,14 +92,14 @@ class _Aside(Generic[_Item]):
             self._in_turn.release()
 
     def take_all(self) -> None:
-        """Take all that still waits."""
+        """`take` all items that are still waiting."""
         with self._in_turn:
             while self._take is not None and self._items:
                 self._take(self._items.popleft())
 
 
 class _End:
-    """After the last item: the error that there was, if any."""
+    """The end of the items, with the error that ended them, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""One unit of a file scan: a layer, from a store to rows, verified as it streams by."""
+"""One unit of a file scan: reading a layer from a store into rows, verified while it is streamed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from regscope.stores.digest_cache import DigestCache
 
 @dataclass(frozen=True, slots=True)
 class WantedLayer:
-    """A layer to read: its digest, a repository that has it, its size (bytes; 0: not known), and DiffIDs of configs."""
+    """A layer to read: digest, a repository that has it, size in bytes (0 if unknown), and the DiffIDs in configs."""
 
     digest: str
     repository: str
@@ -34,7 +34,7 @@ class WantedLayer:
 
 @dataclass(frozen=True, slots=True)
 class ReadLayer:
-    """What came of reading a layer; `found` is None where it failed."""
+    """The result of reading a layer; `found` is None if reading failed, and `problem` is then the error."""
 
     wanted: WantedLayer
     found: LayerFiles | None = None
@@ -42,10 +42,10 @@ class ReadLayer:
 
 
 def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLayer, alone: bool) -> ReadLayer:
-    """Read a layer, or take what was kept of it.
+    """Read a layer from the store, or its files from the cache.
 
     Args:
-        alone: whether no other layer is read meanwhile: then it is fetched and unpacked in a thread of its own.
+        alone: whether no other layer is read at the same time; it is then fetched and unpacked in a second thread.
     """
     try:
         found = known_files(cache, wanted.digest)
@@ -54,8 +54,8 @@ def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLay
             keep_files(cache, wanted.digest, found)
         _as_stated(found.unpacked[0], wanted)
     except RegscopeError as error:
-        return ReadLayer(wanted, problem=error.with_traceback(None))  # which would hold on to all that was read
-    except Exception as error:  # a fault of ours: it costs this layer, and no other
+        return ReadLayer(wanted, problem=error.with_traceback(None))  # the traceback would keep what was read
+    except Exception as error:  # a bug in regscope must fail this layer only
         return ReadLayer(wanted, problem=_unexpected(error))
     return ReadLayer(wanted, found)
 
@@ -63,7 +63,7 @@ def read_layer(store: ContentStore, cache: DigestCache | None, wanted: WantedLay
 def _unexpected(error: Exception) -> RegscopeError:
     return ContentError(
         f"the layer was not read: unexpected {type(error).__name__}: {error}",
-        next_step="This is a fault of regscope: please report it, with the layer if you may.",
+        next_step="This is a bug in regscope: please report it, with the layer if you may share it.",
     )
 
 
@@ -81,7 +81,7 @@ def _read(store: ContentStore, wanted: WantedLayer, alone: bool) -> LayerFiles:
     passing = prefetch(pieces, unpacked.take) if alone else unpacked.through(pieces)
     with closing(passing):
         files, packages = _rows(TarReader(TarSource(passing), budget))
-    for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
+    for _ in stored:  # read the rest after the compressed data; at its end the store verifies the digest
         pass
     compression = compression_of(stored.head)
     return LayerFiles(files, (unpacked.digest, compression, stored.size, unpacked.size, files.num_rows), packages)
@@ -99,7 +99,7 @@ def _rows(tar: TarReader) -> tuple[pa.Table, list[Any]]:
 
 
 class _Counted:
-    """Chunks as they come; how many bytes they had, and the first of these."""
+    """An iterator over chunks that counts their bytes and keeps the first bytes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)

@@ -1,4 +1,4 @@
-"""One unit of a scan: a manifest and its config, from a store to rows. Errors become rows of `problems`."""
+"""One unit of a scan: reading a manifest and its config from a store into rows. Errors become rows of `problems`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FAULTS_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What could not be read, and why; `error` lets a caller raise it after all."""
+    """Content that could not be read or has a fault, and the error, which a caller may raise."""
 
     repository: str
     reference: str
@@ -37,18 +37,18 @@ class Problem:
 
     @property
     def row(self) -> tuple[str, str, str, str]:
-        """As a row of the `problems` table."""
+        """The problem as a row of the table `problems`."""
         return self.repository, self.reference, self.what, plain(self.error.message, 2000)
 
 
 @dataclass(slots=True)
 class ReadManifest:
-    """What came of reading `reference`: a tag or a digest.
+    """The result of reading the manifest of `reference`, a tag or a digest.
 
     Attributes:
-        found: None where the manifest itself failed.
-        pushed: when the tag was.
-        was_lost: whether nothing led to it but what was known before.
+        found: the manifest's rows; None if the manifest could not be read.
+        pushed: when the tag was last pushed.
+        was_lost: whether no tag led to the manifest, and it is known only from an earlier snapshot or its referrers.
     """
 
     repository: str
@@ -60,16 +60,14 @@ class ReadManifest:
     problems: list[Problem] = field(default_factory=list)
 
     def fail(self, what: str, error: RegscopeError) -> None:
-        """Note a problem."""
+        """Add a problem."""
         self.problems.append(Problem(self.repository, self.reference, what, error))
 
     def note_faults(self, what: str, document: Manifest | ImageJSON) -> None:
-        """Note what was left out of a document that was read otherwise."""
+        """Add a problem for the parts of a document that were ignored as invalid."""
         if faults := document.faults:
             more = f" … and {len(faults) - _FAULTS_NAMED} more" if len(faults) > _FAULTS_NAMED else ""
-            self.fail(
-                what, RegscopeError(f"read without what has no valid form: {'; '.join(faults[:_FAULTS_NAMED])}{more}")
-            )
+            self.fail(what, RegscopeError(f"read without its invalid parts: {'; '.join(faults[:_FAULTS_NAMED])}{more}"))
 
 
 @dataclass(slots=True)
@@ -77,9 +75,9 @@ class ListedRepository:
     """A repository's tags and untagged manifests.
 
     Attributes:
-        manifests: all that it has, where a provider lists them: then what is not among them is not there.
-        sees_untagged: whether `untagged` tells all.
-        faults: names that can be read, and mean less than they seem to.
+        manifests: all manifests of the repository, where a provider lists them; one that is not listed does not exist.
+        sees_untagged: whether `untagged` is complete.
+        faults: problems of tags or manifests that are listed, but cannot be used as listed.
     """
 
     repository: str
@@ -93,7 +91,7 @@ class ListedRepository:
 
 @dataclass(slots=True)
 class ListedReferrers:
-    """What refers to a manifest in a repository in which it was not read, since it was read in another one."""
+    """The referrers of a manifest in a repository, listed separately because another repository's copy was read."""
 
     repository: str
     subject: Digest
@@ -102,7 +100,7 @@ class ListedReferrers:
 
 
 def list_referrers(store: ContentStore, repository: str, subject: Digest) -> ListedReferrers:
-    """The referrers of a manifest."""
+    """List the referrers of a manifest in a repository."""
     listed = ListedReferrers(repository, subject)
     try:
         listed.referrers = store.referrers(repository, subject) or []
@@ -112,7 +110,7 @@ def list_referrers(store: ContentStore, repository: str, subject: Digest) -> Lis
 
 
 def list_repository(store: ContentStore, repository: str) -> ListedRepository:
-    """The tags of a repository."""
+    """List the tags and untagged manifests of a repository."""
     listed = ListedRepository(repository)
     try:
         listed.tags = store.tags(repository)
@@ -146,9 +144,9 @@ def read_manifest(
 
 
 def find_again(store: ContentStore, repository: str, digest: str) -> ReadManifest:
-    """Read a manifest that was there once, or is said to be: nothing is found, and nothing wrong, where it is gone."""
+    """Read a manifest that existed before or is named as subject; if it is gone, `found` is None without a problem."""
     try:
-        store.resolve(repository, digest)  # of the store itself: a cache does not know what is gone
+        store.resolve(repository, digest)  # asks the store itself: a cache does not know what was deleted
     except RegscopeError as error:
         result = ReadManifest(repository, digest)
         if not is_gone(error):
@@ -197,19 +195,19 @@ def _config(store: ContentStore, result: ReadManifest, manifest: ImageManifest) 
     result.note_faults("config", config)
     layers, diff_ids = len(manifest.layers), len(config.rootfs.diff_ids)
     if layers != diff_ids:
-        result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, and the manifest {layers} layers"))
+        result.fail("config", RegscopeError(f"the config lists {diff_ids} diff_ids, but the manifest {layers} layers"))
     if fault := history_fault(config.history, layers):
         result.fail("history", RegscopeError(fault))
     if config.read_size != manifest.config.size:
         said, real = manifest.config.size, config.read_size
-        result.fail("config", RegscopeError(f"the manifest says that its config has {said} bytes, and it has {real}"))
+        result.fail("config", RegscopeError(f"the manifest states {said} bytes for its config, which has {real}"))
     if config.names_unreadable_time:
         result.fail("config", RegscopeError("the config's `created` is not a time: the age is unknown"))
     return config
 
 
 def _layer_sizes(store: ContentStore, result: ReadManifest, manifest: ManifestSchema1) -> list[int | None]:
-    """Schema 1 does not say how large its layers are, so the store is asked."""
+    """The sizes of a schema 1 manifest's layers, requested from the store: the manifest does not state them."""
     sizes: dict[Digest, int | None] = {}
     for layer in manifest.fsLayers:
         if layer.blobSum not in sizes:

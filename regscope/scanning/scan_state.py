@@ -1,4 +1,4 @@
-"""What a running scan has found, and what that leads to: the rows of all tables but `files`."""
+"""The state of a running scan: the content found so far, as rows of the tables, and the content still to be read."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from regscope.tables import Snapshot
 from regscope.text import count
 
 _ARTIFACT_TYPE = [column.name for column in TABLES["manifests"]].index("artifact_type")
-_ASKED_ELSEWHERE = 10_000  # requests for subjects that may be in any repository
+_ASKED_ELSEWHERE = 10_000  # limit of requests for subjects in other repositories
 
 
 class ScanState:
-    """What a running scan has found so far, and what it still has to read."""
+    """The content that a running scan has found so far, and the requests that follow from it."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class ScanState:
         self._tag_globs = tag_globs
         self._platforms = platforms
         self._must_exist = must_exist
-        self._asked: dict[str, int] = {}  # how far below a tag, or another root
-        self._tried: set[tuple[str, str]] = set()  # repositories, and what they were asked for by its digest
+        self._asked: dict[str, int] = {}  # by digest, the depth below a tag or an untagged manifest
+        self._tried: set[tuple[str, str]] = set()  # repository and digest of all manifests requested
         self._missing: set[tuple[str, str]] = set()
         self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
@@ -70,11 +70,11 @@ class ScanState:
         self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
         self._untagged: list[tuple[str, str]] = []
         self._referrers = FoundReferrers()
-        self._looked_at: set[tuple[str, str]] = set()  # manifests whose referrers were asked for in a repository
+        self._looked_at: set[tuple[str, str]] = set()  # repository and digest of listed subjects
         self._problems: list[tuple[str, str, str, str]] = []
 
     def run(self, repositories: Iterable[str], earlier: Iterable[Snapshot], show: bool) -> None:
-        """Read everything that the repositories lead to, and what earlier snapshots had in them."""
+        """Read all manifests of the repositories, and those that earlier snapshots had in them."""
         for repository in repositories:
             self._work.add(list_repository, self._store, repository)
         with tqdm(desc="scan", unit=" read", disable=not show, leave=False, total=self._work.added) as bar:
@@ -109,7 +109,7 @@ class ScanState:
             lacking = sorted(self._placed.lacking - self._tried)
             for repository, digest in lacking:
                 self._try(repository, digest)
-            # A manifest is read once, wherever it is; what refers to it differs from repository to repository.
+            # A manifest is read once for all repositories, but its referrers differ from repository to repository.
             elsewhere = sorted(self._placed.how.keys() - self._looked_at)
             for repository, digest in elsewhere:
                 self._looked_at.add((repository, digest))
@@ -117,7 +117,7 @@ class ScanState:
             more = bool(lacking or elsewhere)
 
     def _look_again(self, earlier: Iterable[Snapshot]) -> None:
-        """Ask for what was in these repositories, and for what something in them is attached to, and was not found."""
+        """Request manifests that were not found: those that earlier snapshots had, and subjects of referrers."""
         wanted = set(self._referrers.subjects)
         for snap in earlier:
             wanted.update(snap.placements[["repository", "digest"]].astype("str").itertuples(index=False, name=None))
@@ -126,16 +126,16 @@ class ScanState:
                 self._work.add(find_again, self._store, repository, digest)
 
     def _look_elsewhere(self) -> None:
-        """Ask every repository for what is signed in a repository of nothing but signatures, and was not found.
+        """Request missing subjects from all repositories, if their referrers are in a repository of referrers only.
 
-        An image that is run by digest may have no tag.
+        A signed image that is deployed by digest may have no tag.
         """
         tagged = [(name, digest, subject) for name, _, digest, subject, _ in self._tags]
         left = _ASKED_ELSEWHERE
         for name, subjects in self._referrers.lost(self._placed.how, tagged).items():
             wanted = {(other, subject) for subject in subjects for other in self._listed - {name}}
             if len(wanted) > left:
-                error = RegscopeError(f"{len(subjects):,} subjects were not looked for in other repositories: too many")
+                error = RegscopeError(f"{len(subjects):,} subjects were not looked up in other repositories: too many")
                 self._take_problems([Problem(name, "", SUBJECT, error)])
                 continue
             left -= len(wanted)
@@ -203,7 +203,7 @@ class ScanState:
         self._problems += [problem.row for problem in problems]
 
     def _ask(self, repository: str, digest: str, depth: int) -> None:
-        """Read a manifest once, wherever it is named; how deep it is for certain shows when all is placed."""
+        """Queue a manifest if it was not queued before; its final depth is known only after `_place`."""
         if digest not in self._asked and depth <= DEEPEST:
             self._asked[digest] = depth
             self._try(repository, digest)
@@ -213,26 +213,26 @@ class ScanState:
         self._work.add(read_manifest, self._store, repository, digest)
 
     def _wanted(self, children: Sequence[Descriptor]) -> Sequence[Descriptor]:
-        """The children to follow: with `platforms` those that fit one of them best."""
+        """The children to read: all, or with `platforms` those that match one of the platforms best."""
         if not self._platforms:
             return children
         best = {child.digest for wanted in self._platforms for child in best_children(children, wanted)}
         return [child for child in children if child.digest in best]
 
     def _note_if_none_fits(self, read: ReadManifest, found: ManifestRows) -> None:
-        """An index without an image for `platforms` is said to be one, or it would look like an empty one."""
+        """Add a problem for an index without an image for `platforms`; it would look like an empty index otherwise."""
         images = [child for child in found.children if not child.is_artifact]
         if not self._platforms or not images or self._children[found.digest] or subject_of_tag(read.reference):
             return
-        there = ", ".join(sorted({str(child.platform or "") or "no platform" for child in images}))
+        there = ", ".join(sorted({str(child.platform or "") or "an unknown platform" for child in images}))
         wanted = ", ".join(map(str, self._platforms))
-        error = RegscopeError(f"an index without an image for {wanted}: it is there for {there}")
+        error = RegscopeError(f"the index has no image for {wanted}, only for {there}")
         self._take_problems([Problem(read.repository, read.reference, "platform", error)])
 
     def forget_missing(self, problems: Sequence[Problem]) -> None:
-        """Take `problems`, which were found since, and let go of the manifests that they say are missing.
+        """Add the problems of a check, and remove the manifests that it found missing.
 
-        What is left is what a scan would have found that knew none of them from a cache.
+        The result is that of a scan without a cache.
         """
         found = {(problem.repository, problem.reference, problem.what) for problem in problems}
         self._problems = [row for row in self._problems if row[:3] not in found]
@@ -247,10 +247,10 @@ class ScanState:
                 del self._manifests[digest]
 
     def rows(self, stored: Mapping[str, int] | None) -> dict[str, Iterable[Sequence[Any]]]:
-        """All rows, each once, in an order that does not depend on who answered first.
+        """The distinct rows by table, in an order that does not depend on the order of the responses.
 
         Args:
-            stored: the blobs that the store has, where it lists them.
+            stored: the blobs that the store has, with sizes in bytes; None if it does not list them.
         """
         tables: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
         blobs = FoundBlobs(stored)
@@ -273,11 +273,11 @@ class ScanState:
 
     @property
     def problem_rows(self) -> list[tuple[str, str, str, str]]:
-        """Those of `problems`."""
+        """The rows of `problems`."""
         return sorted(set(self._problems))
 
     def _own_type(self, digest: str) -> str | None:
-        """The artifact type that a manifest gives itself."""
+        """The artifact type in the manifest itself; None if unknown."""
         rows = self._manifests[digest]["manifests"] if digest in self._manifests else ()
         return next((row[_ARTIFACT_TYPE] for row in rows), None)
 
@@ -292,7 +292,7 @@ class ScanState:
         return place(tagged, self._untagged, self._children, self._referrers, self._is_there)
 
     def _is_there(self, repository: str, digest: str) -> bool:
-        """Whether a repository has a manifest, as far as is known, and it was read."""
+        """Whether the manifest was read, and is not known to be missing in the repository."""
         is_missing = (repository, digest) in self._missing or self._has(repository, digest) is False
         return not is_missing and digest in self._manifests
 
@@ -308,15 +308,15 @@ class ScanState:
         return repository, digest, how, listed.pushed if listed else None, bool(listed and listed.locked)
 
     def _note_too_deep(self) -> None:
-        """One row for each repository: in each of them some thousands may be beyond."""
+        """Add one problem for each repository with manifests below the depth limit, which may be thousands."""
         found: dict[str, list[str]] = defaultdict(list)
         for repository, digest in sorted(self._placed.too_deep):
             found[repository].append(digest)
         for repository, digests in found.items():
-            what = f"{count(len(digests), 'manifest')} not read: more than {DEEPEST} indexes or referrers below a tag"
+            what = f"{count(len(digests), 'manifest')} not read: over {DEEPEST} indexes or referrers below a tag"
             self._take_problems([Problem(repository, digests[0], "manifest", RegscopeError(what))])
 
 
 def matches(name: str, globs: Iterable[str]) -> bool:
-    """Whether one of the globs is meant."""
+    """Whether one of the globs matches `name`."""
     return any(fnmatchcase(name, glob) for glob in globs)

@@ -1,4 +1,4 @@
-"""Which layers of a snapshot are worth opening: the file systems of the images that are meant."""
+"""The layers of a snapshot to read in a file scan: the file system layers of the selected images."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from regscope.tables import Snapshot
 
 
 def wanted_layers(snap: Snapshot, images: str | Sequence[str] | None = None) -> list[WantedLayer]:
-    """The distinct layers of the images that `images` names, or of all.
+    """The distinct layers of the images that `images` names, by default of all images.
 
-    Left out are layers that live elsewhere, and those that are no file system.
+    Layers that are served from elsewhere (foreign), and layers that are not file systems, are left out.
 
     Raises:
-        InvalidInput: one of `images` names nothing.
+        InvalidInput: an item of `images` matches nothing.
     """
     chosen = snap.manifests.loc[snap.is_image, "digest"].astype("str")
     if images is not None:
@@ -38,7 +38,7 @@ def wanted_layers(snap: Snapshot, images: str | Sequence[str] | None = None) -> 
         if not pd.isna(diff_id):
             diff_ids[blob][diff_id] = None
         repository, largest = found.get(blob, (places[manifest], 0))
-        found[blob] = repository, max(largest, 0 if pd.isna(size) else int(size))  # one manifest may state it too small
+        found[blob] = repository, max(largest, 0 if pd.isna(size) else int(size))  # manifests may state different sizes
     return [WantedLayer(blob, repository, size, tuple(diff_ids[blob])) for blob, (repository, size) in found.items()]
 
 
@@ -50,14 +50,14 @@ def _is_stored_file_system(snap: Snapshot) -> pd.Series[bool]:
 
 
 def _named(snap: Snapshot, names: Sequence[str]) -> set[str]:
-    """The digests of all manifests that `names` lead to, through indexes, too."""
+    """The digests of all manifests that `names` match, including the children of indexes."""
     found: set[str] = set()
     for name in names:
         digests = _one(snap, name)
         if not digests:
             raise InvalidInput(
-                f"{name!r} names nothing in {snap.location}",
-                next_step="Write repository, repository:tag or a digest; * stands for anything.",
+                f"{name!r} matches nothing in {snap.location}",
+                next_step="Give repository, repository:tag or a digest; * matches any characters.",
             )
         found |= digests
     children = snap.platforms[["index_digest", "digest"]].astype("str")

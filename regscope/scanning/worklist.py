@@ -1,4 +1,4 @@
-"""Work that makes more work, fanned out over any `concurrent.futures.Executor`."""
+"""A work queue on any `concurrent.futures.Executor`: the results of calls may add further calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Done(NamedTuple):
-    """What calls gave, the seconds that they took, and the seconds of those in which they had something to do."""
+    """The results of some calls, their elapsed time and their CPU time, both in seconds."""
 
     results: list[Any]
     elapsed: float
@@ -28,11 +28,10 @@ class Done(NamedTuple):
 
 
 class AdaptiveLimit:
-    """How many calls run at once on this machine.
+    """The number of calls to run concurrently on this machine, adapted to the measured latency.
 
-    Threads hide the time that answers take on their way; more of them than that only get into each other's way. While
-    one is busy the others can wait: so there are twice as many as the times that a call's busy seconds fit into the
-    shortest time that one took.
+    Threads hide network latency; more threads than needed for that slow each other down. While one thread computes, the
+    others wait for responses: the limit is twice the shortest elapsed time of a call divided by its CPU time.
     """
 
     def __init__(self) -> None:
@@ -40,7 +39,7 @@ class AdaptiveLimit:
         self._elapsed = math.inf
 
     def saw(self, done: Done) -> None:
-        """Learn from calls that are done."""
+        """Update the limit by the times of finished calls."""
         calls = len(done.results)
         self._elapsed = min(self._elapsed, done.elapsed / calls)
         busy = max(done.busy / calls, 1e-5)
@@ -48,11 +47,11 @@ class AdaptiveLimit:
 
 
 class Worklist:
-    """Calls waiting for their turn; whoever handles a result may add more.
+    """A queue of calls; the code that handles a result may add more calls.
 
     Args:
-        executor: where calls run. Functions and arguments pickle, so it may be a process pool or a cluster's.
-        limit: how many run at once; a fixed number, enough for a cluster, by default.
+        executor: where the calls run. Functions and arguments can be pickled, so processes or a cluster work as well.
+        limit: the number of concurrent calls; by default a fixed number that is enough for a cluster.
     """
 
     def __init__(self, executor: Executor, limit: AdaptiveLimit | None = None) -> None:
@@ -67,9 +66,9 @@ class Worklist:
         self.added += 1
 
     def results(self) -> Iterator[Any]:
-        """Results as they come, until nothing is left. Left early (Ctrl-C), what waits is dropped."""
+        """Yield results as calls finish, until no call is left; if closed early (Ctrl-C), waiting calls are dropped."""
         running: set[Future[Done]] = set()
-        # A queue, since wait() would look at every running future for each one that is done.
+        # A queue is used because wait() would inspect every running future for each finished one.
         done: SimpleQueue[Future[Done]] = SimpleQueue()
         try:
             while self._waiting or running:
@@ -87,7 +86,7 @@ class Worklist:
                 future.cancel()
 
     def _together(self) -> list[_Call]:
-        """The next calls, several in one where many wait: handing over a future costs as much as a small answer."""
+        """The next calls for one future: several if many wait, since a future costs as much as a small response."""
         number = min(1 + len(self._waiting) // _IN_FLIGHT, _MOST_TOGETHER)
         return [self._waiting.popleft() for _ in range(number)]
 
@@ -110,7 +109,7 @@ def local_pool() -> Iterator[Executor]:
 
 @contextmanager
 def rarely_collecting() -> Iterator[None]:
-    """Look for garbage less often: rows pile up by the million, and looking through them time and again finds none."""
+    """Run Python's garbage collector less often: a scan keeps millions of rows, which it would traverse each time."""
     usual = gc.get_threshold()
     gc.set_threshold(max(usual[0], 100_000) if usual[0] else 0, *usual[1:])
     try:

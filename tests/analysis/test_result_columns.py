@@ -89,7 +89,7 @@ NO_TABLE = {"diff", "what_if", "Diff", "WhatIf"}
 def real(layout: Path) -> Snapshot:
     """A registry of real images, with their files."""
     store = rs.open(f"oci:{layout}")
-    return rs.scan_files(store, rs.scan(store))
+    return rs.scan_files(rs.scan(store), store)
 
 
 def assert_conforms(table: pd.DataFrame, columns: Sequence[Column]) -> None:

@@ -235,5 +235,5 @@ def test_the_same_content_at_another_path_is_not_nearly_the_same() -> None:
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.1, float("nan")])
 def test_a_threshold_that_is_no_share_is_refused(threshold: float) -> None:
-    with pytest.raises(InvalidInput, match="no share"):
+    with pytest.raises(InvalidInput, match="out of range"):
         twins(FilesRegistry().snapshot(), threshold=threshold)

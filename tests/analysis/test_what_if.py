@@ -101,7 +101,7 @@ def test_globs_name_repositories_and_tags() -> None:
 
 @pytest.mark.parametrize("wanted", ["nope", "app:nope", "app@" + digest("nope"), digest("nope"), "", ":", "@"])
 def test_what_names_nothing_is_an_error_and_not_a_zero(wanted: str) -> None:
-    with pytest.raises(InvalidInput, match="names nothing"):
+    with pytest.raises(InvalidInput, match="matches nothing"):
         what_if(example().snapshot(), delete=["app:1", wanted])
 
 
@@ -138,5 +138,5 @@ def test_a_table_that_does_not_fit_is_an_error() -> None:
     snap = example().snapshot()
     with pytest.raises(InvalidInput, match="no tag 'nope'"):
         what_if(snap, delete=pd.DataFrame({"repository": ["app"], "tag": ["nope"]}))
-    with pytest.raises(InvalidInput, match="does not say what is meant"):
+    with pytest.raises(InvalidInput, match="does not select tags or manifests"):
         what_if(snap, delete=pd.DataFrame({"tag": ["1"]}))

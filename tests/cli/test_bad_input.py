@@ -226,7 +226,7 @@ def test_wrong_arguments_say_what_is_wrong(run: Run, arguments: list[str]) -> No
 
 
 def test_deleting_what_is_not_there_is_wrong_usage(run: Run, layout: Path) -> None:
-    assert_clear(run("what-if", f"oci:{layout}", "nope"), USAGE, "names nothing")
+    assert_clear(run("what-if", f"oci:{layout}", "nope"), USAGE, "matches nothing")
 
 
 def test_a_saved_snapshot_that_is_damaged(run: Run, layout: Path, tmp_path: Path) -> None:

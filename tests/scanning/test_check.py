@@ -136,7 +136,7 @@ def test_a_blob_that_is_not_as_large_as_its_descriptor_says_is_damaged(
     file.write_bytes(file.read_bytes()[:-1])
     snap = checked(where)
     assert found(snap) == {("tool", digest, "damaged")}
-    assert f"{size - 1:,} bytes, and tool:nightly says {size:,}" in snap.problems["error"].iloc[0]
+    assert f"{size - 1:,} bytes, but tool:nightly states {size:,}" in snap.problems["error"].iloc[0]
 
 
 @pytest.mark.parametrize("status", [403, 405, 500])
@@ -149,7 +149,7 @@ def test_what_the_registry_does_not_tell_is_not_missing(registry: Registry, prox
     error = snap.problems["error"].iloc[0]
     assert f": {status} " in error
     n_blobs = rs.scan(store, repositories="app", progress=False).blobs["kind"].ne("manifest").sum()
-    assert f"; and {n_blobs - 1} more could not be asked for" in error
+    assert f"; and {n_blobs - 1} more could not be checked" in error
 
 
 @pytest.mark.parametrize("status", [404, 405])

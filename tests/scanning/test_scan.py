@@ -187,7 +187,7 @@ def test_an_index_without_the_wanted_platform_is_a_problem_and_no_empty_table(tm
     [problem] = snap.problems.to_dict("records")
     assert (problem["repository"], problem["reference"], problem["what"]) == ("app", "1", "platform")
     assert problem["error"] == (
-        "an index without an image for linux/s390x, linux/arm: it is there for linux/amd64, linux/arm64/v8"
+        "the index has no image for linux/s390x, linux/arm, only for linux/amd64, linux/arm64/v8"
     )
     assert problem["what"] not in BLOCKING
     assert snap.manifests["kind"].tolist() == ["index"]

@@ -274,7 +274,7 @@ def test_images_can_be_chosen_by_name_glob_and_digest(layout: Path) -> None:
     for images in ("team/worker:2.0", "team/w*", f"team/worker@{worker}", worker, ["team/worker"]):
         assert len(scan_files(snap, store, images=images).unpacked) == 4
     assert len(scan_files(snap, store, images="team/api:1.0").unpacked) == 3  # through the index
-    with pytest.raises(InvalidInput, match="names nothing"):
+    with pytest.raises(InvalidInput, match="matches nothing"):
         scan_files(snap, store, images="nobody:1")
 
 

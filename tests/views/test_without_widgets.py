@@ -28,7 +28,7 @@ import regscope as rs
 for name in set(rs.__all__) - set({WIDGETS.split()}):
     getattr(rs, name)
 store = rs.open(f"oci:{{rs.build_demo('demo')}}", cache=False)
-snap = rs.scan_files(store, rs.scan(store, progress=False), progress=False)
+snap = rs.scan_files(rs.scan(store, progress=False), store, progress=False)
 rs.report(snap).save("report.html")
 plan = rs.plan(snap, rs.Retention(keep_last=1))
 assert len(plan.goes) and snap._repr_html_() and plan._repr_html_() and Path("report.html").stat().st_size
