@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
+from regscope.pieces import PIECE
 from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_tables import TABLES, as_rows, from_rows, utc
 from regscope.remediation.policy import policy_as_json, policy_from_json
@@ -15,7 +16,6 @@ from regscope.version import __version__
 
 _FORMAT = 2
 _LARGEST = 2**30  # bytes: some three million tags
-_PIECE = 2**20
 _ANEW = "Plan anew: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
 
@@ -90,8 +90,8 @@ def _document(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> bytes:
     """The whole file if it begins like a JSON object; else only its first MiB, so that `/dev/zero` ends."""
     with path.open("rb") as file:
-        found = bytearray(file.read(_PIECE))
-        while found.lstrip()[:1] == b"{" and (piece := file.read(_PIECE)):
+        found = bytearray(file.read(PIECE))
+        while found.lstrip()[:1] == b"{" and (piece := file.read(PIECE)):
             found += piece
             if len(found) > _LARGEST:
                 raise ValueError(f"it is larger than {_LARGEST:,} bytes")
