@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from regscope import text
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import InvalidInput
 from regscope.images.flattening import flattened
 from regscope.images.image_names import split_name
@@ -47,7 +48,6 @@ from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
-_AT_ONCE = 8
 _PACKED = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
@@ -295,7 +295,9 @@ class Image:
         """
         return self.write_to(open_destination(target), name, overwrite=overwrite)
 
-    def write_to(self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = _AT_ONCE) -> Digest:
+    def write_to(
+        self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = CHANGES_AT_ONCE
+    ) -> Digest:
         """As `write`, to a place that is open already; `at_once` layers are sent at the same time."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
@@ -305,7 +307,7 @@ class Image:
         place.close()
         return self.digest
 
-    def send_blobs(self, place: Destination, repository: str, at_once: int = _AT_ONCE) -> None:
+    def send_blobs(self, place: Destination, repository: str, at_once: int = CHANGES_AT_ONCE) -> None:
         """Write what the manifest names, config and layers, unless it is there."""
 
         def send(layer: HeldLayer) -> None:

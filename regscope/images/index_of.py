@@ -7,8 +7,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import InvalidInput
-from regscope.images.copying import AT_ONCE, Copying
+from regscope.images.copying import Copying
 from regscope.images.image_names import Wanted, split_name
 from regscope.images.image_tree import ImageTree, read_tree
 from regscope.registry.manifests import RawManifest
@@ -82,7 +83,7 @@ def make_index_at(
     tree = ImageTree(repository, raw, children=children)
     with tqdm(disable=True) as silent:
         wanted = Wanted(repository, reference, repository, reference)
-        Copying(store, place, AT_ONCE, silent).write([(wanted, tree)], overwrite=overwrite)
+        Copying(store, place, READS_AT_ONCE, silent).write([(wanted, tree)], overwrite=overwrite)
     place.close()
     return raw.digest
 

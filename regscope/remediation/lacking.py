@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regscope import text
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import RegscopeError
 from regscope.images.image_names import named as image_name
 from regscope.progress import is_interactive
@@ -86,7 +87,7 @@ class Lacking:
 
 
 def check_plan(
-    plan: PlanData, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None
+    plan: PlanData, store: ContentStore | str, *, concurrency: int = CHANGES_AT_ONCE, progress: bool | None = None
 ) -> Lacking:
     """Ask by HEAD for what a plan concerns, as `apply` does before its first change; nothing is changed.
 
