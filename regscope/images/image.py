@@ -29,6 +29,7 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.image_config import ImageJSON, parse_image_config
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import (
     DOCKER_CONFIG,
@@ -43,7 +44,7 @@ from regscope.spec.media_types import (
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination, Name, check_names
-from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.layout_writer import fields_of
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
@@ -124,7 +125,7 @@ class Image:
             "size": len(self.config_bytes),
         }
         layers = [fields_of(layer.descriptor) for layer in self.layers]
-        raw = encoded({**self.manifest, "config": config, "layers": layers})
+        raw = compact({**self.manifest, "config": config, "layers": layers})
         return RawManifest(raw, Digest.of(raw), self.media_type)
 
     @property
@@ -135,7 +136,7 @@ class Image:
     @cached_property
     def config_bytes(self) -> bytes:
         """The config as it is written."""
-        return self.original_config if self.original_config is not None else encoded(self.config)
+        return self.original_config if self.original_config is not None else compact(self.config)
 
     def _changed(self, **fields: Any) -> Image:
         kept_config = None if {"config", "layers"} & fields.keys() else self.original_config

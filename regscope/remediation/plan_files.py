@@ -12,6 +12,7 @@ from regscope.pieces import PIECE
 from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_tables import TABLES, as_rows, from_rows, utc
 from regscope.remediation.policy import policy_as_json, policy_from_json
+from regscope.spec.json_forms import compact
 from regscope.version import __version__
 
 _FORMAT = 2
@@ -39,9 +40,9 @@ def write_plan(plan: PlanData, path: Path) -> None:
         "unknown": plan.unknown,
     }
     tables = {name: as_rows(getattr(plan, name)) for name in TABLES}
-    content = json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n"
+    content = compact(about | tables) + b"\n"
     try:
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise StoreError(
             f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",

@@ -18,9 +18,10 @@ from regscope.spec import media_types
 from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import OCIManifestSchema1
 from regscope.spec.referring import fallback_tag
-from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
+from regscope.stores.layout_writer import Layer, LayoutWriter, fields_of, tar_of
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
 from tests.lab.images import TAGS, skopeo, write_layout
@@ -176,7 +177,7 @@ def test_a_docker_manifest_refers_to_nothing_whatever_it_calls_its_subject(tmp_p
             "layers": [],
         }
         writer.keep(
-            writer.blob(encoded({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
+            writer.blob(compact({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
         )
     store = rs.open(f"oci:{tmp_path / 'mine'}", cache=False)
     [digest] = store.untagged("mine")
@@ -193,7 +194,7 @@ def write_entries(folder: Path, *entries: tuple[str, Descriptor]) -> OCILayoutSt
         "schemaVersion": 2,
         "manifests": [{**fields_of(entry), "annotations": {REF_NAME: name}} for name, entry in entries],
     }
-    (folder / "index.json").write_bytes(encoded(index))
+    (folder / "index.json").write_bytes(compact(index))
     return OCILayoutStore(folder)
 
 
