@@ -209,20 +209,21 @@ class DemoHandler(BaseHTTPRequestHandler):
             del self.registry.uploads[reference]
             self._answer(204, b"", "")
 
-    def _patch_upload(self, name: str, reference: str, content: bytes, **_: Any) -> None:
+    def _may_go_on(self, name: str, reference: str, content: bytes) -> bool:
         if not self._is_open(reference):
-            return
+            return False
         if not self._goes_on(reference, content):
             self._going_on(416, name, reference)
-            return
-        self.registry.uploads[reference] += content
-        self._going_on(202, name, reference)
+            return False
+        return True
+
+    def _patch_upload(self, name: str, reference: str, content: bytes, **_: Any) -> None:
+        if self._may_go_on(name, reference, content):
+            self.registry.uploads[reference] += content
+            self._going_on(202, name, reference)
 
     def _put_upload(self, name: str, reference: str, content: bytes, query: dict[str, str], **_: Any) -> None:
-        if not self._is_open(reference):
-            return
-        if not self._goes_on(reference, content):
-            self._going_on(416, name, reference)
+        if not self._may_go_on(name, reference, content):
             return
         blob = bytes(self.registry.uploads.pop(reference)) + content
         digest = digest_like(blob, query.get("digest", ""))
