@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
-import json
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from regscope.errors import InvalidInput
 from regscope.spec.annotations import ATTESTATION_MANIFEST, REFERENCE_DIGEST, REFERENCE_TYPE, TITLE, VERSION
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.json_forms import one_line
 from regscope.spec.platform import Platform
 from regscope.stores.layout_writer import Layer, LayoutWriter, tar_of
 
@@ -175,7 +175,7 @@ class _Demo:
         ):
             machine = self._layer("COPY file:{} in /srv/bin", {"srv/bin/cli": f"#!/bin/{platform}\n".encode() * 4000})
             children.append(self._image([shared, machine, 'ENTRYPOINT ["/srv/bin/cli"]'], _days_ago(60), {}, platform))
-        statement = json.dumps({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}}).encode()
+        statement = one_line({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {}}).encode()
         about = {REFERENCE_TYPE: ATTESTATION_MANIFEST, REFERENCE_DIGEST: children[0].digest}
         provenance = self.writer.artifact(
             statement, "application/vnd.in-toto+json", artifact_type="application/vnd.in-toto+json"
@@ -187,7 +187,7 @@ class _Demo:
     def _sbom(self, subject: Descriptor) -> None:
         packages = [{"name": d.name, "versionInfo": d.version} for d in importlib.metadata.distributions()]
         names = sorted(packages, key=lambda package: str(package["name"]))
-        content = json.dumps({"spdxVersion": "SPDX-2.3", "packages": names}).encode()
+        content = one_line({"spdxVersion": "SPDX-2.3", "packages": names}).encode()
         self.writer.keep(
             self.writer.artifact(
                 content, "application/spdx+json", artifact_type="application/spdx+json", subject=subject

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from regscope.demo_content import Kept, digest_like, document_of, is_digest, span_of, subject_of
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import one_line
 
 _NAME = r"(?P<name>[a-z0-9._/-]+)"
 _ROUTES = {
@@ -107,7 +107,7 @@ class DemoHandler(BaseHTTPRequestHandler):
         more = {}
         if len(shown) < len(names) and shown:
             more["Link"] = f'<{urlsplit(self.path).path}?n={most}&last={shown[-1]}>; rel="next"'
-        self._answer(200, json.dumps({**about, what: shown}).encode(), _JSON, **more)
+        self._answer(200, one_line({**about, what: shown}).encode(), _JSON, **more)
 
     def _get_manifest(self, name: str, reference: str, **_: Any) -> None:
         digest = self.registry.tags.get((name, reference), reference)
@@ -163,7 +163,7 @@ class DemoHandler(BaseHTTPRequestHandler):
                 found.append(entry | ({"annotations": read["annotations"]} if read.get("annotations") else {}))
         listed = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": found}
         applied = {"OCI-Filters-Applied": "artifactType"} if "artifactType" in query else {}
-        self._answer(200, json.dumps(listed).encode(), _INDEX, **applied)
+        self._answer(200, one_line(listed).encode(), _INDEX, **applied)
 
     def _get_blob(self, reference: str, **_: Any) -> None:
         if reference not in self.registry.blobs:
@@ -209,20 +209,21 @@ class DemoHandler(BaseHTTPRequestHandler):
             del self.registry.uploads[reference]
             self._answer(204, b"", "")
 
-    def _patch_upload(self, name: str, reference: str, content: bytes, **_: Any) -> None:
+    def _may_go_on(self, name: str, reference: str, content: bytes) -> bool:
         if not self._is_open(reference):
-            return
+            return False
         if not self._goes_on(reference, content):
             self._going_on(416, name, reference)
-            return
-        self.registry.uploads[reference] += content
-        self._going_on(202, name, reference)
+            return False
+        return True
+
+    def _patch_upload(self, name: str, reference: str, content: bytes, **_: Any) -> None:
+        if self._may_go_on(name, reference, content):
+            self.registry.uploads[reference] += content
+            self._going_on(202, name, reference)
 
     def _put_upload(self, name: str, reference: str, content: bytes, query: dict[str, str], **_: Any) -> None:
-        if not self._is_open(reference):
-            return
-        if not self._goes_on(reference, content):
-            self._going_on(416, name, reference)
+        if not self._may_go_on(name, reference, content):
             return
         blob = bytes(self.registry.uploads.pop(reference)) + content
         digest = digest_like(blob, query.get("digest", ""))
@@ -257,7 +258,7 @@ class DemoHandler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, code: str) -> None:
         self._answer(
-            status, json.dumps({"errors": [{"code": code, "message": code.lower()}]}).encode(), "application/json"
+            status, one_line({"errors": [{"code": code, "message": code.lower()}]}).encode(), "application/json"
         )
 
     def _answer(self, status: int, content: bytes, media_type: str, **headers: str) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import dask.dataframe
 
 COLUMNS = tuple(column.name for column in TABLES["files"])
-_AT_ONCE = 1_000_000  # rows
+ROWS_AT_ONCE = 1_000_000
+"""Rows of files that are held at a time, and in one row group: memory does not grow with the number of layers."""
 _PART = re.compile(r"part-\d{5}\.parquet")
 _NEXT_STEP = "Read the files again."
 
@@ -188,7 +189,7 @@ class FileRows:
         start = rows = 0
         for end, layer in enumerate(layers):
             rows += self.length(layer)
-            if rows >= _AT_ONCE:
+            if rows >= ROWS_AT_ONCE:
                 yield layers[start : end + 1]
                 start, rows = end + 1, 0
         if start < len(layers) or not layers:
@@ -220,7 +221,7 @@ class FilesWriter:
             path = self.folder / part_name(self._files)
             self._writer = pq.ParquetWriter(path, layer.schema, compression="zstd", compression_level=1)
             self._files, self._rows = self._files + 1, 0
-        self._writer.write_table(layer, row_group_size=_AT_ONCE)
+        self._writer.write_table(layer, row_group_size=ROWS_AT_ONCE)
         self._rows += layer.num_rows
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from regscope.arrays import Bools, Ints, distinct, distinct_pairs, running_totals, sums
 
-_AT_ONCE = 4_000_000  # pairs
+_PAIRS_AT_ONCE = 4_000_000  # of 8 bytes for each of their two numbers
 
 
 class Relation:
@@ -90,7 +90,7 @@ class Relation:
         position, member = kinds.of(one_of_union)
         pairs = sums(position, np.diff(sets._starts)[one_of_kind[member]], len(one_of_union))
         sizes = []
-        for lefts in np.split(one_of_union, np.flatnonzero(np.diff(np.cumsum(pairs) // _AT_ONCE)) + 1):
+        for lefts in np.split(one_of_union, np.flatnonzero(np.diff(np.cumsum(pairs) // _PAIRS_AT_ONCE)) + 1):
             position, member = kinds.of(lefts)
             step, element = sets.of(one_of_kind[member])
             position, _ = distinct_pairs(position[step], element, sets.n_right)

@@ -21,6 +21,7 @@ from regscope.analysis.names import image_names
 from regscope.analysis.selection import Selection
 from regscope.arrays import Bools, Ints, ends_run, looked_up, scattered
 from regscope.errors import InvalidInput
+from regscope.file_rows import ROWS_AT_ONCE
 from regscope.layers.overlay import Stack
 from regscope.layers.stacked import Stacked
 from regscope.schema import Column, recast
@@ -131,7 +132,6 @@ def wasted_files(snap: Snapshot, image: str, *, platform: str | None = None) -> 
 _BY = ["cause", "brought", "caused"]
 _NOTHING = pd.DataFrame(dict.fromkeys(["path", "sha256", "bytes", *_BY], pd.Series(dtype="int64")))
 _EMPTY = pd.Series(dtype="str")
-_AT_ONCE = 1_000_000  # rows
 
 
 def _summed(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -141,7 +141,7 @@ def _summed(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     for part in parts:
         waiting.append(part[[*_BY, "bytes"]])
         rows += len(part)
-        if rows >= _AT_ONCE:
+        if rows >= ROWS_AT_ONCE:
             yield _sums(waiting)
             waiting, rows = [], 0
     if waiting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from regscope.cli.asking import make_sure, say_when_bytes_come_back, yes_option
 from regscope.cli.source import Source, opens_source
+from regscope.spec.json_forms import one_line
 
 
 @click.group()
@@ -40,7 +40,7 @@ def get(source: Source, repository: str, digest: str, output: str | None) -> Non
 @click.argument("digest")
 def stat(source: Source, repository: str, digest: str) -> None:
     """Print digest and size of a blob as JSON."""
-    click.echo(json.dumps({"digest": digest, "size": source.store().blob_size(repository, digest)}))
+    click.echo(one_line({"digest": digest, "size": source.store().blob_size(repository, digest)}))
 
 
 @blob.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from regscope.cli.asking import make_sure, say_when_bytes_come_back, yes_option
 from regscope.cli.source import Source, opens_source
 from regscope.errors import InvalidInput
+from regscope.spec.json_forms import readable
 from regscope.spec.reference import check_tag, split_image
 from regscope.text import plain
 
@@ -108,7 +108,7 @@ def inspect(source: Source, image: str, platform: str) -> None:
         "entrypoint": list(parsed.config.Entrypoint or ()),
         "cmd": list(parsed.config.Cmd or ()),
     }
-    click.echo(json.dumps(described, indent=2))
+    click.echo(readable(described))
 
 
 @image.command()

@@ -13,6 +13,7 @@ import click
 
 from regscope import text
 from regscope.cli.exit_codes import WITH_PROBLEMS
+from regscope.spec.json_forms import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,17 +92,13 @@ class Output:
     def show_facts(self, title: str, facts: dict[str, str], notes: Sequence[str], data: dict[str, Any]) -> None:
         """Print a few facts for people, or `data` as JSON."""
         if self.as_json:
-            import json
-
-            click.echo(json.dumps(data, indent=2))
+            click.echo(readable(data))
         else:
             click.echo(text.facts(title, facts, notes))
 
     def _show_data(self, table: pd.DataFrame) -> None:
         if self.as_json:
-            import json
-
-            print(json.dumps(records(table), indent=2))  # noqa: T201
+            print(readable(records(table)))  # noqa: T201
         else:
             written = table.to_csv(index=False)
             if sys.stdout.isatty():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from regscope.cli.output import Output, columns, finish, prints_table, records
 from regscope.cli.sizes import size_in_bytes
 from regscope.cli.source import CHECK, Source, opens_source, reads_source
 from regscope.errors import RegscopeError
+from regscope.spec.json_forms import readable
 
 if TYPE_CHECKING:
     from regscope.remediation.lacking import Lacking
@@ -120,7 +120,7 @@ def _show(made: Plan, output: Output, lacking: Lacking | None) -> None:
         output.show(made.table, [])
     elif output.as_json:
         summary = _summary(made) | {"lacking": None if lacking is None else lacking.summary()}
-        click.echo(json.dumps(summary, indent=2))
+        click.echo(readable(summary))
     else:
         output.show_facts(made.title, made.facts(), [], {})
         if len(made.goes):
@@ -217,7 +217,7 @@ def apply(
         backup_all=backup_all,
         journal=Path(journal) if journal else None,
     )
-    click.echo(json.dumps(done.summary(), indent=2) if as_json else repr(done))
+    click.echo(readable(done.summary()) if as_json else repr(done))
     if not yes:
         click.echo("nothing was changed; --yes does it", err=True)
     if not done.ok:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from regscope import text
 from regscope.cli.output import Output, columns, records
 from regscope.cli.source import Source, opens_source
+from regscope.spec.json_forms import readable
 
 if TYPE_CHECKING:
     from regscope.remediation.rewriting import Rewriting, Rewritten
@@ -65,7 +65,7 @@ def slim(
     found = make_slim(store, image, tag, platform=platform, snap=snap, leave=leave, recompress=recompress, level=level)
     done = found.apply(source.fresh_store(), dry_run=not yes, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(_summary(found, done), indent=2))
+        click.echo(readable(_summary(found, done)))
         return
     click.echo(text.facts(f"{found.title} {found.name}", found.facts(), found.notes()))
     Output(False, False, None).show(found.layers, _LAYERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from regscope.cli.exit_codes import OTHER
 from regscope.cli.output import Output, columns, prints_table, records
 from regscope.cli.source import Source, reaches_source
+from regscope.spec.json_forms import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
         journal = read_journal(find_journal(names[0]))
     registry = names[0] if isinstance(journal, str) else journal.location
     done = bring_back(journal, replace(source, source=registry).fresh_store(), backup=backup, dry_run=not yes)
-    click.echo(json.dumps(done.summary(), indent=2) if as_json else repr(done))
+    click.echo(readable(done.summary()) if as_json else repr(done))
     if not yes:
         click.echo("nothing was changed; --yes does it", err=True)
     if not done.ok:
@@ -86,7 +86,7 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
         return
     if output.as_json:
         about = {"location": record.location, "plan": record.plan, "started": record.started.isoformat()}
-        click.echo(json.dumps({**about, "steps": records(record.table)}, indent=2))
+        click.echo(readable({**about, "steps": records(record.table)}))
         return
     if not output.is_data:
         click.echo(repr(record))
@@ -101,7 +101,7 @@ def _check(record: JournalRecord, source: Source, output: Output) -> None:
     if output.as_csv:
         output.show(found.table, [])
     else:
-        click.echo(json.dumps(found.summary(), indent=2) if output.as_json else repr(found))
+        click.echo(readable(found.summary()) if output.as_json else repr(found))
     if not found.ok:
         raise click.exceptions.Exit(OTHER)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from regscope.cli.exit_codes import BAD_CONTENT, WITH_PROBLEMS
 from regscope.cli.output import Output, columns, prints_table, records
 from regscope.cli.source import Source, reads_source
+from regscope.spec.json_forms import readable
 from regscope.text import count, plain
 
 _PROBLEMS = columns(repository="text", what="text", reference="text", error="text")
@@ -30,7 +29,7 @@ def validate(source: Source, output: Output) -> None:
     lost = int(problems["what"].isin(LOST).sum())
     if output.as_json:
         about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "asked": asked, "lost": lost}
-        click.echo(json.dumps({**about, "problems": records(problems)}, indent=2))
+        click.echo(readable({**about, "problems": records(problems)}))
     elif output.as_csv or len(problems):
         output.show(problems, _PROBLEMS)
     said = f"{count(asked, 'manifest or blob was', 'manifests and blobs were')} asked for at {plain(snap.location)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -16,6 +15,7 @@ from regscope.cli.inside import inside, inside_of, problems_explain
 from regscope.cli.output import Output, columns, finish, finite, prints_table, say_problems
 from regscope.cli.source import Source, reads_source
 from regscope.errors import ContentMissing
+from regscope.spec.json_forms import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +129,7 @@ def _judge(snap: Snapshot, figures: pd.DataFrame, limits: Limits, output: Output
         output.show(pd.DataFrame(found, dtype=object), [])
     elif output.as_json:
         rules = [{**verdict._asdict(), "value": finite(verdict.value)} for verdict in found]
-        click.echo(json.dumps({"result": FAIL if has_failed else PASS, "rules": rules}, indent=2))
+        click.echo(readable({"result": FAIL if has_failed else PASS, "rules": rules}))
     else:
         click.echo(in_words(found))
     if has_failed:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from tqdm.auto import tqdm
 
 from regscope import text
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import RegscopeError
 from regscope.images.image_names import Wanted, named, wanted_images
 from regscope.images.image_tree import ImageTree, read_tree
@@ -27,7 +28,6 @@ from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
 _Result = TypeVar("_Result")
-AT_ONCE = 16
 
 
 class CopiedImage(NamedTuple):
@@ -89,7 +89,7 @@ def copy(
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
     overwrite: bool = False,
-    concurrency: int = AT_ONCE,
+    concurrency: int = READS_AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
     """Copy images with all that belongs to them, byte for byte; what is there already does not travel.
@@ -142,7 +142,7 @@ def copy_to(
     platforms: str | Sequence[str] | None = None,
     referrers: bool = False,
     overwrite: bool = False,
-    concurrency: int = AT_ONCE,
+    concurrency: int = READS_AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
     """As `copy`, between what was opened already."""

@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+from regscope.concurrency import READS_AT_ONCE
 from regscope.spec.digest import Digest
 from regscope.spec.referring import subject_of_tag
 from regscope.stores.content_store import ContentStore
-
-_AT_ONCE = 16
 
 
 class Dependents(NamedTuple):
@@ -30,7 +29,7 @@ def dependents_of(store: ContentStore, repository: str, digest: Digest) -> Depen
         RegscopeError: one of them cannot be read, and so might hold it.
     """
     tags = store.tags(repository)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         found = dict(zip(tags, pool.map(partial(store.resolve, repository), tags), strict=True))
         named = {other for tag, other in found.items() if other != digest and subject_of_tag(tag) is None}
         named_by: dict[Digest, list[Digest]] = {}

@@ -14,8 +14,8 @@ from regscope.layers.entry_rows import SCHEMA, entry_rows
 from regscope.layers.tar_entries import TarReader, placed
 from regscope.layers.tar_header import inside
 from regscope.layers.tar_source import TarSource, not_small
+from regscope.pieces import PIECE, pieces_of
 
-_PIECE = 2**20
 _PLACE = {"path", "linkpath", "size"}
 
 Tar = Callable[[], Iterator[bytes]]
@@ -108,8 +108,7 @@ class _Passing:
         member.name = path
         yield _header(member)
         if content is not None:
-            while piece := content.read(_PIECE):
-                yield piece
+            yield from pieces_of(content)
             yield bytes(-member.size % tarfile.BLOCKSIZE)
 
 
@@ -127,7 +126,7 @@ def _set_header(member: tarfile.TarInfo, header: Header) -> None:
 def _members(layer: Tar) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     pieces = layer()
     try:
-        with tarfile.open(fileobj=cast(Any, _Reader(pieces)), mode="r|", bufsize=_PIECE) as archive:
+        with tarfile.open(fileobj=cast(Any, _Reader(pieces)), mode="r|", bufsize=PIECE) as archive:
             for member in archive:
                 if member.type in tarfile.SUPPORTED_TYPES:
                     yield archive, member

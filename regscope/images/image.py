@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from regscope import text
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import InvalidInput
 from regscope.images.flattening import flattened
 from regscope.images.image_names import split_name
@@ -28,6 +29,7 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest, Passing, mismatch
 from regscope.spec.image_config import ImageJSON, parse_image_config
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import (
     DOCKER_CONFIG,
@@ -42,12 +44,11 @@ from regscope.spec.media_types import (
 from regscope.spec.platform import LINUX_AMD64, Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination, Name, check_names
-from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.layout_writer import fields_of
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
 from regscope.stores.stored_content import StoredContent
 
-_AT_ONCE = 8
 _PACKED = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
@@ -124,7 +125,7 @@ class Image:
             "size": len(self.config_bytes),
         }
         layers = [fields_of(layer.descriptor) for layer in self.layers]
-        raw = encoded({**self.manifest, "config": config, "layers": layers})
+        raw = compact({**self.manifest, "config": config, "layers": layers})
         return RawManifest(raw, Digest.of(raw), self.media_type)
 
     @property
@@ -135,7 +136,7 @@ class Image:
     @cached_property
     def config_bytes(self) -> bytes:
         """The config as it is written."""
-        return self.original_config if self.original_config is not None else encoded(self.config)
+        return self.original_config if self.original_config is not None else compact(self.config)
 
     def _changed(self, **fields: Any) -> Image:
         kept_config = None if {"config", "layers"} & fields.keys() else self.original_config
@@ -295,7 +296,9 @@ class Image:
         """
         return self.write_to(open_destination(target), name, overwrite=overwrite)
 
-    def write_to(self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = _AT_ONCE) -> Digest:
+    def write_to(
+        self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = CHANGES_AT_ONCE
+    ) -> Digest:
         """As `write`, to a place that is open already; `at_once` layers are sent at the same time."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
@@ -305,7 +308,7 @@ class Image:
         place.close()
         return self.digest
 
-    def send_blobs(self, place: Destination, repository: str, at_once: int = _AT_ONCE) -> None:
+    def send_blobs(self, place: Destination, repository: str, at_once: int = CHANGES_AT_ONCE) -> None:
         """Write what the manifest names, config and layers, unless it is there."""
 
         def send(layer: HeldLayer) -> None:

@@ -13,6 +13,7 @@ from regscope.registry.manifests import RawManifest
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.index_children import DEEPEST, best_children, platforms_of, too_deep
+from regscope.spec.json_forms import compact_with_letters
 from regscope.spec.manifest import Index, Manifest, ManifestSchema1
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
@@ -179,5 +180,5 @@ def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:
     document = json.loads(index.raw)
     kept = {child.digest for child in chosen}
     document["manifests"] = [entry for entry in document["manifests"] if entry["digest"] in kept]
-    raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    raw = compact_with_letters(document)
     return RawManifest(raw, Digest.of(raw), index.media_type)

@@ -7,8 +7,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import InvalidInput
-from regscope.images.copying import AT_ONCE, Copying
+from regscope.images.copying import Copying
 from regscope.images.image_names import Wanted, split_name
 from regscope.images.image_tree import ImageTree, read_tree
 from regscope.registry.manifests import RawManifest
@@ -16,12 +17,13 @@ from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.image_config import parse_image_config
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import ImageManifest
 from regscope.spec.media_types import DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, IMAGE_CONFIGS, OCI_INDEX
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
-from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.layout_writer import fields_of
 from regscope.stores.open_destination import open_destination
 from regscope.stores.open_store import as_store
 
@@ -82,7 +84,7 @@ def make_index_at(
     tree = ImageTree(repository, raw, children=children)
     with tqdm(disable=True) as silent:
         wanted = Wanted(repository, reference, repository, reference)
-        Copying(store, place, AT_ONCE, silent).write([(wanted, tree)], overwrite=overwrite)
+        Copying(store, place, READS_AT_ONCE, silent).write([(wanted, tree)], overwrite=overwrite)
     place.close()
     return raw.digest
 
@@ -114,5 +116,5 @@ def _index(entries: Sequence[Descriptor], annotations: Mapping[str, str]) -> Raw
     }
     if annotations:
         document["annotations"] = dict(annotations)
-    raw = encoded(document)
+    raw = compact(document)
     return RawManifest(raw, Digest.of(raw), media_type)

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import posixpath
 import re
 from collections.abc import Mapping
 
 from regscope.errors import InvalidInput
+from regscope.spec.json_forms import compact
 
 BLOCK = 512
 ZERO = bytes(BLOCK)
@@ -202,7 +202,7 @@ def xattrs(pax: Mapping[str, bytes]) -> str | None:
         for key, value in pax.items()
         if key.startswith(_XATTR)
     }
-    return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else None
+    return compact(dict(sorted(found.items()))).decode() if found else None
 
 
 def damaged(why: str) -> InvalidInput:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from regscope.layers.budget import Budget
 from regscope.layers.tar_header import BLOCK, damaged, integer, is_gnu, number
 from regscope.layers.tar_source import TarSource
+from regscope.pieces import PIECE
 
 Part = tuple[int, int]
 """Where data stands in the file: an offset and a length."""
 Take = Callable[[bytes | memoryview], object]
 
-_ZEROS = memoryview(bytes(2**20))
+_ZEROS = memoryview(bytes(PIECE))
 _MOST_MAP = 2**20  # bytes of a map: Go's limit
 _OF_HEADER, _OF_BLOCK = (386, 4, 482), (0, 21, 504)  # where the parts begin, how many there are, whether more follow
 

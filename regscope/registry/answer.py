@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from regscope.errors import ConnectionFailed
+from regscope.pieces import PIECE
 from regscope.registry.failures import connection_error
 from regscope.registry.framing import Framed, Header, Incoming
 
-_CHUNK = 2**20
 _DECODED = {"gzip", "deflate"}
 _REFUSED = {"br", "zstd", "compress", "x-compress"}
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -60,7 +60,7 @@ class HeldBody:
         """Up to `amount` bytes; all that is left by default."""
         return self._content.read(-1 if amount is None else amount)
 
-    def stream(self, amount: int = _CHUNK, decode_content: bool = True) -> Iterator[bytes]:
+    def stream(self, amount: int = PIECE, decode_content: bool = True) -> Iterator[bytes]:
         """What is left of it in pieces of `amount` bytes, the last one shorter."""
         while piece := self._content.read(amount):
             yield piece
@@ -97,10 +97,10 @@ class Body:
         if decode_content and self._encoding and not self._is_mislabelled():
             return self._decoded(amount)
         if amount is None:
-            return b"".join(self.stream(_CHUNK, decode_content=False))
+            return b"".join(self.stream(PIECE, decode_content=False))
         return self._raw(amount)
 
-    def stream(self, amount: int = _CHUNK, decode_content: bool = True) -> Iterator[bytes]:
+    def stream(self, amount: int = PIECE, decode_content: bool = True) -> Iterator[bytes]:
         """The body in pieces of `amount` bytes, the last one shorter."""
         while piece := self.read(amount, decode_content):
             yield piece
@@ -115,7 +115,7 @@ class Body:
         """Whether what is called gzip does not begin as such: some mirrors label what they send as it is."""
         if self._encoding == "gzip" and not self._looked:
             self._looked = True
-            self._begun = self._raw(_CHUNK)
+            self._begun = self._raw(PIECE)
             if self._begun and not self._begun.startswith(_GZIP_MAGIC):
                 self._encoding = ""
                 return True
@@ -145,7 +145,7 @@ class Body:
         while wanted is None or wanted > 0:
             if self._decoder.eof and not self._begin_another():
                 break
-            packed = self._packed or self._raw(_CHUNK)
+            packed = self._packed or self._raw(PIECE)
             if not packed:
                 if self._gain:  # an empty body is none that was compressed
                     raise self._undecodable(f"a {self._encoding} encoding that was cut short")
@@ -161,7 +161,7 @@ class Body:
 
     def _begin_another(self) -> bool:
         """Whether another gzip member follows (RFC 1952, 2.2). What is none is read to the end, and left out."""
-        while tail := self._packed + (self._raw(_CHUNK) if len(self._packed) < len(_GZIP_MAGIC) else b""):
+        while tail := self._packed + (self._raw(PIECE) if len(self._packed) < len(_GZIP_MAGIC) else b""):
             self._packed = tail
             if tail.startswith(_GZIP_MAGIC):
                 self._decoder = _decoder()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from regscope.errors import ConnectionFailed, InvalidInput, RequestErrorWithResponse, TooLarge, TooManyRequests
+from regscope.pieces import PIECE
 from regscope.registry.answer import Answer
 from regscope.registry.background_hash import verified_in_background
 from regscope.registry.blob_stat import first_byte, has_another_size, stat_blob
@@ -27,7 +28,6 @@ from regscope.spec.media_types import without_parameters
 from regscope.spec.reference import check_repository
 from regscope.text import plain
 
-CHUNK = 2**20
 _MOST_BREAKS = 3
 _MOST_UNSAID = 2**30  # bytes of a blob whose size is not stated anywhere
 
@@ -122,7 +122,7 @@ class Blob:
                 most = self._most(digest, size)
             seen = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else got  # else it starts over
             try:
-                for piece in response.raw.stream(CHUNK):
+                for piece in response.raw.stream(PIECE):
                     fresh, seen = piece[seen:], max(seen - len(piece), 0)
                     if fresh:
                         got, breaks = got + len(fresh), 0

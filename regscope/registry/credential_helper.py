@@ -18,6 +18,7 @@ from typing import Any
 
 from regscope.errors import RegscopeError
 from regscope.registry.credentials import Login, login_from
+from regscope.spec.json_forms import one_line
 from regscope.text import plain
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separator: it must be found on the PATH and nowhere else
@@ -66,7 +67,7 @@ class CredentialHelper:
         Raises:
             RegscopeError: there is no such program, or it fails or hangs.
         """
-        kept = json.dumps({"ServerURL": self._server, "Username": username, "Secret": secret})
+        kept = one_line({"ServerURL": self._server, "Username": username, "Secret": secret})
         self._run("store", kept)
 
     def erase(self) -> None:

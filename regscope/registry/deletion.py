@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import (
     AuthFailed,
     PermissionDeny,
@@ -28,7 +29,6 @@ from regscope.registry.tag_list import read_tag_list
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import OCI_MANIFEST, SCHEMA1
 
-_AT_ONCE = 16
 _FIRST_WAIT = 5  # seconds
 
 
@@ -122,7 +122,7 @@ class Deletion:
             RequestError: one of them cannot be read, and so might be on it.
         """
         names = self.tags()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             return [tag for tag, now in zip(names, pool.map(self.now, names), strict=True) if now == digest]
 
     def tags(self) -> list[str]:

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from regscope.pieces import PIECE
+
 SLOWEST = 1000.0
 """Bytes a second: an answer that comes slower for as long as the read timeout is given up."""
 LONGEST_SILENCE = 60.0
 """Seconds that count for that where there is no read timeout."""
 
-_AT_ONCE = 2**15  # a small answer fits into one read, header and body
-_MOST_AT_ONCE = 2**20
+_ONE_READ = 2**15  # bytes: a small answer fits into one read, header and body
 _LONGEST_HEADER = 2**17
 _LONGEST_LINE = 2**12  # of those between chunks
 _MOST_CHUNKS = 2**17  # from there on they must hold, on average,
@@ -101,7 +102,7 @@ class Incoming:
         raise http.client.HTTPException(f"unexpected status: {header.status}")
 
     def _until_blank_line(self) -> str:
-        data = self._rest() or self._socket.recv(_AT_ONCE)
+        data = self._rest() or self._socket.recv(_ONE_READ)
         if not data:
             raise http.client.RemoteDisconnected("it was closed without an answer")
         while (end := _END_OF_HEADER.search(data)) is None:
@@ -116,10 +117,10 @@ class Incoming:
     def take(self, amount: int) -> bytes:
         """The next `amount` bytes; fewer only where the connection ends before."""
         pieces: list[bytes] = []
-        while amount > _MOST_AT_ONCE:  # memory is taken for received bytes only, not for the announced length
-            pieces.append(self._take(_MOST_AT_ONCE))
-            amount -= _MOST_AT_ONCE
-            if len(pieces[-1]) < _MOST_AT_ONCE:
+        while amount > PIECE:  # memory is taken for received bytes only, not for the announced length
+            pieces.append(self._take(PIECE))
+            amount -= PIECE
+            if len(pieces[-1]) < PIECE:
                 return b"".join(pieces)
         last = self._take(amount)
         return b"".join([*pieces, last]) if pieces else last
@@ -163,7 +164,7 @@ class Incoming:
 
     def _received(self) -> bytes:
         since = time.monotonic()
-        more = self._socket.recv(_AT_ONCE)
+        more = self._socket.recv(_ONE_READ)
         self._count(since, len(more))
         return more
 

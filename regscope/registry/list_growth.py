@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from typing import Any
 
 from regscope.errors import RequestError, TooLarge
+from regscope.spec.json_forms import one_line
 
 MOST_NAMES = 250_000
 """Entries that are read of one list by default."""
@@ -58,7 +58,7 @@ class ListGrowth:
         """
         fresh, count = [], 0
         for count, entry in enumerate(entries, 1):  # noqa: B007
-            said = entry if isinstance(entry, str) else json.dumps(entry)
+            said = entry if isinstance(entry, str) else one_line(entry)
             key = said if isinstance(entry, str) else hash(said)
             if key not in self._known:
                 self._known.add(key)

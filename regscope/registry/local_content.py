@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from regscope.errors import InvalidInput
-
-PIECE = 2**20
+from regscope.pieces import pieces_of
 
 
 def opened_anew(path: Path) -> IO[bytes]:
@@ -78,8 +77,7 @@ class LocalContent:
         with self._opened() as file:
             if self.can_start_again:
                 file.seek(self._start + start)
-            while piece := file.read(PIECE):
-                yield piece
+            yield from pieces_of(file)
 
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:

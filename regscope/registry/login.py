@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import tempfile
 import warnings
@@ -14,6 +13,7 @@ from regscope.errors import RegscopeWarning
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credential_helper import CredentialHelper
 from regscope.registry.docker_config import docker_config_path, helper_for, keys_of, read_config, server_of
+from regscope.spec.json_forms import docker_config_form
 
 
 def log_in(client: DockerRegistryV2Client, host: str, username: str, password: str) -> str:
@@ -72,7 +72,7 @@ def _write(path: Path, config: dict[str, Any]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(config, file, indent="\t")
+            file.write(docker_config_form(config))
         Path(name).replace(path.resolve() if path.is_symlink() else path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import IO
 from regscope.registry.client import AskTimeout, DockerRegistryV2Client
 from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import one_line
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _FORGOTTEN_AFTER = 7 * 86400  # seconds; registries purge unfinished uploads within that time
@@ -60,7 +61,7 @@ class NotedUpload:
         if self._file is not None:
             self._file.seek(0)
             self._file.truncate()
-            json.dump({"location": upload.location, "chunk_minimum": upload.chunk_minimum}, self._file)
+            self._file.write(one_line({"location": upload.location, "chunk_minimum": upload.chunk_minimum}))
             self._file.flush()
 
 

@@ -31,7 +31,7 @@ from regscope.text import plain
 METADATA_LIMIT = 8 * 2**20
 """Largest manifest or image config that is read, in bytes: the spec asks for at least 4 MiB."""
 
-_PIECE = 2**16
+_PIECE = 2**16  # bytes: most metadata is smaller, and the time limit is looked at after each piece
 _LONGEST_READ = 600  # seconds for a body that is read as a whole
 _MOST_VALUES = 2_000_000  # of a JSON document: a value of a few bytes can take a hundred bytes of memory
 _ERROR_LIMIT = 64 * 2**10

@@ -11,6 +11,7 @@ from requests.hooks import dispatch_hook
 from requests.structures import CaseInsensitiveDict
 
 from regscope.errors import ConnectionFailed, RequestError, RequestErrorWithResponse, TimedOut, TLSFailed
+from regscope.pieces import pieces_of
 from regscope.registry.answer import Answer, HeldBody
 from regscope.registry.http_response import response_of
 from regscope.registry.request_body import Payload, RequestBody
@@ -22,7 +23,6 @@ from regscope.registry.transport import HEADERS
 LARGEST_HELD = 2**28
 """Bytes of an answer that are read whole; what is larger is read with `stream=True`."""
 
-_PIECE = 2**20
 _OF_CONNECTION = {"Content-Length", "Transfer-Encoding", "Connection", "Host"}  # which the client's own way writes
 
 
@@ -184,8 +184,7 @@ def payload_of(data: Any) -> Payload | None:
 
 def _pieces(data: Any) -> Iterator[bytes]:
     if hasattr(data, "read"):
-        while piece := data.read(_PIECE):
-            yield piece
+        yield from pieces_of(data)
     else:
         yield from data
 

@@ -7,7 +7,6 @@ the tag along. Before that it is made sure that the registry deletes at all: or 
 from __future__ import annotations
 
 import io
-import json
 import secrets
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.responses import discard
 from regscope.spec.annotations import STANDS_IN
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 from regscope.spec.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, DOCKER_MANIFESTS, OCI_EMPTY, OCI_MANIFEST
 
 _EMPTY = b"{}"
@@ -174,4 +174,4 @@ def _stand_in(like: str | None) -> tuple[bytes, str]:
         "layers": [],
         "annotations": {STANDS_IN: secrets.token_hex(16)},
     }
-    return json.dumps(document, separators=(",", ":")).encode(), media_type
+    return compact(document), media_type

@@ -10,8 +10,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from regscope import text
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import InvalidInput, RegscopeError
-from regscope.images.copying import AT_ONCE, Copying
+from regscope.images.copying import Copying
 from regscope.images.image_names import Wanted
 from regscope.images.image_tree import ImageTree, read_node
 from regscope.progress import is_interactive
@@ -81,7 +82,7 @@ def back_up(
         wanted += [(Wanted(repository, digest, repository, name), node) for name in names]
     with tqdm(unit="B", unit_scale=True, desc="backup", disable=not _shown(progress)) as bar:
         destination = open_destination(place)
-        done = Copying(store, destination, AT_ONCE, bar).write(wanted, overwrite=True)
+        done = Copying(store, destination, READS_AT_ONCE, bar).write(wanted, overwrite=True)
         destination.close()
     return Backup(absolute(place), done.sent_bytes, sum(left.values()))
 
@@ -99,7 +100,7 @@ def staying(store: ContentStore, shared: pd.DataFrame) -> set[str]:
             return False
 
     holders = list(shared[["repository", "needed_by"]].drop_duplicates().itertuples(index=False, name=None))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         there = {holder for holder, found in zip(holders, pool.map(is_there, holders), strict=True) if found}
     rows = shared[["repository", "needed_by", "digest"]].itertuples(index=False, name=None)
     return {digest for repository, holder, digest in rows if (repository, holder) in there}

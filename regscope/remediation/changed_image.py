@@ -15,12 +15,12 @@ from regscope.images.image_tree import ImageTree, read_tree
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
 from regscope.spec.index_children import child_for
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import Index
 from regscope.spec.media_types import DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST
 from regscope.spec.platform import Platform
 from regscope.stores.content_store import ContentStore
 from regscope.stores.destination import Destination
-from regscope.stores.layout_writer import encoded
 from regscope.stores.stored_content import StoredContent
 
 
@@ -170,7 +170,7 @@ def _new_index(found: RawManifest, changed: dict[Digest, Image], gone: set[Diges
     media_type = found.parse().media_type
     if media_type == DOCKER_MANIFEST_LIST and any(image.media_type == OCI_MANIFEST for image in changed.values()):
         media_type = document["mediaType"] = OCI_INDEX
-    raw = encoded(document)
+    raw = compact(document)
     return RawManifest(raw, Digest.of(raw), media_type)
 
 

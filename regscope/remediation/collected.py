@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from regscope import text
+from regscope.concurrency import READS_AT_ONCE
 from regscope.errors import InvalidInput, StoreError
 from regscope.remediation.journal import Entry, JournalRecord, Predicted
 from regscope.remediation.journal_names import find_journal
@@ -26,7 +27,6 @@ from regscope.stores.open_store import as_it_is_now
 from regscope.stores.presence import has_blob, resolved
 
 GONE, THERE, UNSEEN = "gone", "still there", "not seen"
-_AT_ONCE = 16
 _SHOWN = 10
 
 
@@ -185,7 +185,7 @@ def _asked(
     def places(blob: Predicted) -> list[str]:
         return list(dict.fromkeys(needed_in[blob.digest])) if by_api else [""]
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
         return dict(zip((blob.digest for blob in expected), pool.map(state, expected), strict=True))
 
 
@@ -199,7 +199,7 @@ def _infer_manifests(states: dict[Digest, str], deleted: Sequence[Entry], serves
     asked = {state for state in states.values() if state != UNSEEN}
     by_all = next(iter(asked)) if len(asked) == 1 else UNSEEN
     unseen = [entry for entry in reversed(deleted) if states.get(entry.digest) == UNSEEN]
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="regscope-collected") as pool:
         served = {entry.digest for entry, is_served in zip(unseen, pool.map(serves, unseen), strict=True) if is_served}
     for entry in unseen:
         links = links_of(entry.manifest)

@@ -10,8 +10,7 @@ import stat
 from pathlib import Path
 
 from regscope.errors import StoreError
-
-_PIECE = 2**20
+from regscope.pieces import PIECE
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -75,6 +74,6 @@ def _is_own_group(number: int) -> bool:
 def whole(file: int) -> bytes:
     """The whole content of an open file."""
     found = bytearray()
-    while piece := os.pread(file, _PIECE, len(found)):
+    while piece := os.pread(file, PIECE, len(found)):
         found += piece
     return bytes(found)

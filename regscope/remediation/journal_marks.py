@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable
 
 from regscope.remediation.planned_step import StepKey
+from regscope.spec.json_forms import one_line
 
 _BYTES = 12
 _LETTERS = _BYTES * 4 // 3
@@ -15,7 +15,7 @@ _LETTERS = _BYTES * 4 // 3
 
 def step_mark(plan: str, key: StepKey, tags: Iterable[str], digest: str) -> str:
     """The mark of one step of the plan with this identity: 96 bits of a SHA-256, as 16 letters of base64."""
-    said = json.dumps([plan, key.repository, key.action, sorted(tags), digest])
+    said = one_line([plan, key.repository, key.action, sorted(tags), digest])
     return base64.b64encode(hashlib.sha256(said.encode()).digest()[:_BYTES]).decode()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import errno
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ from regscope.remediation.journal_marks import step_mark
 from regscope.remediation.journal_reader import NOTES_ITS_PLAN, no_journal, parsed, whole_lines
 from regscope.remediation.planned_step import PlannedStep, StepKey
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 from regscope.version import __version__
 
 _BEGINNING = b'{"regscope_journal":'
@@ -128,7 +128,7 @@ class JournalWriter:
         self._write({"done": str(key)})
 
     def _write(self, line: dict[str, Any]) -> None:
-        written = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        written = compact(line) + b"\n"
         with self._lock:
             try:
                 before = os.fstat(self._file).st_size

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from regscope import text
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import RegscopeError
 from regscope.images.image_names import named as image_name
 from regscope.progress import is_interactive
@@ -86,19 +87,9 @@ class Lacking:
 
 
 def check_plan(
-    plan: PlanData, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None
+    plan: PlanData, store: ContentStore | str, *, concurrency: int = CHANGES_AT_ONCE, progress: bool | None = None
 ) -> Lacking:
-    """Ask by HEAD for what a plan concerns, as `apply` does before its first change; nothing is changed.
-
-    Args:
-        store: the one that was planned for, or its location.
-        concurrency: requests at once.
-        progress: show a progress bar; by default where somebody is watching.
-
-    Raises:
-        InvalidInput: `store` is neither a store nor a location.
-        RegscopeError: the store cannot be opened.
-    """
+    """See `Plan.check`."""
     going = [step for step in plan.planned_steps() if step.action == DELETE]
     show = is_interactive() if progress is None else progress
     opened = as_it_is_now(store)

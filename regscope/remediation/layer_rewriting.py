@@ -17,10 +17,10 @@ from regscope.layers.budget import Budget
 from regscope.layers.compression import Stored, compression_of, uncompressed
 from regscope.layers.tar_entries import WHITEOUTS, placed
 from regscope.layers.tar_header import inside, number
+from regscope.pieces import PIECE
 from regscope.spec.digest import Digest, Passing, mismatch, no_longer_than
 from regscope.stores.content_store import ContentStore
 
-_PIECE = 2**20
 _GLOBAL = tarfile.XGLTYPE[0]
 
 
@@ -153,7 +153,7 @@ def _without(tar: IO[bytes], gone: Sequence[_Span]) -> Iterator[bytes]:
 
 def _between(tar: IO[bytes], start: int, end: int) -> Iterator[bytes]:
     tar.seek(start)
-    while start < end and (piece := tar.read(min(_PIECE, end - start))):
+    while start < end and (piece := tar.read(min(PIECE, end - start))):
         start += len(piece)
         yield piece
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import RegscopeError
 from regscope.registry.manifests import RawManifest
 from regscope.remediation.links import NO_LINKS, Links, links_of
@@ -16,7 +17,6 @@ from regscope.spec.referring import fallback_tag, is_about, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
 
-_AT_ONCE = 8
 _MOST_LISTED = 1000  # tags that are listed before each deletion
 
 
@@ -121,7 +121,7 @@ class LiveState:
 
     def _tags(self) -> Iterator[tuple[str, str]]:
         names = self._names()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CHANGES_AT_ONCE) as pool:
             for name, digest in zip(names, pool.map(self._resolved, names), strict=True):
                 if digest is not None:
                     yield name, digest
@@ -147,7 +147,7 @@ class LiveState:
 
     def _read(self, planned: Iterable[str]) -> None:
         digests = list(planned)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CHANGES_AT_ONCE) as pool:
             for digest, found in zip(digests, pool.map(self._manifest, digests), strict=True):
                 if found is not None:
                     self.manifests[digest] = found

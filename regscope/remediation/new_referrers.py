@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import RegscopeError
 from regscope.spec.digest import Digest
 from regscope.spec.referring import fallback_tag, stated_by_tag, subject_of_tag
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone
-
-_AT_ONCE = 8
 
 
 class NewReferrers:
@@ -37,7 +36,7 @@ class NewReferrers:
         """
         digests = list(manifests)
         first = [self.listed(digest) for digest in digests[:1]]  # alone, so that the referrers API is probed once
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CHANGES_AT_ONCE) as pool:
             listed = dict(zip(digests, [*first, *pool.map(self.listed, digests[1:])], strict=True))
         found = {digest: words for digest, words in listed.items() if words}
         lists = {fallback_tag(Digest(digest)): Digest(digest) for digest in digests}

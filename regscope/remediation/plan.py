@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from regscope import text
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import StoreError
 from regscope.images.image_names import named
 from regscope.remediation.applied import Applied
@@ -119,7 +120,9 @@ class Plan(PlanData):
         )
         return apply_plan(self, store, options)
 
-    def check(self, store: ContentStore | str, *, concurrency: int = 8, progress: bool | None = None) -> Lacking:
+    def check(
+        self, store: ContentStore | str, *, concurrency: int = CHANGES_AT_ONCE, progress: bool | None = None
+    ) -> Lacking:
         """Ask by HEAD for what this plan concerns, as `apply` does before its first change; nothing is changed.
 
         Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +12,7 @@ from regscope.remediation.in_use import is_image
 from regscope.remediation.plan_tables import as_rows
 from regscope.remediation.planned_step import DELETE, UNTAG, PlannedStep, StepKey
 from regscope.remediation.policy import Policy, names_in_use
+from regscope.spec.json_forms import one_line
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -40,7 +40,7 @@ class PlanData:
     @property
     def identity(self) -> str:
         """A digest of the steps, of the tags, and of the snapshot that they were planned on."""
-        written = json.dumps([self.location, self.fingerprint, as_rows(self.steps), as_rows(self.tags)])
+        written = one_line([self.location, self.fingerprint, as_rows(self.steps), as_rows(self.tags)])
         return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
     def planned_steps(self) -> list[PlannedStep]:

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 
 from regscope import text
 from regscope.errors import NotAStore, RegscopeError, StoreError
+from regscope.pieces import PIECE
 from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_tables import TABLES, as_rows, from_rows, utc
 from regscope.remediation.policy import policy_as_json, policy_from_json
+from regscope.spec.json_forms import compact
 from regscope.version import __version__
 
 _FORMAT = 2
 _LARGEST = 2**30  # bytes: some three million tags
-_PIECE = 2**20
 _ANEW = "Plan anew: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
 
@@ -39,9 +40,9 @@ def write_plan(plan: PlanData, path: Path) -> None:
         "unknown": plan.unknown,
     }
     tables = {name: as_rows(getattr(plan, name)) for name in TABLES}
-    content = json.dumps(about | tables, indent=None, separators=(",", ":")) + "\n"
+    content = compact(about | tables) + b"\n"
     try:
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise StoreError(
             f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",
@@ -90,8 +91,8 @@ def _document(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> bytes:
     """The whole file if it begins like a JSON object; else only its first MiB, so that `/dev/zero` ends."""
     with path.open("rb") as file:
-        found = bytearray(file.read(_PIECE))
-        while found.lstrip()[:1] == b"{" and (piece := file.read(_PIECE)):
+        found = bytearray(file.read(PIECE))
+        while found.lstrip()[:1] == b"{" and (piece := file.read(PIECE)):
             found += piece
             if len(found) > _LARGEST:
                 raise ValueError(f"it is larger than {_LARGEST:,} bytes")

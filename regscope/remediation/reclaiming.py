@@ -9,7 +9,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.kinds import LAYOUT, STORAGE, stated_kind
 from regscope.stores.registry_store import registry_of
 
-_AT_ONCE = "A layout gives the bytes back at once: only a backup undoes that."
+_FREED_AT_ONCE = "A layout gives the bytes back at once: only a backup undoes that."
 _NOT_KNOWN = (
     "How this registry gives the bytes back is not known: nothing in its answers shows which software it is. "
     "Ask whoever runs it for its garbage collection."
@@ -77,7 +77,7 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
         is_distribution: it keeps its files as distribution does: they were read.
     """
     if store.kind == LAYOUT:
-        return (_AT_ONCE,)
+        return (_FREED_AT_ONCE,)
     registry = registry_of(store)
     if registry is not None and registry.provider is not None:
         return (registry.provider.frees,)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from regscope.layers.entry_rows import SCHEMA
 from regscope.schema import TABLES
+from regscope.spec.json_forms import one_line
 from regscope.stores.cached_store import or_without_it
 from regscope.stores.digest_cache import DigestCache
 from regscope.version import __version__
@@ -38,7 +39,7 @@ class LayerFiles:
 
     def to_parquet(self) -> bytes:
         """The three attributes as the content of one Parquet file."""
-        about = json.dumps({"unpacked": self.unpacked, "packages": self.packages}).encode()
+        about = one_line({"unpacked": self.unpacked, "packages": self.packages}).encode()
         table = self.files.replace_schema_metadata({_ABOUT: about})
         written = pa.BufferOutputStream()
         pq.write_table(

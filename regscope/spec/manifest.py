@@ -76,6 +76,22 @@ class _RefersToNothing:
     artifactType: ClassVar[str | None] = None
 
 
+class _HasOneType:
+    """A kind of manifest that is of one media type."""
+
+    _one_type: ClassVar[str]
+
+    @classmethod
+    def content_type(cls) -> str:
+        """Its media type."""
+        return cls._one_type
+
+    @property
+    def media_type(self) -> str:
+        """Its media type, also where the document leaves it out."""
+        return self._one_type
+
+
 class _NamesBlobs:
     """What is asked of an image manifest."""
 
@@ -192,8 +208,10 @@ class ManifestSchema1(_RefersToNothing, RawBacked):
         return _each_once(self.fsLayers)
 
 
-class ManifestSchema2(_RefersToNothing, _NamesBlobs, RawBacked):
+class ManifestSchema2(_RefersToNothing, _NamesBlobs, _HasOneType, RawBacked):
     """Docker image manifest, version 2, schema 2."""
+
+    _one_type: ClassVar[str] = DOCKER_MANIFEST
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.v2+json"] = DOCKER_MANIFEST
@@ -201,19 +219,11 @@ class ManifestSchema2(_RefersToNothing, _NamesBlobs, RawBacked):
     layers: Annotated[list[DockerLayerDescriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
-    @staticmethod
-    def content_type() -> str:
-        """Its media type."""
-        return DOCKER_MANIFEST
 
-    @property
-    def media_type(self) -> str:
-        """Its media type."""
-        return DOCKER_MANIFEST
-
-
-class OCIManifestSchema1(_NamesBlobs, RawBacked):
+class OCIManifestSchema1(_NamesBlobs, _HasOneType, RawBacked):
     """OCI image manifest; with `artifactType` or a config that is no image config, an artifact."""
+
+    _one_type: ClassVar[str] = OCI_MANIFEST
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.oci.image.manifest.v1+json"] | None = OCI_MANIFEST
@@ -223,38 +233,22 @@ class OCIManifestSchema1(_NamesBlobs, RawBacked):
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
 
-    @staticmethod
-    def content_type() -> str:
-        """Its media type."""
-        return OCI_MANIFEST
 
-    @property
-    def media_type(self) -> str:
-        """Its media type, also where the document leaves it out."""
-        return OCI_MANIFEST
-
-
-class DockerManifestList(_RefersToNothing, _ListsManifests, RawBacked):
+class DockerManifestList(_RefersToNothing, _ListsManifests, _HasOneType, RawBacked):
     """Docker manifest list: one image for several platforms."""
+
+    _one_type: ClassVar[str] = DOCKER_MANIFEST_LIST
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.docker.distribution.manifest.list.v2+json"] = DOCKER_MANIFEST_LIST
     manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     annotations: StringMap = Field(default_factory=dict)
 
-    @staticmethod
-    def content_type() -> str:
-        """Its media type."""
-        return DOCKER_MANIFEST_LIST
 
-    @property
-    def media_type(self) -> str:
-        """Its media type."""
-        return DOCKER_MANIFEST_LIST
-
-
-class OCIIndex(_ListsManifests, RawBacked):
+class OCIIndex(_ListsManifests, _HasOneType, RawBacked):
     """OCI image index: manifests for several platforms, or the referrers of one subject."""
+
+    _one_type: ClassVar[str] = OCI_INDEX
 
     schemaVersion: Literal[2] = 2
     mediaType: Literal["application/vnd.oci.image.index.v1+json"] | None = OCI_INDEX
@@ -262,16 +256,6 @@ class OCIIndex(_ListsManifests, RawBacked):
     manifests: Annotated[list[Descriptor], NullAsEmptyList] = Field(default_factory=list)
     subject: Descriptor | None = None
     annotations: StringMap = Field(default_factory=dict)
-
-    @staticmethod
-    def content_type() -> str:
-        """Its media type."""
-        return OCI_INDEX
-
-    @property
-    def media_type(self) -> str:
-        """Its media type, also where the document leaves it out."""
-        return OCI_INDEX
 
 
 ImageManifest: TypeAlias = ManifestSchema2 | OCIManifestSchema1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
@@ -11,6 +10,7 @@ from pydantic_core import from_json
 
 from regscope.errors import InvalidInput
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact, one_line
 from regscope.spec.lenient_reading import NEEDED, first_fault, read_without_faults
 
 
@@ -62,13 +62,13 @@ class RawBacked(BaseModel):
             InvalidInput: a value that was put into it has no place in such a document.
         """
         if self._raw is None:
-            return _encoded(self._checked(self._stated()))
+            return compact(self._checked(self._stated()))
         stated = self._stated(self._not_in_raw)
         before = type(self).from_document(from_json(self._raw), None)._stated(self._not_in_raw)
         if stated == before:
             return self._raw
         document = {name: value for name, value in from_json(self._raw).items() if name not in self._not_in_raw}
-        return _encoded(self._checked(_with_changes(document, before, stated)))
+        return compact(self._checked(_with_changes(document, before, stated)))
 
     @property
     def read_size(self) -> int:
@@ -111,10 +111,6 @@ class RawBacked(BaseModel):
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
 
-def _encoded(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
 def _with_changes(document: Any, before: Any, after: Any) -> Any:
     """`document`, which was read as `before`, with that changed in which `after` differs."""
     if before == after:
@@ -129,8 +125,8 @@ def _with_changes(document: Any, before: Any, after: Any) -> Any:
     if isinstance(document, list) and isinstance(before, list) and isinstance(after, list):
         if len(document) != len(before):
             return after
-        read = {json.dumps(each): stated for each, stated in zip(before, document, strict=True)}
-        return [read.get(json.dumps(each), each) for each in after]
+        read = {one_line(each): stated for each, stated in zip(before, document, strict=True)}
+        return [read.get(one_line(each), each) for each in after]
     return after
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +10,7 @@ from pydantic_core import from_json
 
 from regscope.errors import InvalidManifest
 from regscope.spec.image_config import ImageJSON
+from regscope.spec.json_forms import schema1_form
 from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import JWS, ManifestSchema1
 
@@ -65,7 +65,7 @@ def signed_schema1(manifest: ManifestSchema1, key: Any) -> bytes:
             return as_it_is
     except InvalidManifest:
         pass  # it was changed since it was signed
-    return signed(json.dumps(document, indent=3), key)
+    return signed(schema1_form(document), key)
 
 
 def _with_signatures(manifest: ManifestSchema1) -> bytes:
@@ -76,7 +76,7 @@ def _with_signatures(manifest: ManifestSchema1) -> bytes:
         length = int(from_json(_decoded(manifest.signatures[0].protected))["formatLength"])
     except (ValueError, LookupError, TypeError, OverflowError):
         return b""
-    signatures = json.dumps([each.model_dump(mode="json") for each in manifest.signatures], indent=3).encode()
+    signatures = schema1_form([each.model_dump(mode="json") for each in manifest.signatures]).encode()
     return manifest.raw[:length] + b',\n   "signatures": ' + signatures + manifest.raw[length:]
 
 

@@ -6,13 +6,13 @@ their manifests, and with them their digests.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from regscope.errors import InvalidInput
 from regscope.registry.manifests import RawManifest
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import one_line
 from regscope.spec.manifest import ImageManifest, Manifest
 from regscope.spec.media_types import is_foreign_layer
 from regscope.stores.docker_archive import short_name
@@ -59,7 +59,7 @@ class ArchiveDestination(OCIArchiveDestination):
         for image in self._images.values():
             image["RepoTags"].sort()
         listed = sorted(self._images.values(), key=lambda image: (image["RepoTags"], image["Config"], image["Layers"]))
-        (self._folder / "manifest.json").write_bytes(json.dumps(listed).encode())
+        (self._folder / "manifest.json").write_bytes(one_line(listed).encode())
         return ["manifest.json"]
 
 

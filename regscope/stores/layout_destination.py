@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from regscope.errors import NotAStore
+from regscope.pieces import pieces_of
 from regscope.registry.background_hash import background_hash
 from regscope.registry.local_content import LocalContent
 from regscope.registry.manifests import RawManifest
@@ -23,8 +24,6 @@ from regscope.stores.layout_index import LayoutIndex, check_no_links
 from regscope.stores.layout_store import blob_path, image_name
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.stored_names import ImageName
-
-_CHUNK = 2**20
 
 
 class LayoutDestination:
@@ -85,7 +84,7 @@ class LayoutDestination:
                 return "there"
             file.seek(0)
             passing = Passing(digest.algorithm)
-            while piece := file.read(_CHUNK):
+            for piece in pieces_of(file):
                 passing.take(piece)
             resumed = passing.size > 0
             file.writelines(background_hash(passing, content.pieces(passing.size)))

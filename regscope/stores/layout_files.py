@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from regscope.errors import ContentMissing, NotAStore
+from regscope.pieces import pieces_of
 from regscope.registry.responses import too_large
 from regscope.stores.kinds import DOCKER_ARCHIVE, LAYOUT, OCI_ARCHIVE, Kind
 from regscope.stores.tar_members import TarMembers
 
-_CHUNK = 2**20
 MARKER, INDEX = "oci-layout", "index.json"
 
 
@@ -75,7 +75,7 @@ class FolderFiles:
     def chunks(self, path: str, start: int = 0) -> Iterator[bytes]:
         with self._existing(path).open("rb") as file:
             file.seek(start)
-            yield from iter(lambda: file.read(_CHUNK), b"")
+            yield from pieces_of(file)
 
     def read(self, path: str, limit: int) -> bytes:
         found = self._existing(path)

@@ -11,10 +11,11 @@ from pathlib import Path
 from regscope.errors import StoreError
 from regscope.registry.local_content import opened_anew
 from regscope.spec.descriptor import Descriptor
+from regscope.spec.json_forms import compact
 from regscope.spec.media_types import OCI_INDEX
 from regscope.stores.layout_files import INDEX, MARKER, FolderFiles
 from regscope.stores.layout_store import INDEX_LIMIT, parse_index
-from regscope.stores.layout_writer import encoded, fields_of
+from regscope.stores.layout_writer import fields_of
 
 UNFINISHED = ".unfinished"
 
@@ -62,7 +63,7 @@ class LayoutIndex:
         """To be called while nobody else changes it."""
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
         for name, content in ((MARKER, {"imageLayoutVersion": "1.0.0"}), (INDEX, document)):
-            self.replace(name, encoded(content))
+            self.replace(name, compact(content))
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file of the layout, all of it or nothing."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from regscope.spec import media_types
 from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 
 EMPTY_JSON = b"{}"
 
@@ -73,12 +73,12 @@ class LayoutWriter:
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
-            "config": fields_of(self.blob(encoded(document), media_types.OCI_CONFIG)),
+            "config": fields_of(self.blob(compact(document), media_types.OCI_CONFIG)),
             "layers": [fields_of(layer.descriptor) for layer in made],
             **({"annotations": dict(annotations)} if annotations else {}),
         }
         platform = {"architecture": architecture, "os": os, **({"variant": variant} if variant else {})}
-        return self.blob(encoded(manifest), media_types.OCI_MANIFEST, platform=platform)
+        return self.blob(compact(manifest), media_types.OCI_MANIFEST, platform=platform)
 
     def index(self, manifests: Iterable[Descriptor], annotations: Mapping[str, str] | None = None) -> Descriptor:
         """Store an image index."""
@@ -88,7 +88,7 @@ class LayoutWriter:
             "manifests": [fields_of(manifest) for manifest in manifests],
             **({"annotations": dict(annotations)} if annotations else {}),
         }
-        return self.blob(encoded(document), media_types.OCI_INDEX)
+        return self.blob(compact(document), media_types.OCI_INDEX)
 
     def artifact(
         self,
@@ -109,7 +109,7 @@ class LayoutWriter:
             **({"subject": fields_of(subject)} if subject else {}),
             **({"annotations": dict(annotations)} if annotations else {}),
         }
-        return self.blob(encoded(document), media_types.OCI_MANIFEST, artifactType=artifact_type)
+        return self.blob(compact(document), media_types.OCI_MANIFEST, artifactType=artifact_type)
 
     def tag(self, name: str, manifest: Descriptor) -> None:
         """Name a manifest, `repository:tag`."""
@@ -121,13 +121,13 @@ class LayoutWriter:
 
     def close(self) -> None:
         """Write `oci-layout` and `index.json`."""
-        (self.folder / "oci-layout").write_bytes(encoded({"imageLayoutVersion": "1.0.0"}))
+        (self.folder / "oci-layout").write_bytes(compact({"imageLayoutVersion": "1.0.0"}))
         index = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
             "manifests": [fields_of(entry) for entry in self._entries],
         }
-        (self.folder / "index.json").write_bytes(encoded(index))
+        (self.folder / "index.json").write_bytes(compact(index))
 
     def __enter__(self) -> LayoutWriter:
         return self
@@ -162,8 +162,3 @@ def fields_of(descriptor: Descriptor) -> dict[str, Any]:
     """A descriptor as it stands in a document: without what it leaves out."""
     dumped = descriptor.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {key: value for key, value in dumped.items() if value not in ([], {}, ())}
-
-
-def encoded(document: Mapping[str, Any]) -> bytes:
-    """A document as JSON, without spaces."""
-    return json.dumps(document, separators=(",", ":")).encode()

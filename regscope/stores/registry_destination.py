@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
+from regscope.concurrency import CHANGES_AT_ONCE
 from regscope.errors import RequestErrorWithResponse
 from regscope.registry.blob_stat import look_for
 from regscope.registry.client import DockerRegistryV2Client
@@ -23,8 +24,6 @@ from regscope.spec.media_types import SCHEMA1
 from regscope.stores.destination import Name, Taken
 from regscope.stores.digest_cache import default_folder
 from regscope.stores.registry_store import RegistryStore
-
-_AT_ONCE = 8
 
 
 def _beside_the_cache() -> Path:
@@ -56,7 +55,7 @@ class RegistryDestination:
             return None if found is None else found.digest
 
         tags = list(dict.fromkeys(name for name in names if name.is_tag))
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="regscope-names") as pool:
+        with ThreadPoolExecutor(CHANGES_AT_ONCE, thread_name_prefix="regscope-names") as pool:
             return {
                 f"{name.repository}:{name.reference}": digest
                 for name, digest in zip(tags, pool.map(there, tags), strict=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from regscope import text
 from regscope.errors import ContentMissing, InvalidDigest, RegscopeError
 from regscope.masking import without_secrets
+from regscope.pieces import pieces_of
 from regscope.registry.manifests import RawManifest
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.spec.descriptor import Descriptor
@@ -20,7 +21,6 @@ from regscope.stores.kinds import STORAGE
 from regscope.stores.storage_tree import StorageTree
 from regscope.stores.stored_names import Fault
 
-_CHUNK = 2**20
 _EMPTY = b"{}"
 
 
@@ -96,13 +96,13 @@ class RegistryStorageStore:
         """Streamed from its file, and verified."""
         wanted = Digest(digest)
         with self._tree.open_blob(wanted) as file:
-            yield from verified(iter(lambda: file.read(_CHUNK), b""), wanted, f"a blob of {self.location}")
+            yield from verified(pieces_of(file), wanted, f"a blob of {self.location}")
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
         """Streamed from its file."""
         with self._tree.open_blob(blob.digest) as file:
             file.seek(start)
-            yield from iter(lambda: file.read(_CHUNK), b"")
+            yield from pieces_of(file)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """From its file, verified."""

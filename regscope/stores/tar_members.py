@@ -14,9 +14,9 @@ from typing import IO, Any, NamedTuple, cast
 from regscope import text
 from regscope.errors import ContentMissing, InvalidInput, NotAStore, StoreError
 from regscope.layers.compression import compression_of, uncompressed
+from regscope.pieces import pieces_of
 from regscope.registry.responses import too_large
 
-_CHUNK = 2**20
 _MOST_MEMBERS = 200_000
 _MOST_UNPACKED = 2**38  # bytes of a compressed tar: 256 GiB
 _LONGEST_HEADER = 2**24  # bytes that are read at once: names and extended headers are far below
@@ -256,7 +256,7 @@ def _pieces_from(file: IO[bytes], offset: int) -> Iterator[bytes]:
     pieces = _unpacked(file)
     if pieces is None:
         file.seek(offset)
-        yield from _pieces(file)
+        yield from pieces_of(file)
         return
     for piece in pieces:
         if rest := piece[offset:]:
@@ -269,11 +269,7 @@ def _unpacked(file: IO[bytes]) -> Iterator[bytes] | None:
     head = file.read(len(_XZ))
     file.seek(0)
     if head.startswith(_BZIP2):
-        return _pieces(bz2.BZ2File(file))
+        return pieces_of(bz2.BZ2File(file))
     if head.startswith(_XZ):
-        return _pieces(lzma.LZMAFile(file))
-    return None if compression_of(head[:4]) == "none" else uncompressed(_pieces(file))
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(lambda: file.read(_CHUNK), b"")
+        return pieces_of(lzma.LZMAFile(file))
+    return None if compression_of(head[:4]) == "none" else uncompressed(pieces_of(file))

@@ -14,6 +14,12 @@ from regscope.views.sections import Section
 from regscope.views.table import TOP, Column, code, count, digest, figure, mode, number, path, size, table, words
 
 _FEW = 25
+_WHERE = (
+    Column("Build line", "created_by", code),
+    Column("Images", "images_named", words),
+    Column("Layer", "layer_digest", digest),
+)
+"""Where a file is: what made its layer, and the images that have it."""
 
 
 def secrets(snap: Snapshot, found: pd.DataFrame) -> Section:
@@ -23,9 +29,7 @@ def secrets(snap: Snapshot, found: pd.DataFrame) -> Section:
         Column("Kind", "secret", words),
         Column("Path", "path", path),
         Column("State", "state", words),
-        Column("Build line", "created_by", code),
-        Column("Images", "images_named", words),
-        Column("Layer", "layer_digest", digest),
+        *_WHERE,
     ]
     return Section(
         "secrets",
@@ -45,9 +49,7 @@ def running_as_others(snap: Snapshot) -> Section:
         Column("Mode", "mode", mode),
         Column("Owner", "uid", number),
         Column("Group", "gid", number),
-        Column("Build line", "created_by", code),
-        Column("Images", "images_named", words),
-        Column("Layer", "layer_digest", digest),
+        *_WHERE,
         Column("Capabilities", "capabilities", words),
     ]
     return Section(
@@ -66,9 +68,7 @@ def large_files(snap: Snapshot) -> Section:
         Column("Path", "path", path),
         Column("Size", "size", size),
         Column("What it is", "magic", words),
-        Column("Build line", "created_by", code),
-        Column("Images", "images_named", words),
-        Column("Layer", "layer_digest", digest),
+        *_WHERE,
     ]
     return Section(
         "largest-files",

@@ -59,7 +59,7 @@ def file_tree(snap: Snapshot, image: str, *, platform: str | None = None) -> Fil
     heading = text.plain(f"Files of {image}", 200)
     page = rendered(
         "file_tree.html.j2",
-        styles=("report.css", "layer_colours.css", "file_tree.css"),
+        styles=("interface_colours.css", "report.css", "layer_colours.css", "file_tree.css"),
         title=heading,
         about=text.plain(" · ".join(filter(None, [snap.location, platform, found])), 500),
         figures=_figures(tree, len(layers)),

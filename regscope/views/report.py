@@ -67,7 +67,7 @@ def report(snap: Snapshot, *, title: str | None = None) -> Report:
     heading = text.plain(title or f"Report on {snap.location}", 200)
     page = rendered(
         "report.html.j2",
-        styles=("report.css",),
+        styles=("interface_colours.css", "report.css"),
         scripts=("report.js",),
         title=heading,
         location=text.plain(snap.location, 500) if title else "",

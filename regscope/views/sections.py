@@ -26,6 +26,14 @@ from regscope.views.table import (
     words,
 )
 
+PROBLEMS = [
+    Column("Repository", "repository", words),
+    Column("Reference", "reference", words),
+    Column("What", "what", words),
+    Column("Why", "error", words),
+]
+"""What is shown of `Snapshot.problems`."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -195,18 +203,12 @@ def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
 
 def problems(snap: Snapshot) -> Section:
     """What could not be read."""
-    columns = [
-        Column("Repository", "repository", words),
-        Column("Reference", "reference", words),
-        Column("What", "what", words),
-        Column("Why", "error", words),
-    ]
     return Section(
         "problems",
         "Problems",
         "What could not be read; no figure on this page counts it.",
         "snap.problems",
-        table(snap.problems, columns, top=NAMED),
+        table(snap.problems, PROBLEMS, top=NAMED),
         "Everything could be read.",
     )
 

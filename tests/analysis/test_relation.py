@@ -88,7 +88,7 @@ def test_sums_are_exact_beyond_what_floating_point_can_count() -> None:
 def test_the_size_of_a_union_is_that_of_plain_sets_however_few_pairs_are_made_at_once(
     members: list[tuple[int, int]], elements: list[tuple[int, int]], at_once: int
 ) -> None:
-    with patch("regscope.analysis.relation._AT_ONCE", at_once):
+    with patch("regscope.analysis.relation._PAIRS_AT_ONCE", at_once):
         found = relation(members).union_sizes(relation(elements))
     sets = [{right for left, right in known(elements) if left == member} for member in range(SIZE)]
     unions = [

@@ -398,7 +398,7 @@ def test_an_open_layout_shows_what_was_copied_into_it(store: ContentStore, place
     opened = rs.open(where)
     assert opened.tags("app") == ["1.0"]
     rs.copy(store, "app:1.1", opened)
-    rs.copy(store, "app:1.1", opened, "app:1.0")
+    rs.copy(store, "app:1.1", opened, "app:1.0", overwrite=True)
     assert opened.tags("app") == ["1.0", "1.1"]
     assert opened.resolve("app", "1.0") == store.resolve("app", "1.1")
 

@@ -101,5 +101,5 @@ def layers_with_files(draw: st.DrawFn) -> DrawnFiles:
 @contextmanager
 def both_ways(snap: Snapshot) -> Iterator[list[Snapshot]]:
     """The snapshot with its files in memory, and on disk in parts of a few rows."""
-    with tempfile.TemporaryDirectory() as folder, patch.object(file_rows, "_AT_ONCE", 3):
+    with tempfile.TemporaryDirectory() as folder, patch.object(file_rows, "ROWS_AT_ONCE", 3):
         yield [snap, on_disk(snap, Path(folder) / "files")]

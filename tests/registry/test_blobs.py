@@ -85,7 +85,7 @@ def test_a_blob_that_breaks_off_leaves_no_file(
 
 def cut_twice(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break off a blob after 40 bytes, twice, and read it in pieces of 16."""
-    monkeypatch.setattr(blobs, "CHUNK", 16)
+    monkeypatch.setattr(blobs, "PIECE", 16)
     proxy.rule(faults.cut_body("/blobs/", 40, times=2))
 
 

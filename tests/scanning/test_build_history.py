@@ -18,8 +18,9 @@ from regscope.scanning.files import scan_files
 from regscope.scanning.metadata import scan
 from regscope.schema import BLOCKING
 from regscope.spec import media_types
+from regscope.spec.json_forms import compact
 from regscope.stores.digest_cache import DigestCache
-from regscope.stores.layout_writer import LayoutWriter, encoded, fields_of, tar_of
+from regscope.stores.layout_writer import LayoutWriter, fields_of, tar_of
 from regscope.stores.open_store import open as open_store
 from regscope.tables import Snapshot
 from tests.lab.images import push
@@ -42,7 +43,7 @@ def write(writer: LayoutWriter, name: str, tars: Sequence[bytes], history: Seque
     manifest = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_MANIFEST,
-        "config": fields_of(writer.blob(encoded(config), media_types.OCI_CONFIG)),
+        "config": fields_of(writer.blob(compact(config), media_types.OCI_CONFIG)),
         "layers": [fields_of(layer.descriptor) for layer in layers],
     }
     writer.tag(name, writer.blob(json.dumps(manifest).encode(), media_types.OCI_MANIFEST))

@@ -22,6 +22,7 @@ from regscope.errors import (
     TooLarge,
 )
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import Manifest, ManifestSchema2
 from regscope.spec.media_types import (
     DOCKER_LAYER,
@@ -33,7 +34,6 @@ from regscope.spec.media_types import (
 )
 from regscope.stores.content_store import ContentStore
 from regscope.stores.docker_archive import DockerArchiveStore
-from regscope.stores.layout_writer import encoded
 from tests.lab.archives import LAYERS, config_of, digest_of, image, link, new_form, old_form, write
 
 Form = Callable[[Path], Path]
@@ -259,7 +259,7 @@ def test_an_image_of_docker_29_keeps_its_own_manifest(tmp_path: Path) -> None:
     """Its index names platforms and an attestation that the archive does not have."""
     packed = gzip.compress(LAYERS[0])
     config = config_of(LAYERS[0])
-    own = encoded(
+    own = compact(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -268,11 +268,11 @@ def test_an_image_of_docker_29_keeps_its_own_manifest(tmp_path: Path) -> None:
         }
     )
     away = [{**described(name.encode(), OCI_MANIFEST), "platform": {"os": name, "architecture": "x"}} for name in "ab"]
-    platforms = encoded(
+    platforms = compact(
         {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [away[0], described(own, OCI_MANIFEST), away[1]]}
     )
-    nested = encoded({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [described(platforms, OCI_INDEX)]})
-    top = encoded({"schemaVersion": 2, "manifests": [described(nested, OCI_INDEX)]})
+    nested = compact({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [described(platforms, OCI_INDEX)]})
+    top = compact({"schemaVersion": 2, "manifests": [described(nested, OCI_INDEX)]})
     blobs = {f"blobs/sha256/{digest_of(content)}": content for content in (config, packed, own, platforms, nested)}
     names = list(blobs)
     path = write(tmp_path / "a.tar", {**blobs, "index.json": top}, [image(names[0], [names[1]], "app:1")])

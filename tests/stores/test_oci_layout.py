@@ -18,9 +18,10 @@ from regscope.spec import media_types
 from regscope.spec.annotations import REF_NAME
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
+from regscope.spec.json_forms import compact
 from regscope.spec.manifest import OCIManifestSchema1
 from regscope.spec.referring import fallback_tag
-from regscope.stores.layout_writer import Layer, LayoutWriter, encoded, fields_of, tar_of
+from regscope.stores.layout_writer import Layer, LayoutWriter, fields_of, tar_of
 from regscope.stores.oci_layout import OCILayoutStore
 from regscope.stores.removal import open_removal
 from tests.lab.images import TAGS, skopeo, write_layout
@@ -176,7 +177,7 @@ def test_a_docker_manifest_refers_to_nothing_whatever_it_calls_its_subject(tmp_p
             "layers": [],
         }
         writer.keep(
-            writer.blob(encoded({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
+            writer.blob(compact({**document, "subject": odd, "artifactType": odd}), media_types.DOCKER_MANIFEST)
         )
     store = rs.open(f"oci:{tmp_path / 'mine'}", cache=False)
     [digest] = store.untagged("mine")
@@ -193,7 +194,7 @@ def write_entries(folder: Path, *entries: tuple[str, Descriptor]) -> OCILayoutSt
         "schemaVersion": 2,
         "manifests": [{**fields_of(entry), "annotations": {REF_NAME: name}} for name, entry in entries],
     }
-    (folder / "index.json").write_bytes(encoded(index))
+    (folder / "index.json").write_bytes(compact(index))
     return OCILayoutStore(folder)
 
 
@@ -262,7 +263,7 @@ def test_a_copy_takes_the_place_of_a_name_however_that_is_written(
 ) -> None:
     folder, first, other = pair
     write_entries(folder, ("1.0", first), ("2.0", other))
-    done = rs.copy(f"oci:{layout}", "app:1.0", f"oci:{folder}", "mine:1.0")
+    done = rs.copy(f"oci:{layout}", "app:1.0", f"oci:{folder}", "mine:1.0", overwrite=True)
     store = OCILayoutStore(folder)
     assert (store.resolve("mine", "1.0"), store.resolve("mine", "2.0")) == (done.images[0].digest, other.digest)
     assert store.faults("mine") == []

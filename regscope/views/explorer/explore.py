@@ -26,7 +26,7 @@ from regscope.views.explorer.registry_treemap import RegistryTreemap
 from regscope.views.explorer.sharing_view import Sharing
 from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.explorer.tabs import Tabs
-from regscope.views.table import Column, words
+from regscope.views.sections import PROBLEMS
 
 
 class View(NamedTuple):
@@ -170,15 +170,9 @@ class Explorer(VBox):
     @cached_property
     def problems(self) -> Listing:
         """What could not be read."""
-        columns = [
-            Column("Repository", "repository", words),
-            Column("Reference", "reference", words),
-            Column("What", "what", words),
-            Column("Why", "error", words),
-        ]
         return Listing(
             self.snap.problems,
-            columns,
+            PROBLEMS,
             "snap.problems",
             title="Problems",
             about="What could not be read, and why. What is not there cannot be counted, either.",

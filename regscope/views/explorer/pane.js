@@ -9,7 +9,7 @@
 function render({ model, el }) {
   let typed; // the field that somebody types in, until it was said
   let unanswered = 0; // what was said and has no answer yet
-  el.classList.add("regscope", "layer-colours");
+  el.classList.add("regscope", "interface-colours", "layer-colours");
 
   const show = () => {
     const made = document.createElement("template");

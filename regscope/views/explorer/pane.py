@@ -29,7 +29,7 @@ class Pane(anywidget.AnyWidget):
     """
 
     _esm = _HERE / "pane.js"
-    _css = str(assets("layer_colours.css")) + (_HERE / "pane.css").read_text(encoding="utf-8")
+    _css = str(assets("interface_colours.css", "layer_colours.css")) + (_HERE / "pane.css").read_text(encoding="utf-8")
     html = traitlets.Unicode().tag(sync=True)
     trouble = traitlets.Unicode()
     reading = traitlets.Float(None, allow_none=True)
