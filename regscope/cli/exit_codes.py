@@ -1,4 +1,4 @@
-"""Exit codes, and which error gives which."""
+"""The exit codes, and the errors that each stands for."""
 
 from __future__ import annotations
 
