@@ -159,7 +159,7 @@ def open_target(source: Source, target: str, ca: str | None = None, insecure: bo
     kind = kind_of(target)
     if kind.follows == "file" and _is_same_file(target, source.source):
         raise InvalidInput(
-            f"no image can be added to {target}", next_step=f"Name a new file as the target: {listed([kind])}."
+            f"nothing can be added to {target}", next_step=f"Name a new file as the target: {listed([kind])}."
         )
     if kind != REGISTRY:
         return open_destination(target)
