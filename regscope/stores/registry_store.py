@@ -1,4 +1,4 @@
-"""A registry, as a store."""
+"""A registry as a store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from regscope.stores.wrapped_store import unwrapped
 
 
 class RegistryStore:
-    """Images in a registry, read through `client`."""
+    """Images in a registry, read with `client`."""
 
     kind = REGISTRY
     sees_untagged = False
@@ -37,7 +37,7 @@ class RegistryStore:
         self._capabilities: Capabilities | None = None
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
-        self._knows_conditions = True  # as long as it has not shown the opposite
+        self._knows_conditions = True  # until a request shows the opposite
 
     @functools.cached_property
     def location(self) -> str:
@@ -46,22 +46,22 @@ class RegistryStore:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """As its latest answer with one said (`RateLimit-Remaining`)."""
+        """The rate limit of the latest response with one (`RateLimit-Remaining`)."""
         return self.client.rate_limit
 
     @property
     def counts_pulls(self) -> bool:
-        """The client's own."""
+        """As the client found out."""
         return self.client.counts_pulls
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the registry offers, asked on first use: see `probe_capabilities`.
+        """The capabilities of the registry, probed on first use: see `probe_capabilities`.
 
-        It is asked about the repository whose tags were listed last, else about the first in the catalog.
+        The requests are about the repository whose tags were listed last, else about the first in the catalog.
 
         Warns:
-            CapabilityWarning: for each that it lacks.
+            CapabilityWarning: the registry lacks a capability; one warning for each.
         """
         if self._capabilities is None:
             self._capabilities = probe_capabilities(self.client, self._listed)
@@ -69,7 +69,7 @@ class RegistryStore:
         return self._capabilities
 
     def repositories(self) -> list[str]:
-        """As the catalog lists them; see `list_repositories` for registries that close it."""
+        """The repositories of the catalog; see `list_repositories` for registries without one."""
         return list_repositories(self.client)
 
     def tags(self, repository: str) -> list[str]:
@@ -80,11 +80,11 @@ class RegistryStore:
         return found.tags
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Those that the tag list names, once it was read: zuul-registry's does; no other registry's API lists them."""
+        """The digests in the tag list, once it was read: only zuul-registry's API lists untagged manifests, there."""
         return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """By one HEAD request; by GET where that says nothing: see `ManifestRef.describe`."""
+        """The digest, by one HEAD request; by GET where HEAD does not state it: see `ManifestRef.describe`."""
         try:
             return ManifestRef(repository, tag, self.client).describe().digest
         except ResourceNotFound as error:
@@ -96,7 +96,7 @@ class RegistryStore:
             ) from None
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """By one conditional GET; by HEAD where that would count as a pull, or the registry knows no conditions."""
+        """The manifest, by one conditional GET; by HEAD first if a GET counts as a pull, or conditions are ignored."""
         if self.counts_pulls or not self._knows_conditions:
             digest = self.resolve(repository, tag)
             return None if digest == known else self.manifest(repository, digest)
@@ -107,23 +107,23 @@ class RegistryStore:
         return None
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """By one GET request."""
+        """The manifest, by one GET request."""
         return ManifestRef(repository, reference, self.client).fetch()
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed and verified."""
+        """The blob, streamed and verified."""
         return Blob(repository, digest, client=self.client).chunks()
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """By a GET request for this range alone."""
+        """The rest of the blob, by a GET request for its range."""
         return Blob(repository, blob.digest, client=self.client).rest(start, blob.size)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """By one GET request."""
+        """The blob, by one GET request."""
         return Blob(repository, digest, client=self.client).read(limit)
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """By one HEAD request; where that finds nothing, by a GET of one byte."""
+        """The size, by one HEAD request; where that finds nothing, by a GET of one byte."""
         blob = Blob(repository, digest, client=self.client)
         try:
             return blob.stat().size
@@ -131,7 +131,7 @@ class RegistryStore:
             return blob.stat_by_get().size
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """None: it takes a request."""
+        """None: finding out takes a request."""
         return None
 
     def stored_blobs(self) -> Mapping[str, int] | None:
@@ -139,15 +139,15 @@ class RegistryStore:
         return None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """None: no registry's API says it."""
+        """None: no registry's API states it."""
         return None
 
     def faults(self, repository: str) -> list[Fault]:
-        """None: each name stands once."""
+        """None: names are unique."""
         return []
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """By the referrers API; None where the registry has none."""
+        """The referrers, by the referrers API; None where the registry has no such API."""
         return list_referrers(self.client, repository, digest)
 
     def __repr__(self) -> str:
@@ -159,6 +159,6 @@ class RegistryStore:
 
 
 def client_of(store: ContentStore) -> DockerRegistryV2Client | None:
-    """The client by which a store, whatever is around it, reads a registry; None where it reads none."""
+    """The client of a registry's store, also through a cache or mirrors; None for other stores."""
     itself = unwrapped(store)
     return itself.client if isinstance(itself, RegistryStore) else None

@@ -101,7 +101,7 @@ def test_what_has_no_tag_and_what_nothing_needs_can_go_too() -> None:
     shown = ReadPage(report(rows.snapshot(sees_untagged=True)).html)
     assert shown.figures["Can be freed"] == ("0 bytes", "0 bytes")
     assert "7.0 MB by deleting 1 manifest without a tag" in shown.text
-    assert "3.0 MB by collecting the garbage: 1 blob that no manifest needs" in shown.text
+    assert "3.0 MB by garbage collection: 1 blob that no manifest needs" in shown.text
 
 
 def test_the_notes_of_the_snapshot_are_on_the_page(snap: Snapshot, read: ReadPage) -> None:
