@@ -11,7 +11,10 @@ from regscope.text import count, size
 @click.group(invoke_without_command=True)
 @click.pass_context
 def cache(context: click.Context) -> None:
-    """Show the cache of manifests and configs, or delete from it; deleted entries are read again."""
+    """Show the cache, or delete from it.
+
+    It has manifests and configs by digest. Deleted entries are read again when they are needed.
+    """
     if context.invoked_subcommand is None:
         from regscope.stores.digest_cache import DigestCache
 

@@ -81,7 +81,10 @@ def report(source: Source, files: bool, path: str) -> None:
 @reads_source
 @click.argument("repository_name", metavar="[REPOSITORY]", required=False)
 def tags(source: Source, output: Output, repository_name: str | None) -> None:
-    """List tags with their size, and the bytes that no other tag needs (exclusive)."""
+    """List tags with unique and exclusive bytes.
+
+    `unique` is all that the tag needs, `exclusive` what no other tag needs.
+    """
     from regscope.analysis.sharing import tag_weights
     from regscope.registry.endpoint import full_name
 
@@ -160,7 +163,10 @@ def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
 @reads_source
 @click.argument("image", required=False)
 def history(source: Source, output: Output, image: str | None) -> None:
-    """List build instructions by stored bytes, or the build steps of one IMAGE."""
+    """List build steps by bytes, or those of one IMAGE.
+
+    Without IMAGE, equal build instructions of all images are one row, with their stored bytes.
+    """
     from regscope.analysis.history_cost import history_cost
 
     if image is None:
@@ -176,7 +182,7 @@ def history(source: Source, output: Output, image: str | None) -> None:
 @prints_table
 @reads_source
 def lineage(source: Source, output: Output) -> None:
-    """List the base image of each image, and newer versions of that base."""
+    """List base images, and newer versions of them."""
     from regscope.analysis.lineage import lineage as find_lineage
 
     snap = source.snapshot()
@@ -188,9 +194,10 @@ def lineage(source: Source, output: Output) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @reads_source
 def capabilities(source: Source, as_json: bool) -> None:
-    """Show what a registry supports: catalog, deletion, referrers, ranges.
+    """Show what a registry supports.
 
-    The requests change nothing. They are about the repository that -r names, else the first in the catalog.
+    Catalog, deletion, referrers and ranges are tested by requests that change nothing. They are about the repository
+    that -r names, else the first in the catalog.
     """
     import warnings
     from dataclasses import asdict
@@ -209,9 +216,10 @@ def capabilities(source: Source, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", default="regscope-demo", type=click.Path(file_okay=False))
 def demo(folder: str) -> None:
-    """Build a sample OCI layout, show its largest content, and write its report and the file tree of one image.
+    """Build a sample OCI layout, and analyse it.
 
-    All is written to FOLDER, and built from this Python installation. No network, server or account is needed.
+    The layout, a report and the file tree of one image are written to FOLDER. The images are made from this Python
+    installation; no network, server or account is needed.
     """
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.sharing import tag_weights

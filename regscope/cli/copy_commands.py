@@ -38,7 +38,7 @@ _OPTIONS = (
     click.option("--referrers", is_flag=True, help="Also copy signatures, SBOMs and attestations."),
     click.option("--overwrite", is_flag=True, help="Move tags at TARGET that point to other manifests."),
     click.option("--to-ca", type=click.Path(exists=True, dir_okay=False), help="TARGET's certificate authority (PEM)."),
-    click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials all the same."),
+    click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials nevertheless."),
 )
 _NAMES = ("to", "platform", "referrers", "overwrite", "to_ca", "to_insecure")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PLATFORM = click.option(
-    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index to use."
+    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index, by its platform."
 )
 _TO = click.option("--to", required=True, metavar="NAME", help="The name of the new image: repository:tag.")
 _TARGET = click.option(
@@ -87,7 +87,7 @@ def mutate(
     user: str | None,
     workdir: str | None,
 ) -> Image:
-    """Change the config of IMAGE (environment, labels, entrypoint, command, user), and its annotations."""
+    """Change the config of IMAGE (environment, command, user and so on), its labels and annotations."""
     return image.mutate(
         env=_pairs(env),
         labels=_pairs(label),

@@ -61,7 +61,7 @@ _STEPS = columns(change="text", size_before="size", size_after="size", instructi
 @click.argument("image", required=False)
 @click.option("--layers", is_flag=True, help="List the tar entries of each layer of IMAGE, whiteouts included.")
 def files(source: Source, output: Output, image: str | None, layers: bool) -> None:
-    """Summarise the files of all layers, or list those of one IMAGE.
+    """Summarise all files, or list those of one IMAGE.
 
     The largest come first. The files of an IMAGE are those that a container sees.
     """
@@ -133,7 +133,10 @@ def duplicates(source: Source, output: Output, ratios: bool) -> None:
     help="The share of bytes that must be equal.",
 )
 def twins(source: Source, output: Output, threshold: float) -> None:
-    """List layers with the same files as another layer, and why their digests differ."""
+    """List layers with the same files as another one.
+
+    The output states why their digests differ.
+    """
     from regscope.analysis.twins import twins as find_twins
 
     snap, _ = inside(source)
@@ -185,9 +188,9 @@ def diff(source: Source, output: Output, before: str, after: str) -> None:
 @prints_table
 @reads_source
 def secrets(source: Source, output: Output) -> None:
-    """List files that look like keys or tokens, deleted ones included.
+    """List files that look like keys or tokens.
 
-    A file that a later layer deletes is still in the layer that has it. Contents are never shown.
+    Files that a later layer deletes are listed, too: they are still stored. Contents are never shown.
     """
     from regscope.analysis.risky_files import secrets as find_secrets
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from regscope.stores.content_store import ContentStore
 
 _PLATFORM = click.option(
-    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index to use."
+    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index, by its platform."
 )
 
 

@@ -13,7 +13,10 @@ from regscope.text import plain
 @click.command()
 @opens_source
 def login(source: Source) -> None:
-    """Log in to the registry SOURCE, and save the login as docker does: in its credential helper, or in config.json."""
+    """Log in to the registry SOURCE.
+
+    The login is saved as docker does, in its credential helper, or in its config.json.
+    """
     from regscope.registry.credentials import Credentials
     from regscope.registry.endpoint import APIEndpoint
     from regscope.registry.login import log_in

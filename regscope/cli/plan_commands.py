@@ -78,7 +78,9 @@ def plan(
     compare: str | None,
     **rules: Any,
 ) -> None:
-    """Show what a retention policy would delete, why, and how many bytes are freed; nothing is deleted.
+    """Show what a retention policy would delete.
+
+    The output gives the reasons and the freed bytes; nothing is deleted.
 
     Images that are protected or in use, children of kept indexes and referrers of kept images are always kept.
     Unless SOURCE is a saved snapshot, the manifests and blobs of the plan are looked up; missing ones are reported.

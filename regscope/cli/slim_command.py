@@ -53,10 +53,11 @@ def slim(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Rewrite IMAGE without files that its upper layers overwrite or delete.
+    """Rewrite IMAGE without hidden files.
 
-    The final file system is the same, and so is the config, except for its layers and history. The sizes shown are
-    exact: layers are rewritten to temporary files. The original image is kept, and nothing is deleted.
+    Hidden files are those that an upper layer overwrites or deletes. The final file system is the same, and so is the
+    config, except for its layers and history. The sizes shown are exact: layers are rewritten to temporary files. The
+    original image is kept, and nothing is deleted.
     """
     from regscope.remediation.slimming import slim as make_slim
 

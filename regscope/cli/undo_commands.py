@@ -29,14 +29,14 @@ _ITS_OWN = ""
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 @click.option("-y", "--yes", is_flag=True, help="Restore. Without this, only show what would be restored.")
 def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bool, yes: bool) -> None:
-    """Restore what was deleted by the steps of a JOURNAL, byte for byte.
+    """Restore what the steps of a JOURNAL deleted.
 
     JOURNAL is a file, or one that `regscope journal` lists: `latest`, its name, or the beginning of its name. The
     images are restored to the journal's registry, unless REGISTRY is given.
 
-    Until the registry's garbage collection no backup is needed; after it one is. Without --yes nothing is changed: the
-    output lists what would be restored, where its blobs are, and what cannot be restored. Tags that now point to
-    another manifest are not changed.
+    Content is restored byte for byte. Until the registry's garbage collection no backup is needed; after it one is.
+    Without --yes nothing is changed: the output lists what would be restored, where its blobs are, and what cannot be
+    restored. Tags that now point to another manifest are not changed.
     """
     from regscope.remediation.journal_names import find_journal
     from regscope.remediation.journal_reader import read_journal
@@ -68,7 +68,9 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     help="Ask the registry, or its storage:FOLDER, whether the blobs to be freed are deleted.",
 )
 def journal(source: Source, output: Output, journal_file: str | None, check: str | None) -> None:
-    """Show the steps of a JOURNAL; without one, list the journals that `regscope apply` wrote to the default folder.
+    """Show the steps of a JOURNAL, or list all journals.
+
+    The list has the journals that `regscope apply` wrote to the default folder.
 
     JOURNAL is a file, or one from this list: `latest`, its name, or the beginning of its name.
     """

@@ -18,7 +18,7 @@ _PROBLEMS = columns(repository="text", what="text", reference="text", error="tex
 @prints_table
 @reads_source
 def validate(source: Source, output: Output) -> None:
-    """List manifests, configs and layers of images that are missing or damaged.
+    """List missing and damaged content of images.
 
     A registry is asked with HEAD requests, in each repository; the cache is not used. No layer is downloaded: its size
     is compared, its digest is not. Content that the registry does not report on is listed as unchecked, not missing.
