@@ -37,7 +37,7 @@ class ContentStore(Protocol):
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The rate limit and the rest of it, as last stated by the store; None where none was stated."""
+        """The rate limit, with the remaining requests, that the store stated last; None where it stated none."""
 
     @property
     def counts_pulls(self) -> bool:

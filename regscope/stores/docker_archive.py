@@ -75,10 +75,10 @@ class DockerArchiveStore:
 
     @property
     def images(self) -> list[tuple[Digest, list[str]]]:
-        """The images in the archive's order, each with the names that it goes by, as they were written.
+        """The images in the archive's order, each with its names, unchanged.
 
         Raises:
-            RegscopeError: one of them cannot be read.
+            RegscopeError: an image cannot be read.
         """
         return [(self._digest(position), list(image.names)) for position, image in enumerate(self._saved.listed)]
 

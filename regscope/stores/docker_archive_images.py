@@ -138,7 +138,7 @@ class SavedImages:
             found = diff_id_of(self._members.chunks(name))
         if found != diff_id:
             raise DigestMismatch(
-                f"a layer of {self._members.location} hashes to {found}, and the config calls it {diff_id}",
+                f"a layer of {self._members.location} hashes to {found}, and its diff_id is {diff_id}",
                 next_step="The archive is damaged: save the image again.",
             )
 

@@ -134,7 +134,7 @@ class LayoutRemoval:
         return (name := self._tag_of(entry)) is not None and name in names
 
     def _without_names(self, entries: list[Descriptor], names: Container[tuple[str, str]]) -> list[Descriptor]:
-        """All entries, none of them with one of `names`; each manifest is still listed."""
+        """All entries without the names `names`; each manifest is still listed."""
         kept = [entry for entry in entries if not self._is_named(entry, names)]
         listed = {entry.digest for entry in kept}
         for entry in entries:
@@ -144,7 +144,7 @@ class LayoutRemoval:
         return kept
 
     def _untagged(self, entry: Descriptor) -> Descriptor:
-        """An entry without its tag: in its repository still."""
+        """An entry without its tag, still in its repository."""
         left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
         name = image_name(entry, self._store.own_name)
         if name is not None and name.repository != self._store.own_name:

@@ -139,7 +139,7 @@ def _check_path(location: str, access: Access) -> None:
     except RequestError as error:
         why = error.message
     raise InvalidLocation(
-        text.plain(f"{without_secrets(location)!r} names more than a registry: {why}", 500),
+        text.plain(f"{without_secrets(location)!r} is not the address of a registry: {why}", 500),
         next_step=f"Open {scheme}{separator}{host}, and name {path!r} when scanning it.",
     )
 

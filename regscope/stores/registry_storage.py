@@ -142,7 +142,7 @@ class RegistryStorageStore:
         return known
 
     def _document(self, digest: Digest) -> bytes:
-        """The parsed manifest; None where it cannot be read, which the scan reports."""
+        """The bytes of a manifest; an empty document where it cannot be read, which the scan reports."""
         try:
             return digest.verify(self._tree.read_blob(digest, METADATA_LIMIT), f"a blob of {self.location}")
         except RegscopeError:

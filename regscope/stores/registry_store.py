@@ -51,7 +51,7 @@ class RegistryStore:
 
     @property
     def counts_pulls(self) -> bool:
-        """As the client found out."""
+        """Whether fetching a manifest counts as a pull, as far as the client knows."""
         return self.client.counts_pulls
 
     @property
@@ -80,7 +80,7 @@ class RegistryStore:
         return found.tags
 
     def untagged(self, repository: str) -> list[Digest]:
-        """The digests in the tag list, once it was read: only zuul-registry's API lists untagged manifests, there."""
+        """The digests in the tag list, once it was read: only zuul-registry lists untagged manifests there."""
         return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:

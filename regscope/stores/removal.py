@@ -90,8 +90,6 @@ def open_removal(place: ContentStore | str) -> Removal:
     """
     store = as_it_is_now(place)
     if not store.kind.remover:
-        raise InvalidInput(
-            f"{store.location} is read only", next_step="Copy the images to keep to a new one: regscope image copy."
-        )
+        raise InvalidInput(f"{store.location} is read only", next_step="Copy the images to keep: regscope image copy.")
     opened: Removal = load(store.kind.remover)(store)
     return opened

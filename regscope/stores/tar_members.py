@@ -167,7 +167,7 @@ class TarMembers:
 
     def _breaks_off(self, why: object) -> StoreError:
         return StoreError(
-            f"{self.location} breaks off: {text.plain(why, 300)}",
+            f"{self.location} is truncated or damaged: {text.plain(why, 300)}",
             next_step="The archive is incomplete: save the image again.",
         )
 
