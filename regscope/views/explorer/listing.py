@@ -19,7 +19,7 @@ class Listing(Pane):
     """The rows of a DataFrame as a widget.
 
     Attributes:
-        search: the text that shown rows contain, in upper or lower case.
+        search: the text that shown rows contain; case is ignored.
         sort: the column to sort by; empty for the order of the frame.
         descending: whether the largest values come first.
         page: the number of the page, from 0.
