@@ -40,7 +40,7 @@ def test_the_key_figures_are_those_of_the_analysis(inside: Snapshot, read: ReadP
         assert size > 0
         assert read.figures[label] == (text.size(size), f"{size:,} bytes")
     assert read.figures["Secrets"][0] == "1"
-    assert "hidden by a later layer, and served: 1" in read.text
+    assert "deleted by a later layer, but still stored: 1" in read.text
 
 
 def test_the_waste_of_images_is_that_of_waste_with_dives_efficiency(inside: Snapshot, read: ReadPage) -> None:
