@@ -1,4 +1,4 @@
-"""Asking before something is taken away, and what there is to say after."""
+"""Asking for confirmation before a deletion, and the note on garbage collection after it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from regscope.cli.exit_codes import INTERRUPTED, OTHER
 if TYPE_CHECKING:
     from regscope.stores.removal import Removal
 
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def make_sure(question: str, yes: bool) -> None:
-    """Go on where the user says so; else leave, and say that nothing was changed."""
+    """Return if the user confirms; else exit, with the message that nothing was changed."""
     if yes:
         return
     try:
         if click.confirm(question, err=True):
             return
         code = OTHER
-    except click.Abort:  # interrupted, or nobody is there
+    except click.Abort:  # interrupted, or standard input is closed
         click.echo(err=True)
         code = INTERRUPTED
     click.echo("nothing was changed", err=True)
@@ -30,6 +30,6 @@ def make_sure(question: str, yes: bool) -> None:
 
 
 def say_when_bytes_come_back(place: Removal) -> None:
-    """Registries only forget; what nothing names any more is swept up later."""
+    """Print, where the store does not free storage at once, that the registry's garbage collection does."""
     if not place.frees_at_once:
-        click.echo("its bytes come back at the registry's next garbage collection", err=True)
+        click.echo("its storage is freed at the registry's next garbage collection", err=True)

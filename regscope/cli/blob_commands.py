@@ -23,7 +23,7 @@ def blob() -> None:
 @click.argument("digest")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The file to write; standard output by default.")
 def get(source: Source, repository: str, digest: str, output: str | None) -> None:
-    """Read a blob; a file appears only when all of it is there and verified."""
+    """Read a blob, and verify it; an output file appears only when it is complete and verified."""
     from regscope.registry.local_content import written_whole
 
     content = source.store().blob(repository, digest)
@@ -68,13 +68,13 @@ def put(source: Source, repository: str, file: str) -> None:
 @click.argument("digest")
 @yes_option
 def delete(source: Source, repository: str, digest: str, yes: bool) -> None:
-    """Delete a blob. Images that need it are broken by that."""
+    """Delete a blob. Images that need it can no longer be pulled."""
     from regscope.spec.digest import Digest
     from regscope.stores.removal import open_removal
 
     place = open_removal(source.fresh_store())
     wanted = Digest(digest)
-    make_sure(f"Delete {wanted} from {repository}, whatever needs it?", yes)
+    make_sure(f"Delete {wanted} from {repository}? Images that need it can no longer be pulled.", yes)
     place.delete_blob(repository, wanted)
-    click.echo(f"{digest} is gone")
+    click.echo(f"{digest} was deleted")
     say_when_bytes_come_back(place)

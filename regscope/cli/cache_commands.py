@@ -1,4 +1,4 @@
-"""`regscope cache`: what is kept on disk."""
+"""`regscope cache`: shows, clears and prunes the cache on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from regscope.text import count, size
 @click.group(invoke_without_command=True)
 @click.pass_context
 def cache(context: click.Context) -> None:
-    """Show the cache, or make it smaller. It holds manifests and configs by digest; it can always go."""
+    """Show the cache, or delete from it.
+
+    It has manifests and configs by digest. Deleted entries are read again when they are needed.
+    """
     if context.invoked_subcommand is None:
         from regscope.stores.digest_cache import DigestCache
 

@@ -1,4 +1,4 @@
-"""The commands that look: scan, report, tags, layers, sharing, what-if, history, lineage, capabilities, demo."""
+"""Commands that only read: scan, report, tags, layers, sharing, what-if, history, lineage, capabilities, demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from regscope.tables import Snapshot
 
-_FILES_TOO = click.option("--files", is_flag=True, help="Read the files within the layers, too.")
+_FILES_TOO = click.option("--files", is_flag=True, help="Also read the files in the layers.")
 _LAYERS = columns(size="size", images="number", saved="size", blob_digest="digest", created_by="instruction")
 _IMAGE_LAYERS = columns(platform="text", position="number", size="size", blob_digest="digest", created_by="instruction")
 _COST = columns(stored="size", referenced="size", images="number", layers="number", instruction="text")
@@ -42,18 +42,18 @@ _NAMES = {
 @_FILES_TOO
 @click.option("--save", type=click.Path(file_okay=False), help="Write the tables as Parquet files into this folder.")
 @click.option(
-    "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
+    "--known", multiple=True, metavar="FOLDER", help="An earlier scan; finds manifests untagged since. Repeatable."
 )
 @CHECK
 def scan(source: Source, output: Output, files: bool, save: str | None, known: tuple[str, ...], check: bool) -> None:
-    """Read the metadata of every image and say what is there."""
+    """Read the metadata of every image, and show a summary."""
     from regscope.schema import TABLES
     from regscope.snapshot_folder import SnapshotFolder
 
     if files and check:
-        raise click.UsageError("--files reads the layers themselves: leave out --check, or scan twice")
+        raise click.UsageError("--files and --check exclude each other: run two scans")
     if save:
-        SnapshotFolder(save).check_free()  # now, and not after hours
+        SnapshotFolder(save).check_free()  # before the scan, which can take hours
     snap = inside(source)[0] if files else source.snapshot(known=known, check=check)
     rows = {name: len(getattr(snap, name)) for name in TABLES}
     about = {"location": snap.location, "taken_at": snap.taken_at.isoformat(), "rows": rows, "facts": snap.facts()}
@@ -68,7 +68,7 @@ def scan(source: Source, output: Output, files: bool, save: str | None, known: t
 @_FILES_TOO
 @click.option("-o", "--output", "path", default="regscope-report.html", show_default=True, help="The file to write.")
 def report(source: Source, files: bool, path: str) -> None:
-    """Write one self-contained HTML page about it all."""
+    """Write a report of SOURCE as one self-contained HTML file."""
     from regscope.views.report import report as make_report
 
     snap = inside(source)[0] if files else source.snapshot()
@@ -81,7 +81,10 @@ def report(source: Source, files: bool, path: str) -> None:
 @reads_source
 @click.argument("repository_name", metavar="[REPOSITORY]", required=False)
 def tags(source: Source, output: Output, repository_name: str | None) -> None:
-    """List tags with their size, and their exclusive size."""
+    """List tags with unique and exclusive bytes.
+
+    `unique` is all that the tag needs, `exclusive` what no other tag needs.
+    """
     from regscope.analysis.sharing import tag_weights
     from regscope.registry.endpoint import full_name
 
@@ -114,12 +117,12 @@ def layers(source: Source, output: Output, image: str | None) -> None:
 @prints_table
 @reads_source
 @click.option(
-    "--level", type=click.Choice(list(_NAMES)), default="repository", show_default=True, help="Compare these."
+    "--level", type=click.Choice(list(_NAMES)), default="repository", show_default=True, help="What to compare."
 )
 def sharing(source: Source, output: Output, level: str) -> None:
-    """Show what is shared and what is exclusive.
+    """Show shared and exclusive bytes.
 
-    `exclusive` is what deleting just that one frees.
+    `exclusive` is what deleting this repository, tag or image alone frees.
     """
     from regscope.analysis.sharing import sharing as who_shares
 
@@ -134,10 +137,10 @@ def sharing(source: Source, output: Output, level: str) -> None:
 @reads_source
 @click.argument("delete", nargs=-1, required=True)
 def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
-    """Say what deleting would free; nothing is deleted.
+    """Show what deleting would free; nothing is deleted.
 
-    DELETE is one or more of repository, repository:tag, repository@digest or digest, for all at once; * stands for
-    anything.
+    DELETE is one or more of repository, repository:tag, repository@digest or digest, deleted together; * matches
+    any text.
     """
     from regscope.analysis.what_if import what_if as ask
 
@@ -150,7 +153,7 @@ def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
         about = {"freed_bytes": answer.freed_bytes, "at_most": answer.at_most, **parts}
         output.show_facts("If deleted", answer.facts(), answer.notes(), about)
     if not output.as_json and not output.as_csv and len(answer.kept):
-        click.echo("\nStays although named:")
+        click.echo("\nNamed, but kept:")
         output.show(answer.kept, _KEPT)
     finish(snap)
 
@@ -160,7 +163,10 @@ def what_if(source: Source, output: Output, delete: tuple[str, ...]) -> None:
 @reads_source
 @click.argument("image", required=False)
 def history(source: Source, output: Output, image: str | None) -> None:
-    """List build instructions by cost, or the steps of one IMAGE."""
+    """List build steps by bytes, or those of one IMAGE.
+
+    Without IMAGE, equal build instructions of all images are one row, with their stored bytes.
+    """
     from regscope.analysis.history_cost import history_cost
 
     if image is None:
@@ -176,7 +182,7 @@ def history(source: Source, output: Output, image: str | None) -> None:
 @prints_table
 @reads_source
 def lineage(source: Source, output: Output) -> None:
-    """List which image is built on which, and on which old base."""
+    """List base images, and newer versions of them."""
     from regscope.analysis.lineage import lineage as find_lineage
 
     snap = source.snapshot()
@@ -188,9 +194,10 @@ def lineage(source: Source, output: Output) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @reads_source
 def capabilities(source: Source, as_json: bool) -> None:
-    """Say what a registry offers: catalog, deletion, referrers, ranges.
+    """Show what a registry supports.
 
-    It is asked by requests that leave it as it was, about the repository that -r names, else the first in its catalog.
+    Catalog, deletion, referrers and ranges are tested by requests that change nothing. They are about the repository
+    that -r names, else the first in the catalog.
     """
     import warnings
     from dataclasses import asdict
@@ -199,19 +206,20 @@ def capabilities(source: Source, as_json: bool) -> None:
     for repository in source.repository:
         store.tags(repository)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CapabilityWarning)  # what is printed says the same
+        warnings.simplefilter("ignore", CapabilityWarning)  # the output has the same content
         found = store.capabilities
     if found is None:
-        raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
+        raise InvalidInput(f"{store.location} is no registry", next_step="Name a registry: registry.example.com.")
     Output(as_json, as_csv=False, limit=None).show_facts(plain(store.location), found.facts(), (), asdict(found))
 
 
 @click.command()
 @click.argument("folder", default="regscope-demo", type=click.Path(file_okay=False))
 def demo(folder: str) -> None:
-    """Build a sample layout, look at it, and write the report, and the files of one image.
+    """Build a sample OCI layout, and analyse it.
 
-    It is made in FOLDER from this Python installation. No network, no server, no account.
+    The layout, a report and the file tree of one image are written to FOLDER. The images are made from this Python
+    installation; no network, server or account is needed.
     """
     from regscope.analysis.history_cost import history_cost
     from regscope.analysis.sharing import tag_weights
@@ -240,11 +248,11 @@ def demo(folder: str) -> None:
     click.echo(f"report   {make_report(snap).save(Path(folder) / 'report.html')}")
     click.echo(f"files    {file_tree(snap, 'team/importer:1').save(Path(folder) / 'files.html')}")
     click.echo(f"layout   oci:{layout}")
-    click.echo(f"go on    regscope what-if oci:{layout} 'team/worker:1.*'")
+    click.echo(f"next     regscope what-if oci:{layout} 'team/worker:1.*'")
 
 
 def _one_image(source: Source, image: str) -> tuple[Snapshot, pd.DataFrame]:
-    """The snapshot of one image, and its images by `digest` and `platform`."""
+    """The snapshot of one tag or digest, and `digest` and `platform` of the images below it."""
     from regscope.analysis.sizes import image_sizes
     from regscope.registry.endpoint import full_name
 

@@ -1,4 +1,4 @@
-"""What a shell offers where a location is to be written."""
+"""Shell completion of locations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.stores.kinds import KINDS, Kind, stated_kind
 
 
 def locations(kinds: Iterable[Kind] = KINDS) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """What completes a location of one of `kinds`: schemes first, and paths after a scheme's colon."""
+    """The completion function for locations of `kinds`: schemes first, and paths after a scheme's colon."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         kind = stated_kind(incomplete)
@@ -26,7 +26,7 @@ def locations(kinds: Iterable[Kind] = KINDS) -> Callable[[click.Context, click.P
 
 
 def _paths(kind: Kind, start: str) -> Iterator[str]:
-    """Folders, and files where a file is wanted, whose paths begin with `start`."""
+    """Folders, and files if the kind is a file, whose paths begin with `start`."""
     if kind.follows == "address":
         return
     above, slash, name = start.rpartition("/")

@@ -1,4 +1,4 @@
-"""`regscope image copy`, `pull`, `push`, `save` and `load`: images from one place to another."""
+"""`regscope image copy`, `pull`, `push`, `save` and `load`: copy images from one store to another."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--to", metavar="NAME", help="The name there: repository:tag, repository, or a prefix/ before names."),
-    click.option("-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these of an index; repeatable."),
-    click.option("--referrers", is_flag=True, help="With signatures, SBOMs and attestations."),
-    click.option("--overwrite", is_flag=True, help="Let tags that are there, and mean something else, be moved."),
+    click.option("--to", metavar="NAME", help="The name at TARGET: repository:tag, repository, or a prefix/ of names."),
+    click.option(
+        "-p", "--platform", multiple=True, metavar="OS/ARCH", help="Copy only these images of an index; repeatable."
+    ),
+    click.option("--referrers", is_flag=True, help="Also copy signatures, SBOMs and attestations."),
+    click.option("--overwrite", is_flag=True, help="Move tags at TARGET that point to other manifests."),
     click.option("--to-ca", type=click.Path(exists=True, dir_okay=False), help="TARGET's certificate authority (PEM)."),
-    click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials all the same."),
+    click.option("--to-insecure", is_flag=True, help="Do not verify TARGET's TLS, and send credentials nevertheless."),
 )
 _NAMES = ("to", "platform", "referrers", "overwrite", "to_ca", "to_insecure")
 
 
 def _copies(command: Command) -> Command:
-    """Give a command what goes with copying, as keyword arguments for `_copy`."""
+    """Add the options of copying to a command; it gets their values in `how`."""
 
     @functools.wraps(command)
     def with_options(**arguments: Any) -> Any:
@@ -55,10 +57,10 @@ def _copies(command: Command) -> Command:
     return wrapped  # type: ignore[no-any-return]
 
 
-_COPY = f"""Copy IMAGEs of SOURCE to TARGET, byte for byte; * stands for anything, as in 'team/app:*'.
+_COPY = f"""Copy IMAGEs of SOURCE to TARGET, byte for byte; * matches any text, as in 'team/app:*'.
 
-TARGET is one of {listed(WRITABLE)}. Blobs that are there do not travel, and a copy that was cut off goes on
-where it was. Options for a registry are about SOURCE, or about TARGET where SOURCE is none.
+TARGET is one of {listed(WRITABLE)}. Blobs that TARGET has are not copied, and an interrupted copy continues
+where it was. Options for a registry apply to SOURCE, or to TARGET if SOURCE is no registry.
 """
 
 
@@ -77,9 +79,9 @@ def copy(source: Source, images: tuple[str, ...], target: str, how: dict[str, An
 @click.argument("folder")
 @_copies
 def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, Any]) -> None:
-    """Copy IMAGEs of SOURCE into the OCI image layout in FOLDER, which is made where there is none.
+    """Copy IMAGEs of SOURCE into the OCI image layout in FOLDER, which is created if it does not exist.
 
-    With oci-archive:FILE in its place the layout is written into one file.
+    With oci-archive:FILE instead of FOLDER, the layout is written into one tar file.
     """
     _copy(source, images, folder if stated_kind(folder) in (LAYOUT, OCI_ARCHIVE) else LAYOUT.at(folder), how)
 
@@ -92,7 +94,7 @@ def pull(source: Source, images: tuple[str, ...], folder: str, how: dict[str, An
 def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, Any]) -> None:
     """Copy IMAGEs of SOURCE to REGISTRY."""
     if kind_of(registry) != REGISTRY:
-        raise InvalidInput(f"{registry} is no registry", next_step="Copy to it with `regscope image copy`.")
+        raise InvalidInput(f"{registry} is no registry", next_step="Use `regscope image copy` for this target.")
     _copy(source, images, registry, how)
 
 
@@ -102,9 +104,9 @@ def push(source: Source, images: tuple[str, ...], registry: str, how: dict[str, 
 @click.argument("file")
 @_copies
 def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]) -> None:
-    """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index linux/amd64, unless -p says otherwise.
+    """Copy IMAGEs of SOURCE into FILE, for `docker load`; of an index the image for linux/amd64, or for -p.
 
-    With oci-archive:FILE in its place into an OCI layout in one file, which holds whole indexes.
+    With oci-archive:FILE instead of FILE, an OCI layout with whole indexes is written into one tar file.
     """
     if stated_kind(file) not in (DOCKER_ARCHIVE, OCI_ARCHIVE):
         file = DOCKER_ARCHIVE.at(file)
@@ -118,7 +120,7 @@ def save(source: Source, images: tuple[str, ...], file: str, how: dict[str, Any]
 @click.argument("target", shell_complete=locations(WRITABLE))
 @_copies
 def load(source: Source, target: str, how: dict[str, Any]) -> None:
-    """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, with a tag or without."""
+    """Copy all images of SOURCE, such as docker-archive:FILE or oci-archive:FILE, to TARGET, tagged and untagged."""
     store = source.store()
     kinds = [pattern for pattern, listing in (("*:*", store.tags), ("*@*", store.untagged)) if _any(store, listing)]
     _copy(source, kinds or ["*:*"], target, how)
@@ -146,10 +148,10 @@ def _copy(source: Source, images: Sequence[str], target: str, how: dict[str, Any
 
 
 def open_target(source: Source, target: str, ca: str | None = None, insecure: bool = False) -> Destination:
-    """Open TARGET: with the options for a registry where it is SOURCE itself, or SOURCE is none.
+    """Open TARGET; the options for a registry apply to it if it is SOURCE itself, or if SOURCE is no registry.
 
     Raises:
-        InvalidInput: it is the archive that SOURCE is, which cannot be added to and would be lost.
+        InvalidInput: TARGET is the same archive as SOURCE; images cannot be added to an archive, only replaced.
     """
     from regscope.stores.open_destination import open_destination
     from regscope.stores.open_store import open as open_store

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _PLATFORM = click.option(
-    "-p", "--platform", default="linux/amd64", show_default=True, help="Of an index, the image for this one."
+    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index, by its platform."
 )
-_TO = click.option("--to", required=True, metavar="NAME", help="What the new image is called: repository:tag.")
+_TO = click.option("--to", required=True, metavar="NAME", help="The name of the new image: repository:tag.")
 _TARGET = click.option(
     "--target",
     shell_complete=locations(WRITABLE),
-    help=f"Where it goes: {listed(WRITABLE)}; SOURCE by default.",
+    help=f"Where to write the new image: {listed(WRITABLE)}; SOURCE by default.",
 )
-_OVERWRITE = click.option("--overwrite", is_flag=True, help="Let NAME be moved where it means something else already.")
+_OVERWRITE = click.option("--overwrite", is_flag=True, help="Move NAME if it points to another manifest.")
 _PAIR = "NAME=VALUE"
 
 
 def _changes(command: Command) -> Command:
-    """Give a command that changes an image SOURCE, IMAGE, and where the outcome goes; it gets `image: Image`."""
+    """Add SOURCE, IMAGE and the options of the result's place to a command, which gets the image as `image: Image`."""
 
     @functools.wraps(command)
     def with_image(
@@ -59,21 +59,23 @@ def _changes(command: Command) -> Command:
 @click.command()
 @_changes
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
-@click.option("--created-by", default="regscope append", show_default=True, help="What the history says of them.")
+@click.option(
+    "--created-by", default="regscope append", show_default=True, help="The layers' created_by in the history."
+)
 def append(image: Image, read: object, files: tuple[str, ...], created_by: str) -> Image:
-    """Put each FILE on top of IMAGE as a layer: a tar, compressed or not."""
+    """Add each FILE, a tar, compressed or not, to IMAGE as its top layer."""
     return image.append(*files, created_by=created_by)
 
 
 @click.command()
 @_changes
-@click.option("--env", multiple=True, metavar=_PAIR, help="Set; NAME alone takes it away. Repeatable.")
-@click.option("--label", multiple=True, metavar=_PAIR, help="Set; NAME alone takes it away. Repeatable.")
-@click.option("--annotation", multiple=True, metavar=_PAIR, help="Of the manifest. Set; NAME alone takes it away.")
-@click.option("--entrypoint", metavar="WORDS", help="As a shell would split it; '' for none.")
-@click.option("--cmd", metavar="WORDS", help="As a shell would split it; '' for none.")
-@click.option("--user", help="Who runs it.")
-@click.option("--workdir", help="Where it runs.")
+@click.option("--env", multiple=True, metavar=_PAIR, help="Set a variable; NAME alone removes it. Repeatable.")
+@click.option("--label", multiple=True, metavar=_PAIR, help="Set a label; NAME alone removes it. Repeatable.")
+@click.option("--annotation", multiple=True, metavar=_PAIR, help="Set one in the manifest; NAME alone removes it.")
+@click.option("--entrypoint", metavar="WORDS", help="Set the entrypoint, split as a shell does; '' for none.")
+@click.option("--cmd", metavar="WORDS", help="Set the command, split as a shell does; '' for none.")
+@click.option("--user", help="Set the user that runs the image.")
+@click.option("--workdir", help="Set the working directory.")
 def mutate(
     image: Image,
     read: object,
@@ -85,7 +87,7 @@ def mutate(
     user: str | None,
     workdir: str | None,
 ) -> Image:
-    """Change how IMAGE runs, and what it says of itself."""
+    """Change the config of IMAGE (environment, command, user and so on), its labels and annotations."""
     return image.mutate(
         env=_pairs(env),
         labels=_pairs(label),
@@ -99,17 +101,17 @@ def mutate(
 
 @click.command()
 @_changes
-@click.option("--old-base", required=True, metavar="IMAGE", help="What it is built on now.")
-@click.option("--new-base", required=True, metavar="IMAGE", help="What takes its place.")
+@click.option("--old-base", required=True, metavar="IMAGE", help="The present base of IMAGE.")
+@click.option("--new-base", required=True, metavar="IMAGE", help="The base to use instead.")
 def rebase(image: Image, read: Callable[[str], Image], old_base: str, new_base: str) -> Image:
-    """Put the layers of another base under IMAGE; nothing is built anew."""
+    """Replace the base layers of IMAGE by those of another base, without a build."""
     return image.rebase(read(old_base), read(new_base))
 
 
 @click.command()
 @_changes
 def flatten(image: Image, read: object) -> Image:
-    """Make one layer of all layers of IMAGE, without what they delete and overwrite."""
+    """Merge all layers of IMAGE into one, without deleted and overwritten files."""
     return image.flatten()
 
 
@@ -117,7 +119,7 @@ def flatten(image: Image, read: object) -> Image:
 @_changes
 @click.option("--with", "compression", type=click.Choice(["gzip", "zstd"]), default="zstd", show_default=True)
 def recompress(image: Image, read: object, compression: Any) -> Image:
-    """Compress the layers of IMAGE in another way."""
+    """Compress the layers of IMAGE with gzip or zstd."""
     return image.recompress(compression)
 
 
@@ -125,7 +127,7 @@ def recompress(image: Image, read: object, compression: Any) -> Image:
 @_changes
 @click.option("--as", "family", type=click.Choice(["oci", "docker"]), default="oci", show_default=True)
 def convert(image: Image, read: object, family: str) -> Image:
-    """Give IMAGE a manifest of the other family; its layers stay as they are."""
+    """Convert the manifest of IMAGE to OCI's or Docker's media types; its layers are not changed."""
     return image.to_oci() if family == "oci" else image.to_docker()
 
 
@@ -135,11 +137,11 @@ def convert(image: Image, read: object, family: str) -> Image:
 @_TO
 @_TARGET
 @_OVERWRITE
-@click.option("--annotation", multiple=True, metavar=_PAIR, help="Of the index. Repeatable.")
+@click.option("--annotation", multiple=True, metavar=_PAIR, help="An annotation of the index. Repeatable.")
 def index(
     source: Source, images: tuple[str, ...], to: str, target: str | None, overwrite: bool, annotation: Sequence[str]
 ) -> None:
-    """Make an index of IMAGEs; of an index among them all, and of two for one platform the later one."""
+    """Make an index of IMAGEs; an index among them adds all of its images. Of two for one platform the last is used."""
     from regscope.images.index_of import make_index_at
 
     pairs = {name: value or "" for name, value in _pairs(annotation).items()}
@@ -152,10 +154,12 @@ def index(
 @opens_source
 @click.argument("image")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--type", "artifact_type", required=True, metavar="TYPE", help="Such as application/spdx+json.")
-@click.option("--annotation", multiple=True, metavar=_PAIR, help="Of the artifact. Repeatable.")
+@click.option(
+    "--type", "artifact_type", required=True, metavar="TYPE", help="Artifact type, such as application/spdx+json."
+)
+@click.option("--annotation", multiple=True, metavar=_PAIR, help="An annotation of the artifact. Repeatable.")
 def attach(source: Source, image: str, file: str, artifact_type: str, annotation: Sequence[str]) -> None:
-    """Push FILE beside IMAGE, as an artifact that refers to it: an SBOM, a signature, a report."""
+    """Push FILE, such as an SBOM, a signature or a report, as an artifact whose subject is IMAGE."""
     from regscope.images.attaching import attach_at
 
     pairs = {name: value or "" for name, value in _pairs(annotation).items()}

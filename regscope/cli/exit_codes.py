@@ -1,4 +1,4 @@
-"""Exit codes, and which error gives which."""
+"""The exit codes, and the errors that each stands for."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MEANINGS = {
     NOT_FOUND: "the repository, image, folder or file does not exist",
     NOT_ALLOWED: "wrong credentials, no permission, or the registry does not offer it",
     UNREACHABLE: "unknown host, refused connection, untrusted certificate, no answer",
-    BAD_CONTENT: "something is damaged or not what it should be, or `validate` found something missing",
-    WITH_PROBLEMS: "done, but some of it could not be read",
+    BAD_CONTENT: "content is damaged or invalid, or `validate` found missing content",
+    WITH_PROBLEMS: "done, but some content could not be read",
     INTERRUPTED: "interrupted",
 }
 

@@ -1,4 +1,4 @@
-"""The commands that look into layers: files, file-types, duplicates, twins, drift, diff, secrets, setuid, published."""
+"""Commands about the files in layers: files, file-types, duplicates, twins, drift, diff, secrets, setuid, published."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ _STEPS = columns(change="text", size_before="size", size_after="size", instructi
 @prints_table
 @reads_source
 @click.argument("image", required=False)
-@click.option("--layers", is_flag=True, help="List what each layer of IMAGE holds, whiteouts too, as its tar has it.")
+@click.option("--layers", is_flag=True, help="List the tar entries of each layer of IMAGE, whiteouts included.")
 def files(source: Source, output: Output, image: str | None, layers: bool) -> None:
-    """Say what layers hold, or list the files of one IMAGE.
+    """Summarise all files, or list those of one IMAGE.
 
-    Largest first. Of an IMAGE the files are those that a container sees in the end.
+    The largest come first. The files of an IMAGE are those that a container sees.
     """
     from regscope.analysis.final_tree import final_files
 
     if image is None:
         if layers:
-            raise click.UsageError("--layers needs an IMAGE; `regscope scan --files --save FOLDER` keeps all there is")
+            raise click.UsageError("--layers needs an IMAGE; `regscope scan --files --save FOLDER` saves all layers")
         snap, _ = inside(source)
         _show_summary(snap, output)
     else:
@@ -87,10 +87,14 @@ def files(source: Source, output: Output, image: str | None, layers: bool) -> No
 @prints_table
 @reads_source
 @click.option(
-    "--by", type=click.Choice(["extension", "magic"]), default="extension", show_default=True, help="What tells a type."
+    "--by",
+    type=click.Choice(["extension", "magic"]),
+    default="extension",
+    show_default=True,
+    help="How a type is told.",
 )
 def file_types(source: Source, output: Output, by: str) -> None:
-    """List kinds of files by the bytes they take."""
+    """List file types by their bytes."""
     from regscope.analysis.largest_files import file_types as find_types
 
     snap, _ = inside(source)
@@ -102,11 +106,11 @@ def file_types(source: Source, output: Output, by: str) -> None:
 @click.command()
 @prints_table
 @reads_source
-@click.option("--ratios", is_flag=True, help="Say instead what storing equal layers, and equal files, once saves.")
+@click.option("--ratios", is_flag=True, help="Show instead what storing equal layers, and equal files, once saves.")
 def duplicates(source: Source, output: Output, ratios: bool) -> None:
-    """List content that layers hold more than once.
+    """List file content that is in layers more than once.
 
-    Most wasted bytes first. Layers that images share count once.
+    Most wasted bytes first. A layer that several images share counts once.
     """
     from regscope.analysis.file_duplicates import dedup_ratios, file_duplicates
 
@@ -114,7 +118,7 @@ def duplicates(source: Source, output: Output, ratios: bool) -> None:
     if ratios:
         output.show(dedup_ratios(snap), _RATIOS)
     else:
-        output.show(file_duplicates(snap), _DUPLICATES, "No content is there twice.")
+        output.show(file_duplicates(snap), _DUPLICATES, "There are no duplicate files.")
     finish(snap)
 
 
@@ -126,14 +130,17 @@ def duplicates(source: Source, output: Output, ratios: bool) -> None:
     type=click.FloatRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
-    help="The share of bytes that must be the same.",
+    help="The share of bytes that must be equal.",
 )
 def twins(source: Source, output: Output, threshold: float) -> None:
-    """List layers that are others again, and why they differ."""
+    """List layers with the same files as another one.
+
+    The output states why their digests differ.
+    """
     from regscope.analysis.twins import twins as find_twins
 
     snap, _ = inside(source)
-    output.show(find_twins(snap, threshold), _TWINS, "No layer is the twin of another.")
+    output.show(find_twins(snap, threshold), _TWINS, "No two layers have the same files.")
     finish(snap)
 
 
@@ -141,9 +148,9 @@ def twins(source: Source, output: Output, threshold: float) -> None:
 @prints_table
 @reads_source
 def drift(source: Source, output: Output) -> None:
-    """List layers that came out otherwise when built again.
+    """List layers that changed when they were built again.
 
-    By the same instruction, upon the same layers.
+    They have the same instruction and the same layers below them, and other content.
     """
     from regscope.analysis.base_drift import base_drift
 
@@ -158,9 +165,9 @@ def drift(source: Source, output: Output) -> None:
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 def diff(source: Source, output: Output, before: str, after: str) -> None:
-    """Say what changed from image A to image B.
+    """Show the changes from image A to image B.
 
-    Files, packages, labels, build steps and layers; --csv prints the files alone.
+    These are files, packages, labels, build steps and layers; --csv prints only the files.
     """
     from regscope.analysis.diff import diff as compare
 
@@ -181,9 +188,9 @@ def diff(source: Source, output: Output, before: str, after: str) -> None:
 @prints_table
 @reads_source
 def secrets(source: Source, output: Output) -> None:
-    """List what seems to be a key or a token, deleted or not.
+    """List files that look like keys or tokens.
 
-    A file that a later layer deletes is still served with its layer. What it holds is never shown.
+    Files that a later layer deletes are listed, too: they are still stored. Contents are never shown.
     """
     from regscope.analysis.risky_files import secrets as find_secrets
 
@@ -208,7 +215,7 @@ def setuid(source: Source, output: Output) -> None:
 @prints_table
 @reads_source
 def published(source: Source, output: Output) -> None:
-    """Show figures of SOURCE beside published ones."""
+    """Compare figures of SOURCE with those of published studies."""
     from regscope.analysis.published import published as compare
 
     snap, _ = inside(source)
@@ -247,7 +254,7 @@ def _show_summary(snap: Snapshot, output: Output) -> None:
 
 
 def _entries(snap: Snapshot, image: str, platform: str | None) -> pd.DataFrame:
-    """The rows of `files` of each layer of an image, lowest first, with the layer's place."""
+    """The rows of `files` of each layer of an image, the lowest layer first, with the layer's position."""
     import pandas as pd
 
     from regscope.analysis.image_choice import choose_one
@@ -283,7 +290,7 @@ def _show_parts(found: Diff, output: Output) -> None:
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """Figures as their units are written; of a source its first author and its year."""
+    """Figures with their units, and each source as its first author and its year."""
     units = table["unit"].tolist()
     cells = {
         column: [_figure(value, unit) for value, unit in zip(table[column].tolist(), units, strict=True)]

@@ -21,7 +21,7 @@ PASS, FAIL, SKIP = "PASS", "FAIL", "SKIP"
 
 
 class Limits(NamedTuple):
-    """What an image may waste; None is a rule that is not looked at."""
+    """The limits of the three rules; None where a rule is disabled."""
 
     lowest_efficiency: float | None
     highest_wasted_bytes: int | None
@@ -39,20 +39,20 @@ _RULES = (_LOWEST, _BYTES, _Rule("highestUserWastedPercent", "user_wasted_percen
 
 
 def ratio_limit(context: click.Context, option: click.Parameter, value: str) -> float | None:
-    """From 0 to 1; None for `disabled`."""
+    """A limit from 0 to 1; None for `disabled`."""
     if value.strip().lower() in _NO_LIMIT:
         return None
     try:
         ratio = float(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a ratio nor 'disabled'") from None
+        raise click.BadParameter(f"{value!r} is neither a number from 0 to 1 nor 'disabled'") from None
     if not 0 <= ratio <= 1:
         raise click.BadParameter(f"{value} is not in the range from 0 to 1")
     return ratio
 
 
 def size_limit(context: click.Context, option: click.Parameter, value: str) -> int | None:
-    """Bytes; None for `disabled`."""
+    """A limit in bytes; None for `disabled`."""
     if value.strip().lower() in _NO_LIMIT:
         return None
     try:
@@ -62,7 +62,7 @@ def size_limit(context: click.Context, option: click.Parameter, value: str) -> i
 
 
 class Verdict(NamedTuple):
-    """What one rule says of one image."""
+    """The result of one rule for one image."""
 
     name: str | None
     digest: str
@@ -73,14 +73,14 @@ class Verdict(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """The result, what was measured, and what is allowed."""
+        """The result, the measured value, and the limit."""
         value, limit = (_written(self.rule, number) for number in (self.value, self.limit))
         allowed = "no limit" if limit is None else f"{'at least' if self.rule == _LOWEST.name else 'at most'} {limit}"
         return f"{self.result}  {self.rule:<24}  {value}, {allowed}"
 
 
 def verdicts(figures: pd.DataFrame, limits: Limits) -> list[Verdict]:
-    """What each rule says of each image of `dive_efficiency`."""
+    """The result of each rule for each image of `dive_efficiency`."""
     import pandas as pd
 
     return [
@@ -100,13 +100,13 @@ def verdicts(figures: pd.DataFrame, limits: Limits) -> list[Verdict]:
 def _result(rule: _Rule, value: float, limit: float | None) -> str:
     if limit is None:
         return SKIP
-    # What is no number fails neither way, as with dive: layers that hold nothing waste no share of it.
+    # NaN fails no rule, as in dive: it is the share of empty layers.
     fails = limit > value if rule is _LOWEST else value > limit
     return FAIL if fails else PASS
 
 
 def in_words(found: Sequence[Verdict]) -> str:
-    """A line for each image and each of its rules, and the result."""
+    """A line for each image and for each of its rules, and the overall result."""
     lines = []
     named = Counter(name for name, _ in {(verdict.name, verdict.digest) for verdict in found})
     for digest, of_image in groupby(found, key=lambda verdict: verdict.digest):

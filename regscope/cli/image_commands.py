@@ -1,4 +1,4 @@
-"""`regscope image`: one image, looked at or changed; and `regscope repo`."""
+"""`regscope image`: shows or changes one image; and `regscope repo`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from regscope.stores.content_store import ContentStore
 
 _PLATFORM = click.option(
-    "-p", "--platform", default="linux/amd64", show_default=True, help="Of an index, the image for this one."
+    "-p", "--platform", default="linux/amd64", show_default=True, help="The image of an index, by its platform."
 )
 
 
 @click.group()
 def image() -> None:
-    """Look at one IMAGE (repository:tag or repository@digest), or change what its tag means."""
+    """Show, copy, change, tag or delete one IMAGE (repository:tag or repository@digest)."""
 
 
 @click.group()
@@ -56,7 +56,7 @@ def image_ls(source: Source, repository: str) -> None:
 @opens_source
 @click.argument("image")
 def digest(source: Source, image: str) -> None:
-    """Print the digest that IMAGE has now."""
+    """Print the current digest of IMAGE."""
     click.echo(_named(source.store(), image)[1])
 
 
@@ -85,7 +85,7 @@ def config(source: Source, image: str, platform: str) -> None:
 @click.argument("image")
 @_PLATFORM
 def inspect(source: Source, image: str, platform: str) -> None:
-    """Describe IMAGE as JSON: digest, platform, layers, labels, and how it runs."""
+    """Print IMAGE as JSON: digest, platform, layers, labels, environment, entrypoint and command."""
     from regscope.spec.image_config import parse_image_config
     from regscope.spec.manifest import ImageManifest
 
@@ -116,23 +116,23 @@ def inspect(source: Source, image: str, platform: str) -> None:
 @click.argument("image")
 @click.option("--type", "artifact_type", metavar="TYPE", help="Only artifacts of this type.")
 def referrers(source: Source, image: str, artifact_type: str | None) -> None:
-    """List what refers to IMAGE: digest and type of signatures, SBOMs, attestations."""
+    """List the referrers of IMAGE, such as signatures, SBOMs and attestations: digest and artifact type."""
     from regscope.images.referring import referrers_of
 
     store = source.store()
     repository, found = _named(store, image)
     for entry in referrers_of(store, repository, found, store.tags(repository)):
         if artifact_type in (None, entry.artifact_type):
-            click.echo(f"{entry.digest}  {plain(entry.artifact_type or 'of no stated type', 200)}")
+            click.echo(f"{entry.digest}  {plain(entry.artifact_type or 'no artifact type', 200)}")
 
 
 @image.command()
 @opens_source
 @click.argument("image")
 @click.argument("new_tag")
-@click.option("--overwrite", is_flag=True, help="Let NEW_TAG be moved where it means something else already.")
+@click.option("--overwrite", is_flag=True, help="Move NEW_TAG if it points to another manifest.")
 def tag(source: Source, image: str, new_tag: str, overwrite: bool) -> None:
-    """Give IMAGE another tag in its repository: the same manifest, byte for byte."""
+    """Add a tag to IMAGE in its repository; the manifest is the same, byte for byte."""
     from regscope.stores.destination import Name, check_names
     from regscope.stores.open_destination import open_destination
 
@@ -150,7 +150,7 @@ def tag(source: Source, image: str, new_tag: str, overwrite: bool) -> None:
 @click.argument("image")
 @yes_option
 def untag(source: Source, image: str, yes: bool) -> None:
-    """Remove the tag of IMAGE; the image, and its other tags, stay."""
+    """Remove the tag of IMAGE; the image and its other tags are kept."""
     from regscope.stores.removal import open_removal
 
     repository, name, _ = _parts(image)
@@ -159,7 +159,7 @@ def untag(source: Source, image: str, yes: bool) -> None:
     place = open_removal(source.fresh_store())
     make_sure(f"Remove the tag {repository}:{name}?", yes)
     place.untag(repository, name)
-    click.echo(f"{repository}:{name} is gone")
+    click.echo(f"{repository}:{name} was removed")
 
 
 @image.command()
@@ -167,9 +167,9 @@ def untag(source: Source, image: str, yes: bool) -> None:
 @click.argument("image")
 @yes_option
 def delete(source: Source, image: str, yes: bool) -> None:
-    """Delete the manifest of IMAGE, and with it every tag on it: they are named before.
+    """Delete the manifest of IMAGE and every tag on it; the tags are listed in the question before.
 
-    What an index holds that stays is not deleted.
+    A manifest that belongs to an index is not deleted.
     """
     from regscope.images.dependents import dependents_of
     from regscope.stores.removal import open_removal
@@ -180,23 +180,23 @@ def delete(source: Source, image: str, yes: bool) -> None:
     lost, indexes = dependents_of(store, repository, found)
     if indexes:
         raise InvalidInput(
-            f"{found} belongs to {', '.join(indexes)} in {repository}, which would be broken without it",
-            next_step="Delete that first, or make it anew without this one: regscope image index.",
+            f"{found} belongs to {', '.join(indexes)} in {repository}: deleting it would break the index",
+            next_step="Delete the index first, or replace it by one without this manifest: regscope image index.",
         )
     named = plain(", ".join(lost)) or "no tag"
     make_sure(f"Delete {found} from {repository}, and with it {named}?", yes)
     if not yes and dependents_of(store, repository, found) != (lost, []):
         raise InvalidInput(
-            f"the tags of {repository} have changed since you were asked; nothing was deleted",
-            next_step="Look at them and ask again.",
+            f"the tags of {repository} have changed since the question; nothing was deleted",
+            next_step="Run the command again.",
         )
     place.delete_manifest(repository, found)
-    click.echo(f"{found} is gone, and with it {named}")
+    click.echo(f"{found} was deleted, and with it {named}")
     say_when_bytes_come_back(place)
 
 
 def _parts(image: str) -> tuple[str, str | None, str]:
-    """Repository, tag and what to ask for: the digest, the tag, or `latest`."""
+    """The repository, the tag, and the reference to resolve: the digest, the tag, or `latest`."""
     repository, name, named = split_image(image)
     if not repository or image.endswith((":", "@")):
         raise InvalidInput(f"{image!r} is no image", next_step="Write repository:tag or repository@sha256:….")
@@ -211,7 +211,7 @@ def _named(store: ContentStore, image: str) -> tuple[str, Digest]:
 
 
 def _image(store: ContentStore, repository: str, found: Digest, platform: str) -> Manifest:
-    """The manifest, through an index the one for `platform`."""
+    """The manifest; of an index, the child for `platform`."""
     from regscope.registry.manifest_reader import image_below
     from regscope.spec.platform import Platform
 

@@ -1,4 +1,4 @@
-"""From SOURCE to a snapshot with the files of its layers: of all images, or of those alone that are named."""
+"""A snapshot of SOURCE with the files of layers: of all images, or only of named ones."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Scope(NamedTuple):
-    """What of a store is scanned; None is everything that the options let through."""
+    """The repositories and tags to scan; None for all that the options select."""
 
     repositories: list[str] | None
     tags: list[str] | None
 
 
 class OneImage(NamedTuple):
-    """A snapshot with the files of one image, or a few: their whole names, and the platform that is meant."""
+    """A snapshot with the files of one or a few images, their full names, and the chosen platform."""
 
     snap: Snapshot
     names: list[str]
@@ -35,11 +35,11 @@ class OneImage(NamedTuple):
 
 
 def inside(source: Source, images: Sequence[str] = ()) -> tuple[Snapshot, list[str]]:
-    """The snapshot with its files, and the whole names of `images`; where some are named, only their layers are opened.
+    """The snapshot with its files, and the full names of `images`; if images are named, only their layers are read.
 
     Raises:
-        InvalidInput: it is a snapshot that was saved without files.
-        ContentMissing: there is no such image.
+        InvalidInput: SOURCE is a snapshot that was saved without files.
+        ContentMissing: SOURCE has no such image.
     """
     from regscope.scanning.files import scan_files
 
@@ -58,9 +58,9 @@ def inside(source: Source, images: Sequence[str] = ()) -> tuple[Snapshot, list[s
 
 
 def inside_of(source: Source, *images: str) -> OneImage:
-    """The same for images of which each must be one: `:latest` is understood, and -p says which of an index."""
+    """As `inside`, for single images: `:latest` is the default tag, and -p chooses the image of an index."""
     if len(source.platform) > 1:
-        raise click.UsageError("an image is looked at for one platform: give -p once")
+        raise click.UsageError("only one platform of an image can be read: give -p once")
     platform = source.platform[0] if source.platform else None
     named = [image if _is_exact(image) else f"{image}:latest" for image in images]
     return OneImage(*inside(replace(source, platform=()) if source.is_saved else source, named), platform)
@@ -68,7 +68,7 @@ def inside_of(source: Source, *images: str) -> OneImage:
 
 @contextmanager
 def problems_explain(snap: Snapshot) -> Iterator[None]:
-    """Where an image lacks layers, what kept them from being read says more than that they are missing."""
+    """Print the snapshot's problems before an InvalidInput about missing layers: they are its cause."""
     try:
         yield
     except InvalidInput:
@@ -111,7 +111,7 @@ def _whole_names(snap: Snapshot, images: Sequence[str]) -> list[str]:
 
 
 def no_such_image(snap: Snapshot, image: str) -> ContentMissing:
-    """The error for what is no image in a snapshot: it may be an artifact, such as a Helm chart."""
+    """The error for a name that is no image in a snapshot: it may be missing, or an artifact such as a Helm chart."""
     from regscope.registry.endpoint import full_name
 
     repository, tag, digest = split_image(image)
@@ -120,6 +120,6 @@ def no_such_image(snap: Snapshot, image: str) -> ContentMissing:
     artifacts = snap.manifests[(snap.manifests["kind"] == "artifact") & snap.manifests["digest"].isin(digests)]
     if len(artifacts):
         kind = plain(artifacts["artifact_type"].iloc[0], 100)
-        step = "`regscope image manifest` shows it, and `regscope image copy` copies it."
+        step = "Show it with `regscope image manifest`, or copy it with `regscope image copy`."
         return ContentMissing(f"{image} in {snap.location} is an artifact, {kind}, and no image", next_step=step)
-    return ContentMissing(f"{snap.location} has no image {image}", next_step="`regscope tags` lists what there is.")
+    return ContentMissing(f"{snap.location} has no image {image}", next_step="List the tags: regscope tags.")

@@ -1,4 +1,4 @@
-"""The `regscope` command: its groups, and how errors leave it."""
+"""The `regscope` command: its subcommands and groups; errors are printed, and set the exit code."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from regscope.version import __version__
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.MEANINGS.items())
 
 
-_HELP = f"""Understand a container registry: what is in it, what it weighs, what is stored twice, what can go.
+_HELP = f"""Analyse a container registry: its content, sizes, sharing and duplicates, and what can be deleted.
 
-SOURCE is {described()} or a folder that `regscope scan --save` wrote.
+SOURCE is {described()}, or a folder that `regscope scan --save` wrote.
 """
 
 
@@ -52,7 +52,7 @@ SOURCE is {described()} or a folder that `regscope scan --save` wrote.
 )
 @click.version_option(__version__, prog_name="regscope")
 def regscope() -> None:
-    """All commands."""
+    """The group of all commands."""
 
 
 for command in (
@@ -105,13 +105,13 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(exit_codes.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: what was read is kept, the next run goes on from there", err=True)
+        click.echo("interrupted: content that was read is kept, and the next run continues from it", err=True)
         sys.stderr.flush()
-        os._exit(exit_codes.INTERRUPTED)  # at once: a thread may be waiting for an answer for a minute yet
+        os._exit(exit_codes.INTERRUPTED)  # at once: a thread may still wait up to a minute for a response
     except RegscopeError as error:
         _show(error)
         sys.exit(exit_codes.exit_code(error))
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
@@ -124,7 +124,7 @@ def _warn(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning in words, without the line of code that it came from."""
+    """Print a warning's message, without the line of code that raised it."""
     click.echo(f"warning: {plain(message)}", err=True)
 
 

@@ -45,25 +45,25 @@ _HEADINGS = {
 
 
 class Shown(NamedTuple):
-    """One column of a table for people: the DataFrame's column, and how its values read."""
+    """One column of a printed table: the DataFrame's column, and how its values are written."""
 
     column: str
     kind: Kind
 
     @property
     def heading(self) -> str:
-        """What stands over it."""
+        """The column's heading."""
         return _HEADINGS.get(self.column, self.column.replace("_", " "))
 
 
 def columns(**kinds: Kind) -> list[Shown]:
-    """The columns to show, in order, each with its kind."""
+    """The columns to print, in order, each with its kind."""
     return [Shown(column, kind) for column, kind in kinds.items()]
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where and how the user wants to see a table."""
+    """The output format of a table, and the largest number of rows; None for no limit."""
 
     as_json: bool
     as_csv: bool
@@ -71,11 +71,11 @@ class Output:
 
     @property
     def is_data(self) -> bool:
-        """Whether a program will read it."""
+        """Whether the output is JSON or CSV."""
         return self.as_json or self.as_csv
 
     def show(self, table: pd.DataFrame, columns: Sequence[Shown], nothing: str = "") -> None:
-        """Print `table`: all of its columns as JSON or CSV, `columns` for people; where it is empty, say `nothing`."""
+        """Print `table`: all of its columns as JSON or CSV, else `columns`; if it is empty, print `nothing`."""
         if self.is_data:
             self._show_data(table if self.limit is None else table.head(self.limit))
             return
@@ -90,7 +90,7 @@ class Output:
             click.echo(f"… and {len(table) - limit:,} more: --limit {len(table)} shows all", err=True)
 
     def show_facts(self, title: str, facts: dict[str, str], notes: Sequence[str], data: dict[str, Any]) -> None:
-        """Print a few facts for people, or `data` as JSON."""
+        """Print facts and notes as text, or `data` as JSON."""
         if self.as_json:
             click.echo(readable(data))
         else:
@@ -103,22 +103,22 @@ class Output:
             written = table.to_csv(index=False)
             if sys.stdout.isatty():
                 written = "".join(f"{text.plain(line)}\n" for line in written.splitlines())
-            sys.stdout.write(written)  # click.echo would take escape sequences out of it
+            sys.stdout.write(written)  # click.echo would remove escape sequences
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON has them, unrounded; null for what is absent, or no finite number."""
+    """The rows for JSON, unrounded; null for absent values and numbers that are not finite."""
     import json
 
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", date_format="iso", date_unit="us"))
-    for column in table.select_dtypes("float"):  # of these pandas writes ten decimals
+    for column in table.select_dtypes("float"):  # pandas rounds these to ten decimals
         for row, value in zip(rows, table[column].tolist(), strict=True):
             row[str(column)] = finite(value)
     return rows
 
 
 def finite(value: float) -> float | None:
-    """JSON has no other numbers."""
+    """The value, or None if it is not finite: JSON has no such number."""
     return value if math.isfinite(value) else None
 
 
@@ -133,7 +133,7 @@ def prints_table(command: Command) -> Command:
 
     wrapped: Any = with_output
     for option in (
-        click.option("-n", "--limit", type=click.IntRange(min=0), help="Show at most so many rows."),
+        click.option("-n", "--limit", type=click.IntRange(min=0), help="Show at most this many rows."),
         click.option("--csv", "as_csv", is_flag=True, help="Print CSV: every column, raw values."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON: every column, raw values."),
     ):
@@ -142,14 +142,14 @@ def prints_table(command: Command) -> Command:
 
 
 def finish(snap: Snapshot) -> None:
-    """Say what a reader of the numbers must know; exit with WITH_PROBLEMS where something could not be read."""
+    """Print the snapshot's problems; exit with WITH_PROBLEMS if there are any."""
     say_problems(snap)
     if len(snap.problems):
         raise click.exceptions.Exit(WITH_PROBLEMS)
 
 
 def say_problems(snap: Snapshot) -> None:
-    """Say what could not be read."""
+    """Print what could not be read, the first five problems of the snapshot."""
     for row in snap.problems.head(5).to_dict("records"):
         where = str(row["repository"]) + (f":{row['reference']}" if row["reference"] else "")
         click.echo(f"problem: {text.plain(where, 100)}: {row['what']}: {text.plain(row['error'], 300)}", err=True)
@@ -175,7 +175,7 @@ def _cell(value: Any, kind: Kind) -> str:
     if kind == "ratio":
         return f"{value:.2f}"
     if kind == "share":
-        return text.percent(min(value, 0.999) if value < 1 else value)  # nearly all is not all
+        return text.percent(min(value, 0.999) if value < 1 else value)  # 99.96 % is not rounded to 100 %
     if kind == "mode":
         return f"{int(value):04o}"
     if kind == "yes":
@@ -208,14 +208,14 @@ def _print_rich(rows: list[list[str]], columns: Sequence[Shown]) -> None:
 
 
 def _end(path: str, width: int) -> str:
-    """A path so that its name is to be seen, where there is no room for its folders."""
+    """The end of a path that is too long for the column: the file's name is more important than its folders."""
     return path if len(path) <= width else f"…{path[len(path) - width + 1 :]}"
 
 
 def _widths(rows: list[list[str]], columns: Sequence[Shown], room: int) -> list[int]:
-    """The width of each column: as its cells need, with the widest texts cut so that all fit into `room`.
+    """The width of each column in characters; the widest texts are shortened until all columns fit into `room`.
 
-    A path gets twice the room of another text.
+    A path may be twice as wide as another text.
     """
     widths = [max(map(len, cells)) for cells in zip([column.heading for column in columns], *rows, strict=True)]
     texts = [number for number, column in enumerate(columns) if column.kind in _CAN_BE_CUT]

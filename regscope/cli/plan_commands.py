@@ -1,4 +1,4 @@
-"""`regscope plan` and `regscope apply`: what would go, and letting it go."""
+"""`regscope plan` and `regscope apply`: show what a policy would delete, and delete it."""
 
 from __future__ import annotations
 
@@ -34,28 +34,40 @@ _RULES = (
 @click.command()
 @prints_table
 @reads_source
-@click.option("--policy", type=click.Path(dir_okay=False), help="A YAML or TOML file, of one rule or a list.")
-@click.option("--tags", multiple=True, metavar="PATTERN", help="Tags that may go: a glob or /regex/; repeatable.")
-@click.option("--exclude-tags", multiple=True, metavar="PATTERN", help="Tags that it is not about; repeatable.")
-@click.option("--exclude-repositories", multiple=True, metavar="PATTERN", help="Repositories likewise; repeatable.")
-@click.option("--keep-last", type=click.IntRange(min=0), help="Keep so many images of each repository.")
-@click.option("--keep-last-by", type=click.Choice(["created", "pushed", "version"]), help="What is newest.")
-@click.option("--keep-last-per", metavar="REGEX", help="Keep so many for each value of its groups: '(.+)-[0-9]+'.")
-@click.option("--older-than", metavar="AGE", help="Only what is older: 30d, 12h, 90m.")
-@click.option("--only-platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only for this; repeatable.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=PATTERN", help="Only with this label; repeatable.")
-@click.option("--untagged", is_flag=False, flag_value="0s", metavar="[AGE]", help="Manifests that nothing keeps.")
-@click.option("--orphans", is_flag=True, help="Attachments of what is gone, indexes without children.")
-@click.option("--protect", multiple=True, metavar="NAME", help="Tag, repository:tag or digest that stays; repeatable.")
+@click.option("--policy", type=click.Path(dir_okay=False), help="A YAML or TOML file with one rule or a list of rules.")
 @click.option(
-    "--in-use", type=click.Path(dir_okay=False), help="A list of what runs, or `kubectl get pods -A -o json`."
+    "--tags", multiple=True, metavar="PATTERN", help="Tags that may be deleted: a glob or /regex/; repeatable."
+)
+@click.option("--exclude-tags", multiple=True, metavar="PATTERN", help="Tags excluded from this policy; repeatable.")
+@click.option("--exclude-repositories", multiple=True, metavar="PATTERN", help="Repositories excluded; repeatable.")
+@click.option("--keep-last", type=click.IntRange(min=0), help="Keep this many newest images of each repository.")
+@click.option("--keep-last-by", type=click.Choice(["created", "pushed", "version"]), help="Order for --keep-last.")
+@click.option("--keep-last-per", metavar="REGEX", help="Apply --keep-last to each value of its groups: '(.+)-[0-9]+'.")
+@click.option("--older-than", metavar="AGE", help="Delete only images older than this: 30d, 12h, 90m.")
+@click.option(
+    "--only-platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH",
+    help="Delete only images for this platform; repeatable.",
 )
 @click.option(
-    "--known", multiple=True, metavar="FOLDER", help="An earlier scan: look for what lost its tag since; repeatable."
+    "--label", "labels", multiple=True, metavar="KEY=PATTERN", help="Delete only images with this label; repeatable."
+)
+@click.option(
+    "--untagged", is_flag=False, flag_value="0s", metavar="[AGE]", help="Delete untagged manifests, if older than AGE."
+)
+@click.option("--orphans", is_flag=True, help="Delete referrers of missing subjects, and indexes without children.")
+@click.option("--protect", multiple=True, metavar="NAME", help="Tag, repository:tag or digest to keep; repeatable.")
+@click.option(
+    "--in-use", type=click.Path(dir_okay=False), help="A list of running images, or `kubectl get pods -A -o json`."
+)
+@click.option(
+    "--known", multiple=True, metavar="FOLDER", help="An earlier scan; finds manifests untagged since. Repeatable."
 )
 @CHECK
 @click.option("--save", type=click.Path(dir_okay=False), help="Write the plan to this file, for `regscope apply`.")
-@click.option("--compare", type=click.Path(dir_okay=False), help="List what that saved plan decides otherwise.")
+@click.option("--compare", type=click.Path(dir_okay=False), help="List the differences from that saved plan.")
 def plan(
     source: Source,
     output: Output,
@@ -66,10 +78,12 @@ def plan(
     compare: str | None,
     **rules: Any,
 ) -> None:
-    """Say what a retention policy would delete, why, and how many bytes would come back; nothing is deleted.
+    """Show what a retention policy would delete.
 
-    What is protected, in use, part of an index that stays or attached to an image that stays is kept always. The
-    manifests and blobs that it is about are asked for, unless SOURCE is a saved snapshot: what is missing is told.
+    The output gives the reasons and the freed bytes; nothing is deleted.
+
+    Images that are protected or in use, children of kept indexes and referrers of kept images are always kept.
+    Unless SOURCE is a saved snapshot, the manifests and blobs of the plan are looked up; missing ones are reported.
     """
     from regscope.remediation.plan import Plan
     from regscope.remediation.planning import plan as make_plan
@@ -80,14 +94,14 @@ def plan(
     if save:
         click.echo(f"saved in {made.save(save)}", err=True)
     if compare:
-        output.show(made.compare(Plan.load(compare)), _DIFFERS, "The plans decide alike.")
+        output.show(made.compare(Plan.load(compare)), _DIFFERS, "The plans do not differ.")
     else:
         _show(made, output, None if source.is_saved else made.check(source.fresh_store()))
     finish(snap)
 
 
 def _policy(path: str | None, options: dict[str, Any]) -> Policy:
-    """The policy of a file; options stand over its rule, and what they keep is kept besides what the file keeps."""
+    """The policy of a file, with options: these override its rule; `protect` and `in_use` are added to the file's."""
     from regscope.remediation.policy import keeping_more, policy_from_file
     from regscope.remediation.retention import Retention
 
@@ -115,7 +129,7 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _show(made: Plan, output: Output, lacking: Lacking | None) -> None:
-    """Show the plan, and what the store lacks of what it concerns; None if that was not asked for."""
+    """Show the plan, and what the store lacks of its manifests and blobs; None if that was not looked up."""
     if output.as_csv:
         output.show(made.table, [])
     elif output.as_json:
@@ -124,14 +138,14 @@ def _show(made: Plan, output: Output, lacking: Lacking | None) -> None:
     else:
         output.show_facts(made.title, made.facts(), [], {})
         if len(made.goes):
-            click.echo("\nGoes:")
+            click.echo("\nTo be deleted:")
             output.show(made.goes, _GOES)
         if len(made.spared):
-            click.echo("\nMatched, and stays:")
+            click.echo("\nMatched, but kept:")
             output.show(made.spared, _SPARED)
         for note in made.notes()[1:] + ([] if lacking is None else lacking.notes()):
             click.echo(note, err=True)
-        click.echo("nothing was changed; --save FILE keeps the plan for `regscope apply`", err=True)
+        click.echo("nothing was changed; --save FILE saves the plan for `regscope apply`", err=True)
 
 
 def _summary(made: Plan) -> dict[str, Any]:
@@ -171,18 +185,20 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.command()
 @opens_source
 @click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False))
-@click.option("--max-deletes", type=click.IntRange(min=0), help="Stop after so many deletions; run it again to go on.")
-@click.option("--max-bytes", callback=_bytes, metavar="SIZE", help="Stop before more than this would come back.")
-@click.option("--backup", metavar="oci:FOLDER", help="First copy what goes into this OCI image layout.")
-@click.option("--backup-all", is_flag=True, help="Copy layers, too, that stay in the registry.")
+@click.option(
+    "--max-deletes", type=click.IntRange(min=0), help="Stop after this many deletions; run again to continue."
+)
+@click.option("--max-bytes", callback=_bytes, metavar="SIZE", help="Stop before more than this is freed.")
+@click.option("--backup", metavar="oci:FOLDER", help="First copy what will be deleted into this OCI image layout.")
+@click.option("--backup-all", is_flag=True, help="Also copy layers that are kept in the registry.")
 @click.option(
     "--journal",
     type=click.Path(dir_okay=False),
-    help="Write down here what is done; one that is there is gone on with.",
+    help="Record each step in this file; an existing journal is continued.",
 )
 @click.option("-n", "--limit", type=click.IntRange(min=0), help="Most steps to show; 25 by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON, with every step.")
-@click.option("-y", "--yes", is_flag=True, help="Do it. Without this, only say what would be done.")
+@click.option("-y", "--yes", is_flag=True, help="Apply the plan. Without this, it is only shown.")
 def apply(
     source: Source,
     plan_file: str,
@@ -195,13 +211,12 @@ def apply(
     as_json: bool,
     yes: bool,
 ) -> None:
-    """Carry out a PLAN that `regscope plan --save` wrote.
+    """Apply a PLAN that `regscope plan --save` wrote.
 
-    A plan that contradicts itself, as after a change by hand, is refused. Its steps are shown
-    first, with or without --yes.
+    A plan that contradicts itself, as after an edit, is refused. Its steps are shown first, with or without --yes.
 
-    Everything is looked up again right before: what changed since is left alone, and told. Each step is written down
-    first, so that `regscope undo` can bring it back.
+    Each manifest is looked up again before its step: if it has changed since the plan, the step is skipped and
+    reported. Each step is recorded in the journal before it is done, so that `regscope undo` can restore it.
     """
     from regscope.remediation.plan import Plan
 
@@ -219,7 +234,7 @@ def apply(
     )
     click.echo(readable(done.summary()) if as_json else repr(done))
     if not yes:
-        click.echo("nothing was changed; --yes does it", err=True)
+        click.echo("nothing was changed; add --yes to apply the plan", err=True)
     if not done.ok:
         error = done.stopped_by
         raise click.exceptions.Exit(exit_code(error) if isinstance(error, RegscopeError) else OTHER)

@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Parsing of sizes such as `20MB`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _SIZE = re.compile(r"\s*(\d[\d,]*(?:\.\d*)?|\.\d+)\s*(?:([kmgtpe])(i?))?b?\s*", 
 
 
 def size_in_bytes(text: str) -> int:
-    """`20MB`, `1.5 GiB`, `2g` or a number of bytes.
+    """The bytes of a size such as `20MB`, `1.5 GiB`, `2g` or a number of bytes.
 
     Raises:
-        InvalidInput: it is none of these.
+        InvalidInput: the text is no such size.
     """
     found = _SIZE.fullmatch(text)
     if found is None:

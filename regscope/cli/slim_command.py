@@ -1,4 +1,4 @@
-"""`regscope slim`: an image without what nobody sees in it, shown first, and pushed with --yes."""
+"""`regscope slim`: rewrites an image without deleted and overwritten files; it is pushed only with --yes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ _LAYERS = columns(
 @click.command()
 @opens_source
 @click.argument("image")
-@click.option("--tag", required=True, metavar="NEW", help="What the new image is called: a tag, or repository:tag.")
-@click.option("-p", "--platform", help="Of an index, the image for this one alone; all by default.")
-@click.option("--recompress", type=click.Choice(["gzip", "zstd"]), help="Compress all layers in this way besides.")
-@click.option("--level", type=int, help="How hard to try: 0 to 9 for gzip, 1 to 22 for zstd; with --recompress.")
-@click.option("--leave", multiple=True, metavar="DIGEST", help="Leave this layer whole; repeatable.")
-@click.option("--scan", is_flag=True, help="Scan all of SOURCE first, to say what others share and what it would gain.")
-@click.option("--overwrite", is_flag=True, help="Let NEW point to the new image where it is there already.")
-@click.option("-y", "--yes", is_flag=True, help="Push it; without, it is only shown.")
+@click.option("--tag", required=True, metavar="NEW", help="The name of the new image: a tag, or repository:tag.")
+@click.option("-p", "--platform", help="Only the image of an index for this platform; all by default.")
+@click.option("--recompress", type=click.Choice(["gzip", "zstd"]), help="Also compress all layers in this way.")
+@click.option("--level", type=int, help="Compression level: 0 to 9 for gzip, 1 to 22 for zstd; with --recompress.")
+@click.option("--leave", multiple=True, metavar="DIGEST", help="Do not change this layer; repeatable.")
+@click.option(
+    "--scan", is_flag=True, help="First scan all of SOURCE, to show shared layers and the change of its size."
+)
+@click.option("--overwrite", is_flag=True, help="Move NEW if it exists already.")
+@click.option("-y", "--yes", is_flag=True, help="Push the new image. Without this, it is only shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def slim(
     source: Source,
@@ -51,15 +53,16 @@ def slim(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Make IMAGE anew without what its upper layers overwrite or delete.
+    """Rewrite IMAGE without hidden files.
 
-    The file system in the end is the same, and so is the config but for its layers and history. What is shown is exact:
-    layers are made anew in temporary files. The original stays, and nothing is deleted.
+    Hidden files are those that an upper layer overwrites or deletes. The final file system is the same, and so is the
+    config, except for its layers and history. The sizes shown are exact: layers are rewritten to temporary files. The
+    original image is kept, and nothing is deleted.
     """
     from regscope.remediation.slimming import slim as make_slim
 
     if level is not None and recompress is None:
-        raise click.UsageError("--level is about --recompress: add it")
+        raise click.UsageError("--level needs --recompress")
     store = source.store()
     snap = source.scan(store) if scan else None
     found = make_slim(store, image, tag, platform=platform, snap=snap, leave=leave, recompress=recompress, level=level)
@@ -70,7 +73,7 @@ def slim(
     click.echo(text.facts(f"{found.title} {found.name}", found.facts(), found.notes()))
     Output(False, False, None).show(found.layers, _LAYERS)
     if done.dry_run:
-        click.echo("nothing was pushed: --yes does it", err=True)
+        click.echo("nothing was pushed; add --yes to push", err=True)
     else:
         click.echo(f"pushed {text.plain(done.name)}  {done.digest}", err=True)
 

@@ -1,4 +1,4 @@
-"""SOURCE and the options that go with it: from what a user wrote to a snapshot."""
+"""The argument SOURCE and its options, and opening, scanning or loading it."""
 
 from __future__ import annotations
 
@@ -25,43 +25,45 @@ _FILE = click.Path(exists=True, dir_okay=False)
 _SOURCE = click.argument("source", shell_complete=locations())
 _WHICH = (
     click.option(
-        "-r", "--repository", multiple=True, metavar="NAME", help="Only this repository (or glob); repeatable."
+        "-r", "--repository", multiple=True, metavar="NAME", help="Only this repository, or this glob's; repeatable."
     ),
-    click.option("-t", "--tag", multiple=True, metavar="GLOB", help="Only tags like this; repeatable."),
+    click.option("-t", "--tag", multiple=True, metavar="GLOB", help="Only tags that match; repeatable."),
     click.option(
-        "-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these children of indexes; repeatable."
+        "-p", "--platform", multiple=True, metavar="OS/ARCH", help="Only these images of indexes; repeatable."
     ),
 )
 _HOW = (
     click.option("-u", "--username", help="Log in with this name instead of docker's saved one."),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
     click.option("--ca", type=_FILE, help="Trust this certificate authority (PEM)."),
-    click.option("--client-cert", type=_FILE, help="Show this client certificate (PEM) to the registry."),
-    click.option("--client-key", type=_FILE, help="Its key, where that is a file of its own."),
-    click.option("--insecure", is_flag=True, help="Do not verify TLS, and send credentials all the same."),
-    click.option("--concurrency", type=click.IntRange(min=1), help="At most so many requests at once to a host."),
+    click.option("--client-cert", type=_FILE, help="Present this client certificate (PEM) to the registry."),
+    click.option("--client-key", type=_FILE, help="The key of --client-cert, if in a separate file."),
+    click.option("--insecure", is_flag=True, help="Do not verify TLS, and send credentials nevertheless."),
+    click.option("--concurrency", type=click.IntRange(min=1), help="At most this many requests at once to a host."),
     click.option(
-        "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many requests a second to a host."
+        "--rate", type=click.FloatRange(min=0, min_open=True), help="At most this many requests a second to a host."
     ),
     click.option(
         "--slowest",
         type=click.FloatRange(min=0),
-        help="Give up answers slower than this many bytes a second; 1000 by default, 0 for none.",
+        help="Abort responses slower than this many bytes a second; 1000 by default, 0 for no limit.",
     ),
-    click.option("--most-names", type=click.IntRange(min=1), help="Most names to read of one list; 250000 by default."),
     click.option(
-        "--mirror", multiple=True, metavar="ADDRESS", help="Read content from this mirror where it has it; repeatable."
+        "--most-names", type=click.IntRange(min=1), help="Most names to read from one list; 250000 by default."
+    ),
+    click.option(
+        "--mirror", multiple=True, metavar="ADDRESS", help="Read content from this mirror if it has it; repeatable."
     ),
     click.option("--no-cache", is_flag=True, help="Neither read nor write the cache."),
 )
 
 
-CHECK = click.option("--check", is_flag=True, help="Check by HEAD that every manifest and blob is there.")
+CHECK = click.option("--check", is_flag=True, help="Check with HEAD requests that every manifest and blob exists.")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the user asked to look at."""
+    """SOURCE, and the values of its options."""
 
     source: str
     username: str | None
@@ -81,19 +83,19 @@ class Source:
     platform: tuple[str, ...] = ()
 
     def store(self) -> ContentStore:
-        """Open it."""
+        """The open store."""
         from regscope.stores.open_store import open as open_store
 
         return open_store(self.source, cache=not self.no_cache, mirrors=self.mirror or None, **self.reaching())
 
     def fresh_store(self) -> ContentStore:
-        """Open it to change something: as it is now, and neither a cache's nor a mirror's copy."""
+        """The open store without cache and mirrors, as changes need its current state."""
         from regscope.stores.open_store import open as open_store
 
         return open_store(self.source, cache=False, mirrors=(), **self.reaching())
 
     def reaching(self) -> dict[str, Any]:
-        """How to reach a registry, as options of `regscope.open`."""
+        """The options of the connection to a registry, as keyword arguments of `regscope.open`."""
         return {
             "username": self.username,
             "password": self._password,
@@ -107,17 +109,17 @@ class Source:
         }
 
     def client(self) -> DockerRegistryV2Client:
-        """Of the registry, to log in to it.
+        """The client of the registry, to log in to it.
 
         Raises:
-            InvalidInput: it is none.
+            InvalidInput: SOURCE is no registry.
         """
         from regscope.stores.registry_store import client_of
 
         store = self.fresh_store()
         client = client_of(store)
         if client is None:
-            raise InvalidInput(f"{store.location} is no registry", next_step="Name one: registry.example.com.")
+            raise InvalidInput(f"{store.location} is no registry", next_step="Name a registry: registry.example.com.")
         return client
 
     def snapshot(
@@ -128,38 +130,38 @@ class Source:
         *,
         check: bool = False,
     ) -> Snapshot:
-        """Load it where it is a saved snapshot, else scan it; optionally just one repository, or one tag.
+        """The snapshot of SOURCE, loaded if it is a saved one, else scanned; optionally of one repository or tag only.
 
         Args:
             known: folders of earlier snapshots, see `regscope.scan`.
-            check: whether all is there that it names, see `regscope.scan`.
+            check: whether to check that every manifest and blob exists, see `regscope.scan`.
 
         Raises:
-            InvalidInput: a saved snapshot is to be checked.
+            InvalidInput: SOURCE is a saved snapshot, and `check` is true.
         """
         if not self.is_saved:
             names, tags = [repository] if repository else None, [tag] if tag else None
             return self.scan(self.store(), names, tags, known, check=check)
         if check:
             raise InvalidInput(
-                f"{self.source} is a saved snapshot, and cannot show what is there now",
+                f"{self.source} is a saved snapshot: whether content exists now cannot be checked",
                 next_step="Name the registry or the layout instead.",
             )
         return self.saved()
 
     @property
     def is_saved(self) -> bool:
-        """Whether it is a folder that `regscope scan --save` wrote."""
+        """Whether SOURCE is a folder that `regscope scan --save` wrote."""
         from regscope.tables import is_saved_snapshot
 
         return is_saved_snapshot(Path(self.source))
 
     def saved(self) -> Snapshot:
-        """Load it."""
+        """The saved snapshot, loaded."""
         from regscope.tables import Snapshot
 
         if self.repository or self.tag or self.platform:
-            raise InvalidInput("a saved snapshot is read whole", next_step="Leave out -r, -t and -p, or scan again.")
+            raise InvalidInput("-r, -t and -p do not apply to a saved snapshot", next_step="Omit them, or scan again.")
         return Snapshot.load(self.source)
 
     def scan(
@@ -171,7 +173,7 @@ class Source:
         *,
         check: bool = False,
     ) -> Snapshot:
-        """Scan what was opened: these repositories and tags, else those that the user's options name."""
+        """Scan `store`: the given repositories and tags, else those of the user's options."""
         from regscope.scanning.metadata import scan
         from regscope.tables import Snapshot
 
@@ -203,17 +205,17 @@ class Source:
 
 
 def reads_source(command: Command) -> Command:
-    """Give a command SOURCE, what of it to read, and how to reach it, as one `source: Source` argument."""
+    """Add SOURCE, and the options that select images and set up the connection, as one `source: Source` argument."""
     return _with_source(command, (_SOURCE, *_WHICH, *_HOW), set(Source.__dataclass_fields__))
 
 
 def reaches_source(command: Command) -> Command:
-    """Give a command how to reach a registry, as one `source: Source` argument; which one is for the command to say."""
+    """Add only the options of the connection, as one `source: Source` argument; the command sets the registry."""
     return _with_source(command, _HOW, set(Source.__dataclass_fields__) - {"source", "repository", "tag", "platform"})
 
 
 def opens_source(command: Command) -> Command:
-    """Give a command SOURCE and how to reach it, as one `source: Source` argument."""
+    """Add SOURCE and the options of the connection, as one `source: Source` argument."""
     return _with_source(command, (_SOURCE, *_HOW), set(Source.__dataclass_fields__) - {"repository", "tag", "platform"})
 
 

@@ -1,4 +1,4 @@
-"""`regscope undo` and `regscope journal`: what was deleted, and bringing it back."""
+"""`regscope undo` and `regscope journal`: restore what was deleted, and show the steps that were done."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _ITS_OWN = ""
 @click.argument("names", metavar="[REGISTRY] JOURNAL", nargs=-1, required=True)
 @click.option("--backup", metavar="oci:FOLDER", help="The layout that `regscope apply --backup` filled.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
-@click.option("-y", "--yes", is_flag=True, help="Do it. Without this, only say what would be brought back.")
+@click.option("-y", "--yes", is_flag=True, help="Restore. Without this, only show what would be restored.")
 def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bool, yes: bool) -> None:
-    """Bring back what a JOURNAL says was deleted, byte for byte.
+    """Restore what the steps of a JOURNAL deleted.
 
-    JOURNAL is a file, or one of those that `regscope journal` lists: `latest`, its name, or the beginning of that. The
-    registry is the one that it is of, unless another is named.
+    JOURNAL is a file, or one that `regscope journal` lists: `latest`, its name, or the beginning of its name. The
+    images are restored to the journal's registry, unless REGISTRY is given.
 
-    Until the registry collects its garbage nothing else is needed, and after that a backup. Without --yes nothing is
-    changed: what would be restored is listed, with where its blobs are, and what cannot be. Tags that point elsewhere
-    by now are left alone.
+    Content is restored byte for byte. Until the registry's garbage collection no backup is needed; after it one is.
+    Without --yes nothing is changed: the output lists what would be restored, where its blobs are, and what cannot be
+    restored. Tags that now point to another manifest are not changed.
     """
     from regscope.remediation.journal_names import find_journal
     from regscope.remediation.journal_reader import read_journal
     from regscope.remediation.undoing import undo as bring_back
 
     if len(names) > 2:
-        raise click.UsageError("one registry and one journal are named")
+        raise click.UsageError("too many arguments: name at most one registry, and one journal")
     journal: str | JournalRecord = names[-1]
     if len(names) == 1:
         journal = read_journal(find_journal(names[0]))
@@ -51,7 +51,7 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     done = bring_back(journal, replace(source, source=registry).fresh_store(), backup=backup, dry_run=not yes)
     click.echo(readable(done.summary()) if as_json else repr(done))
     if not yes:
-        click.echo("nothing was changed; --yes does it", err=True)
+        click.echo("nothing was changed; add --yes to restore", err=True)
     if not done.ok:
         raise click.exceptions.Exit(OTHER)
 
@@ -65,12 +65,14 @@ def undo(source: Source, names: tuple[str, ...], backup: str | None, as_json: bo
     is_flag=False,
     flag_value=_ITS_OWN,
     metavar="[REGISTRY]",
-    help="Ask for each blob that was to come back whether it is gone: the registry, or its storage:FOLDER.",
+    help="Ask the registry, or its storage:FOLDER, whether the blobs to be freed are deleted.",
 )
 def journal(source: Source, output: Output, journal_file: str | None, check: str | None) -> None:
-    """Show the steps of a JOURNAL, or list those that `regscope apply` has written where nobody gave it a place.
+    """Show the steps of a JOURNAL, or list all journals.
 
-    JOURNAL is a file, or one of those that are listed: `latest`, its name, or the beginning of that.
+    The list has the journals that `regscope apply` wrote to the default folder.
+
+    JOURNAL is a file, or one from this list: `latest`, its name, or the beginning of its name.
     """
     from regscope.remediation.journal_names import find_journal
     from regscope.remediation.journal_reader import read_journal
@@ -78,7 +80,7 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
     if journal_file is None:
         if check is not None:
             raise click.UsageError("name the journal before --check: regscope journal latest --check")
-        output.show(_journals(), _JOURNALS, "There is no journal.")
+        output.show(_journals(), _JOURNALS, "There is no journal in the default folder.")
         return
     record = read_journal(find_journal(journal_file))
     if check is not None:
@@ -90,11 +92,11 @@ def journal(source: Source, output: Output, journal_file: str | None, check: str
         return
     if not output.is_data:
         click.echo(repr(record))
-    output.show(record.table, _STEPS, "Nothing was done.")
+    output.show(record.table, _STEPS, "The journal has no steps.")
 
 
 def _check(record: JournalRecord, source: Source, output: Output) -> None:
-    """Print how many of the freed bytes have been collected."""
+    """Print how many of the bytes to be freed have been collected."""
     from regscope.remediation.collected import collected
 
     found = collected(record, source.fresh_store())
@@ -107,7 +109,7 @@ def _check(record: JournalRecord, source: Source, output: Output) -> None:
 
 
 def _journals() -> pd.DataFrame:
-    """All that are in the usual place, the newest first."""
+    """All journals in the default folder, the newest first."""
     import pandas as pd
 
     from regscope.errors import StoreError
@@ -118,7 +120,7 @@ def _journals() -> pd.DataFrame:
     for path in journals():
         try:
             found = read_journal(path)
-        except StoreError:  # damaged, or none: it is said when it is named
+        except StoreError:  # damaged, or no journal: the error is raised when this one is named
             continue
         rows.append((path.stem, found.started, found.location, len(found.entries), len(found.done), str(path)))
     return pd.DataFrame(rows, columns=["name", "started", "location", "steps", "done", "path"])

@@ -17,10 +17,10 @@ _PROBLEMS = columns(repository="text", what="text", reference="text", error="tex
 @prints_table
 @reads_source
 def validate(source: Source, output: Output) -> None:
-    """List manifests, configs and layers that images name and that are missing or damaged.
+    """List missing and damaged content of images.
 
-    A registry is asked by HEAD, in each repository, and no cache is believed. No layer is downloaded: its size is
-    compared, and its digest is not. What the registry does not tell is listed as unchecked, not as missing.
+    A registry is asked with HEAD requests, in each repository; the cache is not used. No layer is downloaded: its size
+    is compared, its digest is not. Content that the registry does not report on is listed as unchecked, not missing.
     """
     from regscope.schema import LOST
 
@@ -32,7 +32,7 @@ def validate(source: Source, output: Output) -> None:
         click.echo(readable({**about, "problems": records(problems)}))
     elif output.as_csv or len(problems):
         output.show(problems, _PROBLEMS)
-    said = f"{count(asked, 'manifest or blob was', 'manifests and blobs were')} asked for at {plain(snap.location)}"
+    said = f"{count(asked, 'manifest or blob was', 'manifests and blobs were')} checked at {plain(snap.location)}"
     others = f", {count(len(problems) - lost, 'other problem')}" if len(problems) > lost else ""
     click.echo(f"{said}: {lost:,} missing or damaged{others}", err=True)
     if len(problems):

@@ -1,4 +1,4 @@
-"""`regscope waste`: what images carry and nobody sees; with --ci, a gate."""
+"""`regscope waste`: bytes in images that no container sees; with --ci, dive's rules as a check for CI."""
 
 from __future__ import annotations
 
@@ -40,12 +40,16 @@ def _limit(name: str, parse: Callable[..., float | None], default: str, words: s
 @reads_source
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
 @click.option("--files", "by_file", is_flag=True, help="List the wasted files of one IMAGE, largest first.")
-@click.option("--cause", type=click.Choice(_CAUSES), help="Only what is wasted for this reason.")
-@click.option("--compat", type=click.Choice(["dive"]), help="Show the figures of dive instead.")
-@click.option("--ci", is_flag=True, help="Judge each image by dive's three rules; exit with 1 where one fails.")
-@_limit("--lowest-efficiency", ratio_limit, "0.9", "Least share of bytes that is there once, from 0 to 1; with --ci.")
+@click.option("--cause", type=click.Choice(_CAUSES), help="Only bytes wasted for this cause.")
+@click.option("--compat", type=click.Choice(["dive"]), help="Show the figures that dive computes instead.")
+@click.option("--ci", is_flag=True, help="Check each image with dive's three rules; exit with 1 if one fails.")
+@_limit(
+    "--lowest-efficiency", ratio_limit, "0.9", "Least share of bytes that is not duplicate, from 0 to 1; with --ci."
+)
 @_limit("--highest-wasted-bytes", size_limit, "disabled", "Most wasted bytes, such as 20MB; with --ci.")
-@_limit("--highest-user-wasted-percent", ratio_limit, "0.1", "Most wasted of all layers but the lowest; with --ci.")
+@_limit(
+    "--highest-user-wasted-percent", ratio_limit, "0.1", "Most wasted share of the layers above the lowest; with --ci."
+)
 def waste(
     source: Source,
     output: Output,
@@ -58,11 +62,11 @@ def waste(
     highest_wasted_bytes: int | None,
     highest_user_wasted_percent: float | None,
 ) -> None:
-    """List what images carry and nobody can see.
+    """List wasted bytes: files in layers that no container sees.
 
-    By cause and build instruction; of the IMAGEs, or of all: * stands for anything, as in 'team/app:*'. Files count
-    that a later layer overwrites or deletes; they are in the image, and in no container. --ci and --compat give the
-    figures of dive, which counts otherwise; limits are ratios from 0 to 1, sizes, or `disabled`.
+    They are listed by cause and build instruction, of the IMAGEs or of all images; * matches any text, as in
+    'team/app:*'. Wasted files are those that a later layer overwrites or deletes. --ci and --compat use the figures of
+    dive, which are computed differently; limits are ratios from 0 to 1, sizes, or `disabled`.
     """
     from regscope.analysis.waste import waste as find_waste
 
@@ -87,13 +91,13 @@ def waste(
 
 def _check_options(images: tuple[str, ...], by_file: bool, cause: str | None, compat: str | None, ci: bool) -> None:
     if (by_file or cause) and (ci or compat):
-        raise click.UsageError("--files and --cause are about regscope's own figures: leave out --ci and --compat")
+        raise click.UsageError("--files and --cause cannot be used with --ci or --compat")
     if by_file and len(images) != 1:
         raise click.UsageError("--files needs one IMAGE")
     context = click.get_current_context()
     for option in ("lowest_efficiency", "highest_wasted_bytes", "highest_user_wasted_percent"):
         if not ci and context.get_parameter_source(option) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{option.replace('_', '-')} is a limit for --ci: add it")
+            raise click.UsageError(f"--{option.replace('_', '-')} needs --ci")
 
 
 def _for(table: pd.DataFrame, cause: str | None) -> pd.DataFrame:
@@ -122,7 +126,7 @@ def _judge(snap: Snapshot, figures: pd.DataFrame, limits: Limits, output: Output
 
     if figures.empty:
         finish(snap)
-        raise ContentMissing(f"{snap.location} has no image to judge", next_step="`regscope tags` lists what there is.")
+        raise ContentMissing(f"{snap.location} has no image to check", next_step="List the tags: regscope tags.")
     found = verdicts(figures, limits)
     has_failed = FAIL in {verdict.result for verdict in found}
     if output.as_csv:

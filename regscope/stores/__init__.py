@@ -1,1 +1,1 @@
-"""Where images live: a registry, an OCI image layout, a saved archive; and the cache that wraps any of them."""
+"""Stores of images: registries, OCI image layouts, saved archives and registry storage; and the cache around one."""

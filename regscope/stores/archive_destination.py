@@ -1,7 +1,7 @@
-"""A docker-archive, to copy images to: a tar that `docker load`, `podman load` and skopeo read.
+"""A docker-archive as a destination of copies: a tar that `docker load`, `podman load` and skopeo read.
 
-It is written in its new form, which is an OCI image layout beside docker's own `manifest.json`: so that the images keep
-their manifests, and with them their digests.
+It is written in the new form, an OCI image layout with docker's own `manifest.json`, so that images keep their
+manifests and their digests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from regscope.text import plain
 
 
 class ArchiveDestination(OCIArchiveDestination):
-    """As an oci-archive is written, with `manifest.json` before it; it holds images alone."""
+    """Written like an oci-archive, with `manifest.json` before the layout; it can have only images."""
 
     kind = DOCKER_ARCHIVE
 
@@ -32,23 +32,23 @@ class ArchiveDestination(OCIArchiveDestination):
         self._images: dict[Digest, dict[str, Any]] = {}
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
-        """Images have whose layers are stored with them."""
+        """Raises for indexes, artifacts, and images with foreign layers: a docker-archive has no place for them."""
         image = manifest.parse()
         if not _fits(image):
             kind = image.artifact_type
             what = f"an artifact, {plain(kind, 100)}" if kind else image.media_type
             raise InvalidInput(
-                f"{repository} {reference} is {what}, and a docker-archive holds images alone",
+                f"{repository} {reference} is {what}, and a docker-archive can have only images",
                 next_step=("" if kind else "Choose one platform, or: ")
                 + f"Copy it to {listed([OCI_ARCHIVE, LAYOUT])}.",
             )
 
     def as_read(self, repository: str) -> str:
-        """As docker prints it."""
+        """The name as docker prints it."""
         return short_name(repository)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """Written to the folder, and noted for `manifest.json`."""
+        """Writes the manifest to the folder, and records it for `manifest.json`."""
         super().take_manifest(repository, reference or manifest.digest, manifest)
         names = self._images.setdefault(manifest.digest, _listed(manifest.parse()))["RepoTags"]
         name = f"{repository}:{reference}"

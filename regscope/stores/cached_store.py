@@ -1,4 +1,4 @@
-"""Any store behind the cache: what a digest names is fetched once."""
+"""A store behind the cache: content is fetched once for each digest."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _logger = logging.getLogger(__name__)
 
 
 class CachedStore(WrappedStore):
-    """`store`, with its manifests and small blobs kept in `cache`. Tags move, so they are always asked."""
+    """`store`, with its manifests and small blobs kept in `cache`. Tags move: they are always resolved by `store`."""
 
     def __init__(self, store: ContentStore, cache: DigestCache) -> None:
         super().__init__(store)
         self.cache = cache
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """From the cache where it can be; a tag by the digest that it has now."""
+        """The manifest, from the cache if it is there; a tag is resolved first."""
         digest = reference if ":" in reference else self.current(repository, reference)
         if digest is not None and (raw := self._recall(digest)) is not None:
             return RawManifest(raw, Digest(digest))
@@ -34,9 +34,9 @@ class CachedStore(WrappedStore):
         return found
 
     def current(self, repository: str, tag: str) -> Digest | None:
-        """The digest that a tag has now, by one cheap request that counts as no pull.
+        """The current digest of a tag, by one request that does not count as a pull.
 
-        None for a tag never seen, whose manifest is best fetched at once: unless the store counts that.
+        None for a tag that the cache does not know: its manifest is then fetched at once, unless that counts as a pull.
         """
         name = self._name(repository, tag)
         noted: Digest | None = None
@@ -56,7 +56,7 @@ class CachedStore(WrappedStore):
         return digest
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """From the cache where it can be."""
+        """The blob, from the cache if it is there."""
         content = self._recall(digest)
         if content is None:
             content = self.store.read_blob(repository, digest, limit)
@@ -89,18 +89,18 @@ class CachedStore(WrappedStore):
 
 
 def cache_of(store: ContentStore) -> DigestCache | None:
-    """The cache around a store; None where there is none."""
+    """The cache of a store; None where it has none."""
     return store.cache if isinstance(store, CachedStore) else None
 
 
 def current_digest(store: ContentStore, repository: str, tag: str) -> Digest | None:
-    """See `CachedStore.current`; None where no cache is around the store."""
+    """See `CachedStore.current`; None for a store without a cache."""
     return store.current(repository, tag) if isinstance(store, CachedStore) else None
 
 
 @contextmanager
 def or_without_it() -> Iterator[None]:
-    """A cache that fails, on a full disk or a damaged database, costs time and no answer."""
+    """Continue without the cache if it fails, as on a full disk or a damaged database."""
     try:
         yield
     except RegscopeError as error:

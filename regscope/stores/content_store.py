@@ -1,4 +1,4 @@
-"""The one protocol behind which images live, whatever holds them."""
+"""The protocol of all stores of images."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from regscope.stores.stored_names import Fault
 class ContentStore(Protocol):
     """Repositories, their tags, and content by digest.
 
-    Whatever a store returns has been verified against its digest. Stores pickle, so that a scan can run on a
-    cluster. What is not there raises ContentMissing or ResourceNotFound.
+    Content that a store returns was verified against its digest. Stores can be pickled, so that a scan can run on a
+    cluster. Missing content raises ContentMissing or ResourceNotFound.
     """
 
     @property
     def location(self) -> str:
-        """How a user names it, without secrets: `http://localhost:5000`, `oci:layout`."""
+        """The location as users write it, without secrets: `http://localhost:5000`, `oci:layout`."""
 
     @property
     def kind(self) -> Kind:
-        """What kind of place it is, whatever is around it."""
+        """The kind of the store, also through a cache or mirrors."""
 
     @property
     def sees_untagged(self) -> bool:
-        """Whether `untagged` tells all; a registry's API cannot."""
+        """Whether `untagged` lists all untagged manifests; a registry's API cannot."""
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """What was last said to be left of a quota; None where nothing was."""
+        """The rate limit, with the remaining requests, that the store stated last; None where it stated none."""
 
     @property
     def counts_pulls(self) -> bool:
-        """Whether fetching a manifest uses up a quota, which resolving a tag does not."""
+        """Whether fetching a manifest counts against a rate limit, and resolving a tag does not."""
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """What the registry behind it offers; None where there is none."""
+        """The capabilities of the registry; None where the store is no registry."""
 
     def repositories(self) -> list[str]:
         """All repositories, sorted."""
@@ -54,22 +54,22 @@ class ContentStore(Protocol):
         """All tags of a repository, sorted."""
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Manifests that are kept in a repository by no tag, and belong to no index there."""
+        """Manifests of a repository that have no tag, and belong to no index there."""
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """What a tag points to now, as cheaply as the store can say it; of a digest whether it is there."""
+        """The current digest of a tag, by the cheapest request; a digest itself, if its manifest exists."""
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """The manifest that a tag has now, as cheaply as the store can say it; None where it still is `known`."""
+        """The current manifest of a tag, by the cheapest request; None if its digest is still `known`."""
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
         """A manifest by tag or digest."""
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """A blob in chunks; DigestMismatch after the last one if they are not what was asked for."""
+        """A blob in chunks; DigestMismatch after the last chunk if their digest is another one."""
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """What follows the first `start` bytes of a blob; not verified, which takes all of it."""
+        """The bytes of a blob after the first `start` ones; not verified, as that needs the whole blob."""
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """The whole of a small blob, such as an image config; TooLarge above `limit` bytes."""
@@ -78,19 +78,19 @@ class ContentStore(Protocol):
         """The size of a blob in bytes, for manifests that do not state it (schema 1)."""
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """Whether a repository has a manifest of its own; None where that takes a request to find out."""
+        """Whether a repository itself has a manifest; None where finding out takes a request."""
 
     def stored_blobs(self) -> Mapping[str, int] | None:
-        """Every blob that is stored, needed or not, and its bytes; None where that cannot be listed."""
+        """All stored blobs, needed or not, with their bytes; None where the store cannot list them."""
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """When a tag was pushed last; None where the store does not know."""
+        """The time of a tag's last push; None where the store does not know it."""
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """What refers to a manifest; None where the store keeps referrers under fallback tags alone."""
+        """The referrers of a manifest; None where the store has them only under fallback tags."""
 
     def faults(self, repository: str) -> list[Fault]:
-        """What is wrong with names in a repository, though all that they may mean can be read."""
+        """Ambiguous or wrong names in a repository; all manifests that they may mean can be read."""
 
 
 def no_such_repository(store: ContentStore, repository: str) -> ContentMissing:

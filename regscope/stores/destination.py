@@ -1,4 +1,4 @@
-"""Where images can be written, whatever holds them."""
+"""The protocol of stores to which images can be copied."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from regscope.registry.request_body import Content
 from regscope.spec.digest import Digest
 
 Taken = Literal["sent", "mounted", "there"]
-"""How a blob came: from the source, from another repository, or not at all, since it was there."""
+"""How a blob was taken: copied from the source, mounted from another repository, or not at all, as it existed."""
 
 
 _NAMED = 5
 
 
 class Name(NamedTuple):
-    """A name that a manifest is to have.
+    """The name that a manifest is to get.
 
     Attributes:
-        reference: a tag; its digest where it gets none.
+        reference: the tag; the digest where the manifest gets no tag.
     """
 
     repository: str
@@ -31,43 +31,43 @@ class Name(NamedTuple):
 
     @property
     def is_tag(self) -> bool:
-        """Whether it can mean something else already."""
+        """Whether the name is a tag, which may point to another manifest already."""
         return ":" not in self.reference
 
 
 class Destination(Protocol):
-    """A store that takes images: blobs first, then the manifests that name them, children before their index.
+    """A store that images are copied to: blobs first, then the manifests that name them, children before their index.
 
-    What it has is there whole and verified; what it was given in part it goes on with the next time.
+    Content in it is complete and verified; an interrupted transfer is continued by the next run.
     """
 
     @property
     def location(self) -> str:
-        """How a user names it, without secrets."""
+        """The location as users write it, without secrets."""
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
-        """Make sure that a manifest has a place here under this name, before anything is written.
+        """Make sure, before anything is written, that the destination can take a manifest under this name.
 
         Raises:
-            InvalidInput: its kind has none.
-            InvalidReference: the name has none.
+            InvalidInput: the destination cannot have manifests of this kind.
+            InvalidReference: the destination cannot have this name.
         """
 
     def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
-        """What is here by a name that is to get another meaning, and what of it would be lost for good.
+        """The names that would be moved to another manifest, and content that would be replaced.
 
         Args:
-            names: those that are to come, all at once.
+            names: all names that are to be written.
 
         Returns:
-            By `repository:tag` or `repository@digest` what each means here now. What means the same now is in no way.
+            The present digest by `repository:tag` or `repository@digest`; names that keep their digest are left out.
         """
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """Whether a manifest is there already, and so all that it names."""
+        """Whether the destination has a manifest, and with it all that it names."""
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
-        """Take a blob from `content`, or over from the repository `nearby`, unless it is there.
+        """Take a blob from `content`, or mount it from the repository `nearby`, unless it exists.
 
         Raises:
             DigestMismatch: the content is not what `digest` names.
@@ -77,29 +77,29 @@ class Destination(Protocol):
         """Take a manifest byte for byte.
 
         Args:
-            reference: the tag that it gets; its digest where it gets none; None for what another manifest names.
+            reference: the tag; the digest of an untagged manifest; None for one that another manifest names.
         """
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """As `take_manifest`, and change nothing else: a list of referrers is brought back by itself."""
+        """As `take_manifest`, without a change of the subject's list of referrers, which undo restores separately."""
 
     def close(self) -> None:
-        """Write what can only be written at the end."""
+        """Finish: write what can only be written after all content."""
 
 
 def check_names(place: Destination, names: Iterable[Name], overwrite: bool) -> None:
-    """Make sure, before anything is written, that no name at `place` is given another meaning without being told to.
+    """Make sure, before anything is written, that no tag at `place` is moved to another manifest without `overwrite`.
 
     Raises:
-        InvalidInput: one would be, and `overwrite` is False.
-        AuthFailed, PermissionDeny: nothing may be read there, and `overwrite` is False.
+        InvalidInput: a name would be moved or content replaced, and `overwrite` is False.
+        AuthFailed, PermissionDeny: the credentials do not allow to read, and `overwrite` is False.
     """
     if overwrite:
         return
     try:
         found = place.in_the_way(names)
-    except (AuthFailed, PermissionDeny) as error:  # who may only push cannot find out
-        error.next_step = f"{error.next_step}\nTo write without looking: overwrite=True, or --overwrite.".strip()
+    except (AuthFailed, PermissionDeny) as error:  # with push permission alone it cannot be found out
+        error.next_step = f"{error.next_step}\nTo write without this check: overwrite=True, or --overwrite.".strip()
         raise
     if not found:
         return
@@ -108,5 +108,5 @@ def check_names(place: Destination, names: Iterable[Name], overwrite: bool) -> N
     told = text.plain(some, 1000) + rest
     raise InvalidInput(
         f"{place.location} has content already that would be replaced: {told}; nothing was written",
-        next_step="Choose other names, or let these be replaced: overwrite=True, or --overwrite.",
+        next_step="Choose other names, or replace these: overwrite=True, or --overwrite.",
     )

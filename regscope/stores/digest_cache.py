@@ -1,8 +1,8 @@
-"""The cache on disk: content by digest, and nothing that can run.
+"""The cache on disk: content by digest, without pickles.
 
-`diskcache` pickles what is not a string or bytes, and would unpickle what somebody planted in its folder. This one
-stores strings and bytes only, refuses to read anything else, keeps to its folder, and verifies each value against
-the digest that is its key. Several processes may share it.
+`diskcache` pickles values that are neither strings nor bytes, and would unpickle one that an attacker wrote to its
+folder. This cache stores only strings and bytes, refuses to read anything else, reads no file outside its folder, and
+verifies each value against the digest that is its key. Several processes may share it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _READ_ATTEMPTS = 5
 _DATABASE = "cache.db"
 _SUM = 32  # bytes of a sha256
 _FOREIGN_KEY = "\0"
-_LOCK_TIMEOUT = 60  # seconds: with the default, writes are lost silently when threads contend
+_LOCK_TIMEOUT = 60  # seconds; with the default, writes of contending threads are lost without an error
 
 
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Strings as keys, bytes as values; no pickle, either way."""
+    """Strings as keys, bytes as values; pickles are neither written nor read."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
@@ -41,7 +41,7 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
         return str(key), True
 
     def get(self, key: Any, raw: bool) -> str:
-        # Called for all keys in turn, where an error would hide the keys that follow.
+        # Called for each key in turn; an error would hide the following keys.
         return key if raw and type(key) is str else _FOREIGN_KEY
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, str | None, Any]:
@@ -75,11 +75,11 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
 
 
 class _Vanished(RegscopeError):
-    """Another writer put the same content into a new file meanwhile, or the file is gone."""
+    """The value's file was deleted, or replaced by another writer with the same content."""
 
 
 class _Foreign(RegscopeError):
-    """Something in the cache's folder that this cache did not write."""
+    """The cache's folder has an entry that this cache did not write."""
 
 
 class DigestCache:
@@ -87,7 +87,7 @@ class DigestCache:
 
     Args:
         folder: `$REGSCOPE_CACHE_DIR`, else the user's cache folder, by default.
-        limit: bytes on disk; above it the oldest entries go.
+        limit: bytes on disk; above it the oldest entries are deleted.
     """
 
     def __init__(self, folder: Path | str | None = None, *, limit: int = DEFAULT_LIMIT) -> None:
@@ -105,7 +105,7 @@ class DigestCache:
                 eviction_policy="none",
                 size_limit=2**62,
                 statistics=0,
-                cull_limit=0,  # or every write looks for what has expired, and nothing here does
+                cull_limit=0,  # otherwise each write looks for expired entries, and no entry expires
             )
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(str(error)) from None
@@ -118,17 +118,17 @@ class DigestCache:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.folder.stat().st_mode & 0o077:
             if any(self.folder.iterdir()) and not (self.folder / _DATABASE).is_file():
-                raise self._unusable("it holds other things, and would be closed to everybody else")
+                raise self._unusable("it has other files, and its permissions would be changed")
             self.folder.chmod(0o700)
 
     def _unusable(self, why: str) -> RegscopeError:
         return RegscopeError(
             f"the cache in {self.folder} cannot be used: {why}",
-            next_step="Name another folder in REGSCOPE_CACHE_DIR, or do without (cache=False, --no-cache).",
+            next_step="Name another folder in REGSCOPE_CACHE_DIR, or use no cache (cache=False, --no-cache).",
         )
 
     def get(self, digest: str) -> bytes | None:
-        """The content with this digest; None where it is not there, or is not what its digest says."""
+        """The content with this digest; None where it is not cached, or does not have its digest."""
         content = self._get(digest)
         if content is not None and not Digest(digest).matches(content):
             self._cache.delete(digest)
@@ -136,11 +136,11 @@ class DigestCache:
         return content
 
     def put(self, digest: str, content: bytes) -> None:
-        """Keep `content`, which the caller has verified."""
+        """Store `content`, which the caller has verified."""
         self._put(digest, content)
 
     def hint(self, name: str) -> Digest | None:
-        """What was noted under `name`: a digest that a tag had; it may be stale, or wrong, and is only a hint."""
+        """The digest noted under `name`, such as that of a tag; it may be stale or wrong, and is only a hint."""
         noted = self._get(f"hint {name}")
         try:
             return None if noted is None else Digest(noted.decode("ascii"))
@@ -152,24 +152,24 @@ class DigestCache:
         self._put(f"hint {name}", digest.encode("ascii"))
 
     def recall(self, name: str) -> bytes | None:
-        """What was made of content, and kept under `name`; None where it is not there, or is damaged."""
+        """The value stored under `name` by `keep`; None where there is none, or it is damaged."""
         kept = self._get(f"made {name}")
         if kept is None or hashlib.sha256(kept[_SUM:]).digest() != kept[:_SUM]:
             return None
         return kept[_SUM:]
 
     def keep(self, name: str, made: bytes) -> None:
-        """Keep under `name` what was made of content that a digest names, so that it need not be made again."""
+        """Store under `name` a value that was computed from the content of a digest, so that it is computed once."""
         self._put(f"made {name}", hashlib.sha256(made).digest() + made)
 
     def prune(self, limit: int | None = None) -> int:
-        """Delete the oldest entries until the cache is within `limit` bytes; returns how many went."""
+        """Delete the oldest entries until the cache is within `limit` bytes; returns the number of deleted entries."""
         limit = self.limit if limit is None else limit
         gone = 0
         if self.size <= limit:
             return gone
         keys = list(self._cache)
-        if _FOREIGN_KEY in keys:  # somebody else wrote here, and such rows cannot go one by one
+        if _FOREIGN_KEY in keys:  # another program wrote here; such rows cannot be deleted one by one
             return self.clear()
         for key in keys:
             if self.size <= limit * _PRUNE_TO:
@@ -178,7 +178,7 @@ class DigestCache:
         return gone
 
     def clear(self) -> int:
-        """Delete everything; returns how many entries went."""
+        """Delete all entries; returns the number of deleted entries."""
         return int(self._cache.clear())
 
     @property
@@ -220,9 +220,9 @@ class DigestCache:
         return None
 
     def _put(self, key: str, value: bytes) -> None:
-        """Write `value`, and with it in one transaction what other threads want written meanwhile.
+        """Write `value`, in one transaction with the values that other threads are waiting to write.
 
-        A transaction costs more than what is written in it, and there is but one writer at a time.
+        A transaction takes longer than the writes in it, and there is only one writer at a time.
         """
         with self._lock:
             self._waiting[key] = value

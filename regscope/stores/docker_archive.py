@@ -1,8 +1,8 @@
-"""A docker-archive: the tar that `docker save` and `skopeo copy … docker-archive:` write, in its old form and its new.
+"""A docker-archive: the tar that `docker save` and `skopeo copy … docker-archive:` write, in the old and the new form.
 
-It names images by config and layer files in `manifest.json`. The new form has the images' own manifests as well, in an
-`index.json`; in the old form each image gets the schema 2 manifest that describes just these files, and what that form
-loses, such as the compressed layers' digests and annotations, cannot come back.
+Its `manifest.json` lists the config and layer files of each image. The new form also has the images' own manifests, in
+an `index.json`; in the old form each image gets a schema 2 manifest of its files, and what that form does not store,
+such as the digests of compressed layers and annotations, is lost.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class DockerArchiveStore:
     """Images in one tar file.
 
     Repositories are the names in `RepoTags`, Docker Hub's in their short form. An image without a tag belongs to a
-    repository called as the file is.
+    repository with the name of the file.
 
     Raises:
-        NotAStore: the file is no such archive.
+        NotAStore: the file is no docker-archive.
     """
 
     kind = DOCKER_ARCHIVE
@@ -46,7 +46,7 @@ class DockerArchiveStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._members = TarMembers(self.path, self.location, first_counts=True)  # as skopeo and crane have it
+        self._members = TarMembers(self.path, self.location, first_counts=True)  # as in skopeo and crane
         try:
             self._saved = SavedImages(self._members)
         except NotAStore as error:
@@ -75,10 +75,10 @@ class DockerArchiveStore:
 
     @property
     def images(self) -> list[tuple[Digest, list[str]]]:
-        """The images in the archive's order, each with the names that it goes by, as they were written.
+        """The images in the archive's order, each with its names, unchanged.
 
         Raises:
-            RegscopeError: one of them cannot be read.
+            RegscopeError: an image cannot be read.
         """
         return [(self._digest(position), list(image.names)) for position, image in enumerate(self._saved.listed)]
 
@@ -93,9 +93,9 @@ class DockerArchiveStore:
         return sorted(self._names.tagged[repository])
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Images without `RepoTags`, or with a digest in a tag's place, or whose name another one has that comes first.
+        """Images without `RepoTags`, with a digest instead of a tag, or with the name of an earlier image.
 
-        An image without any name is not one of these if it is there a second time, with a name.
+        An image without a name is not listed if the archive has the same image with a name.
         """
         named = {self._digest_if_readable(position) for position, image in enumerate(self._saved.listed) if image.names}
         found = self._names.untagged(repository)
@@ -105,7 +105,7 @@ class DockerArchiveStore:
         )
 
     def faults(self, repository: str) -> list[Fault]:
-        """Names that stand twice, or with another image's digest; files that are called by a digest not theirs."""
+        """Duplicate names, names with another image's digest, and files named by a digest that is not their own."""
         found = self._names.faults(repository)
         tags = self._names.tagged.get(repository, {})
         for reference, position in [*tags.items(), *((None, each) for each in self._names.untagged(repository))]:
@@ -113,12 +113,12 @@ class DockerArchiveStore:
             for name in dict.fromkeys((image.config, *image.layers)):
                 if digest is not None and name in self._saved.misnamed:
                     what = f"the file {text.plain(name, 200)} of {self.location} hashes to {self._saved.misnamed[name]}"
-                    error = DigestMismatch(what, next_step="Save the image again, unless it was meant to be called so.")
+                    error = DigestMismatch(what, next_step="Save the image again, unless this name was intended.")
                     found.append(Fault(reference or digest, "file name", error))
         return found
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From `manifest.json`; a digest by the images that it lists."""
+        """The digest of a name in `manifest.json`; a digest itself, if an image has it."""
         if ":" in tag:
             return self.manifest(repository, tag).digest
         try:
@@ -128,11 +128,11 @@ class DockerArchiveStore:
         return self._digest(position)
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """As `resolve` says."""
+        """The manifest, if `resolve` returns another digest than `known`."""
         return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """The archive's own of an image, else the schema 2 manifest made for it."""
+        """An image's own manifest in the archive, else the schema 2 manifest made for it."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         if digest not in self._readable:
             raise ContentMissing(f"{self.location} has no manifest {digest}")
@@ -140,35 +140,35 @@ class DockerArchiveStore:
         return RawManifest(manifest.raw, digest, manifest.media_type)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed out of the tar, and verified."""
+        """The blob, streamed from the tar and verified."""
         return verified(self._members.chunks(self._name_of(digest)), Digest(digest), f"a blob of {self.location}")
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """Streamed from the member of the tar."""
+        """The rest of the blob, streamed from the tar."""
         return self._members.chunks(self._name_of(blob.digest), start)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """Read out of the tar, verified."""
+        """The blob, read from the tar and verified."""
         return Digest(digest).verify(self._members.read(self._name_of(digest), limit), f"a blob of {self.location}")
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """The member's size."""
+        """The size of the blob's file in the tar."""
         return self._members.size(self._name_of(digest))
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """None: all of its images are in one place."""
+        """None: an archive does not separate repositories."""
         return None
 
     def stored_blobs(self) -> Mapping[str, int] | None:
-        """None: it has what its images need."""
+        """None: an archive has only the blobs that its images need."""
         return None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """None: it does not say."""
+        """None: an archive does not record it."""
         return None
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """None: the format knows no referrers."""
+        """None: the format has no referrers."""
         return None
 
     @cached_property
@@ -196,7 +196,7 @@ class DockerArchiveStore:
         next_step = "Write one with `docker save` or `skopeo copy … docker-archive:FILE:NAME`."
         return NotAStore(
             f"{self.path} is not a docker-archive: {why}",
-            next_step=f"It is another kind: write {kind.at(self.path)}." if kind == OCI_ARCHIVE else next_step,
+            next_step=f"It is an oci-archive: write {kind.at(self.path)}." if kind == OCI_ARCHIVE else next_step,
         )
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """The images that the `manifest.json` of a docker-archive lists: their files, and their manifests.
 
-The archive's new form has the images' own manifests as well, in an `index.json`; in the old form each image gets the
-schema 2 manifest that describes just these files.
+The archive's new form also has the images' own manifests, in an `index.json`; in the old form each image gets a
+schema 2 manifest of these files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAGIC = {b"\x1f\x8b": DOCKER_LAYER, b"\x28\xb5\x2f\xfd": OCI_LAYER_ZSTD}
 
 
 class SavedImage(NamedTuple):
-    """An image in `manifest.json`: the files of its config and its layers, and the names that it goes by."""
+    """An image in `manifest.json`: the files of its config and its layers, and its names."""
 
     config: str
     layers: tuple[str, ...]
@@ -41,11 +41,11 @@ class SavedImages:
     """All images of an archive, in its order.
 
     Attributes:
-        misnamed: files that are called by another digest than their own, and which that is: docker, skopeo and crane
-            take them all the same.
+        misnamed: files named by a digest that is not their own, with their own digest: docker, skopeo and crane accept
+            them.
 
     Raises:
-        NotAStore: `manifest.json` is not there, or is no list of images; its message is the reason alone.
+        NotAStore: `manifest.json` is missing, or is no list of images; the message is only the reason.
     """
 
     def __init__(self, members: TarMembers) -> None:
@@ -68,7 +68,7 @@ class SavedImages:
 
     @cached_property
     def manifests(self) -> list[ImageManifest | RegscopeError]:
-        """One for each image; where one cannot be read, why: the others still can."""
+        """The manifest of each image, or the error if it cannot be read; other images are not affected."""
         found: list[ImageManifest | RegscopeError] = []
         for image in self.listed:
             try:
@@ -88,9 +88,9 @@ class SavedImages:
 
     @cached_property
     def _own_manifests(self) -> dict[tuple[str, ...], ImageManifest]:
-        """The manifests in the archive, by the names of their configs' and layers' files.
+        """The manifests in the archive, by the names of their config and layer files.
 
-        Docker 29 has an image's own under an index of its platforms, most of which are not in the archive.
+        In Docker 29's archives an image's own manifest is below an index of platforms, most of which are missing.
         """
         try:
             raw = self._members.read("index.json", METADATA_LIMIT)
@@ -108,7 +108,7 @@ class SavedImages:
             try:
                 raw = self._members.read(blob_path(entry.digest), METADATA_LIMIT)
                 manifest = parse_manifest(entry.digest.verify(raw, "a manifest"), entry.mediaType)
-            except RegscopeError:  # nobody needs it: the files themselves say enough
+            except RegscopeError:  # not needed: the manifest is made from the files
                 continue
             if isinstance(manifest, ImageManifest):
                 files = [blob_path(blob.digest) for blob in manifest.blobs]
@@ -130,7 +130,7 @@ class SavedImages:
         return ManifestSchema2(config=DockerConfigDescriptor(digest=Digest.of(raw), size=len(raw)), layers=layers)
 
     def _check_layer(self, name: str, layer: DockerLayerDescriptor, diff_id: Digest) -> None:
-        """Raise where a layer is not what its config calls it; of a compressed one the right name is enough."""
+        """Raise if a layer does not have the diff_id in its config; one named by its digest is trusted."""
         found = layer.digest
         if layer.mediaType != DOCKER_LAYER_TAR:
             if name not in self.misnamed:
@@ -138,17 +138,17 @@ class SavedImages:
             found = diff_id_of(self._members.chunks(name))
         if found != diff_id:
             raise DigestMismatch(
-                f"a layer of {self._members.location} hashes to {found}, and the config calls it {diff_id}",
+                f"a layer of {self._members.location} hashes to {found}, and its diff_id is {diff_id}",
                 next_step="The archive is damaged: save the image again.",
             )
 
     def _compare(self, name: str, found: Digest) -> None:
-        """Note a file that is called by another digest than its own."""
+        """Record a file that is named by a digest that is not its own."""
         if (stated := _stated_digest(name)) and stated != found:
             self.misnamed[name] = found
 
     def _described(self, name: str) -> DockerLayerDescriptor:
-        """The layer in a file; images share files, which are read once."""
+        """The descriptor of the layer in a file; a file that images share is read once."""
         if name in self._layers:
             return self._layers[name]
         passing, start = Passing(), b""
@@ -163,11 +163,11 @@ class SavedImages:
 def _is_image(image: object) -> bool:
     if not isinstance(image, dict) or not isinstance(image.get("Config"), str):
         return False
-    layers, names = image.get("Layers") or [], image.get("RepoTags") or []  # Go writes null for none
+    layers, names = image.get("Layers") or [], image.get("RepoTags") or []  # Go encodes an empty list as null
     return all(isinstance(found, list) and all(isinstance(item, str) for item in found) for found in (layers, names))
 
 
 def _stated_digest(name: str) -> Digest | None:
-    """The digest in the name of a config, or of a blob in the new form; a layer's in the old form is of other bytes."""
+    """The digest in the file name of a config, or of a blob in the new form; old layer names are no such digests."""
     match = _NAMED_BY_DIGEST.fullmatch(posixpath.normpath(name))
     return Digest(f"{match['algorithm'] or 'sha256'}:{match['encoded']}") if match else None

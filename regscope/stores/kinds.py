@@ -1,4 +1,4 @@
-"""The kinds of places that hold images: the one table by which locations are opened, explained and completed.
+"""The kinds of stores: the table that is used for opening, describing and completing locations.
 
 A new kind is one entry of `KINDS`, and the module that the entry names.
 """
@@ -16,17 +16,17 @@ from regscope.errors import InvalidLocation
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of place, and what opens one. Openers are named, and loaded on first use: this module costs nothing.
+    """A kind of store, and its openers. These are given as `module:name`, and imported on first use.
 
     Attributes:
-        scheme: what stands before the colon in a location; empty for a registry, which is named by its address.
-        title: what it is called in messages.
-        forms: locations as messages write them.
-        follows: what follows the colon: a folder's or a file's path, or a URL that fsspec knows.
-        reader: opens a store, of what follows the colon. A registry is opened by `open_registry`.
-        creator: opens a destination where there need be nothing yet, of what follows the colon; empty where none can.
-        adder: opens a destination in a store that is open; empty where nothing can be added.
-        remover: opens a removal in a store that is open; empty where the store is read only.
+        scheme: the part of a location before the colon; empty for a registry, which is named by its address.
+        title: the name of the kind in messages.
+        forms: example locations for messages.
+        follows: the part after the colon: the path of a folder or file, or a URL that fsspec supports.
+        reader: opens a store, from the part after the colon. A registry is opened by `open_registry`.
+        creator: opens a destination that need not exist yet, from the part after the colon; empty for none.
+        adder: opens a destination in an open store; empty where nothing can be added.
+        remover: opens a removal in an open store; empty where the store is read only.
     """
 
     scheme: str
@@ -39,25 +39,25 @@ class Kind:
     remover: str = ""
 
     def at(self, place: object) -> str:
-        """The location of a path, or of what else follows the colon."""
+        """The location with `place` after the colon."""
         return f"{self.scheme}:{place}"
 
     def place_in(self, location: str) -> Path | str:
-        """What follows the colon in a location of this kind.
+        """The part after the colon in a location of this kind.
 
         Raises:
-            InvalidLocation: nothing does, or no path.
+            InvalidLocation: the part is empty, or is no path.
         """
         if self.follows != "url":
             return path_in(location)
         place = location.partition(":")[2]
         if not place.strip():
-            raise InvalidLocation(f"{location!r} names no place", next_step=f"Write {listed()}.")
+            raise InvalidLocation(f"{location!r} has no path or URL", next_step=f"Write {listed()}.")
         return place
 
 
 def load(opener: str) -> Any:
-    """What a kind's `reader`, `creator`, `adder` or `remover` names."""
+    """The object that a kind's `reader`, `creator`, `adder` or `remover` names."""
     module, _, name = opener.partition(":")
     return getattr(import_module(f"regscope.stores.{module}"), name)
 
@@ -106,22 +106,22 @@ STORAGE = Kind(
 
 KINDS = (REGISTRY, LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, STORAGE)
 WRITABLE = tuple(kind for kind in KINDS if kind.creator or kind.adder)
-"""Those that images can be copied to."""
+"""The kinds that images can be copied to."""
 
 _BY_SCHEME = {kind.scheme: kind for kind in KINDS if kind.scheme} | {"http": REGISTRY, "https": REGISTRY}
 
 
 def stated_kind(location: str) -> Kind | None:
-    """The kind that a location states by what stands before its first colon; None where it states none.
+    """The kind of a location by its part before the first colon; None where that is no scheme.
 
-    Every store's `location` states its kind. A user may name a registry without a scheme.
+    Every store's `location` has a scheme. A user may write a registry without one.
     """
     scheme, colon, _ = location.partition(":")
     return _BY_SCHEME.get(scheme) if colon else None
 
 
 def kind_of(location: str) -> Kind:
-    """The kind that a location is of: whatever states no kind is taken for a registry's address."""
+    """The kind of a location; a location without a scheme is a registry's address."""
     return stated_kind(location) or REGISTRY
 
 
@@ -129,7 +129,7 @@ def path_in(location: str) -> Path:
     """The path in a location such as `oci:FOLDER`.
 
     Raises:
-        InvalidLocation: there is none.
+        InvalidLocation: the location has no path.
     """
     path = location.partition(":")[2]
     if not path:
@@ -141,12 +141,12 @@ def path_in(location: str) -> Path:
 
 
 def listed(kinds: Iterable[Kind] = KINDS) -> str:
-    """How locations are written: `registry.example.com, http://localhost:5000, oci:FOLDER, … or storage:FOLDER`."""
+    """Example locations of `kinds`: `registry.example.com, http://localhost:5000, oci:FOLDER, … or storage:FOLDER`."""
     return _joined([form for kind in kinds for form in kind.forms])
 
 
 def described(kinds: Iterable[Kind] = KINDS) -> str:
-    """What there is and how it is written: `a registry (registry.example.com, …), an OCI image layout (oci:FOLDER)`."""
+    """The kinds with example locations: `a registry (registry.example.com, …), an OCI image layout (oci:FOLDER)`."""
     forms: dict[str, list[str]] = {}
     for kind in kinds:
         forms.setdefault(kind.title, []).extend(kind.forms)

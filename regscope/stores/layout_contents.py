@@ -1,4 +1,4 @@
-"""What the manifests of a layout need: the blobs below each."""
+"""The content that manifests of a layout need: their children, configs and layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regscope.stores.presence import has_blob
 
 
 def below(store: LayoutStore, manifests: Iterable[Digest]) -> set[Digest]:
-    """Manifests and all that they name, through indexes; of an index's children those that are there."""
+    """The digests of manifests and of all content below them; missing children of an index are left out."""
     seen: set[Digest] = set()
     waiting = list(manifests)
     while waiting:
@@ -22,7 +22,7 @@ def below(store: LayoutStore, manifests: Iterable[Digest]) -> set[Digest]:
 
 
 def _children(store: LayoutStore, digest: Digest, seen: set[Digest]) -> Iterator[Digest]:
-    """The manifests that an index names; the blobs that a manifest names are noted in `seen`."""
+    """The manifests that an index names; the blobs of the manifest are added to `seen`."""
     manifest = store.manifest("", digest).parse()
     seen.update(blob.digest for blob in manifest.blobs)
     yield from (child.digest for child in manifest.children if has_blob(store, "", child.digest))

@@ -1,4 +1,4 @@
-"""An OCI image layout, to copy images to (OCI image-spec, image-layout.md)."""
+"""An OCI image layout as a destination of copies (OCI image-spec, image-layout.md)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from regscope.stores.stored_names import ImageName
 
 
 class LayoutDestination:
-    """Images go into the folder of a layout, which is made where there is none.
+    """Writes images to the folder of a layout, which is created if it does not exist.
 
-    A blob appears only when all of it is there and verified; until then it grows in a folder of its own, where the next
-    run finds it. Several processes may write to one layout.
+    A blob appears only when it is complete and verified; before, it is in a separate folder, where the next run
+    continues it. Several processes may write to one layout.
 
     Raises:
-        NotAStore: there is something else.
-        StoreError: it has links in it, through which nothing is written.
+        NotAStore: the folder has other content.
+        StoreError: the layout has symbolic links, through which nothing is written.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -42,7 +42,7 @@ class LayoutDestination:
         self._index = LayoutIndex(self.folder)
         if self.folder.is_file() or (self.folder.is_dir() and any(self.folder.iterdir()) and not self._is_layout()):
             raise NotAStore(
-                f"{self.folder} is there, and is not an OCI image layout", next_step="Name an empty or a new folder."
+                f"{self.folder} exists, and is not an OCI image layout", next_step="Name an empty or a new folder."
             )
 
     def _is_layout(self) -> bool:
@@ -54,10 +54,10 @@ class LayoutDestination:
         return LAYOUT.at(self.folder)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
-        """Any manifest has, under any name."""
+        """Do nothing: a layout can have any manifest under any name."""
 
     def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
-        """By the entries of `index.json`."""
+        """The names to be moved, by the entries of `index.json`."""
         coming = {(name.repository, name.reference): name.digest for name in names if name.is_tag}
         own = self.folder.resolve().name
         found = [(image_name(entry, own), entry.digest) for entry in self._index.entries()]
@@ -68,18 +68,18 @@ class LayoutDestination:
         }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """Whether its file is there."""
+        """Whether the manifest's file exists."""
         return self._has(digest)
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
-        """Written to a file, after what an earlier run has written of it; all of it is verified."""
+        """Writes the blob to a file, continuing that of an earlier run; the whole blob is verified."""
         if self._has(digest):
             return "there"
         self._index.unfinished.mkdir(parents=True, exist_ok=True)
         part = self._index.unfinished / digest.replace(":", "-")
         with self._opened(part) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if self._has(digest):  # another process was faster
+            if self._has(digest):  # another process has written it
                 part.unlink(missing_ok=True)
                 return "there"
             file.seek(0)
@@ -102,7 +102,7 @@ class LayoutDestination:
         return "sent"
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """Written as a blob; named in `index.json`, as is what refers to something else."""
+        """Writes the manifest as a blob; one with a reference or a subject gets an entry in `index.json`."""
         self.take_blob(repository, manifest.digest, LocalContent.of(manifest.raw), None)
         parsed = manifest.parse()
         if reference is None and parsed.subject is None:
@@ -122,18 +122,18 @@ class LayoutDestination:
             self._index.write([*kept, entry])
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """As `take_manifest`: there are no lists of referrers."""
+        """As `take_manifest`: a layout has no lists of referrers."""
         self.take_manifest(repository, reference, manifest)
 
     def close(self) -> None:
-        """An empty layout is one, too."""
+        """Write an `index.json` if there is none: an empty layout is valid, too."""
         with self._index.alone():
             if not (self.folder / "index.json").is_file():
                 self._index.write([])
         self._index.tidy()
 
     def needed(self) -> set[Digest]:
-        """All that `index.json` leads to; what an earlier run has left besides is not."""
+        """The digests of all content below `index.json`; other files are leftovers of earlier runs."""
         store = OCILayoutStore(self.folder)
         return below(store, [entry.digest for entry in self._index.entries()])
 
@@ -145,19 +145,19 @@ class LayoutDestination:
         return self._path(digest).is_file()
 
     def _opened(self, part: Path) -> IO[bytes]:
-        """What an earlier run has written, to be gone on with."""
+        """The file that an earlier run began, opened for appending."""
         check_no_links(self.folder, str(part.relative_to(self.folder)))
         return open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "a+b")  # noqa: PTH123
 
 
 def adding_to(store: OCILayoutStore) -> LayoutDestination:
-    """The layout that is open, to copy images to."""
+    """The destination for an open layout."""
     return LayoutDestination(store.folder)
 
 
 def _replaces(entry: Descriptor, other: Descriptor, own_name: str) -> bool:
-    """Whether the name of `entry` means what that of `other` means, however both are written; without a tag it is also
-    a matter of what they name.
+    """Whether `entry` has the same repository and tag as `other`, also if written differently; untagged entries must
+    also have the same digest.
     """
     name, old = (image_name(one, own_name) for one in (entry, other))
     if name is None or old is None:

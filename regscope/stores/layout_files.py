@@ -1,4 +1,4 @@
-"""Where the files of an OCI image layout are: in a folder, or in a tar (OCI image-spec, image-layout.md)."""
+"""The files of an OCI image layout, in a folder or in a tar (OCI image-spec, image-layout.md)."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ MARKER, INDEX = "oci-layout", "index.json"
 
 
 class LayoutFiles(Protocol):
-    """The files of a layout, by their paths in it."""
+    """Access to the files of a layout by their paths in it."""
 
     @property
     def location(self) -> str:
-        """How a user names the layout."""
+        """The layout's location as users write it."""
 
     @property
     def own_name(self) -> str:
-        """The repository of what the layout names by a tag alone, or not at all."""
+        """The repository of entries whose name is only a tag, and of those without a name."""
 
     @property
     def stamp(self) -> Hashable:
-        """What tells `index.json` from what it was: somebody may be copying into the layout."""
+        """A value that changes with `index.json`, as another process may be copying to the layout."""
 
     def __contains__(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
 
     def size(self, path: str) -> int:
-        """Of a file, in bytes; ContentMissing where there is none."""
+        """The size of a file in bytes; ContentMissing where it does not exist."""
 
     def chunks(self, path: str, start: int = 0) -> Iterator[bytes]:
-        """A file from its byte `start` on."""
+        """The bytes of a file, from byte `start`."""
 
     def read(self, path: str, limit: int) -> bytes:
-        """A file as a whole; TooLarge above `limit` bytes."""
+        """The whole file; TooLarge above `limit` bytes."""
 
     def blobs(self) -> Mapping[str, int]:
-        """The sizes of all blobs, by what would be their digests."""
+        """The sizes of all blobs, by the digests in their paths."""
 
 
 class FolderFiles:
@@ -97,7 +97,7 @@ class FolderFiles:
 
 
 class TarFiles(TarMembers):
-    """The files of a layout in a tar. Of two members with one name the last counts: whoever unpacks it keeps that."""
+    """The files of a layout in a tar. Of two members with one name the last counts, as when a tar is unpacked."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, OCI_ARCHIVE.at(path), first_counts=False)
@@ -112,19 +112,19 @@ class TarFiles(TarMembers):
 
 
 def is_layout(files: LayoutFiles) -> bool:
-    """Whether a layout's two files are there.
+    """Whether `oci-layout` and `index.json` exist.
 
     Raises:
-        NotAStore: there is nothing that could be read.
+        NotAStore: the folder or the tar does not exist, or cannot be read.
     """
     return MARKER in files and INDEX in files
 
 
 def kind_of_archive(path: Path) -> Kind | None:
-    """What kind of archive a tar is; None where it is none."""
+    """The kind of archive that a tar is; None where it is none."""
     members = TarMembers(path, str(path), first_counts=True)
     try:
-        if "manifest.json" in members:  # as docker writes it, with a layout beside it or without
+        if "manifest.json" in members:  # docker's archives have it, with or without a layout
             return DOCKER_ARCHIVE
         return OCI_ARCHIVE if MARKER in members and INDEX in members else None
     except NotAStore:

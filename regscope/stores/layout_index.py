@@ -21,10 +21,10 @@ UNFINISHED = ".unfinished"
 
 
 def check_no_links(folder: Path, *names: str) -> None:
-    """Make sure that what is written below a folder stays there: somebody else may have made what is in it.
+    """Make sure that writing below a folder changes nothing outside: its content may be another user's.
 
     Raises:
-        StoreError: a file, or a folder on the way to it, is a link; the folder itself may be reached by one.
+        StoreError: a file, or a folder in its path, is a symbolic link; the folder itself may be one.
     """
     for name in names:
         path = folder
@@ -32,8 +32,8 @@ def check_no_links(folder: Path, *names: str) -> None:
             path /= part
             if path.is_symlink():
                 raise StoreError(
-                    f"{path} is a link: nothing is written through it",
-                    next_step="Name another folder, or replace the link with what it leads to.",
+                    f"{path} is a symbolic link: nothing is written through it",
+                    next_step="Name another folder, or replace the link with the file or folder that it points to.",
                 )
 
 
@@ -41,10 +41,10 @@ class LayoutIndex:
     """The entries of the layout in `folder`; one process at a time changes them.
 
     Attributes:
-        unfinished: a folder beside them, for what is not whole yet.
+        unfinished: the folder of incomplete blobs, in the layout.
 
     Raises:
-        StoreError: there are links in it.
+        StoreError: the layout has symbolic links.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -53,20 +53,20 @@ class LayoutIndex:
         check_no_links(folder, UNFINISHED, MARKER, INDEX, "blobs/sha256", "blobs/sha512")
 
     def entries(self) -> list[Descriptor]:
-        """None where there is no index yet."""
+        """The entries; None where there is no `index.json` yet."""
         files = FolderFiles(self.folder)
         if INDEX not in files:
             return []
         return list(parse_index(files.read(INDEX, INDEX_LIMIT), str(self.folder / INDEX)).manifests)
 
     def write(self, entries: list[Descriptor]) -> None:
-        """To be called while nobody else changes it."""
+        """Write `index.json`; call it within `alone`."""
         document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [fields_of(entry) for entry in entries]}
         for name, content in ((MARKER, {"imageLayoutVersion": "1.0.0"}), (INDEX, document)):
             self.replace(name, compact(content))
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file of the layout, all of it or nothing."""
+        """Replace a file of the layout atomically."""
         check_no_links(self.folder, name)
         part = self.unfinished / name.replace("/", "-")
         with opened_anew(part) as file:
@@ -75,9 +75,9 @@ class LayoutIndex:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """While nobody else changes it."""
+        """A context in which no other process changes the index."""
         with self._locked():
-            self.unfinished.mkdir(exist_ok=True)  # now: whoever had the lock before may have tidied up
+            self.unfinished.mkdir(exist_ok=True)  # after locking: the process before may have deleted the folder
             yield
 
     @contextlib.contextmanager
@@ -91,6 +91,6 @@ class LayoutIndex:
             os.close(folder)
 
     def tidy(self) -> None:
-        """Leave no empty folder behind."""
-        with self._locked(), contextlib.suppress(OSError):  # not empty: somebody is at work, or something was given up
+        """Delete the folder of incomplete blobs if it is empty."""
+        with self._locked(), contextlib.suppress(OSError):  # not empty: a blob is incomplete
             self.unfinished.rmdir()

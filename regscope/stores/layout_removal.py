@@ -1,4 +1,4 @@
-"""Taking images away from an OCI image layout (OCI image-spec, image-layout.md)."""
+"""Deleting images from an OCI image layout (OCI image-spec, image-layout.md)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NAMES = (CONTAINERD_NAME, REF_NAME)
 
 
 class LayoutRemoval:
-    """Takes away from a layout, which is its own garbage collector: what nothing names any more goes along.
+    """Deletes tags and manifests from a layout, and at once the content that nothing else names.
 
-    Nobody should copy to the layout meanwhile.
+    No process should copy to the layout meanwhile.
     """
 
     frees_at_once = True
@@ -32,9 +32,9 @@ class LayoutRemoval:
         self._index = LayoutIndex(store.folder)
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
-        """The entry of `index.json` loses its name, and goes where another one names the same manifest.
+        """Removes the name from the entry of `index.json`, or the entry if another one names the same manifest.
 
-        So does each other one with that name, which else would come in its place.
+        The same is done for each other entry with that name, which would otherwise take its place.
         """
         with self._index.alone():
             entries = self._index.entries()
@@ -44,15 +44,15 @@ class LayoutRemoval:
         self._index.tidy()
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """It, its entries of `index.json`, and what only it names; what another repository names stays there.
+        """Deletes the manifest, its entries of `index.json`, and content that nothing else names.
 
-        It goes from the index under its subject's fallback tag as well, where regctl lists referrers.
+        It is also removed from the index under its subject's fallback tag, where regctl lists referrers.
         """
         self._take_from_list(repository, digest)
         self.forget_manifest(repository, digest, ())
 
     def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
-        """As `delete_manifest`, but for the fallback tag: what the index there names stays."""
+        """As `delete_manifest`, without a change of the index under the fallback tag."""
         self._store.blob_size(repository, digest)
         might_go = below(self._store, [digest])
         with self._index.alone():
@@ -69,22 +69,22 @@ class LayoutRemoval:
         self._index.tidy()
 
     def check_deletes(self, repository: str) -> None:
-        """There is."""
+        """Do nothing: a layout can always delete."""
 
     def how_tags_go(self, repository: str) -> str:
-        """With their entries of `index.json`."""
+        """Empty: a tag is removed from its entry of `index.json`."""
         return ""
 
     def check_untags(self, repository: str) -> None:
-        """They can."""
+        """Do nothing: a layout can always untag."""
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
-        """Its file."""
+        """Deletes the blob's file."""
         self._store.blob_size(repository, digest)
         self._store.path(digest).unlink()
 
     def _take_from_list(self, repository: str, digest: Digest) -> None:
-        """Take a manifest from the index that its subject's fallback tag names."""
+        """Remove a manifest from the index under its subject's fallback tag."""
         subject = self._subject_of(digest)
         with self._index.alone():
             entries = self._index.entries()
@@ -100,7 +100,7 @@ class LayoutRemoval:
                 self._store.path(old).unlink(missing_ok=True)
 
     def _without(self, entry: Descriptor, digest: Digest) -> Descriptor:
-        """An entry for an index, with one child less in that."""
+        """The entry for a copy of its index without the child `digest`; the same entry if there is no such child."""
         listed = self._store.manifest("", entry.digest).parse()
         if not isinstance(listed, OCIIndex) or all(child.digest != digest for child in listed.manifests):
             return entry
@@ -118,7 +118,7 @@ class LayoutRemoval:
         return any(name is not None and name.repository != repository for name in names)
 
     def _stays(self, entry: Descriptor, repository: str, entries: list[Descriptor]) -> bool:
-        """Whether an entry is another repository's: by its name, or without one by what it refers to."""
+        """Whether an entry belongs to another repository: by its name, or without a name by its subject's."""
         name = image_name(entry, self._store.own_name)
         if name is not None:
             return name.repository != repository
@@ -126,7 +126,7 @@ class LayoutRemoval:
         return subject is not None and self._is_named_elsewhere(subject, repository, entries)
 
     def _tag_of(self, entry: Descriptor) -> tuple[str, str] | None:
-        """The repository and the tag that an entry gives, if it gives a tag."""
+        """The repository and the tag of an entry; None where it has no tag."""
         name = image_name(entry, self._store.own_name)
         return (name.repository, name.tag) if name is not None and name.tag is not None else None
 
@@ -134,7 +134,7 @@ class LayoutRemoval:
         return (name := self._tag_of(entry)) is not None and name in names
 
     def _without_names(self, entries: list[Descriptor], names: Container[tuple[str, str]]) -> list[Descriptor]:
-        """All entries, none of them with one of `names`; each manifest is still listed."""
+        """All entries without the names `names`; each manifest is still listed."""
         kept = [entry for entry in entries if not self._is_named(entry, names)]
         listed = {entry.digest for entry in kept}
         for entry in entries:
@@ -144,7 +144,7 @@ class LayoutRemoval:
         return kept
 
     def _untagged(self, entry: Descriptor) -> Descriptor:
-        """An entry without its tag: in its repository still."""
+        """An entry without its tag, still in its repository."""
         left = {key: value for key, value in entry.annotations.items() if key not in _NAMES}
         name = image_name(entry, self._store.own_name)
         if name is not None and name.repository != self._store.own_name:

@@ -29,11 +29,11 @@ _Made = TypeVar("_Made")
 
 
 class LayoutStore:
-    """Images in a layout, wherever its files are.
+    """Images in a layout, in a folder or in a tar.
 
     An image's repository and tag are read from `io.containerd.image.name`, else from
-    `org.opencontainers.image.ref.name`. A name that is only a tag belongs to a repository called as the folder or the
-    archive is, and so does what has no name, untagged. `repository@digest` is untagged in that repository.
+    `org.opencontainers.image.ref.name`. A name that is only a tag belongs to a repository with the name of the folder
+    or the archive; a manifest without a name is untagged there. `repository@digest` is untagged in that repository.
     """
 
     kind: Kind
@@ -54,12 +54,12 @@ class LayoutStore:
 
     @property
     def own_name(self) -> str:
-        """The repository of what has no name, or only a tag: called as the folder or the archive is."""
+        """The repository of entries without a name or with only a tag: the name of the folder or the archive."""
         return self._files.own_name
 
     @property
     def _index(self) -> OCIIndex:
-        """The index as it is now: somebody may be copying into the layout."""
+        """The current index, as another process may be copying to the layout."""
         stamp = self._files.stamp
         if self._read is None or self._read.stamp != stamp:
             raw = self._files.read(INDEX, INDEX_LIMIT)
@@ -68,7 +68,7 @@ class LayoutStore:
         return self._read.document
 
     def _once(self, make: Callable[[OCIIndex], _Made]) -> _Made:
-        """What `make` makes of the index, as long as that stays as it is."""
+        """The result of `make` for the index, computed again only when the index changes."""
         index = self._index
         if make.__name__ not in self._made:
             self._made[make.__name__] = make(index)
@@ -87,21 +87,21 @@ class LayoutStore:
         return found
 
     def repositories(self) -> list[str]:
-        """The names that `index.json` gives, without their tags."""
+        """The repositories of the names in `index.json`."""
         own = self.own_name
         return sorted({*self._names.tagged, *([own] if self._unnamed else [])})
 
     def tags(self, repository: str) -> list[str]:
-        """The tags that `index.json` gives."""
+        """The tags of the names in `index.json`."""
         tagged = self._names.tagged
         if repository not in tagged and repository != self.own_name:
             raise no_such_repository(self, repository)
         return sorted(tagged.get(repository, {}))
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Entries of `index.json` whose name has no tag, or which come after another with the same name.
+        """Manifests whose entry of `index.json` has no tag in its name, or comes after another with the same name.
 
-        In the repository that is called as the layout itself also those that have no name and refer to nothing in it.
+        In the repository with the layout's own name also entries that have no name, and no subject in the layout.
         """
         entries = self._index.manifests
         found = {entries[position].digest for position in self._names.untagged(repository)}
@@ -109,18 +109,18 @@ class LayoutStore:
 
     @property
     def _unnamed(self) -> set[Digest]:
-        """What has no name in any repository, and refers to nothing here."""
+        """Entries that have no name, and no subject in the layout."""
         entries = self._index.manifests
         named = {entry.digest for entry in entries if name_of(entry) is not None}
         referring = {entry.digest for found in self._referring.values() for entry in found}
         return {entry.digest for entry in entries} - named - referring
 
     def faults(self, repository: str) -> list[Fault]:
-        """Names that stand twice, and such with the digest of something else."""
+        """Duplicate names, and names with the digest of another manifest."""
         return self._names.faults(repository)
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From `index.json`; a digest by its file."""
+        """The digest of a name in `index.json`; a digest itself, if its file exists."""
         if ":" in tag:
             self._existing(Digest(tag))
             return Digest(tag)
@@ -130,48 +130,48 @@ class LayoutStore:
             raise no_such_tag(self, repository, tag) from None
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """As `resolve` says."""
+        """The manifest, if `resolve` returns another digest than `known`."""
         return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """By tag or digest."""
+        """The manifest of a tag or a digest."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         raw = self.read_blob(repository, digest, METADATA_LIMIT)
         return RawManifest(raw, digest, self._once(_stated_types).get(digest))
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed from its file, and verified."""
+        """The blob, streamed from its file and verified."""
         wanted = Digest(digest)
         return verified(self._files.chunks(self._existing(wanted)), wanted, f"a blob of {self.location}")
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """Streamed from its file."""
+        """The rest of the blob, streamed from its file."""
         return self._files.chunks(self._existing(blob.digest), start)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """From its file, verified."""
+        """The blob, read from its file and verified."""
         wanted = Digest(digest)
         return wanted.verify(self._files.read(self._existing(wanted), limit), f"a blob of {self.location}")
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """The file's size."""
+        """The size of the blob's file."""
         return self._files.size(self._existing(Digest(digest)))
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """None: all repositories of a layout are one place."""
+        """None: a layout does not separate repositories."""
         return None
 
     def stored_blobs(self) -> Mapping[str, int] | None:
-        """The files in `blobs`."""
+        """All files in `blobs`."""
         return self._files.blobs()
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """None: a layout does not say."""
+        """None: a layout does not record it."""
         return None
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """What refers to a manifest: entries of `index.json` without a tag that have it as their `subject`, as oras and
-        regscope write them, and those in the index that has its fallback tag, as regctl writes them.
+        """The referrers of a manifest: untagged entries of `index.json` that have it as their `subject`, as oras and
+        regscope write them, and those in the index under its fallback tag, as regctl writes them.
         """
         found: dict[Digest, Descriptor] = {}
         for entry in (*self._referring.get(digest, []), *self._under_fallback_tag(Digest(digest))):
@@ -191,7 +191,7 @@ class LayoutStore:
         return found
 
     def _subject(self, entry: Descriptor) -> Digest | None:
-        """What an entry refers to, if that is here; a manifest that cannot be read is left to the scan."""
+        """The subject of an entry, if the layout has it; a scan reports manifests that cannot be read."""
         try:
             manifest = self.manifest(self.own_name, entry.digest).parse()
         except RegscopeError:
@@ -200,14 +200,14 @@ class LayoutStore:
         return subject.digest if subject is not None and blob_path(subject.digest) in self._files else None
 
     def _under_fallback_tag(self, subject: Digest) -> list[Descriptor]:
-        """In whichever repository the tag is: all repositories of a layout are one place."""
+        """The referrers under a fallback tag of any repository, as a layout does not separate repositories."""
         tag = fallback_tag(subject)
         found: list[Descriptor] = []
         for repository, tags in self._names.tagged.items():
             if tag in tags:
                 try:
                     index = self.manifest(repository, tag).parse()
-                except RegscopeError:  # left to the scan, which reads the tag
+                except RegscopeError:  # the scan reports it when it reads the tag
                     continue
                 found += index.children
         return found
@@ -221,11 +221,11 @@ class LayoutStore:
         return path
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_read": None, "_made": {}}  # another process reads for itself
+        return {**self.__dict__, "_read": None, "_made": {}}  # another process reads the index again
 
 
 class _Read(NamedTuple):
-    """An `index.json` that was read, and what told it from an earlier one."""
+    """An `index.json` that was read, and its stamp."""
 
     stamp: Hashable
     document: OCIIndex
@@ -235,7 +235,7 @@ def parse_index(raw: bytes, what: str) -> OCIIndex:
     """A layout's `index.json`.
 
     Raises:
-        StoreError: it is no image index.
+        StoreError: the content is no image index.
     """
     try:
         return OCIIndex.from_document(json.loads(raw), raw)
@@ -250,12 +250,12 @@ def blob_path(digest: Digest) -> str:
 
 
 def name_of(entry: Descriptor) -> str | None:
-    """The name that an entry of `index.json` has, as it was written."""
+    """The name of an entry of `index.json`, unchanged."""
     return entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or None
 
 
 def image_name(entry: Descriptor, own_name: str) -> ImageName | None:
-    """What the name of an entry means, in a layout called `own_name`; None where it has none."""
+    """The parsed name of an entry in a layout named `own_name`; None where it has none."""
     written = name_of(entry)
     if written is None:
         return None

@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 class LayoutWriter:
     """Writes blobs at once, and `index.json` when it is closed (it is a context manager).
 
-    The same calls give the same digests.
+    Equal calls give equal digests.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -59,7 +59,7 @@ class LayoutWriter:
         config: Mapping[str, Any] | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> Descriptor:
-        """Store an OCI image; a string among the layers is a build step that made none."""
+        """Store an OCI image; a string among the layers is a build step without a layer."""
         made = [layer for layer in layers if isinstance(layer, Layer)]
         document = {
             "created": created,
@@ -99,7 +99,7 @@ class LayoutWriter:
         subject: Descriptor | None = None,
         annotations: Mapping[str, str] | None = None,
     ) -> Descriptor:
-        """Store an artifact, such as an SBOM, that may refer to a subject (image-spec, manifest.md)."""
+        """Store an artifact, such as an SBOM, with an optional subject (image-spec, manifest.md)."""
         document = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
@@ -112,11 +112,11 @@ class LayoutWriter:
         return self.blob(compact(document), media_types.OCI_MANIFEST, artifactType=artifact_type)
 
     def tag(self, name: str, manifest: Descriptor) -> None:
-        """Name a manifest, `repository:tag`."""
+        """Give a manifest the name `repository:tag`."""
         self._entries.append(manifest.model_copy(update={"annotations": {**manifest.annotations, REF_NAME: name}}))
 
     def keep(self, manifest: Descriptor) -> None:
-        """Keep a manifest without a name: a referrer, or a leftover."""
+        """List a manifest without a name, such as a referrer, in `index.json`."""
         self._entries.append(manifest)
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class LayoutWriter:
 
 
 def tar_of(files: Mapping[str, bytes], *, mtime: int = 0, mode: int = 0o644) -> bytes:
-    """A tar of `files` by path, and of the folders they need; the same files give the same bytes."""
+    """A tar of `files` by path, with their folders; equal files give equal bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for folder in sorted({parent.as_posix() for path in files for parent in Path(path).parents} - {"."}):
@@ -159,6 +159,6 @@ def _history(layer: Layer | str, created: str) -> dict[str, Any]:
 
 
 def fields_of(descriptor: Descriptor) -> dict[str, Any]:
-    """A descriptor as it stands in a document: without what it leaves out."""
+    """A descriptor's fields for JSON, without absent ones."""
     dumped = descriptor.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {key: value for key, value in dumped.items() if value not in ([], {}, ())}

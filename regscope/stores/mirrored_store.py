@@ -1,4 +1,4 @@
-"""A registry with mirrors: what a digest names is read from them, what moves from the registry alone."""
+"""A registry with mirrors: content is read from the mirrors by digest; tags are read only from the registry."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from regscope.stores.wrapped_store import WrappedStore
 _Content = TypeVar("_Content")
 
 _ASIDE_FOR = 60.0
-"""Seconds for which a mirror that failed is not asked."""
+"""Seconds for which a mirror is not used after a failure."""
 
 
 class Mirror(NamedTuple):
-    """Another place where the registry's content may be had, under `prefix` and the repository's name."""
+    """A mirror of the registry's content, in repositories named `prefix` and the repository's name."""
 
     store: ContentStore
     prefix: str = ""
@@ -33,9 +33,9 @@ class Mirror(NamedTuple):
 class MirroredStore(WrappedStore):
     """`store`, with the content of manifests and blobs read from the first of `mirrors` that has it.
 
-    Tags are resolved at the registry, so that no mirror's old answer counts, and a mirror is asked by digest alone:
-    whoever answers, the bytes are those that the registry means. A mirror that fails is left alone for a minute, with
-    a MirrorWarning; one that lacks something is not at fault.
+    Tags are resolved at the registry, so that no mirror's stale tag is used, and content is requested from mirrors only
+    by digest: it is the registry's content from any of them. A mirror that fails is not used for a minute, with a
+    MirrorWarning; a mirror without the content has not failed.
     """
 
     def __init__(self, store: ContentStore, mirrors: Sequence[Mirror]) -> None:
@@ -45,29 +45,29 @@ class MirroredStore(WrappedStore):
         self._lock = threading.Lock()
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """As the registry says now; what is new from the first that has it."""
+        """As resolved by the registry; a new manifest is read from the first mirror that has it."""
         digest = self.store.resolve(repository, tag)
         return None if digest == known else self.manifest(repository, digest)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """By the digest that a tag has at the registry, from the first that has it."""
+        """The manifest, from the first mirror that has the digest; the registry resolves a tag."""
         digest = reference if ":" in reference else self.store.resolve(repository, reference)
         return self._first(repository, lambda store, name: store.manifest(name, digest))
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """From the first that has it."""
+        """The blob, from the first mirror that has it."""
         return self._first(repository, lambda store, name: store.read_blob(name, digest, limit))
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """As the first that has it says."""
+        """The size at the first mirror that has the blob."""
         return self._first(repository, lambda store, name: store.blob_size(name, digest))
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """From the first that has it; where that breaks off, the rest from the next ones."""
+        """The blob, from the first mirror that has it; if the transfer breaks off, the rest from the next ones."""
         return verified(self._pieces(repository, digest), Digest(digest), f"the blob in {repository}")
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """All of it as `blob`; what is missing of it from the registry."""
+        """The whole blob as `blob` does; a rest is read from the registry."""
         return self.store.rest_of_blob(repository, blob, start) if start else self.blob(repository, blob.digest)
 
     def _first(self, repository: str, ask: Callable[[ContentStore, str], _Content]) -> _Content:
@@ -90,7 +90,7 @@ class MirroredStore(WrappedStore):
                 return
             except RegscopeError as error:
                 self._failed(number, error)
-                if given and isinstance(error, DigestMismatch):  # the wrong bytes are out already
+                if given and isinstance(error, DigestMismatch):  # wrong bytes were already passed on
                     raise
         yield from _after(given, self.store.blob(repository, digest))
 
@@ -103,17 +103,19 @@ class MirroredStore(WrappedStore):
         if is_absent(error):
             return
         with self._lock:
-            if self._aside_until.get(number, 0) > time.monotonic():  # another thread has said so already
+            if self._aside_until.get(number, 0) > time.monotonic():  # another thread has already warned
                 return
             self._aside_until[number] = time.monotonic() + _ASIDE_FOR
         location = self.mirrors[number].store.location
         warnings.warn(
-            MirrorWarning(f"the mirror {location} failed, others are asked: {text.plain(error.message, 500)}"),
+            MirrorWarning(
+                f"the mirror {location} failed, and is not used for a minute: {text.plain(error.message, 500)}"
+            ),
             stacklevel=2,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Times of this machine's clock, and a lock, mean nothing to another process.
+        # Monotonic times and a lock are of no use in another process.
         return type(self), (self.store, self.mirrors)
 
     def __repr__(self) -> str:
@@ -125,7 +127,7 @@ class MirroredStore(WrappedStore):
 
 
 def _after(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """What comes after the first `start` bytes."""
+    """The pieces without their first `start` bytes."""
     for piece in pieces:
         if rest := piece[start:]:
             yield rest

@@ -13,10 +13,10 @@ from regscope.stores.layout_store import LayoutStore
 
 
 class OCIArchiveStore(LayoutStore):
-    """Images in a layout's tar, compressed or not, which is read as it is; see `LayoutStore` for what names mean.
+    """Images in a layout's tar, compressed or not, which is not unpacked; see `LayoutStore` for the meaning of names.
 
     Raises:
-        NotAStore: the file is no such archive.
+        NotAStore: the file is no oci-archive.
     """
 
     kind = OCI_ARCHIVE
@@ -36,7 +36,7 @@ class OCIArchiveStore(LayoutStore):
         next_step = "Write one with `skopeo copy … oci-archive:FILE:NAME` or `docker buildx build -o type=oci`."
         return NotAStore(
             f"{self.path} is not an oci-archive: {why}",
-            next_step=f"It is another kind: write {kind.at(self.path)}." if kind else next_step,
+            next_step=f"It is a docker-archive: write {kind.at(self.path)}." if kind else next_step,
         )
 
     def __repr__(self) -> str:

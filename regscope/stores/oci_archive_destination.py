@@ -1,4 +1,4 @@
-"""An oci-archive, to copy images to: a tar of an OCI image layout, as skopeo, podman and `ctr image import` read it."""
+"""An oci-archive as a destination of copies: a tar of a layout, as skopeo, podman and `ctr image import` read it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from regscope.stores.layout_store import blob_path, name_of
 
 
 class OCIArchiveDestination:
-    """Images go into a folder beside the file first, and into the file when it is closed.
+    """Writes images to a folder beside the file, and to the file when it is closed.
 
-    An archive that is there is replaced. What an earlier run has left in the folder is not fetched again. The same
-    images give the same bytes.
+    An existing archive is replaced. Content of an earlier run in the folder is not fetched again. Equal images give
+    equal bytes.
 
     Raises:
-        NotAStore: there is something else in its place, or in the folder's.
+        NotAStore: the file is no archive, or the folder was not made for it.
     """
 
     kind = OCI_ARCHIVE
@@ -42,7 +42,7 @@ class OCIArchiveDestination:
             )
         if self.path.exists() and not self._may_be_replaced():
             raise NotAStore(
-                f"{self.path} exists, and is not an image archive: it is left alone", next_step="Name a new file."
+                f"{self.path} exists, and is not an image archive: it was not changed", next_step="Name a new file."
             )
         self._folder = self.path.with_name(f"{self.path.name}.unfinished")
         self._check_workplace()
@@ -51,18 +51,18 @@ class OCIArchiveDestination:
 
     @property
     def _layout(self) -> LayoutDestination:
-        """The folder as a layout, made when the first content comes."""
+        """The folder as a layout, created on first use."""
         with self._lock:
             if self._made is None:
                 self._made = LayoutDestination(self._folder)
                 self._mark.parent.mkdir(parents=True, exist_ok=True)
                 opened_anew(self._mark).close()
-                (self._folder / INDEX).unlink(missing_ok=True)  # which names what an earlier run wanted
+                (self._folder / INDEX).unlink(missing_ok=True)  # it lists the images of an earlier run
             return self._made
 
     @property
     def _mark(self) -> Path:
-        """What says whose the folder is, which goes when the file is written."""
+        """The file that marks the folder as this archive's; it is deleted when the archive is written."""
         return self._folder / UNFINISHED / "archive"
 
     def _may_be_replaced(self) -> bool:
@@ -72,7 +72,7 @@ class OCIArchiveDestination:
         is_new = not self._folder.exists() or (self._folder.is_dir() and not any(self._folder.iterdir()))
         if self._folder.is_symlink() or not (is_new or self._mark.is_file()):
             raise NotAStore(
-                f"{self._folder} is in the way: it was not made for this archive",
+                f"{self._folder} exists, and was not made for this archive",
                 next_step="Name another file, or move that folder elsewhere.",
             )
 
@@ -82,10 +82,10 @@ class OCIArchiveDestination:
         return self.kind.at(self.path)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
-        """Any manifest has, under any name."""
+        """Do nothing: an oci-archive can have any manifest under any name."""
 
     def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
-        """Whatever the file holds and is not to come again: all of it is replaced."""
+        """All names in the present file that are not written again: the whole file is replaced."""
         kind = kind_of_archive(self.path) if self.path.exists() and self.path.stat().st_size else None
         if kind is None:
             return {}
@@ -99,27 +99,27 @@ class OCIArchiveDestination:
         }
 
     def as_read(self, repository: str) -> str:
-        """What a repository is called when the file is read."""
+        """The name of a repository as it is read from the file."""
         return repository
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """Never: each is noted anew."""
+        """False: each manifest of the new archive must be listed."""
         return False
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
-        """Written to the folder."""
+        """Writes to the folder."""
         return self._layout.take_blob(repository, digest, content, nearby)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """Written to the folder."""
+        """Writes to the folder."""
         self._layout.take_manifest(repository, reference, manifest)
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """As `take_manifest`: there are no lists of referrers."""
+        """As `take_manifest`: a layout has no lists of referrers."""
         self.take_manifest(repository, reference, manifest)
 
     def close(self) -> None:
-        """Write the file."""
+        """Write the archive, and delete the folder."""
         self._layout.close()
         self._put_in_order()
         part = self.path.with_name(f"{self.path.name}.part")
@@ -133,18 +133,18 @@ class OCIArchiveDestination:
         shutil.rmtree(self._folder)
 
     def _put_in_order(self) -> None:
-        """Images are taken in any order, and the same ones are to give the same file."""
+        """Sort the entries of `index.json`: images are taken in any order, and equal images must give equal files."""
         index = LayoutIndex(self._folder)
         with index.alone():
             index.write(sorted(index.entries(), key=lambda entry: (name_of(entry) or "", entry.digest)))
         index.tidy()
 
     def _first_files(self) -> list[str]:
-        """What stands before the layout: made now, in the folder."""
+        """The files before the layout in the tar; they are written to the folder."""
         return []
 
     def _blobs(self) -> list[str]:
-        """The files that the images need; an earlier run may have left others."""
+        """The blobs that the images need; the folder may have others of an earlier run."""
         return sorted(map(blob_path, self._layout.needed()))
 
 

@@ -14,7 +14,7 @@ from regscope.stores.layout_store import LayoutStore, blob_path
 
 
 class OCILayoutStore(LayoutStore):
-    """Images in a layout's folder; see `LayoutStore` for what names mean.
+    """Images in a layout's folder; see `LayoutStore` for the meaning of names.
 
     Raises:
         NotAStore: the folder is no layout.
@@ -39,7 +39,7 @@ class OCILayoutStore(LayoutStore):
         return NotAStore(f"{self.folder} is not an OCI image layout: {missing}", next_step=next_step)
 
     def path(self, digest: Digest) -> Path:
-        """Where a blob is, or would be."""
+        """The path of a blob's file, which need not exist."""
         return self.folder / blob_path(digest)
 
     def __repr__(self) -> str:

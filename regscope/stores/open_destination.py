@@ -1,4 +1,4 @@
-"""From what a user writes to a place for images."""
+"""Opening a destination of copies by its location."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from regscope.stores.open_store import as_it_is_now
 
 
 def open_destination(place: ContentStore | str) -> Destination:
-    """Open a place to write images to.
+    """Open a store or a location as a destination of copies.
 
     Args:
-        place: a store, or a location as for `regscope.open`; a layout's folder or an archive's file need not be there.
+        place: a store, or a location as for `regscope.open`; a layout's folder or an archive's file need not exist.
 
     Raises:
-        InvalidInput: an archive that is open for reading.
-        NotAStore: something else is in its place.
-        RegscopeError: as `regscope.open`.
+        InvalidInput: `place` is an archive that is open for reading.
+        NotAStore: the folder or file has other content.
+        RegscopeError: as for `regscope.open`.
     """
     if isinstance(place, str) and (kind := kind_of(place)).creator:
         created: Destination = load(kind.creator)(kind.place_in(place))

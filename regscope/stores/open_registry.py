@@ -1,4 +1,4 @@
-"""From a registry's address to a store, with its logins and its mirrors."""
+"""Opening a registry by its address, with its logins and its mirrors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from regscope.stores.registry_store import RegistryStore
 
 @dataclass(frozen=True)
 class Access:
-    """How a registry is reached: the options of `regscope.open`, which says what each means."""
+    """The options of the connection to a registry; see `regscope.open` for each."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -41,7 +41,7 @@ class Access:
     most_names: int | None = None
 
     def completed(self, settings: Settings) -> Access:
-        """With what the environment says where nothing else is said; its login comes after one in the address."""
+        """The options, completed from the environment; a login in the address precedes that of the environment."""
         return replace(
             self,
             verify=settings.ca or True if self.verify is True else self.verify,
@@ -57,8 +57,8 @@ def open_registry(location: str, access: Access, mirrors: Sequence[str] | None) 
     """Open a registry for reading; see `regscope.open`.
 
     Raises:
-        InvalidLocation: no registry answers there, or what follows a provider's host is no beginning of a name.
-        UnknownHost, TimedOut: its host cannot be asked.
+        InvalidLocation: no registry answers at the address, or the path after a provider's host is no prefix of a name.
+        UnknownHost, TimedOut: the host cannot be reached.
     """
     location, prefix = without_prefix(location)
     settings = read_settings()
@@ -74,7 +74,7 @@ def open_registry(location: str, access: Access, mirrors: Sequence[str] | None) 
 
 
 def _client(location: str, login: Login | None, access: Access, settings: Settings) -> DockerRegistryV2Client:
-    """A client of one registry, with `login`, else with those that are saved for it."""
+    """A client of one registry, with `login`, else with the saved logins."""
     endpoint = APIEndpoint(url=location)
     host = endpoint.host
     return DockerRegistryV2Client.from_api_endpoint(
@@ -99,19 +99,19 @@ def _login(username: str | None, password: str | None) -> Login | None:
 def _login_in(location: str) -> Login | None:
     try:
         parts = urlsplit(location if "://" in location else f"//{location}")
-    except ValueError:  # no address: its endpoint will say so
+    except ValueError:  # no valid address: opening the endpoint raises the error
         return None
     return _login(unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def _mirrors_of(location: str, named: Iterable[tuple[str, str]]) -> list[str]:
-    """Those of the pairs of registry and mirror that are the registry's at `location`."""
+    """The mirrors of the registry at `location`, from pairs of registry and mirror."""
     place = APIEndpoint(url=location).place
     return [mirror for registry, mirror in named if APIEndpoint(url=registry).place == place]
 
 
 def _mirror(place: str, access: Access, settings: Settings) -> Mirror | None:
-    """The mirror at `place`, which gets none of the registry's logins; None, with a warning, if it cannot be asked."""
+    """The mirror at `place`, without the registry's logins; None, with a warning, if it cannot be reached."""
     scheme, separator, rest = place.strip().rpartition("://")
     host, _, path = rest.partition("/")
     below, api, _ = f"{path.rstrip('/')}/".rpartition("/v2/")
@@ -121,13 +121,13 @@ def _mirror(place: str, access: Access, settings: Settings) -> Mirror | None:
     try:
         client = _client(address, _login_in(address), own, settings)
     except RequestError as error:
-        warnings.warn(MirrorWarning(f"the mirror {without_secrets(place)} is left out: {error.message}"), stacklevel=4)
+        warnings.warn(MirrorWarning(f"the mirror {without_secrets(place)} is not used: {error.message}"), stacklevel=4)
         return None
     return Mirror(RegistryStore(client), prefix)
 
 
 def _check_path(location: str, access: Access) -> None:
-    """Refuse a path at which there is no registry: it is a repository's name."""
+    """Raise if no registry answers at an address with a path: the path is the name of a repository."""
     scheme, separator, rest = without_secrets(location).rpartition("://")
     host, _, path = rest.partition("/")
     if not path.strip("/"):
@@ -141,14 +141,14 @@ def _check_path(location: str, access: Access) -> None:
     except RequestError as error:
         why = error.message
     raise InvalidLocation(
-        text.plain(f"{without_secrets(location)!r} names more than a registry: {why}", 500),
+        text.plain(f"{without_secrets(location)!r} is not the address of a registry: {why}", 500),
         next_step=f"Open {scheme}{separator}{host}, and name {path!r} when scanning it.",
     )
 
 
 def _is_registry(location: str, access: Access) -> bool:
-    """Whether there is a registry at an address with a path."""
+    """Whether a registry answers at an address with a path."""
     endpoint = APIEndpoint(url=location)
-    if is_docker_hub(f"https://{endpoint.host}"):  # below its address there are repositories alone
+    if is_docker_hub(f"https://{endpoint.host}"):  # paths below its address are repositories
         return False
     return answers_as_registry(endpoint.base_url, verify=access.verify, certificate=access.client_certificate)

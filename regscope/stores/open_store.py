@@ -1,4 +1,4 @@
-"""From what a user writes to a store."""
+"""Opening a store by its location."""
 
 from __future__ import annotations
 
@@ -38,44 +38,44 @@ def open(
 ) -> ContentStore:
     """Open a registry, an OCI image layout, a saved archive or a registry's storage for reading.
 
-    What is not given for a registry is taken from the environment: see `regscope.settings.VARIABLES`.
+    Options of a registry that are not given are read from the environment: see `regscope.settings.VARIABLES`.
 
     Args:
-        location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` where one is below
-            a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, where distribution's
-            registry keeps its files; any URL that fsspec knows will do as well, `storage:s3://bucket/prefix`. It alone
-            shows what no tag keeps, beside the registries of providers that list it. Where the host alone shows whose
-            registry it is, the beginning of names may follow it, such as a project's: then these are meant.
+        location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` for a registry
+            below a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, the storage of
+            distribution's registry, also at a URL that fsspec supports, `storage:s3://bucket/prefix`. Untagged manifests
+            are shown by its storage, and by hosted registries whose provider lists them. After the host of such a
+            provider the beginning of repository names, such as a project, may follow: only these are opened.
         username, password: for a registry; by default those in a location like
-            `https://name:password@registry.example.com`, then those of the environment, then what `docker login` or
-            `podman login` left behind.
+            `https://name:password@registry.example.com`, then those of the environment, then those that `docker login`
+            or `podman login` saved.
         cache: the cache to use; True for the user's own (a registry only), False for none.
         verify: the path of a certificate authority's PEM file for a registry, or False for no verification.
-        client_certificate: for a registry that wants one: a PEM file, or one with the certificate and one with its key.
+        client_certificate: for a registry that requires one: a PEM file, or a pair of files for certificate and key.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
-        mirrors: of a registry, to read content from, in order: `mirror.example.com`, or with the path under which it
-            keeps the registry's repositories, `mirror.example.com/hub`; one that is itself below a path is told by the
-            end of its API's address, `mirror.example.com/path/v2/`. Each is logged in to with what is saved for it
-            alone. By default those that the environment names for this registry.
+        mirrors: mirrors of the registry, from which content is read, in order: `mirror.example.com`, or with the path
+            of the registry's repositories there, `mirror.example.com/hub`; for a mirror below a path write its API's
+            address, `mirror.example.com/path/v2/`. A mirror gets only the login that is saved for it. By default the
+            mirrors of the environment.
         timeout: seconds for a request, or a pair for connecting and for each read.
         pool_size: connections kept open to a registry.
         concurrency: requests at once to each host; no limit by default.
         rate: requests a second to each host; no limit by default.
-        slowest: bytes a second; an answer that comes slower for as long as the timeout of its reads is given up. 1000
-            by default, 0 for never.
-        most_names: that are read of one list of repositories or tags; 250,000 by default.
+        slowest: bytes a second; a response that is slower for the timeout of a read is aborted. 1000 by default, 0 for
+            no limit.
+        most_names: the most names that are read from a list of repositories or tags; 250,000 by default.
 
     Raises:
-        InvalidLocation: it is none of these; as where a repository's name follows the registry's.
-        InvalidInput: a variable in the environment has a value that it cannot have.
+        InvalidLocation: `location` has none of these forms, for example a repository's name after the registry's.
+        InvalidInput: a variable in the environment has an invalid value.
         RegscopeError: saved logins cannot be read.
-        NotAStore: the folder or file is not what it was called.
-        UnknownHost, TimedOut: a registry without a scheme whose host cannot be asked.
+        NotAStore: the folder or file is no store of the stated kind.
+        UnknownHost, TimedOut: the host of a registry without a scheme cannot be reached.
 
     Warns:
-        MirrorWarning: a mirror without a scheme whose host cannot be asked; it is left out.
-        RegscopeWarning: a registry without a scheme that speaks no TLS, on another machine: it is read in the clear,
-            and written to only once `http://` is said, or `insecure`.
+        MirrorWarning: the host of a mirror without a scheme cannot be reached; the mirror is not used.
+        RegscopeWarning: a registry without a scheme on another machine has no TLS: it is read without encryption, and
+            written to only with `http://` in the location, or with `insecure`.
     """
     kind = kind_of(location)
     if kind != REGISTRY:
@@ -102,11 +102,11 @@ def _cached(store: ContentStore, cache: DigestCache | bool) -> ContentStore:
 
 
 def as_store(place: ContentStore | str) -> ContentStore:
-    """What stands for a store: one that is open, or a location as for `open`.
+    """The store for an argument, which is an open store, or a location as for `open`.
 
     Raises:
-        InvalidInput: it is neither.
-        RegscopeError: as `open`.
+        InvalidInput: the argument is neither.
+        RegscopeError: as for `open`.
     """
     if isinstance(place, str):
         return open(place)
@@ -119,7 +119,7 @@ def as_store(place: ContentStore | str) -> ContentStore:
 
 
 def as_it_is_now(place: ContentStore | str) -> ContentStore:
-    """What stands for a store, behind no cache and no mirror: what it says is so now.
+    """As `as_store`, without cache and mirrors, for the current state of the store.
 
     Raises:
         As `as_store`.
@@ -144,11 +144,11 @@ def _refuse_paths(location: str) -> None:
 
 
 def _form_of(path: Path, shown: str) -> str:
-    """What to write for a file."""
+    """The next step for a location that is a file's path."""
     if kind := kind_of_archive(path):
         return f"Write {kind.at(shown)} for {kind.title}."
     files = " or ".join(kind.at(shown) for kind in KINDS if kind.follows == "file")
-    return f"Write {files} for a saved image; this file seems to be neither."
+    return f"Write {files} for a saved image; this file is neither."
 
 
 def _kind_of_path(location: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a store has what a reference names."""
+"""Whether a store has a manifest or a blob."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.stores.registry_store import client_of
 
 
 class FoundBlob(NamedTuple):
-    """Whether a blob is there, and its bytes; None for these where it is not, or the store does not say."""
+    """Whether a blob exists, and its bytes; None for the bytes where it does not, or the store does not state them."""
 
     is_there: bool
     size: int | None
@@ -23,17 +23,17 @@ _Found = TypeVar("_Found")
 
 
 def is_absent(error: RegscopeError) -> bool:
-    """Whether a store said, or whatever stands before it, that something is not there."""
+    """Whether an error means that content is missing, as stated by the store or by a proxy before it."""
     return isinstance(error, ContentMissing | ResourceNotFound)
 
 
 def is_gone(error: RegscopeError) -> bool:
-    """Whether a store said that something is not there; what was no registry's answer says nothing."""
+    """Whether an error means that content is missing, as stated by the store itself, and not by a proxy."""
     return is_absent(error) and (not isinstance(error, ResourceNotFound) or bool(error.code))
 
 
 def unless_absent(read: Callable[[], _Found]) -> _Found | None:
-    """What `read` gives; None where it says that this is not there."""
+    """The result of `read`; None where it raises an error for missing content."""
     try:
         return read()
     except RegscopeError as error:
@@ -43,7 +43,7 @@ def unless_absent(read: Callable[[], _Found]) -> _Found | None:
 
 
 def resolved(store: ContentStore, repository: str, reference: str) -> Digest | None:
-    """What a tag points to now, or a digest whose manifest is there; None for what is gone."""
+    """The current digest of a tag, or a digest whose manifest exists; None for a missing tag or manifest."""
     try:
         return store.resolve(repository, reference)
     except RegscopeError as error:
@@ -56,22 +56,22 @@ def find_blob(store: ContentStore, repository: str, digest: Digest) -> FoundBlob
     """Look for a blob.
 
     Raises:
-        RegscopeError: the store did not say: it refuses to, or it cannot be reached.
+        RegscopeError: the store denies access, or cannot be reached.
     """
     try:
         return FoundBlob(True, store.blob_size(repository, digest))
     except RegscopeError as error:
-        if is_absent(error):  # storage that is behind a registry has no code of a registry's
+        if is_absent(error):  # errors of storage have no registry's error code
             return FoundBlob(False, None)
         if (
             isinstance(error, RequestErrorWithResponse) and error.status_code is not None and error.status_code < 400
-        ):  # it was found, and its size is not stated
+        ):  # the blob exists, but its size is not stated
             return FoundBlob(True, None)
         raise
 
 
 def is_of_size(store: ContentStore, repository: str, digest: Digest, size: int, stated: int | None) -> bool:
-    """Whether a blob has a size, of which the store has `stated` one: that of a HEAD may not be that of its GET."""
+    """Whether a blob has the expected size; where the `stated` one of a HEAD differs, a GET is asked as well."""
     if stated in (None, size):
         return True
     client = client_of(store)
@@ -79,5 +79,5 @@ def is_of_size(store: ContentStore, repository: str, digest: Digest, size: int, 
 
 
 def has_blob(store: ContentStore, repository: str, digest: Digest) -> bool:
-    """Whether a blob is there; see `find_blob`."""
+    """Whether a blob exists; see `find_blob`."""
     return find_blob(store, repository, digest).is_there

@@ -1,4 +1,4 @@
-"""A registry, to copy images to."""
+"""A registry as a destination of copies."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from regscope.stores.registry_store import RegistryStore
 
 
 def _beside_the_cache() -> Path:
-    folder = default_folder()  # which the cache wants for itself
+    folder = default_folder()  # the cache of the store is not used
     return folder.with_name(f"{folder.name}-uploads")
 
 
 class RegistryDestination:
-    """Images go to a registry through `client`; large uploads that were cut off are gone on with."""
+    """Pushes images to a registry with `client`; interrupted large uploads are continued."""
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self.client = client
@@ -44,11 +44,11 @@ class RegistryDestination:
         return without_secrets(self.client.api_base_url)
 
     def check(self, repository: str, reference: str, manifest: RawManifest) -> None:
-        """Any manifest has; only names are bound to rules."""
+        """Check the names: a registry can have any manifest."""
         ManifestRef(repository, reference, self.client)
 
     def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
-        """By one HEAD request for each tag; see `ManifestRef.describe` for what it does where that finds nothing."""
+        """The tags to be moved, by one HEAD request each; see `ManifestRef.describe` for a HEAD that finds nothing."""
 
         def there(name: Name) -> Digest | None:
             found = ManifestRef(name.repository, name.reference, self.client).get_metadata()
@@ -63,18 +63,18 @@ class RegistryDestination:
             }
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """By one HEAD request; where a registry knows none, the manifest is sent once more."""
+        """Whether the manifest exists, by one HEAD request; False where that is not supported."""
         return ManifestRef(repository, digest, self.client).answers_head()
 
     def take_blob(self, repository: str, digest: Digest, content: Content, nearby: str | None) -> Taken:
-        """Mounted from `nearby`, which costs no more than to ask whether it is there; else sent if it is not."""
+        """Mounts the blob from `nearby`, which costs no more than a HEAD; else uploads it unless it exists."""
         upload: Upload | None = None
         if nearby is not None:
             mounted = mount(self.client, repository, digest, nearby, content.size)
             if mounted == "mounted":
                 return "mounted"
             upload = mounted if isinstance(mounted, Upload) else None
-        # Where nobody may ask whether it is there, it is sent.
+        # Without permission to read, the blob is uploaded.
         found = "absent" if upload is not None else look_for(self.client, repository, digest, content.size)
         if found == "there":
             return "there"
@@ -95,18 +95,18 @@ class RegistryDestination:
             sender.send_streaming(content, digest, upload)
 
     def take_manifest(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """By one PUT request; a referrer is noted under its fallback tag where the registry keeps no count of them."""
+        """Puts the manifest; a referrer is also listed under the fallback tag if there is no referrers API."""
         target = ManifestRef(repository, reference or manifest.digest, self.client)
         try:
             target.put(manifest.parse())
         except RequestErrorWithResponse:
-            # A tag that must not move is refused also where it stands for this very manifest.
+            # A registry with immutable tags refuses a tag even if it points to this manifest.
             if (there := target.get_metadata()) is None or there.digest != manifest.digest:
                 raise
 
     def take_back(self, repository: str, reference: str | None, manifest: RawManifest) -> None:
-        """By one PUT request."""
-        if manifest.media_type in SCHEMA1:  # its signatures are not kept, and no part of its digest
+        """Puts the manifest."""
+        if manifest.media_type in SCHEMA1:  # its signatures are not stored, and not part of its digest
             self.take_manifest(repository, reference, manifest)
             return
         headers = {"Content-Type": manifest.parse().media_type}
@@ -114,9 +114,9 @@ class RegistryDestination:
         discard(self.client.request("PUT", url, headers=headers, data=manifest.raw))
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 def adding_to(store: RegistryStore) -> RegistryDestination:
-    """The registry that is open, to copy images to."""
+    """The destination for an open registry."""
     return RegistryDestination(store.client)

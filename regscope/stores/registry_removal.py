@@ -1,4 +1,4 @@
-"""Taking images away from a registry (distribution-spec, Content Management)."""
+"""Deleting images from a registry (distribution-spec, Content Management)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from regscope.registry.untagging import untag
 from regscope.spec.digest import Digest
 from regscope.stores.registry_store import RegistryStore
 
-_BY_NAME = "Tags are deleted by their names, before the manifest that they are on."
+_BY_NAME = "Tags are deleted by name, before their manifest."
 _NOT_BY_NAME = (
-    "The registry deletes no tag by its name: a tag goes with its manifest, or with one that is pushed over it."
+    "The registry deletes no tag by name: a tag is deleted with its manifest, or with one that is pushed to the tag."
 )
 
 
 class RegistryRemoval:
-    """Takes away from a registry through `client` (distribution-spec, Content Management).
+    """Deletes from a registry with `client` (distribution-spec, Content Management).
 
     Args:
-        provider: whoever runs it, where that is known; what it does in its own way is left to it.
+        provider: of a hosted registry, where it is known; it deletes in its own way where the registry's API does not.
     """
 
     frees_at_once = False
@@ -37,7 +37,7 @@ class RegistryRemoval:
             client.deletions.by_tag, client.deletions.takes_tags_along = False, True
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
-        """By the tag's name; where the registry knows no such deletion, by a stand-in."""
+        """Deletes the tag by name; if the registry does not support it, by pushing and deleting a stand-in manifest."""
         with self._explaining(repository):
             if self._provider is not None and self._provider.untags:
                 self._provider.untag(repository, tag)
@@ -45,33 +45,33 @@ class RegistryRemoval:
                 untag(self.client, repository, tag, standing_in=standing_in)
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """With the tags that are found on it."""
+        """Deletes the manifest, and all tags that point to it."""
         with self._explaining(repository):
             ManifestRef(repository, digest, self.client).delete()
 
     def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
-        """With these tags, which are looked at afterwards."""
+        """Deletes the manifest, and looks up the given tags afterwards."""
         with self._explaining(repository):
             Deletion(self.client, repository).manifest(digest, tags)
 
     def check_deletes(self, repository: str) -> None:
-        """By asking to delete what cannot be there."""
+        """Check by a request to delete a manifest that cannot exist."""
         Deletion(self.client, repository).make_sure()
 
     def how_tags_go(self, repository: str) -> str:
-        """By asking to delete one that cannot be there."""
+        """Find out by a request to delete a tag that cannot exist."""
         if self._provider is not None and self._provider.untags:
             return ""
         return _BY_NAME if Deletion(self.client, repository).knows_tags() else _NOT_BY_NAME
 
     def check_untags(self, repository: str) -> None:
-        """By asking to put what no registry takes: before a tag goes its manifest, or a stand-in, is put."""
+        """Check by a PUT of invalid content: removing a tag needs a PUT of its manifest or of a stand-in."""
         if self._provider is not None and self._provider.untags:
             return
         Deletion(self.client, repository).make_sure_it_takes()
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
-        """By one DELETE request."""
+        """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()
 
     @contextmanager
@@ -87,5 +87,5 @@ class RegistryRemoval:
 
 
 def removing_from(store: RegistryStore) -> RegistryRemoval:
-    """The registry that is open, to take images away from."""
+    """The removal for an open registry."""
     return RegistryRemoval(store.client, store.provider)

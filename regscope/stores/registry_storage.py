@@ -1,4 +1,4 @@
-"""A registry's own storage, as a store: it alone shows the manifests that no tag keeps."""
+"""A registry's own storage as a store: unlike the API, it shows untagged manifests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EMPTY = b"{}"
 class RegistryStorageStore:
     """Images in the storage of distribution's registry, read only.
 
-    A manifest is in a repository if that has a link to it, as the registry has it; content is verified as everywhere.
+    A manifest is in a repository if the repository has a link to it, as in the registry itself; content is verified.
 
     Args:
         location: see `StorageTree`.
@@ -50,24 +50,24 @@ class RegistryStorageStore:
         return self.kind.at(self._place)
 
     def repositories(self) -> list[str]:
-        """All that have a folder of manifests."""
+        """All repositories that have a folder of manifests."""
         return self._tree.repositories()
 
     def tags(self, repository: str) -> list[str]:
-        """The folders of its tags."""
+        """All tags that have a folder."""
         found = self._tree.tags(repository)
         if found is None:
             raise no_such_repository(self, repository)
         return found
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Manifests that no tag leads to, and that no other manifest of the repository holds."""
+        """Manifests that are below no tag, and no child or referrer of another manifest of the repository."""
         graph = self._graph(repository)
         tagged = {self._tree.tagged(repository, tag) for tag in self._tree.tags(repository) or ()}
         return sorted(graph.onward.keys() - graph.reached(tagged) - graph.held)
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """From the tag's link; a digest by the repository's link to it, and its file."""
+        """The digest in the tag's link; a digest itself, if the repository has a link to it and its file exists."""
         if ":" in tag:
             if not self._tree.has_revision(repository, Digest(tag)):
                 raise ContentMissing(f"{repository} in {self.location} has no manifest {tag}")
@@ -79,38 +79,38 @@ class RegistryStorageStore:
         return found
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """As `resolve` says."""
+        """The manifest, if `resolve` returns another digest than `known`."""
         return None if self.resolve(repository, tag) == known else self.manifest(repository, tag)
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """By tag or digest."""
+        """The manifest of a tag or a digest."""
         digest = Digest(reference) if ":" in reference else self.resolve(repository, reference)
         if not self._tree.has_revision(repository, digest):
             raise ContentMissing(
                 f"{repository} in {self.location} has no manifest {digest}",
-                next_step="It was deleted there; push the image again if it is missed.",
+                next_step="It was deleted; push the image again if it is still needed.",
             )
         return RawManifest(self.read_blob(repository, digest, METADATA_LIMIT), digest, None)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed from its file, and verified."""
+        """The blob, streamed from its file and verified."""
         wanted = Digest(digest)
         with self._tree.open_blob(wanted) as file:
             yield from verified(pieces_of(file), wanted, f"a blob of {self.location}")
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """Streamed from its file."""
+        """The rest of the blob, streamed from its file."""
         with self._tree.open_blob(blob.digest) as file:
             file.seek(start)
             yield from pieces_of(file)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """From its file, verified."""
+        """The blob, read from its file and verified."""
         wanted = Digest(digest)
         return wanted.verify(self._tree.read_blob(wanted, limit), f"a blob of {self.location}")
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """The file's size."""
+        """The size of the blob's file."""
         return self._tree.blob_size(Digest(digest))
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
@@ -118,23 +118,23 @@ class RegistryStorageStore:
         return self._graph(repository).referrers.get(digest, [])
 
     def faults(self, repository: str) -> list[Fault]:
-        """None: each name stands once."""
+        """None: names are unique."""
         return []
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """By the repository's link to it."""
+        """Whether the repository has a link to the manifest."""
         return digest in self._graph(repository).onward
 
     def stored_blobs(self) -> Mapping[str, int] | None:
-        """By one walk through the blobs."""
+        """All blobs, by one walk through the folder."""
         return self._tree.blobs()
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """When the tag's link was written."""
+        """The time at which the tag's link was written."""
         return self._tree.pushed(repository, tag)
 
     def _graph(self, repository: str) -> _Graph:
-        """What the manifests of a repository hold, as long as these stay the same."""
+        """The links of a repository's manifests, read again only when its list of manifests changes."""
         revisions = self._tree.revisions(repository)
         known = self._known.get(repository)
         if known is None or list(known.onward) != revisions:
@@ -142,7 +142,7 @@ class RegistryStorageStore:
         return known
 
     def _document(self, digest: Digest) -> bytes:
-        """A manifest; one that cannot be read holds nothing here, and the scan will say so."""
+        """The bytes of a manifest; an empty document where it cannot be read, which the scan reports."""
         try:
             return digest.verify(self._tree.read_blob(digest, METADATA_LIMIT), f"a blob of {self.location}")
         except RegscopeError:
@@ -156,12 +156,12 @@ class RegistryStorageStore:
 
 
 class _Graph(NamedTuple):
-    """What each manifest of a repository leads to there, and what refers to it.
+    """The links between the manifests of a repository.
 
     Attributes:
-        onward: children and referrers.
-        held: manifests that are a child or a referrer of another.
-        referrers: by subject.
+        onward: the children and referrers of each manifest.
+        held: the manifests that are a child or a referrer of another.
+        referrers: the referrers by subject.
     """
 
     onward: dict[Digest, set[str]]
@@ -181,7 +181,7 @@ class _Graph(NamedTuple):
         return cls(onward, set().union(*onward.values()), referrers)
 
     def reached(self, roots: set[Digest | None]) -> set[str]:
-        """All that `roots` lead to, themselves included."""
+        """The manifests `roots` and all below them."""
         found: set[str] = set()
         waiting: list[str] = [root for root in roots if root in self.onward]
         while waiting:
@@ -193,7 +193,7 @@ class _Graph(NamedTuple):
 
 
 def _links(digest: Digest, raw: bytes) -> tuple[set[str], str, Descriptor | None]:
-    """The children of a manifest, its subject, and itself as a referrer; nothing of what makes no sense."""
+    """The children of a manifest, its subject, and its descriptor as a referrer; empty for invalid manifests."""
     try:
         document = json.loads(raw)
         children = {str(entry["digest"]) for entry in document.get("manifests") or ()}

@@ -1,4 +1,4 @@
-"""A registry, as a store."""
+"""A registry as a store."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from regscope.stores.wrapped_store import unwrapped
 
 
 class RegistryStore:
-    """Images in a registry, read through `client`.
+    """Images in a registry, read with `client`.
 
     Args:
-        prefix: the beginning of the names of those repositories that are meant; all by default.
+        prefix: the beginning of the names of the repositories to use; all by default.
     """
 
     kind = REGISTRY
@@ -45,7 +45,7 @@ class RegistryStore:
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
         self._listed_manifests: dict[str, list[ListedManifest] | None] = {}
-        self._knows_conditions = True  # as long as it has not shown the opposite
+        self._knows_conditions = True  # until a request shows the opposite
 
     @functools.cached_property
     def location(self) -> str:
@@ -71,22 +71,22 @@ class RegistryStore:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """As its latest answer with one said (`RateLimit-Remaining`)."""
+        """The rate limit of the latest response with one (`RateLimit-Remaining`)."""
         return self.client.rate_limit
 
     @property
     def counts_pulls(self) -> bool:
-        """The client's own."""
+        """Whether fetching a manifest counts as a pull, as far as the client knows."""
         return self.client.counts_pulls
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the registry offers, asked on first use: see `probe_capabilities`.
+        """The capabilities of the registry, probed on first use: see `probe_capabilities`.
 
-        It is asked about the repository whose tags were listed last, else about the first in the catalog.
+        The requests are about the repository whose tags were listed last, else about the first in the catalog.
 
         Warns:
-            CapabilityWarning: for each that it lacks.
+            CapabilityWarning: the registry lacks a capability; one warning for each.
         """
         if self._capabilities is None:
             first = self._listed or (next(iter(self.repositories()), None) if self.prefix else None)
@@ -97,7 +97,7 @@ class RegistryStore:
         return self._capabilities
 
     def repositories(self) -> list[str]:
-        """As the catalog lists them, or, where that is closed, and below a prefix, as the provider does."""
+        """The repositories of the catalog; where it is closed, or below a prefix, those that the provider lists."""
         if self.prefix and self.provider is not None:
             return self.provider.repositories(self.prefix)
         try:
@@ -131,14 +131,14 @@ class RegistryStore:
         return self._listed_manifests[repository]
 
     def untagged(self, repository: str) -> list[Digest]:
-        """Those that a provider listed last, with the children and referrers among them; else, once it was read, those
-        that the tag list names: zuul-registry's does."""
+        """The manifests without a tag that a provider listed last, children and referrers included; else the digests
+        in the tag list, once it was read: only zuul-registry lists untagged manifests there."""
         if (manifests := self.listed_manifests(repository)) is not None:
             return sorted(row.digest for row in manifests if not row.tags)
         return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:
-        """By one HEAD request; by GET where that says nothing: see `ManifestRef.describe`."""
+        """The digest, by one HEAD request; by GET where HEAD does not state it: see `ManifestRef.describe`."""
         try:
             return ManifestRef(repository, tag, self.client).describe().digest
         except ResourceNotFound as error:
@@ -150,7 +150,7 @@ class RegistryStore:
             ) from None
 
     def changed(self, repository: str, tag: str, known: Digest) -> RawManifest | None:
-        """By one conditional GET; by HEAD where that would count as a pull, or the registry knows no conditions."""
+        """The manifest, by one conditional GET; by HEAD first if a GET counts as a pull, or conditions are ignored."""
         if self.counts_pulls or not self._knows_conditions:
             digest = self.resolve(repository, tag)
             return None if digest == known else self.manifest(repository, digest)
@@ -161,23 +161,23 @@ class RegistryStore:
         return None
 
     def manifest(self, repository: str, reference: str) -> RawManifest:
-        """By one GET request."""
+        """The manifest, by one GET request."""
         return ManifestRef(repository, reference, self.client).fetch()
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """Streamed and verified."""
+        """The blob, streamed and verified."""
         return Blob(repository, digest, client=self.client).chunks()
 
     def rest_of_blob(self, repository: str, blob: Descriptor, start: int) -> Iterator[bytes]:
-        """By a GET request for this range alone."""
+        """The rest of the blob, by a GET request for its range."""
         return Blob(repository, blob.digest, client=self.client).rest(start, blob.size)
 
     def read_blob(self, repository: str, digest: str, limit: int) -> bytes:
-        """By one GET request."""
+        """The blob, by one GET request."""
         return Blob(repository, digest, client=self.client).read(limit)
 
     def blob_size(self, repository: str, digest: str) -> int:
-        """By one HEAD request; where that finds nothing, by a GET of one byte."""
+        """The size, by one HEAD request; where that finds nothing, by a GET of one byte."""
         blob = Blob(repository, digest, client=self.client)
         try:
             return blob.stat().size
@@ -185,7 +185,7 @@ class RegistryStore:
             return blob.stat_by_get().size
 
     def has_manifest(self, repository: str, digest: str) -> bool | None:
-        """None: it takes a request."""
+        """None: finding out takes a request."""
         return None
 
     def stored_blobs(self) -> Mapping[str, int] | None:
@@ -193,16 +193,16 @@ class RegistryStore:
         return None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """As the provider listed it last, by the manifest that the tag is on; None where there is none."""
+        """The push time that the provider listed last for the tag's manifest; None without one."""
         manifests = self.listed_manifests(repository) or ()
         return next((row.pushed for row in manifests if tag in row.tags), None)
 
     def faults(self, repository: str) -> list[Fault]:
-        """None: each name stands once."""
+        """None: names are unique."""
         return []
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """By the referrers API; None where the registry has none."""
+        """The referrers, by the referrers API; None where the registry has no such API."""
         return list_referrers(self.client, repository, digest)
 
     def __repr__(self) -> str:
@@ -223,6 +223,6 @@ def registry_of(store: ContentStore) -> RegistryStore | None:
 
 
 def client_of(store: ContentStore) -> DockerRegistryV2Client | None:
-    """The client by which a store, whatever is around it, reads a registry; None where it reads none."""
+    """The client of a registry's store, also through a cache or mirrors; None for other stores."""
     registry = registry_of(store)
     return None if registry is None else registry.client

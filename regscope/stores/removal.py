@@ -1,4 +1,4 @@
-"""Where images can be taken away from, whatever holds them."""
+"""The protocol of stores from which images can be deleted."""
 
 from __future__ import annotations
 
@@ -13,83 +13,83 @@ from regscope.stores.open_store import as_it_is_now
 
 
 class Removal(Protocol):
-    """A store that gives up what it has. Nothing else goes along, except where that is said."""
+    """A store from which tags, manifests and blobs can be deleted. Nothing else is deleted unless documented."""
 
     frees_at_once: bool
-    """Whether bytes are free at once; else at the store's next garbage collection."""
+    """Whether storage is freed at once; else it is freed at the store's next garbage collection."""
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
-        """Remove a tag; its manifest and the other tags on it stay.
+        """Remove a tag; its manifest and the manifest's other tags are kept.
 
         Args:
-            standing_in: hears of a manifest that is pushed over the tag to be deleted with it, where that is needed.
+            standing_in: called with the stand-in manifest that is pushed to the tag and deleted with it, if needed.
 
         Raises:
-            ResourceNotFound, ContentMissing: no such tag.
-            Unsupported: nothing is deleted here; nothing was changed.
+            ResourceNotFound, ContentMissing: the tag does not exist.
+            Unsupported: the store does not support deletion; nothing was changed.
         """
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
-        """Delete a manifest, and with it every tag on it.
+        """Delete a manifest, and every tag that points to it.
 
         Raises:
-            ResourceNotFound, ContentMissing: no such manifest.
-            Unsupported: nothing is deleted here; nothing was changed.
+            ResourceNotFound, ContentMissing: the manifest does not exist.
+            Unsupported: the store does not support deletion; nothing was changed.
         """
 
     def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
-        """Delete a manifest and every tag on it, and change nothing else: lists of referrers stay as they are.
+        """Delete a manifest and every tag that points to it; lists of referrers are not changed.
 
         Args:
-            tags: those that are known to be on it.
+            tags: the known tags of the manifest.
 
         Raises:
             As `delete_manifest`.
         """
 
     def check_deletes(self, repository: str) -> None:
-        """Make sure that there is deletion here, and change nothing.
+        """Make sure that the store supports deletion, without changing anything.
 
         Raises:
-            Unsupported: there is none.
-            PermissionDeny, AuthFailed: these credentials may not.
+            Unsupported: the store does not support it.
+            PermissionDeny, AuthFailed: the credentials do not allow it.
         """
 
     def how_tags_go(self, repository: str) -> str:
-        """Find out how a tag is removed, and change nothing: a sentence; empty where there is nothing to say.
+        """Find out how tags are removed, without changing anything: a sentence; empty where there is nothing to note.
 
         Raises:
-            PermissionDeny, AuthFailed: these credentials may not.
+            PermissionDeny, AuthFailed: the credentials do not allow it.
         """
 
     def check_untags(self, repository: str) -> None:
-        """Make sure that a tag can be taken from a manifest that stays, and change nothing.
+        """Make sure that a tag can be removed from a kept manifest, without changing anything.
 
         Raises:
-            Unsupported, PermissionDeny, AuthFailed: what is needed for it is refused.
+            Unsupported, PermissionDeny, AuthFailed: the store refuses a request that this needs.
         """
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
-        """Delete a blob, whatever needs it.
+        """Delete a blob, even if manifests need it.
 
         Raises:
-            ResourceNotFound, ContentMissing: no such blob.
-            Unsupported: nothing is deleted here; nothing was changed.
+            ResourceNotFound, ContentMissing: the blob does not exist.
+            Unsupported: the store does not support deletion; nothing was changed.
         """
 
 
 def open_removal(place: ContentStore | str) -> Removal:
-    """Open a place to take images away from.
+    """Open a store or a location for deletions.
 
     Args:
         place: a store, or a location as for `regscope.open`.
 
     Raises:
-        InvalidInput: an archive, which is read only.
-        RegscopeError: as `regscope.open`.
+        InvalidInput: `place` is an archive, which is read only.
+        RegscopeError: as for `regscope.open`.
     """
     store = as_it_is_now(place)
     if not store.kind.remover:
-        raise InvalidInput(f"{store.location} is read only", next_step="Copy what is to stay: regscope image copy.")
+        raise InvalidInput(f"{store.location} is read only", next_step="Copy the images to keep: regscope image copy.")
     opened: Removal = load(store.kind.remover)(store)
     return opened

@@ -1,4 +1,4 @@
-"""The folders in which distribution's registry keeps everything (`docker/registry/v2`), on any file system.
+"""The folders of distribution's registry (`docker/registry/v2`), on any file system.
 
 repositories/NAME/_manifests/revisions/sha256/HEX/link    the repository has this manifest
 repositories/NAME/_manifests/tags/TAG/current/link        a tag, and what it points to
@@ -32,11 +32,11 @@ class StorageTree:
     """Reads that tree, and changes nothing in it.
 
     Args:
-        location: a folder, or any URL that fsspec knows: the registry's `rootdirectory`, or the `v2` folder in it.
+        location: a folder, or a URL that fsspec supports: the registry's `rootdirectory`, or the `v2` folder in it.
 
     Raises:
-        InvalidLocation: no file system of that kind is there.
-        NotAStore: it is no registry's storage.
+        InvalidLocation: fsspec has no file system for the URL.
+        NotAStore: the folder is no registry's storage.
     """
 
     def __init__(self, location: str) -> None:
@@ -46,7 +46,7 @@ class StorageTree:
         except (ImportError, ValueError) as error:
             raise InvalidLocation(
                 f"no file system for {self.location!r}: {plain(error, 300)}",
-                next_step="Install what fsspec needs for it: s3fs for s3://, gcsfs for gs://, adlfs for az://.",
+                next_step="Install the package that fsspec needs: s3fs for s3://, gcsfs for gs://, adlfs for az://.",
             ) from None
         path = path.rstrip("/")
         with self._errors():
@@ -59,7 +59,7 @@ class StorageTree:
         self._root = roots[0]
 
     def repositories(self) -> list[str]:
-        """All names under which there are manifests, sorted."""
+        """All repositories that have manifests, sorted."""
         found: list[str] = []
         waiting = [f"{self._root}/repositories"]
         while waiting:
@@ -92,14 +92,14 @@ class StorageTree:
         return sorted(found)
 
     def has_revision(self, repository: str, digest: Digest) -> bool:
-        """Whether a repository has a manifest; the registry forgets one by its link, and leaves its folder."""
+        """Whether a repository has a link to a manifest; the registry deletes only the link, not its folder."""
         with self._errors():
             return bool(
                 self._files.exists(f"{self._manifests(repository)}/revisions/{digest.algorithm}/{digest.encoded}/link")
             )
 
     def tagged(self, repository: str, tag: str) -> Digest | None:
-        """What a tag points to; None where there is no such tag."""
+        """The digest that a tag points to; None where the tag does not exist."""
         try:
             link = self._read(self._tag(repository, tag), _LINK_LIMIT)
         except FileNotFoundError:
@@ -110,7 +110,7 @@ class StorageTree:
             raise StoreError(f"the tag {repository}:{plain(tag, 200)} in {self.location} points to no digest") from None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """When a tag was pushed last; None where the file system does not say."""
+        """The time of a tag's last push; None where the file system does not state it."""
         try:
             with self._errors():
                 found: datetime = self._files.modified(self._tag(repository, tag))
@@ -119,7 +119,7 @@ class StorageTree:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
     def blobs(self) -> dict[str, int]:
-        """Every blob that is stored, and its bytes."""
+        """All stored blobs, with their bytes."""
         with self._errors():
             try:
                 listed: dict[str, Any] = self._files.find(f"{self._root}/blobs", detail=True)
@@ -129,7 +129,7 @@ class StorageTree:
         return {f"{match[1]}:{match[2]}": int(size) for match, size in found if match}
 
     def blob_size(self, digest: Digest) -> int:
-        """Bytes of a blob."""
+        """The size of a blob in bytes."""
         try:
             with self._errors():
                 return self._size(self._blob(digest))
@@ -164,7 +164,7 @@ class StorageTree:
             return found
 
     def _size(self, path: str) -> int:
-        """Bytes of a file; a link to a device or a pipe might never end."""
+        """The size of a file in bytes; raises for devices and pipes, which might never end."""
         about = self._files.info(path)
         if about["type"] != "file":
             raise StoreError(f"{plain(posixpath.basename(path), 200)} in {self.location} is no file")
@@ -204,7 +204,7 @@ class StorageTree:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """What a file system says, as an error that tells what to do."""
+        """A context in which errors of the file system are raised as StoreError, with a next step."""
         try:
             yield
         except FileNotFoundError:

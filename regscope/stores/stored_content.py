@@ -1,4 +1,4 @@
-"""A blob of a store, as content that can be sent elsewhere."""
+"""A blob of a store, as content for an upload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regscope.stores.content_store import ContentStore
 
 @dataclass(frozen=True)
 class StoredContent:
-    """The blob in `repository`, not verified: whoever takes it does that."""
+    """The blob in `repository`, not verified: the destination verifies it."""
 
     store: ContentStore
     repository: str
@@ -21,11 +21,11 @@ class StoredContent:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return self.blob.size
 
     def pieces(self, start: int = 0) -> Iterator[bytes]:
-        """What follows the first `start` bytes."""
+        """The bytes after the first `start` ones."""
         if start < self.size or start == 0:
             rest = self.store.rest_of_blob(self.repository, self.blob, start)
             yield from no_longer_than(rest, self.size - start, f"the blob {self.blob.digest} in {self.repository}")

@@ -1,4 +1,4 @@
-"""What the names in a layout or an archive mean: tags, manifests without one, and what is wrong with them."""
+"""The names in a layout or an archive: tags, untagged manifests, and faults of names."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from regscope.spec.reference import split_image
 
 
 class Fault(NamedTuple):
-    """What is wrong with a name, though everything that it may mean can be read.
+    """An ambiguous or wrong name; all manifests that it may mean can be read.
 
     Attributes:
-        reference: the tag or the digest that it is about.
+        reference: the tag or the digest concerned.
         what: whether it is the name of an image, or of one of its files.
     """
 
@@ -28,8 +28,8 @@ class ImageName(NamedTuple):
     """A name as it was written: `repository:tag`, `repository@digest`, or with both.
 
     Attributes:
-        tag: None where a digest stands in its place.
-        stated: the digest in it; it may be none, or another than that of what bears the name.
+        tag: the tag; None where the name has a digest instead.
+        stated: the digest in the name, or None; it may differ from that of the named manifest.
     """
 
     repository: str
@@ -40,7 +40,7 @@ class ImageName(NamedTuple):
     def parse(cls, name: str) -> ImageName:
         """Read a name; without tag and digest it means `latest`."""
         repository, tag, stated = split_image(name)
-        if stated is not None and ":" not in stated:  # an @ like any other character
+        if stated is not None and ":" not in stated:  # an @ that begins no digest
             stated = None
         return cls(repository, tag if tag or stated else "latest", stated)
 
@@ -49,16 +49,16 @@ class ImageName(NamedTuple):
 
 
 class StoredNames:
-    """The names in a layout or an archive, in their order: of a name that stands twice the first counts, as in skopeo.
+    """The names in a layout or an archive, in order; of a duplicate name the first counts, as in skopeo.
 
-    What they name is told apart by its position in the list of all.
+    Manifests are identified by their position in the store's list.
 
     Args:
-        location: what faults call the store.
-        digest_of: the digest of what is at a position; None where it cannot be read.
+        location: the store's location, for faults.
+        digest_of: returns the digest of the manifest at a position; None where it cannot be read.
 
     Attributes:
-        tagged: positions by repository and tag; a repository without tags is there, too.
+        tagged: positions by repository and tag; repositories without tags are included.
     """
 
     def __init__(self, location: str, digest_of: Callable[[int], Digest | None]) -> None:
@@ -69,10 +69,10 @@ class StoredNames:
         self._faults: dict[str, list[Fault]] = {}
 
     def add(self, name: ImageName, position: int) -> None:
-        """Note that what is at `position` has this name."""
+        """Add the name of the manifest at `position`."""
         digest = self._digest_of(position)
         if name.stated is not None and digest is not None and name.stated != digest:
-            self._note(name, name.tag or digest, f"names {name}, and what has this name is {digest}")
+            self._note(name, name.tag or digest, f"has the name {name} for {digest}")
         tags = self.tagged.setdefault(name.repository, {})
         if name.tag is None:
             self._untagged.setdefault(name.repository, []).append(position)
@@ -81,18 +81,18 @@ class StoredNames:
         elif (first := tags[name.tag]) != position and (digest is None or self._digest_of(first) != digest):
             known, other = (self._digest_of(one) or "an image that cannot be read" for one in (first, position))
             named = f"{name.repository}:{name.tag}"
-            self._note(name, name.tag, f"has the name {named} twice: it is {known}, which comes first, not {other}")
+            self._note(name, name.tag, f"has the name {named} twice: the first, {known}, is used, not {other}")
             self._untagged.setdefault(name.repository, []).append(position)
 
     def _note(self, name: ImageName, reference: str, what: str) -> None:
         error = StoreError(
             text.plain(f"{self._location} {what}", 500),
-            next_step="Name what is meant by its digest: repository@sha256:….",
+            next_step="Use the digest instead of the name: repository@sha256:….",
         )
         self._faults.setdefault(name.repository, []).append(Fault(reference, "name", error))
 
     def untagged(self, repository: str) -> list[int]:
-        """Positions of what a repository has, and none of its tags leads to."""
+        """The positions of a repository's untagged manifests."""
         tagged = self.tagged.get(repository, {}).values()
         digests = {self._digest_of(position) for position in tagged} - {None}
         return [
@@ -102,5 +102,5 @@ class StoredNames:
         ]
 
     def faults(self, repository: str) -> list[Fault]:
-        """What is wrong with the names in a repository."""
+        """The faults of the names in a repository."""
         return list(self._faults.get(repository, []))

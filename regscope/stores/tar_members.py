@@ -1,4 +1,4 @@
-"""The files in a tar, compressed or not, each read where it lies."""
+"""Access to the files in a tar, compressed or not, without unpacking it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from regscope.registry.responses import too_large
 
 _MOST_MEMBERS = 200_000
 _MOST_UNPACKED = 2**38  # bytes of a compressed tar: 256 GiB
-_LONGEST_HEADER = 2**24  # bytes that are read at once: names and extended headers are far below
-_SMALL, _MOST_SMALL = 2**18, 2**25  # bytes of a file that is kept, and of all of them
+_LONGEST_HEADER = 2**24  # bytes that are read at once; names and extended headers are far smaller
+_SMALL, _MOST_SMALL = 2**18, 2**25  # bytes of a file that is kept in memory, and of all kept files
 _MOST_LINKS = 10
 _BZIP2, _XZ = b"BZh", b"\xfd7zXZ\x00"
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, RecursionError)
 
 
 class Member(NamedTuple):
-    """A file of a tar: where its content is in the uncompressed tar; or a link, and to which other name."""
+    """A file of a tar: the offset of its content in the uncompressed tar; or a link, with its target."""
 
     offset: int
     size: int
@@ -35,17 +35,17 @@ class Member(NamedTuple):
 
 
 class TarMembers:
-    """The files of the tar at `path`, by their names without `./`. Nothing outside of it is read, whatever links say.
+    """The files of the tar at `path`, by their names without `./`. Links never lead to files outside of it.
 
-    A compressed tar (gzip, bzip2, xz, zstd) can only be read from its beginning on, so that each large file takes a
-    pass through all before it; small ones are kept from the first pass.
+    A compressed tar (gzip, bzip2, xz, zstd) can only be read from its beginning, so that reading a large file
+    decompresses all before it; small files are kept from the first pass.
 
     Args:
-        location: what errors call it.
-        first_counts: which of two files of one name is meant, the first or the last.
+        location: the location in error messages.
+        first_counts: whether the first or the last of two files with one name is used.
 
     Raises:
-        NotAStore: on first use, and on each that finds another file in its place: it is no tar.
+        NotAStore: the file is no tar; raised on first use, and on the first use after it was replaced.
     """
 
     def __init__(self, path: Path, location: str, *, first_counts: bool) -> None:
@@ -56,7 +56,7 @@ class TarMembers:
 
     @property
     def stamp(self) -> tuple[int, int, int]:
-        """What tells the file from what it was."""
+        """A value that changes when the file is replaced or modified."""
         try:
             now = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -65,22 +65,22 @@ class TarMembers:
 
     @property
     def names(self) -> Collection[str]:
-        """Of all files and links."""
+        """The names of all files and links."""
         return self._index.members.keys()
 
     def __contains__(self, name: str) -> bool:
         return self._found(name) is not None
 
     def size(self, name: str) -> int:
-        """Of a file, in bytes."""
+        """The size of a file in bytes."""
         return self._member(name).size
 
     def chunks(self, name: str, start: int = 0) -> Iterator[bytes]:
-        """A file from its byte `start` on.
+        """The bytes of a file, from byte `start`.
 
         Raises:
-            ContentMissing: there is none.
-            StoreError: the tar breaks off.
+            ContentMissing: the tar has no such file.
+            StoreError: the tar is truncated or damaged.
         """
         member = self._member(name)
         kept = self._index.small.get(member.offset)
@@ -100,10 +100,10 @@ class TarMembers:
             raise self._breaks_off("it ends within a file")
 
     def read(self, name: str, limit: int) -> bytes:
-        """A file as a whole.
+        """The whole file.
 
         Raises:
-            TooLarge: it has more than `limit` bytes.
+            TooLarge: the file has more than `limit` bytes.
         """
         size = self.size(name)
         if size > limit:
@@ -126,7 +126,7 @@ class TarMembers:
             source = _source_of(file)
             with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r:") as archive:
                 while (info := archive.next()) is not None:
-                    if archive.offset <= info.offset:  # a negative size: the same headers would be read again and again
+                    if archive.offset <= info.offset:  # a negative size would repeat headers
                         raise tarfile.ReadError("headers that lead back")
                     self._note(info, found)
                     if isinstance(source, _Forward) and found.has_room_for(info):
@@ -149,7 +149,7 @@ class TarMembers:
             found.members[name] = Member(info.offset_data, info.size)
 
     def _found(self, name: str) -> Member | None:
-        """The file behind a name; docker's old form stores a repeated layer as a link to its first copy."""
+        """The file of a name, through links; docker's old form stores a repeated layer as a link to its first copy."""
         for _ in range(_MOST_LINKS):
             member = self._index.members.get(posixpath.normpath(name))
             if member is None or member.target is None:
@@ -167,16 +167,16 @@ class TarMembers:
 
     def _breaks_off(self, why: object) -> StoreError:
         return StoreError(
-            f"{self.location} breaks off: {text.plain(why, 300)}",
+            f"{self.location} is truncated or damaged: {text.plain(why, 300)}",
             next_step="The archive is incomplete: save the image again.",
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": None}  # another process looks for itself
+        return {**self.__dict__, "_known": None}  # another process makes its own index
 
 
 class _Index:
-    """What one pass has found: the files by name, and the small ones of a compressed tar by their offset."""
+    """The result of one pass: the files by name, and the small files of a compressed tar by their offset."""
 
     def __init__(self, stamp: tuple[int, int, int]) -> None:
         self.stamp = stamp
@@ -195,7 +195,7 @@ class _Index:
 
 
 class _Forward:
-    """Pieces as a file that is read forwards only, as far as `tarfile` needs one."""
+    """A file object over pieces that can only be read forwards, with what `tarfile` needs."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -230,7 +230,7 @@ class _Forward:
 
 
 class _Plain:
-    """A file, for `tarfile`, that hands out no more at once than a header may take."""
+    """A file for `tarfile` that limits the bytes of one read, as a damaged header may ask for too many."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -252,7 +252,7 @@ def _source_of(file: IO[bytes]) -> _Forward | _Plain:
 
 
 def _pieces_from(file: IO[bytes], offset: int) -> Iterator[bytes]:
-    """What follows the first `offset` bytes of the uncompressed tar."""
+    """The uncompressed tar after its first `offset` bytes."""
     pieces = _unpacked(file)
     if pieces is None:
         file.seek(offset)
@@ -265,7 +265,7 @@ def _pieces_from(file: IO[bytes], offset: int) -> Iterator[bytes]:
 
 
 def _unpacked(file: IO[bytes]) -> Iterator[bytes] | None:
-    """The tar in a compressed file; None of one that is not."""
+    """The uncompressed tar of a compressed file; None for an uncompressed file."""
     head = file.read(len(_XZ))
     file.seek(0)
     if head.startswith(_BZIP2):

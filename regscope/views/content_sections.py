@@ -1,4 +1,4 @@
-"""The tables of a report on the files within layers: what should not be there, what is, and what others found."""
+"""The tables of a report on the files in layers: secrets, setuid files, large files, file types, published figures."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _WHERE = (
 
 
 def secrets(snap: Snapshot, found: pd.DataFrame) -> Section:
-    """Files that should be in no image, of `regscope.secrets`: where they are, never what they hold."""
-    gone = {True: "hidden, but served", False: "in sight"}
+    """Files that look like secrets, of `regscope.secrets`: their paths, never their content."""
+    gone = {True: "deleted, but stored", False: "visible"}
     columns = [
         Column("Kind", "secret", words),
         Column("Path", "path", path),
@@ -34,11 +34,11 @@ def secrets(snap: Snapshot, found: pd.DataFrame) -> Section:
     return Section(
         "secrets",
         "Secrets",
-        "Files that seem to hold a key, a token or a password. One that a later layer deletes is out of sight, and not "
-        "out of the registry.",
+        "Files that look like keys, tokens or passwords. A file that a later layer deletes is still stored in the "
+        "registry.",
         "rs.secrets(snap)",
         table(with_images(snap, found.assign(state=found["deleted"].map(gone))), columns),
-        "No file seems to hold a secret. That is no proof: only what is known by its looks is found.",
+        "No file looks like a secret. This is no proof: only known patterns are found.",
     )
 
 
@@ -54,7 +54,7 @@ def running_as_others(snap: Snapshot) -> Section:
     ]
     return Section(
         "setuid",
-        "Files that run as somebody else",
+        "Setuid and setgid files",
         "Files with the setuid or the setgid bit, or with capabilities, in all distinct layers.",
         "rs.setuid(snap)",
         table(with_images(snap, setuid(snap)), columns, top=_FEW),
@@ -67,13 +67,13 @@ def large_files(snap: Snapshot) -> Section:
     columns = [
         Column("Path", "path", path),
         Column("Size", "size", size),
-        Column("What it is", "magic", words),
+        Column("Content", "magic", words),
         *_WHERE,
     ]
     return Section(
         "largest-files",
         "Largest files",
-        "Of all distinct layers, whether or not a later layer hides them.",
+        "The files of all distinct layers, including those that a later layer hides.",
         f"rs.largest_files(snap, {TOP})",
         table(with_images(snap, largest_files(snap, TOP)), columns),
         "There are no files.",
@@ -81,11 +81,11 @@ def large_files(snap: Snapshot) -> Section:
 
 
 def types(snap: Snapshot) -> list[Section]:
-    """What kinds of files take most: by extension, and by their first bytes."""
+    """The file types with the most bytes: by extension, and by their first bytes."""
     found = file_types(snap)
     heads = {
-        "extension": ("File types by name", "By the extension of their names; a dash has none."),
-        "magic": ("File types by content", "By what their first bytes say; a dash says nothing."),
+        "extension": ("File types by name", "By the extension of the name; a dash means no extension."),
+        "magic": ("File types by content", "By the first bytes of the content; a dash means no known type."),
     }
     columns = [
         Column("Type", "type", words),
@@ -107,7 +107,7 @@ def types(snap: Snapshot) -> list[Section]:
 
 
 def figures_of_others(snap: Snapshot) -> Section:
-    """The figures of this registry beside those that were published."""
+    """The figures of this registry beside published ones."""
     found = published(snap)
     for name in ("here", "published"):
         found[name] = pd.Series(list(zip(found[name], found["unit"], strict=True)), dtype=object)
@@ -116,13 +116,13 @@ def figures_of_others(snap: Snapshot) -> Section:
         Column("Here", "here", figure),
         Column("Published", "published", figure),
         Column("Source", "source", words),
-        Column("How sure", "how_sure", words),
+        Column("Reliability", "how_sure", words),
     ]
     return Section(
         "published",
-        "Beside published figures",
-        "This registry beside what others measured; a dash is what tables cannot tell. Reported is what others say of "
-        "the source, not checked there.",
+        "Published figures",
+        "The figures of this registry beside published ones; a dash means that the snapshot does not give the figure. "
+        "Reported figures were taken from other publications, not from the source itself.",
         "rs.published(snap)",
         table(found, columns),
         "There are none.",
@@ -130,7 +130,7 @@ def figures_of_others(snap: Snapshot) -> Section:
 
 
 def with_images(snap: Snapshot, found: pd.DataFrame) -> pd.DataFrame:
-    """With `images_named`: an image that has the layer, and how many others do."""
+    """Adds `images_named`: the name of one image with the layer, and the number of others."""
     used = image_layers(snap)[["digest", "blob_digest"]].drop_duplicates()
     used = used[used["blob_digest"].isin(found["layer_digest"])]
     named = used["digest"].map(image_names(snap)).astype("str").fillna("(no tag)")

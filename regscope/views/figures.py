@@ -1,4 +1,4 @@
-"""The figures under the answers of a report: how many things there are, and what is in their files."""
+"""The key figures of a report: numbers of repositories, tags and images, and figures of their files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.views.table import exact_bytes
 
 
 class Figure(NamedTuple):
-    """One key figure: what it is called, its value, what it means, and its exact value."""
+    """A key figure: its name, its value, its meaning, and its exact value."""
 
     label: str
     value: str
@@ -22,12 +22,12 @@ class Figure(NamedTuple):
 
 
 def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> list[Figure]:
-    """How many things there are, and how well they share.
+    """The numbers of repositories, tags and images, and the deduplication ratio.
 
     Args:
         snap: the snapshot.
-        sharing: of `regscope.sharing`.
-        stale: of `regscope.stale`.
+        sharing: the result of `regscope.sharing`.
+        stale: the result of `regscope.stale`.
         older_than: the age that makes a tag stale, in words.
     """
     facts = snap.facts()
@@ -35,21 +35,25 @@ def key_figures(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, olde
         Figure("Repositories", facts["repositories"], "with a manifest that could be read"),
         Figure("Tags", facts["tags"], f"{len(stale):,} older than {older_than}"),
         Figure("Images", facts["images"], f"indexes: {facts['indexes']}, artifacts: {facts['artifacts']}"),
-        Figure("Deduplication", f"{sharing['dedup_ratio'].iloc[0]:.2f}×", "layer bytes used per layer byte kept"),
+        Figure(
+            "Deduplication",
+            f"{sharing['dedup_ratio'].iloc[0]:.2f}×",
+            "layer bytes of all images, per stored layer byte",
+        ),
     ]
 
 
 def figures_of_files(
     snap: Snapshot, waste: pd.DataFrame, duplicates: pd.DataFrame, twins: pd.DataFrame, secrets: pd.DataFrame
 ) -> list[Figure]:
-    """What the files within the layers waste, hold twice, and should not hold.
+    """Figures of the files in layers: wasted and duplicate bytes, twin layers, and secrets.
 
     Args:
         snap: the snapshot.
-        waste: of `regscope.waste`.
-        duplicates: of `regscope.file_duplicates`.
-        twins: of `regscope.twins`.
-        secrets: of `regscope.secrets`.
+        waste: the result of `regscope.waste`.
+        duplicates: the result of `regscope.file_duplicates`.
+        twins: the result of `regscope.twins`.
+        secrets: the result of `regscope.secrets`.
     """
     layers = layer_stacks(snap)
     images, pulled, wasted = layers["digest"].nunique(), int(layers["size"].sum()), int(waste["compressed"].sum())
@@ -59,19 +63,19 @@ def figures_of_files(
         Figure(
             "Wasted in images",
             text.size(wasted),
-            f"about, in hidden files, of {text.size(pulled)} that pulling {text.count(images, 'image')} takes",
+            f"about, in hidden files, of {text.size(pulled)} that pulling {text.count(images, 'image')} transfers",
             exact_bytes(wasted),
         ),
         Figure(
             "In equal files",
             text.size(copies),
-            "about, in copies of files that distinct layers hold",
+            "about, in duplicate files of distinct layers",
             exact_bytes(copies),
         ),
         Figure("In twin layers", text.size(saved), "that reproducible builds would have saved", exact_bytes(saved)),
         Figure(
             "Secrets",
             f"{len(secrets):,}",
-            f"files; hidden by a later layer, and served: {hidden:,}",
+            f"files; deleted by a later layer, but still stored: {hidden:,}",
         ),
     ]

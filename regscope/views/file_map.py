@@ -15,16 +15,17 @@ _LEAST_AREA = 25.0
 
 
 def file_map(tree: FileTree, width: float, height: float, *, most_files: int, most_boxes: int) -> Treemap:
-    """Lay out the bytes of `tree` on a canvas.
+    """The treemap of the files of `tree`, laid out on a canvas.
 
-    The largest directories are boxes; a file is in that of the nearest one above it, so that each byte is drawn once.
+    The largest directories are boxes; a file is in the box of its nearest directory that has one, so that each byte is
+    drawn once.
 
     Args:
-        tree: of an image.
-        width: of the canvas.
-        height: of the canvas.
-        most_files: how many files are drawn one by one; the others of a box become one rectangle.
-        most_boxes: how many directories have a box.
+        tree: the tree of an image.
+        width: the width of the canvas.
+        height: the height of the canvas.
+        most_files: the number of files with a tile each; the others of a box share one.
+        most_boxes: the number of directories with a box.
     """
     total = int(tree.sums[tree.root, SIZE])
     if not total:
@@ -50,7 +51,7 @@ def _box(rect: Rect, path: str, size: int, count: int, files: pd.DataFrame | Non
 
 
 def _nearest(tree: FileTree, chosen: Ints) -> Ints:
-    """For each directory the nearest of `chosen`, itself or above it; the root is one of them."""
+    """For each directory the nearest of `chosen`, which is itself or above it; `chosen` includes the root."""
     is_chosen = marked(chosen, len(tree.parent))
     nearest: Ints = np.arange(len(tree.parent))
     while len(others := np.flatnonzero(~is_chosen[nearest])):

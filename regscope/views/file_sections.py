@@ -1,4 +1,4 @@
-"""The tables of a report on the bytes within layers: wasted, stored more than once, built anew without need."""
+"""The tables of a report on the bytes in layers: wasted bytes, duplicate files, twin layers and changed rebuilds."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from regscope.views.content_sections import with_images
 from regscope.views.sections import Section
 from regscope.views.table import TOP, Column, code, count, day, digest, path, share, size, table, times, words
 
-_MOST_ENTRIES = 200_000  # dive's figures take a step in Python for each
+_MOST_ENTRIES = 200_000  # dive's figures need a loop in Python over all entries
 
 
 def unread() -> Section:
-    """In place of the others, where no layer was read."""
+    """The section that replaces the others if no layer was read."""
     return Section(
         "files",
         "Inside the layers",
-        "Which files are wasted, stored twice, or should not be there; this page says so of a snapshot with files.",
+        "With a snapshot that includes files, this page also lists wasted and duplicate files, and secrets.",
         "snap = rs.scan_files(snap, store)",
         table(pd.DataFrame(), []),
-        "The files within the layers were not read. The call above reads each layer once, and remembers it.",
+        "The files in the layers were not read. The call above reads each layer once, and caches its files.",
     )
 
 
 def waste_by_image(snap: Snapshot, waste: pd.DataFrame) -> Section:
-    """What each image wastes, of `regscope.waste`."""
+    """The wasted bytes of each image, of `regscope.waste`."""
     layers = layer_stacks(snap)
     tar_sizes = layers.groupby("digest")["tar_size"].sum()
     by_image = waste.groupby("digest", sort=False)
@@ -46,26 +46,26 @@ def waste_by_image(snap: Snapshot, waste: pd.DataFrame) -> Section:
         Column("Image", "name", words),
         Column("Wasted", "bytes", size),
         Column("As stored, about", "compressed", size),
-        Column("Of its layers", "share", share),
+        Column("Share of layers", "share", share),
         Column("Files", "files", count),
-        Column("Most of it", "cause", words),
+        Column("Main cause", "cause", words),
         Column("dive's efficiency", "efficiency", share),
         Column("Digest", "digest", digest),
     ]
     return Section(
         "waste-images",
         "Waste by image",
-        "Files that a later layer overwrites, deletes or moves: nobody sees them, and everybody pulls them. "
-        "Uncompressed, unless it is said otherwise; the efficiency is what the tool dive says, where it is quick to "
-        "know.",
+        "Files that a later layer overwrites, deletes or moves: no container sees them, and every pull transfers them. "
+        "Sizes are uncompressed, except the stored ones; the efficiency is that of the tool dive, for images with few "
+        "files.",
         "rs.waste(snap)",
         table(found, columns, weight="bytes", meaning="wasted"),
-        "No image that was read wastes anything.",
+        "No image has wasted files.",
     )
 
 
 def _efficiency(snap: Snapshot, layers: pd.DataFrame, images: pd.Series[str]) -> pd.Series[float]:
-    """dive's efficiency of the first of `images`, as many as are quick to look through, by digest."""
+    """dive's efficiency by digest, of the first of `images` until these have `_MOST_ENTRIES` entries."""
     entries = layers["blob_digest"].map(snap.unpacked.set_index(snap.unpacked["layer_digest"].astype("str"))["entries"])
     of_image = entries.groupby(layers["digest"]).sum().reindex(images)
     quick = of_image.index[of_image.cumsum() <= _MOST_ENTRIES].tolist()
@@ -74,14 +74,14 @@ def _efficiency(snap: Snapshot, layers: pd.DataFrame, images: pd.Series[str]) ->
 
 
 def waste_by_instruction(waste: pd.DataFrame) -> Section:
-    """Which build instructions bring what others hide, of `regscope.waste`."""
+    """The build instructions that add wasted files, and those that hide them, of `regscope.waste`."""
     by = ["brought_by", "caused_by", "cause"]
     found = waste.groupby(by, observed=True, as_index=False).agg(
         images=("digest", "nunique"), files=("files", "sum"), bytes=("bytes", "sum"), compressed=("compressed", "sum")
     )
     found = found.sort_values(["bytes", *by], ascending=[False, True, True, True], ignore_index=True)
     columns = [
-        Column("Brought by", "brought_by", code),
+        Column("Added by", "brought_by", code),
         Column("Hidden by", "caused_by", code),
         Column("Cause", "cause", words),
         Column("Wasted", "bytes", size),
@@ -92,18 +92,17 @@ def waste_by_instruction(waste: pd.DataFrame) -> Section:
     return Section(
         "waste-instructions",
         "Waste by build line",
-        "Which line brings files and which one hides them. Each image counts, so what images share is in it several "
-        "times.",
+        "The build lines that add files and those that hide them. Files of a shared layer count once for each image.",
         'rs.waste(snap).groupby(["brought_by", "caused_by", "cause"])["bytes"].sum()',
         table(found, columns, weight="bytes", meaning="wasted"),
-        "No image that was read wastes anything.",
+        "No image has wasted files.",
     )
 
 
 def duplicates(found: pd.DataFrame) -> Section:
     """Content that is stored more than once, of `regscope.file_duplicates`."""
     columns = [
-        Column("For example", "path", path),
+        Column("Example", "path", path),
         Column("Wasted", "wasted", size),
         Column("As stored, about", "wasted_stored", size),
         Column("One copy", "size", size),
@@ -111,37 +110,37 @@ def duplicates(found: pd.DataFrame) -> Section:
         Column("Layers", "layers", count),
         Column("Images", "images", count),
         Column("Repositories", "repositories", count),
-        Column("Mostly brought by", "instruction", code),
+        Column("Mostly added by", "instruction", code),
     ]
     return Section(
         "duplicates",
         "Files stored more than once",
-        "Equal content in distinct layers, or at several paths; wasted are all copies but one. No registry shares "
-        "files, so only other layers would save this.",
+        "Equal content in distinct layers, or at several paths; all copies but one are wasted. Registries share only "
+        "whole layers, so only a different division into layers would save this.",
         "rs.file_duplicates(snap)",
         table(found, columns, weight="wasted", meaning="wasted"),
-        "No content is stored twice.",
+        "No file is stored more than once.",
     )
 
 
 def ratios(snap: Snapshot) -> Section:
-    """What sharing layers saves, and what sharing files would save on top of it."""
+    """What sharing layers saves, and what sharing files would save in addition."""
     found = dedup_ratios(snap)
     words_of = {
-        "layers": "Layers, as stored: each image with its own against each once, as registries do",
-        "files": "Files of the distinct layers, uncompressed: each against each content once, as no registry does",
+        "layers": "Layers, as stored: for each image, and stored once (as registries do)",
+        "files": "Files of the distinct layers, uncompressed: all files, and each content once (no registry does this)",
     }
     found = found.assign(what=found["level"].astype("str").map(words_of))
     columns = [
         Column("What", "what", words),
-        Column("With repetitions", "before", size),
-        Column("Once each", "after", size),
+        Column("With duplicates", "before", size),
+        Column("Without", "after", size),
         Column("Ratio", "ratio", times),
     ]
     return Section(
         "dedup-ratios",
         "Deduplication of layers, and of files",
-        "Two different things in different bytes, that must not be multiplied.",
+        "The two ratios are about different bytes (compressed and uncompressed), and must not be multiplied.",
         "rs.dedup_ratios(snap)",
         table(found, columns),
         "There is nothing to deduplicate.",
@@ -149,7 +148,7 @@ def ratios(snap: Snapshot) -> Section:
 
 
 def twin_layers(snap: Snapshot, found: pd.DataFrame) -> Section:
-    """Layers that are the same in all but their digest, of `regscope.twins`."""
+    """Layers with the same files and different digests, of `regscope.twins`."""
     columns = [
         Column("Group", "group", count),
         Column("Layer", "layer_digest", digest),
@@ -162,22 +161,22 @@ def twin_layers(snap: Snapshot, found: pd.DataFrame) -> Section:
     return Section(
         "twins",
         "Twin layers",
-        "Layers with the same files and different digests, from builds that are not reproducible: each is stored.",
+        "Layers with the same files and different digests, from builds that are not reproducible; each is stored.",
         "rs.twins(snap)",
         table(with_images(snap, found), columns, weight="saved", meaning="to be saved"),
-        "No two layers hold the same files.",
+        "No two layers have the same files.",
     )
 
 
 def drift(snap: Snapshot) -> Section:
-    """Layers that the same line made again with other content."""
+    """Layers of the same build instruction with different content."""
     found = base_drift(snap)
     found = found.assign(which=found["version"].astype("str") + " of " + found["versions"].astype("str"))
     columns = [
         Column("Build line", "instruction", code),
         Column("Version", "which", words),
         Column("Size", "size", size),
-        Column("Of", "created", day),
+        Column("Built", "created", day),
         Column("Added", "added", count),
         Column("Removed", "removed", count),
         Column("Changed", "changed", count),
@@ -187,10 +186,10 @@ def drift(snap: Snapshot) -> Section:
     ]
     return Section(
         "drift",
-        "Rebuilds that came out otherwise",
-        "Layers that the same line made on the same layers with other files; changes are entries against the version "
-        "before.",
+        "Rebuilds with changed content",
+        "Layers of the same build line on the same lower layers, with different files; the changes are counted in "
+        "entries, against the version before.",
         "rs.base_drift(snap)",
         table(found, columns, weight="size"),
-        "No layer was rebuilt with other content.",
+        "No layer was rebuilt with changed content.",
     )

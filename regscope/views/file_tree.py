@@ -1,4 +1,4 @@
-"""The files of one image as a page: where its bytes are, which layer brought them, and which are wasted."""
+"""The files of one image as a page: their bytes, the layers that added them, and wasted files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from regscope.views.table import Cell, Column, Table, code, count, digest, exact
 
 @dataclass(frozen=True, repr=False)
 class FilePage(Page):
-    """The files of an image as HTML: one file that loads nothing and runs nothing.
+    """The files of an image as one HTML file, without scripts and external resources.
 
     Attributes:
-        title: its heading.
+        title: the heading.
         html: the whole page.
     """
 
@@ -35,23 +35,23 @@ class FilePage(Page):
 
 @takes_snapshot
 def file_tree(snap: Snapshot, image: str, *, platform: str | None = None) -> FilePage:
-    """A page on the files of one image: a map, the layers, and a tree to open, each marked by its layer.
+    """A page on the files of one image: a treemap, the layers, and a tree of directories, coloured by layer.
 
-    Bytes are those of the content of regular files, uncompressed. What a later layer hides is struck through in its
-    place, with the reason: it still takes room. The largest directories and files have lines of their own; the others
-    of a directory share one, so that the totals still add up.
+    Bytes are those of the content of regular files, uncompressed. A file that a later layer hides is struck through,
+    with the reason: it is still stored. The largest directories and files have a line each; the others of a directory
+    share one line, so that the totals add up.
 
     Args:
-        snap: with the files of the image's layers (see `scan_files`).
+        snap: the snapshot, with the files of the image's layers (see `scan_files`).
         image: `repository:tag`, `repository@digest` or a digest.
-        platform: which one of an index, such as `linux/arm64`.
+        platform: the platform of an index's image, such as `linux/arm64`.
 
     Returns:
-        A page that shows itself in a notebook; `save` writes it to a file.
+        A page that a notebook displays; `save` writes it to a file.
 
     Raises:
-        InvalidInput: it names no image, or several; or some of its layers were not read.
-        InvalidPlatform: `platform` is none.
+        InvalidInput: `image` is the name of no image, or of several; or some of its layers were not read.
+        InvalidPlatform: `platform` is no valid platform.
     """
     found = choose_one(snap, image, platform)
     tree = tree_of(image_entries(snap, found))
@@ -81,11 +81,11 @@ def _figures(tree: FileTree, layers: int) -> list[Figure]:
         Figure(
             "Wasted",
             text.size(sums[WASTED]),
-            f"{text.percent(share)}, in {text.count(sums[WASTED_FILES], 'file')} that nobody sees",
+            f"{text.percent(share)}, in {text.count(sums[WASTED_FILES], 'file')} that no container sees",
             exact_bytes(sums[WASTED]),
         ),
         Figure("Files", f"{sums[FILES]:,}", f"in {text.count(sums[DIRECTORIES] + 1, 'directory', 'directories')}"),
-        Figure("Layers", f"{layers:,}", "each with a colour and its position, lowest first"),
+        Figure("Layers", f"{layers:,}", "each with a colour and a number, from the lowest"),
     ]
 
 
@@ -105,7 +105,7 @@ def _legend(tree: FileTree, layers: pd.DataFrame) -> Table:
         Column("Build line", "instruction", code),
         Column("As stored", "size", size),
         Column("Content", "content", size),
-        Column("Wasted of it", "wasted", size),
+        Column("Wasted", "wasted", size),
         Column("Files", "files", count),
         Column("Digest", "blob_digest", digest),
     ]

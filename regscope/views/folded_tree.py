@@ -1,4 +1,4 @@
-"""The file tree as nested HTML lists that stay small: what is too small to be shown is counted where it is."""
+"""The file tree as nested HTML lists of limited size: small entries of a directory are counted in one line."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _DEEPEST = 60  # browsers flatten what is nested some 500 elements deep, and a d
 
 
 def folded_tree(tree: FileTree, *, most_lines: int = _MOST_LINES, most_bytes: int = _MOST_BYTES) -> Markup:
-    """`tree` as `<details>` in lists, the largest first.
+    """`tree` as `<details>` in lists, the largest entries first.
 
     Args:
-        tree: of an image.
-        most_lines: how many directories and files are shown, the largest of all; what else a directory holds is one
-            line with its count and its bytes.
-        most_bytes: about how much HTML there may be.
+        tree: the tree of an image.
+        most_lines: the number of directories and files shown, the largest of all; the other entries of a directory
+            share a line with their count and bytes.
+        most_bytes: the approximate limit of the HTML's size.
     """
     return _Lines(tree, most_lines, most_bytes).markup()
 
 
 class _Lines:
-    """The lines that are shown. Directories are numbered from 0, as in the tree, and files after them."""
+    """The lines shown. Directories are numbered from 0, as in the tree, and files after them."""
 
     def __init__(self, tree: FileTree, most_lines: int, most_bytes: int) -> None:
         self.tree = tree
@@ -46,15 +46,15 @@ class _Lines:
             self.children[int(self.above[number])].append(number)
 
     def markup(self) -> Markup:
-        """All of them, nested."""
+        """All lines as nested lists, as HTML."""
         return Markup(f'<ul class="tree">{self._folder(self.tree.root, is_open=True)}</ul>')
 
     def _around(self, number: int) -> int:
-        """About how much HTML a line takes besides itself: lists, and the last line of a directory."""
+        """The approximate size of the HTML around a line: lists, and the last line of a directory."""
         return 260 if number < self.n_folders else 10
 
     def _largest(self, most: int) -> Ints:
-        """A directory is as large as what is in it, so each one comes before that."""
+        """The largest directories and files; a directory's size includes its entries, so it precedes them."""
         tree = self.tree
         size = np.concatenate([tree.sums[:, SIZE], tree.entries["size"].to_numpy()])
         depth = np.concatenate([tree.depth, tree.depth[tree.folder] + 1])
@@ -78,14 +78,14 @@ class _Lines:
         )
 
     def _only_folder(self, number: int) -> int | None:
-        """The directory that is all there is in another: they share a line."""
+        """The only entry of a directory, if it is a directory: both share a line."""
         children = self.children[number]
         if len(children) != 1 or children[0] >= self.n_folders or self._left_out(number).any():
             return None
         return children[0]
 
     def _rest(self, number: int) -> str:
-        """What a directory holds besides the lines in it."""
+        """The sums of a directory's entries that have no line."""
         rest = self._left_out(number)
         if not rest.any():
             return ""

@@ -1,4 +1,4 @@
-"""How the sizes of layers are distributed: bins on a logarithmic scale, and where their bars stand."""
+"""The distribution of layer sizes: bins on a logarithmic scale, and the layout of their bars."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL_ROOM = 64.0
 
 
 class Bin(NamedTuple):
-    """Layers of at least `low` and less than `high` bytes: how many, and their bytes together."""
+    """Layers of at least `low` and less than `high` bytes: their number, and their total bytes."""
 
     low: int
     high: int
@@ -29,7 +29,7 @@ class Bin(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One bar: where it stands, how high it is, and what it says."""
+    """A bar: its position, its height, and its tooltip."""
 
     x: float
     width: float
@@ -38,7 +38,7 @@ class Bar(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Bars on a common ground line `bottom`, and the highest of them in words."""
+    """Bars on a common ground line `bottom`, and a label with the highest value."""
 
     heading: str
     peak: str
@@ -48,7 +48,7 @@ class Panel(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A label on the axis; `anchor` is how it stands to `x`, as in SVG."""
+    """A label on the axis; `anchor` is its alignment at `x`, as in SVG."""
 
     x: float
     label: str
@@ -57,11 +57,11 @@ class Tick(NamedTuple):
 
 @dataclass(frozen=True)
 class Histogram:
-    """Two panels over one axis of sizes: how many layers, and how many bytes.
+    """Two panels above one axis of sizes: the number of layers, and their bytes.
 
     Attributes:
-        bins: what is drawn.
-        left_out: how many layers have no size, or none that is known.
+        bins: the bins drawn.
+        left_out: the number of layers whose size is 0 or unknown.
     """
 
     width: float
@@ -89,7 +89,7 @@ def bins(sizes: pd.Series[int]) -> list[Bin]:
 
 
 def histogram(sizes: pd.Series[int], width: float) -> Histogram:
-    """Lay out the distribution of `sizes`, bytes, on a canvas as wide as `width`."""
+    """The histogram of `sizes` (bytes), laid out on a canvas of width `width`."""
     found = bins(sizes)
     left_out = len(sizes) - sum(b.layers for b in found)
     height = 2 * (_TOP + _PANEL) + _AXIS
@@ -120,7 +120,7 @@ def histogram(sizes: pd.Series[int], width: float) -> Histogram:
 
 
 def _ticks(found: list[Bin], x: Callable[[int], float], width: float) -> list[Tick]:
-    """Labels at the powers of ten, or at every edge where there is at most one, as many as have room."""
+    """Labels at the powers of ten, or at every edge if there is at most one power; as many as fit."""
     edges = [b.low for b in found] + [found[-1].high]
     decades = [edge for edge in edges if str(edge).strip("0") == "1"]
     ticks: list[Tick] = []

@@ -1,4 +1,4 @@
-"""All that the layers of one image carry, as a tree: the files that are there in the end, and those that are wasted."""
+"""All files in the layers of one image, as a tree: those of the final file system, and wasted files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SIZE, WASTED, FILES, WASTED_FILES, DIRECTORIES = range(len(SUMS))
 
 
 def image_entries(snap: Snapshot, image: str) -> pd.DataFrame:
-    """What the layers of an image carry, by path: each byte of a regular file once.
+    """The entries of an image's layers, by path; each byte of a regular file counts once.
 
     Returns:
         - `path`, `kind` (str)
-        - `size` (int64, bytes): of a regular file; 0 of all else, and of the further names of a file (hardlinks)
-        - `layer` (int64): position of the layer that brought it
-        - `cause` (str): why it is wasted; absent where it is there in the end
+        - `size` (int64, bytes): of a regular file; 0 for other entries, and for further names of a file (hardlinks)
+        - `layer` (int64): position of the layer that added it
+        - `cause` (str): why it is wasted; absent if it is in the final file system
         - `hidden_by` (Int64): position of the layer that hides it
-        - `target` (str): of a symlink what it links to, of a further name of a file the first one
-        - `sha256` (str): of a regular file's content, 64 digits
+        - `target` (str): the target of a symlink; the first name of a file, for its further names
+        - `sha256` (str): of a regular file's content, 64 hexadecimal digits
     """
     final = final_files(snap, image).sort_values(["inode", "layer", "path"])
     is_file = final["kind"] == "file"
@@ -56,16 +56,16 @@ def image_entries(snap: Snapshot, image: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class FileTree:
-    """The directories of an image and what each one holds, below it included.
+    """The directories of an image, with the sums of all that is below each.
 
     Attributes:
-        entries: of `image_entries`, directories apart.
-        folder: of each entry the number of the directory that it is in.
+        entries: the rows of `image_entries` without directories.
+        folder: the number of each entry's directory.
         paths: the path of each directory; the root's is empty.
-        parent: the number of the directory above each one; -1 for the root.
-        depth: of each directory; 0 for the root.
-        sums: of each directory the `SUMS`: bytes, those of them that are wasted, and how many files, wasted files and
-            directories are in it.
+        parent: the number of each directory's parent; -1 for the root.
+        depth: the depth of each directory; 0 for the root.
+        sums: the `SUMS` of each directory: bytes, wasted bytes, and the numbers of files, wasted files and directories
+            in it.
     """
 
     entries: pd.DataFrame
@@ -81,7 +81,7 @@ class FileTree:
         return int(np.flatnonzero(self.parent < 0)[0])
 
     def by_layer(self, folders: Ints, layers: Ints) -> Ints:
-        """The bytes below each of `folders` by each of `layers`, all those of the entries."""
+        """The bytes below each of `folders`, by layer, for all `layers` of the entries."""
         place = numbered_among(folders, len(self.parent))
         found = np.zeros((len(folders), len(layers)), dtype=np.int64)
         layer = np.searchsorted(layers, self.entries["layer"].to_numpy())
@@ -97,7 +97,7 @@ class FileTree:
 def tree_of(entries: pd.DataFrame) -> FileTree:
     """The tree of `image_entries`."""
     is_directory = (entries["kind"] == "directory").to_numpy()
-    # The root is there even where no path is.
+    # The root exists even if there are no paths.
     tree = PathTree(as_arrow(pd.concat([entries["path"], pd.Series([""], dtype="str")])))
     node = tree.node[:-1]
     is_folder = marked(node[is_directory], len(tree.parent))

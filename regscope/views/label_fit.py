@@ -1,4 +1,4 @@
-"""Whether a label fits where it should stand: an estimate from the letters, as nothing here measures fonts."""
+"""Whether a label fits into its place: its width is estimated from its letters, as fonts are not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of HTML that is complete in itself: it loads nothing, and runs nothing that a registry says."""
+"""A self-contained HTML page: it loads no external resources, and runs no script from a registry's texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Page:
     """One HTML file.
 
     Attributes:
-        title: its heading.
+        title: the heading.
         html: the whole page.
     """
 
@@ -33,7 +33,7 @@ class Page:
     suggested_name: ClassVar[str] = "page.html"
 
     def save(self, path: Path | str) -> Path:
-        """Write the page to `path`, in UTF-8; a file that is there is replaced."""
+        """Write the page to `path`, in UTF-8; an existing file is replaced."""
         path = Path(path)
         path.write_text(self.html, encoding="utf-8", newline="\n")
         return path
@@ -43,7 +43,7 @@ class Page:
         return f"{self.title}: {self.what}, {weight} of HTML. Write it with .save({self.suggested_name!r})."
 
     def _repr_html_(self) -> str:
-        # A frame of its own: its styles stay inside, and nothing in it can reach the notebook.
+        # In a sandboxed frame its styles apply only to it, and its script cannot access the notebook.
         return (
             f'<iframe sandbox="allow-scripts" title="{text.escape(self.title)}" '
             f'style="width:100%;height:720px;border:0" srcdoc="{html.escape(self.html, quote=True)}"></iframe>'
@@ -51,14 +51,14 @@ class Page:
 
 
 def rendered(template: str, *, styles: tuple[str, ...], scripts: tuple[str, ...] = (), **values: Any) -> str:
-    """A template of ours, with style sheets and scripts of ours, and the hashes that let no others in."""
+    """A page from a template, with styles and scripts of this package, and with a policy that allows no others."""
     style, script = assets(*styles), assets(*scripts)
     page = _environment().get_template(template)
     return page.render(style=style, style_hash=_hash(style), script=script, script_hash=_hash(script), **values)
 
 
 def fragment(template: str, **values: Any) -> str:
-    """A template of ours that is a part of a page."""
+    """HTML from a template that is a part of a page."""
     return _environment().get_template(template).render(**values)
 
 
@@ -76,17 +76,17 @@ def _environment() -> jinja2.Environment:
 
 
 def _breakable(name: str, after: str) -> Markup:
-    """A name, escaped, that a narrow column breaks after some letter, such as between repository and tag."""
+    """A name, escaped, that can be wrapped after each `after`, such as between repository and tag."""
     return Markup(f"{after}<wbr>").join(name.split(after))
 
 
 @cache
 def assets(*names: str) -> Markup:
-    """Style sheets or scripts of ours, that go into the page as they are."""
+    """Style sheets or scripts of this package, which are put into the page unchanged."""
     folder = resources.files("regscope.views") / "templates"
     return Markup("".join((folder / name).read_text(encoding="utf-8") for name in names))
 
 
 def _hash(source: str) -> str:
-    """What the page's Content-Security-Policy calls `source` by: nothing else may style it, or run."""
+    """The hash of `source` for the page's Content-Security-Policy, which allows no other style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

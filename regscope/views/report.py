@@ -1,4 +1,4 @@
-"""The report: what a registry holds, what it weighs and what can go, as one HTML file."""
+"""The report: a registry's content, sizes and sharing, and what can be deleted, as one HTML file."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _OLDER_THAN = 180  # days
 
 @dataclass(frozen=True, repr=False)
 class Report(Page):
-    """A report as HTML: one file that loads nothing, and runs nothing that the registry says.
+    """A report as one HTML file: it loads no external resources, and runs no script from the registry's texts.
 
     Attributes:
-        title: its heading.
+        title: the heading.
         html: the whole page.
     """
 
@@ -45,16 +45,16 @@ class Report(Page):
 
 @takes_snapshot
 def report(snap: Snapshot, *, title: str | None = None) -> Report:
-    """A report on `snap`: how much there is, where it lies and what can go.
+    """A report on `snap`: the stored bytes, the repositories that have them, and what can be deleted.
 
-    Where the files of its layers were read (see `scan_files`), also what they waste, hold twice, and should not hold.
+    If the files of its layers were read (see `scan_files`), it also lists wasted and duplicate files, and secrets.
 
     Args:
         snap: the snapshot.
-        title: the heading; by default it names the store.
+        title: the heading; the store's location by default.
 
     Returns:
-        A page that shows itself in a notebook; `save` writes it to a file.
+        A page that a notebook displays; `save` writes it to a file.
     """
     older_than = text.count(_OLDER_THAN, "day")
     shares, old, sizes, stored = (
@@ -97,7 +97,7 @@ def report(snap: Snapshot, *, title: str | None = None) -> Report:
 
 
 class _Within(NamedTuple):
-    """What the page says of the files within the layers."""
+    """The figures and sections about the files in layers."""
 
     figures: list[Figure]
     sections: list[Section]
@@ -126,7 +126,7 @@ def _within_layers(snap: Snapshot) -> _Within:
 
 
 def _nothing(snap: Snapshot) -> str:
-    """What to say in place of the tables where there is nothing to put into them."""
+    """The text that replaces the tables if the snapshot has no manifests; else empty."""
     if len(snap.manifests):
         return ""
-    return "Nothing here could be read." if len(snap.problems) else "There is nothing in this store."
+    return "No content of this store could be read." if len(snap.problems) else "This store is empty."

@@ -1,4 +1,4 @@
-"""The first three answers of a report: how much there is, where it lies, and what can go."""
+"""The first three answers of a report: stored bytes, the repositories that have them, and what can be deleted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BOUND = {True: "", False: "at most, "}
 
 
 class Amount(NamedTuple):
-    """Bytes in words, what they are, and how many exactly; `section` is where the page has more of them."""
+    """Humanised bytes, their meaning, and the exact number; `section` is the page's section about them."""
 
     value: str
     meaning: str
@@ -25,7 +25,7 @@ class Amount(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a repository alone holds, or several do: its bytes, and the length of its bar in percent, or 0 for none."""
+    """The bytes of one repository alone, or shared bytes, and the length of the bar in percent; 0 for no bar."""
 
     name: str
     value: str
@@ -35,13 +35,13 @@ class Place(NamedTuple):
 
 
 class ReportAnswers(NamedTuple):
-    """What the page says first.
+    """The answers at the top of the page.
 
     Attributes:
-        stored: how much.
-        apart: how much it would be without sharing.
-        places: where, largest first; together all that is stored.
-        offers: what can go, each by itself.
+        stored: the stored bytes.
+        apart: the bytes without sharing.
+        places: the bytes by repository, largest first; together all stored bytes.
+        offers: what can be deleted, each independently of the others.
     """
 
     stored: Amount
@@ -51,19 +51,19 @@ class ReportAnswers(NamedTuple):
 
 
 def answers(snap: Snapshot, sharing: pd.DataFrame, stale: pd.DataFrame, older_than: str) -> ReportAnswers:
-    """What a reader asks first.
+    """The answers of the report's head.
 
     Args:
         snap: the snapshot.
-        sharing: of `regscope.sharing`.
-        stale: of `regscope.stale`.
+        sharing: the result of `regscope.sharing`.
+        stale: the result of `regscope.stale`.
         older_than: the age that makes a tag stale, in words.
     """
     registry = sharing.iloc[0]
     stored, apart = int(registry["unique"]), int(registry["total"])
     repositories = sharing[sharing["level"] == "repository"]
     return ReportAnswers(
-        Amount(text.size(stored), "stored, with what images share counted once", exact_bytes(stored)),
+        Amount(text.size(stored), "stored, with shared layers counted once", exact_bytes(stored)),
         Amount(text.size(apart), "if nothing were shared", exact_bytes(apart)),
         _places(repositories, stored),
         [_offer_of_stale(snap, stale, older_than), *_offer_of_untagged(snap), *_offer_of_orphans(snap)],
@@ -79,7 +79,7 @@ def _places(repositories: pd.DataFrame, stored: int) -> list[Place]:
     found = [place for place in found if place[1]]
     if len(found) > _PLACES + 1:
         rest = found[_PLACES:]
-        others = f"{len(rest):,} others" + (", and what several share" if any(place[2] for place in rest) else "")
+        others = f"{len(rest):,} others" + (", and shared bytes" if any(place[2] for place in rest) else "")
         found = [*found[:_PLACES], (others, sum(size for _, size, _ in rest), None)]
     longest = max((size for _, size, is_shared in found if is_shared is not None), default=1)
     return [
@@ -116,5 +116,5 @@ def _offer_of_orphans(snap: Snapshot) -> list[Amount]:
     if snap.orphans.empty:
         return []
     size = int(snap.orphans["size"].sum())
-    said = f"by collecting the garbage: {text.count(len(snap.orphans), 'blob')} that no manifest needs"
+    said = f"by garbage collection: {text.count(len(snap.orphans), 'blob')} that no manifest needs"
     return [Amount(text.size(size), said, exact_bytes(size))]

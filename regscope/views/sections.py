@@ -1,4 +1,4 @@
-"""The tables of a report, one section each: what the reader sees, and the call that gives the same table."""
+"""The tables of a report, one section each: heading, description, and the call that returns the same table."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Section:
     """One table with its heading.
 
     Attributes:
-        key: names the section within the page.
-        heading: what it is about.
-        sentence: what the reader sees.
-        call: the Python that gives the same table.
+        key: the id of the section in the page.
+        heading: the heading.
+        sentence: the description of the rows.
+        call: the Python expression that returns the same table.
         table: the rows.
-        nothing: what to say where there are none.
+        nothing: the text shown if there are no rows.
     """
 
     key: str
@@ -69,7 +69,7 @@ def layers(sizes: pd.DataFrame) -> Section:
     return Section(
         "layers",
         "Largest layers",
-        "Each distinct layer of an image once, with what storing it once instead of once for each image saves.",
+        "Each distinct layer once, with the bytes saved by storing it once instead of once for each image.",
         "rs.layer_sizes(snap)",
         table(sizes, columns, weight="size"),
         "There are no layers.",
@@ -90,7 +90,7 @@ def images(snap: Snapshot) -> Section:
     return Section(
         "images",
         "Largest images",
-        "What a client pulls for each tag and platform, shared layers included, so the sizes do not add up.",
+        "The bytes that a client pulls for each tag and platform. They include shared layers, so they do not add up.",
         "rs.image_sizes(snap)",
         table(sizes, columns, top=NAMED),
         "There are no images.",
@@ -98,7 +98,7 @@ def images(snap: Snapshot) -> Section:
 
 
 def repositories(sharing: pd.DataFrame) -> Section:
-    """What each repository alone holds, and what it shares, of `regscope.sharing`."""
+    """The exclusive and shared bytes of each repository, of `regscope.sharing`."""
     found = _with_bars(sharing[sharing["level"] == "repository"])
     columns = [
         Column("Repository", "repository", words),
@@ -111,8 +111,8 @@ def repositories(sharing: pd.DataFrame) -> Section:
     return Section(
         "repositories",
         "Sharing between repositories",
-        "Unique is each blob of a repository once; shared is what another repository uses as well; exclusive is what "
-        "deleting the whole repository frees.",
+        "Unique bytes count each blob of a repository once; shared bytes are also in another repository; exclusive "
+        "bytes are freed by deleting the whole repository.",
         "rs.sharing(snap).query(\"level == 'repository'\")",
         table(found, columns, weight="exclusive", meaning="exclusive", top=NAMED),
         "There are no repositories.",
@@ -120,7 +120,7 @@ def repositories(sharing: pd.DataFrame) -> Section:
 
 
 def tags(sharing: pd.DataFrame) -> Section:
-    """What each tag alone holds, and what it shares, of `regscope.sharing`."""
+    """The exclusive and shared bytes of each tag, of `regscope.sharing`."""
     found = _named(_with_bars(sharing[sharing["level"] == "tag"]))
     columns = [
         Column("Tag", "name", words),
@@ -141,7 +141,7 @@ def tags(sharing: pd.DataFrame) -> Section:
 
 
 def build_lines(snap: Snapshot) -> Section:
-    """What each build instruction costs over the whole registry."""
+    """The bytes of each build instruction in the whole registry."""
     columns = [
         Column("Instruction", "instruction", code),
         Column("Stored", "stored", size),
@@ -174,15 +174,15 @@ def old_bases(snap: Snapshot) -> Section:
     return Section(
         "old-bases",
         "Images on old bases",
-        "Images whose base has a newer build under a comparable tag: rebuilding them picks up its fixes.",
+        "Images whose base has a newer build under a comparable tag: a rebuild of the image would use it.",
         'rs.lineage(snap).query("base_is_old")',
         table(found, columns, weight="own_size", meaning="their own", top=NAMED),
-        "No image stands on an old base.",
+        "No image is built on an old base.",
     )
 
 
 def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
-    """The tags that have not been built for long, of `regscope.stale`."""
+    """The tags whose images are old, of `regscope.stale`."""
     columns = [
         Column("Tag", "name", words),
         Column("Built", "created", day),
@@ -194,7 +194,7 @@ def stale_tags(stale: pd.DataFrame, older_than: str) -> Section:
     return Section(
         "stale",
         "Stale tags",
-        f"Tags whose image is older than {older_than}, oldest first; exclusive is what deleting that tag alone frees.",
+        f"Tags whose image is older than {older_than}, oldest first; deleting a tag alone frees its exclusive bytes.",
         "rs.stale(snap)",
         table(_named(stale), columns, weight="exclusive", meaning="exclusive", top=NAMED),
         f"No image is older than {older_than}.",
@@ -206,7 +206,7 @@ def problems(snap: Snapshot) -> Section:
     return Section(
         "problems",
         "Problems",
-        "What could not be read; no figure on this page counts it.",
+        "Content that could not be read; the figures on this page do not include it.",
         "snap.problems",
         table(snap.problems, PROBLEMS, top=NAMED),
         "Everything could be read.",
@@ -214,7 +214,7 @@ def problems(snap: Snapshot) -> Section:
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `name`: `repository:tag`, or the repository alone where no tag leads there."""
+    """Adds `name`: `repository:tag`, or the repository with `(no tag)` for an untagged image."""
     return frame.assign(name=frame["repository"] + (":" + frame["tag"]).fillna(" (no tag)"))
 
 

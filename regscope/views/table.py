@@ -1,4 +1,4 @@
-"""A DataFrame as the rows of an HTML table: what each cell says, what its tooltip adds, and what it sorts by."""
+"""A DataFrame as the rows of an HTML table: the text, the tooltip and the sort key of each cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regscope import text
 from regscope.spec.instructions import normalised
 
 TOP = 50
-NAMED = 1000  # rows of a table that is searched by name; the page shows 50 of them at first
+NAMED = 1000  # rows of a table that readers search by name; the page shows 50 at first
 _SHOWN, _TOOLTIP = 200, 600
 
 
@@ -21,12 +21,12 @@ class Cell:
     """One cell: its text and tooltip without control characters, not yet escaped.
 
     Attributes:
-        text: what is shown.
+        text: the text shown.
         title: the tooltip; empty for none.
-        value: what a column of numbers sorts by; empty where it is absent.
+        value: the sort key of a numeric column; empty if the value is absent.
         style: the class in the style sheet: number, code, path, digest, mark, bar or empty.
         bar: the lengths of a bar's two parts, in percent.
-        mark: the class of a mark that the text stands in; empty for none.
+        mark: the class of the mark around the text; empty for none.
     """
 
     text: str
@@ -38,7 +38,7 @@ class Cell:
 
 
 class Column(NamedTuple):
-    """A column of the page: its head, the column of the DataFrame, and how a value becomes a cell."""
+    """A column of the page: its head, the column of the DataFrame, and the function that makes a value's cell."""
 
     head: str
     source: str
@@ -52,8 +52,8 @@ class Table:
     Attributes:
         heads: the head of each column.
         rows: the cells.
-        more: what is left out, in words; empty where nothing is.
-        more_title: its bytes, exactly.
+        more: the note on omitted rows; empty if there are none.
+        more_title: the exact bytes of the omitted rows.
     """
 
     heads: list[str]
@@ -65,14 +65,14 @@ class Table:
 def table(
     frame: pd.DataFrame, columns: Sequence[Column], *, weight: str | None = None, meaning: str = "", top: int = TOP
 ) -> Table:
-    """The first `top` rows of `frame`, and a word on the rest.
+    """The first `top` rows of `frame`, and a note on the others.
 
     Args:
-        frame: what to show.
-        columns: of the page.
-        weight: a column of bytes, of which the rest has so many.
-        meaning: what these bytes are, in words.
-        top: how many rows to show.
+        frame: the rows.
+        columns: the columns of the page.
+        weight: a column of bytes, whose sum over the omitted rows is noted.
+        meaning: what these bytes are, such as `wasted`.
+        top: the number of rows to show.
     """
     shown = frame.head(top)
     cells = [[column.cell(value) for value in shown[column.source].astype(object)] for column in columns]
@@ -90,12 +90,12 @@ def table(
 
 
 def words(value: Any) -> Cell:
-    """Text that a person wrote: a name, a reason."""
+    """A text, such as a name or a reason."""
     return _written(value, "")
 
 
 def code(value: Any) -> Cell:
-    """A build line without what differs from build to build, all of it in the tooltip."""
+    """A build line without the parts that differ between builds; the tooltip has the whole line."""
     if pd.isna(value):
         return Cell(text.ABSENT, style="code")
     line = normalised(str(value))
@@ -104,14 +104,14 @@ def code(value: Any) -> Cell:
 
 
 def digest(value: Any) -> Cell:
-    """The first twelve hexadecimal digits of a digest, the whole of it in the tooltip."""
+    """The first twelve hexadecimal digits of a digest; the tooltip has all."""
     if pd.isna(value):
         return Cell(text.ABSENT)
     return Cell(text.short_digest(value), text.plain(value, _SHOWN), style="digest")
 
 
 def size(value: Any) -> Cell:
-    """Bytes, humanised, exact in the tooltip."""
+    """Humanised bytes; the tooltip has the exact number."""
     if pd.isna(value):
         return Cell(text.ABSENT, style="number")
     return Cell(text.size(int(value)), exact_bytes(int(value)), str(int(value)), "number")
@@ -141,7 +141,7 @@ def share(value: Any) -> Cell:
 
 
 def day(value: Any) -> Cell:
-    """The day of a time, the whole of it in the tooltip."""
+    """The day of a time; the tooltip has the time of day."""
     if pd.isna(value):
         return Cell(text.ABSENT, style="number")
     moment = pd.Timestamp(value)
@@ -160,7 +160,7 @@ def days(value: Any) -> Cell:
 
 
 def two_parts(value: tuple[int, int, int]) -> Cell:
-    """A bar of what is its own and what is shared, against the longest."""
+    """A bar of exclusive and shared bytes, relative to the longest."""
     own, shared, longest = value
     parts = (own / longest * 100, shared / longest * 100) if longest else (0.0, 0.0)
     title = f"{text.size(own)} its own, {text.size(shared)} shared"
@@ -178,7 +178,7 @@ def mode(value: Any) -> Cell:
 
 
 def number(value: Any) -> Cell:
-    """A number that counts nothing."""
+    """A number that is no count, such as a user id."""
     return Cell(str(int(value)), value=str(int(value)), style="number")
 
 

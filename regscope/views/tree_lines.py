@@ -1,4 +1,4 @@
-"""A directory or a file of an image as one line of HTML: its bytes, its layer, its name, and what became of it."""
+"""A directory or a file of an image as one line of HTML: its bytes, layer and name, and why it is wasted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME, _TARGET = 160, 120
 
 
 class Line(NamedTuple):
-    """One line of HTML: what is before the name, the name, and what is after it."""
+    """One line of HTML: the part before the name, the name, and the part after it."""
 
     before: str
     name: str
@@ -22,7 +22,7 @@ class Line(NamedTuple):
 
 
 def folder_line(tree: FileTree, number: int, by_layer: Ints, layers: Ints) -> Line:
-    """A directory, with a bar of the `layers` that it is made of."""
+    """A directory, with a bar of its bytes by layer."""
     sums = tree.sums[number]
     name = tree.paths[number].rpartition("/")[2] if number != tree.root else ""
     files, wasted = int(sums[FILES]), int(sums[WASTED_FILES])
@@ -33,7 +33,7 @@ def folder_line(tree: FileTree, number: int, by_layer: Ints, layers: Ints) -> Li
 
 
 def file_line(entry: Any) -> Line:
-    """A row of `image_entries`: struck through, with the reason, where nobody sees it."""
+    """A row of `image_entries`; a wasted file is struck through, with the cause."""
     path, kind, size, layer, cause, hidden_by, target = entry[:7]
     before = f'{size_mark(size)}<i class="c{layer % COLOURS}">{layer}</i>'
     name = text.escape(path.rpartition("/")[2] or text.ABSENT, _NAME)
@@ -57,12 +57,12 @@ def _cause(cause: str, layer: int) -> str:
 
 
 def size_mark(size: int) -> str:
-    """A size, exact in the tooltip."""
+    """A size; the tooltip has the exact bytes."""
     return f'<b title="{exact_bytes(size)}">{text.size(int(size))}</b>'
 
 
 def _bar(by_layer: Ints, layers: Ints) -> str:
-    """Of which layers a directory is made; those of less than a hundredth would not be seen."""
+    """The bar of a directory's bytes by layer; layers with less than one percent are omitted."""
     total = int(by_layer.sum())
     shares = by_layer * 100 / total if total else by_layer
     parts, x = [], 0.0

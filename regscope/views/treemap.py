@@ -1,4 +1,4 @@
-"""Treemaps, of the stored layers above all: where every byte lies, as rectangles. Pure geometry, no markup."""
+"""Treemaps of stored layers and of files: rectangles in proportion to bytes. Geometry only, no markup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from regscope.views.label_fit import fitted
 HEADER = 18.0
 LINE = 13.0
 _PADDING = 5.0
-# Below this share of its surroundings a rectangle is drawn larger than it is: thinner ones would not be seen.
+# Below this share of its surroundings a rectangle is enlarged: a thinner one would be invisible.
 _LEAST = 1e-5
 _LEAST_AREA = 25.0
 _TINTS = 4
@@ -33,15 +33,15 @@ class Rect(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """One thing, or the smaller things of a box together.
+    """The rectangle of one layer or file, or of all smaller ones of a box.
 
     Attributes:
-        rect: where it is drawn.
-        size: its bytes.
-        title: what it is, in words.
-        lines: the label, as far as it fits; may be empty.
-        tint: from 0, for the largest of its box, to 3; 4 for several things together.
-        style: more classes of the style sheet.
+        rect: the rectangle.
+        size: the bytes.
+        title: the tooltip.
+        lines: the lines of the label that fit; may be empty.
+        tint: from 0, for the largest of its box, to 3; 4 for the smaller ones together.
+        style: further classes of the style sheet.
         key: the digest of a layer; empty for several together.
     """
 
@@ -56,7 +56,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Box:
-    """Things that belong together: what one repository alone holds, what several share, what is in a directory."""
+    """A group of tiles: the layers of one repository alone, shared layers, or the files of a directory."""
 
     rect: Rect
     name: str
@@ -69,7 +69,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Treemap:
-    """The boxes on their canvas: together the bytes of all that is mapped."""
+    """The boxes on their canvas; together they have all bytes."""
 
     width: float
     height: float
@@ -78,21 +78,21 @@ class Treemap:
 
 
 def owner_sizes(layers: pd.DataFrame) -> pd.Series[int]:
-    """The bytes of each box, largest first, by `is_shared` and `owner`; of layers with a size alone."""
-    # A repository may be called as the box of the shared ones is: they are told apart by `is_shared`.
+    """The bytes of each box, largest first, by `is_shared` and `owner`; only layers with a known size count."""
+    # A repository can have the same name as the box of shared layers; `is_shared` tells them apart.
     sized = layers[layers["size"] > 0]
     return sized.groupby(["is_shared", "owner"])["size"].sum().sort_values(ascending=False, kind="stable")
 
 
 def treemap(layers: pd.DataFrame, width: float, height: float, *, most_layers: int, most_boxes: int) -> Treemap:
-    """Lay out `stored_layers` on a canvas.
+    """The treemap of `stored_layers`, laid out on a canvas.
 
     Args:
-        layers: of `stored_layers`.
-        width: of the canvas.
-        height: of the canvas.
-        most_layers: how many layers are drawn one by one; the others of a box become one rectangle.
-        most_boxes: how many boxes are drawn one by one; the other repositories become one.
+        layers: the rows of `stored_layers`.
+        width: the width of the canvas.
+        height: the height of the canvas.
+        most_layers: the number of layers with a tile each; the others of a box share one.
+        most_boxes: the number of repositories with a box each; the others share one.
 
     Returns:
         Boxes with areas in proportion to their bytes, and in each box tiles in proportion, under the box's name.
@@ -147,7 +147,7 @@ def box(
     short: str = "",
     is_shared: bool = False,
 ) -> Box:
-    """A box with its name over it, filled with `tiles`, and with one more for those of its `things` that have none."""
+    """A box with its name at the top, filled with `tiles`, and with one more tile for all of its other `things`."""
     name = text.plain(name, 200)
     title = f"{name}: {text.size(size)} in {text.count(things, noun)}"
     header = _header([f"{name} {text.size(size)}", name, *filter(None, [text.plain(short, 200)])], rect)
@@ -167,7 +167,7 @@ def box(
 
 
 def _header(names: Sequence[str], rect: Rect) -> str:
-    """The first of `names` that fits over a box, or a beginning of the last; nothing where there is no room."""
+    """The first of `names` that fits at the top of a box, else the beginning of the last; empty if there is no room."""
     room = rect.width - 2 * _PADDING
     whole = [name for name in names if fitted(name, room, whole=True, bold=True)]
     header = whole[0] if whole else fitted(names[-1], room, bold=True)
@@ -189,7 +189,7 @@ def _tile(digest: str, size: int, created_by: object) -> Tile:
 
 
 def _label(lines: tuple[str, ...], rect: Rect) -> tuple[str, ...]:
-    """What of `name` and `size` fits into `rect`: both, the size alone, or nothing."""
+    """The lines of a label that fit into `rect`: `name` and `size`, the size alone, or none."""
     name, size = lines
     room = rect.width - 2 * _PADDING
     if rect.height < LINE + 4 or not fitted(size, room, whole=True):

@@ -124,9 +124,9 @@ def _ruled(page: Page, label: str, words: str) -> float:
 
 _RULES = {
     "Keep the newest images": "{}",
-    "Only what is older than": "{}0d",
+    "Only images older than": "{}0d",
     "Always keep": "1.{}*, latest",
-    "Tags that may go": "1.*, /{}[.].*/",
+    "Tags that may be deleted": "1.*, /{}[.].*/",
 }
 _STEPS: dict[str, Callable[[Page, int], float]] = {
     "searching": _searching,

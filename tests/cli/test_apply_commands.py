@@ -39,7 +39,7 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     dry = run("apply", registry.url, plan)
     assert dry.code == 0
     assert "would be done  3" in dry.out
-    assert "nothing was changed; --yes does it" in dry.err
+    assert "nothing was changed; add --yes" in dry.err
     assert len(tags(registry)) == 5
     journal, backup = tmp_path / "journal", f"oci:{tmp_path / 'backup'}"
     bounded = run("apply", registry.url, plan, "--yes", "--max-deletes", 1, "--journal", journal, "--backup", backup)
@@ -56,7 +56,7 @@ def test_from_a_plan_to_the_undo(run: Run, registry: Registry, plan: Path, tmp_p
     told = run("undo", registry.url, journal)
     assert "would be restored  3 manifests, 3 tags" in told.out
     assert "would be restored: app:v3: blobs from registry" in told.out
-    assert "nothing was changed; --yes does it" in told.err
+    assert "nothing was changed; add --yes" in told.err
     assert tags(registry) == ["v1", "v2"]
     registry.garbage_collect()
     kept = Path(backup.removeprefix("oci:"))

@@ -42,7 +42,7 @@ def test_a_login_is_kept_and_forgotten(run: Run, private: Registry, docker_confi
     assert "logged out" in run("logout", private.url).out
     assert set(json.loads(file.read_text())["auths"]) == {"other.example.com"}
     assert run("repo", "ls", private.url).code == 4
-    assert "no login" in run("logout", private.url).out
+    assert "no saved login" in run("logout", private.url).out
 
 
 def test_what_the_registry_refuses_is_not_kept(run: Run, private: Registry, docker_config: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_file_may_have_a_list_of_rules_to_which_options_add_what_is_kept(
     assert json.loads(found.out)["policy"] == [{"tags": ["v*"], "keep_last": 1}, {"older_than": "5d"}]
     assert actions(found.out) == {"mid": "delete", "old": "untag"}
     assert "rule 2: older_than=5d" in run(*policy).out
-    assert "decide alike" in run(*policy, "--compare", tmp_path / "plan.json").err
+    assert "do not differ" in run(*policy, "--compare", tmp_path / "plan.json").err
     assert actions(run(*policy, "--protect", "mid", "--json").out) == {"old": "untag"}
     refused = run(*policy, "--keep-last", 3)
     assert (refused.code, "has a list of rules" in refused.err) == (2, True)
@@ -100,7 +100,7 @@ def test_a_saved_plan_can_be_compared_and_is_the_same_again(run: Run, layout: Pa
     run("plan", f"oci:{layout}", "--keep-last", 1, "--save", saved)
     assert len(Plan.load(saved).steps) == 2
     same = run("plan", f"oci:{layout}", "--keep-last", 1, "--compare", saved)
-    assert "decide alike" in same.err
+    assert "do not differ" in same.err
     other = run("plan", f"oci:{layout}", "--keep-last", 2, "--compare", saved, "--json")
     assert {row["tag"]: (row["action"], row["other_action"]) for row in json.loads(other.out)} == {
         "mid": ("keep", "delete")

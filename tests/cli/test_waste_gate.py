@@ -103,7 +103,7 @@ def test_nothing_to_judge_is_no_pass(run: Run, tmp_path: Path) -> None:
     LayoutWriter(tmp_path / "empty").close()
     done = run("waste", f"oci:{tmp_path / 'empty'}", "--ci")
     assert (done.code, done.out) == (NOT_FOUND, "")
-    assert "no image to judge" in done.err
+    assert "no image to check" in done.err
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_nothing_to_judge_is_no_pass(run: Run, tmp_path: Path) -> None:
     [
         (["--ci", "--lowest-efficiency", "1.1"], "not in the range from 0 to 1"),
         (["--ci", "--lowest-efficiency", "nan"], "not in the range from 0 to 1"),
-        (["--ci", "--highest-user-wasted-percent", "10%"], "neither a ratio nor"),
+        (["--ci", "--highest-user-wasted-percent", "10%"], "neither a number from 0 to 1 nor"),
         (["--ci", "--highest-wasted-bytes", "much"], "'much' is not a size"),
         (["--ci", "--highest-wasted-bytes", "-1"], "is not a size"),
-        (["--highest-wasted-bytes", "20MB"], "is a limit for --ci"),
+        (["--highest-wasted-bytes", "20MB"], "needs --ci"),
     ],
 )
 def test_limits_out_of_range_are_wrong_arguments(run: Run, wasteful: Path, options: list[str], words: str) -> None:

@@ -75,7 +75,7 @@ def test_how_tags_go_is_told_and_so_they_go(proxy: FaultProxy, tmp_path: Path, s
     if by_name:
         proxy.rule(deleting.refuses_tagged(proxy, status, "DENIED"))
     dry = plan.apply(store, progress=False)
-    assert ("deleted by their names, before the manifest" if by_name else "deletes no tag by its name") in repr(dry)
+    assert ("deleted by name, before their manifest" if by_name else "deletes no tag by name") in repr(dry)
     assert dry.counts() == {"would be done": len(plan.steps)}
     assert state(proxy.url, snap) == before
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)

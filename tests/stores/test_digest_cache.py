@@ -88,7 +88,7 @@ def test_a_folder_that_holds_other_things_is_not_closed_to_others(cache_folder: 
     cache_folder.mkdir()
     cache_folder.chmod(0o755)
     (cache_folder / "thesis.txt").write_text("")
-    with pytest.raises(RegscopeError, match="holds other things") as caught:
+    with pytest.raises(RegscopeError, match="it has other files") as caught:
         DigestCache(cache_folder)
     assert "REGSCOPE_CACHE_DIR" in caught.value.next_step
     assert stat.S_IMODE(cache_folder.stat().st_mode) == 0o755

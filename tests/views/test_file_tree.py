@@ -94,7 +94,7 @@ def test_the_totals_are_those_of_the_final_files_and_the_wasted_ones(inside: Sna
 
 def test_the_layers_of_the_legend_add_up_to_the_totals(inside: Snapshot, made: FilePage) -> None:
     legend = ReadPage(made.html).sections["layers"]
-    assert (sum(filter(None, legend.numbers("Content"))), sum(filter(None, legend.numbers("Wasted of it")))) == total(
+    assert (sum(filter(None, legend.numbers("Content"))), sum(filter(None, legend.numbers("Wasted")))) == total(
         inside, IMAGE
     )
     assert [cell.text for cell in legend.column("Build line")] == ["ADD rootfs.tar /", "COPY app /app", "RUN make"]
@@ -174,7 +174,7 @@ def test_directories_with_nothing_else_in_them_share_a_line() -> None:
 
 def test_an_image_without_files_says_so() -> None:
     html = file_tree(one(), "a:1").html
-    assert "No file has any bytes." in html
+    assert "All files are empty." in html
     assert file_tree(one(directory("")), "a:1").html.count("<li>") == 1
 
 

@@ -122,7 +122,7 @@ def test_the_first_screen_says_how_much_where_and_what_can_go(
 ) -> None:
     page = show(request.getfixturevalue(made).html)
     page.set_viewport_size({"width": width, "height": 800})
-    for question in ("How much", "Where", "What can go"):
+    for question in ("Storage", "By repository", "Can be freed"):
         answer = page.locator(".answers > div", has=page.get_by_text(question, exact=True))
         expect(answer).to_be_in_viewport(ratio=1)
         assert re.search(r"[0-9] (bytes|[kMG]B)", answer.inner_text())

@@ -63,7 +63,7 @@ def assert_shows(section: Section, head: str, column: pd.Series[int]) -> None:
 
 def test_the_key_figures_are_those_of_sharing(snap: Snapshot, read: ReadPage) -> None:
     registry = level(snap, "registry").iloc[0]
-    assert read.figures["How much"] == (text.size(registry["unique"]), f"{registry['unique']:,} bytes")
+    assert read.figures["Storage"] == (text.size(registry["unique"]), f"{registry['unique']:,} bytes")
     assert f"{text.size(registry['total'])} if nothing were shared" in read.text
     assert f"{registry['total']:,} bytes" in read.titles
     assert read.figures["Deduplication"][0] == f"{registry['dedup_ratio']:.2f}×"
@@ -78,7 +78,7 @@ def test_the_counts_are_those_of_the_snapshot(snap: Snapshot, read: ReadPage) ->
 def test_what_stale_tags_alone_hold_is_what_deleting_them_all_frees(snap: Snapshot, read: ReadPage) -> None:
     tags = stale(snap, older_than=STALE)
     freed = what_if(snap, delete=list(tags["repository"] + ":" + tags["tag"])).freed_bytes
-    assert read.figures["What can go"] == (text.size(freed), f"{freed:,} bytes")
+    assert read.figures["Can be freed"] == (text.size(freed), f"{freed:,} bytes")
 
 
 def test_the_places_are_what_each_repository_alone_holds_and_add_up(snap: Snapshot) -> None:
@@ -99,9 +99,9 @@ def test_what_has_no_tag_and_what_nothing_needs_can_go_too() -> None:
     rows.image("team/api", [], [layer("base", 500), layer("lost", 7_000_000)])
     rows.rows["orphans"].append((row_snapshots.sha("orphan"), 3_000_000))
     shown = ReadPage(report(rows.snapshot(sees_untagged=True)).html)
-    assert shown.figures["What can go"] == ("0 bytes", "0 bytes")
+    assert shown.figures["Can be freed"] == ("0 bytes", "0 bytes")
     assert "7.0 MB by deleting 1 manifest without a tag" in shown.text
-    assert "3.0 MB by collecting the garbage: 1 blob that no manifest needs" in shown.text
+    assert "3.0 MB by garbage collection: 1 blob that no manifest needs" in shown.text
 
 
 def test_the_notes_of_the_snapshot_are_on_the_page(snap: Snapshot, read: ReadPage) -> None:
@@ -215,8 +215,8 @@ def test_freed_bytes_are_an_upper_bound_only_where_something_is_unseen() -> None
 
 def test_an_empty_store_gives_a_page_that_says_so() -> None:
     read = ReadPage(report(row_snapshots.empty()).html)
-    assert "There is nothing in this store." in read.texts
-    assert read.figures["How much"] == ("0 bytes", "0 bytes")
+    assert "This store is empty." in read.texts
+    assert read.figures["Storage"] == ("0 bytes", "0 bytes")
     assert read.sections == {}
 
 
@@ -224,7 +224,7 @@ def test_a_store_of_which_nothing_could_be_read_still_shows_its_problems() -> No
     rows = RegistryRows()
     rows.problem("team/api", "1.0", "manifest", "404")
     read = ReadPage(report(rows.snapshot()).html)
-    assert "Nothing here could be read." in read.texts
+    assert "No content of this store could be read." in read.texts
     assert list(read.sections) == ["problems"]
 
 
@@ -283,7 +283,7 @@ def test_a_scanned_layout_with_an_index_and_an_sbom_adds_up(tmp_path: Path) -> N
     snap = scan(open_store(f"oci:{tmp_path}"), progress=False)
     read = ReadPage(report(snap).html)
     stored = sum(blob.stat().st_size for blob in (tmp_path / "blobs" / "sha256").iterdir())
-    assert read.figures["How much"] == (text.size(stored), f"{stored:,} bytes")
+    assert read.figures["Storage"] == (text.size(stored), f"{stored:,} bytes")
     assert [cell.text for cell in read.sections["images"].column("Platform")] == ["linux/amd64", "linux/arm64"]
     layers = [cell for cell in read.titles if cell.startswith("team/api: ")]
     assert layers[1] == f"team/api: {text.size(base.descriptor.size + 198)} in 2 layers"

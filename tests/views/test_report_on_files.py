@@ -40,7 +40,7 @@ def test_the_key_figures_are_those_of_the_analysis(inside: Snapshot, read: ReadP
         assert size > 0
         assert read.figures[label] == (text.size(size), f"{size:,} bytes")
     assert read.figures["Secrets"][0] == "1"
-    assert "hidden by a later layer, and served: 1" in read.text
+    assert "deleted by a later layer, but still stored: 1" in read.text
 
 
 def test_the_waste_of_images_is_that_of_waste_with_dives_efficiency(inside: Snapshot, read: ReadPage) -> None:
@@ -56,7 +56,7 @@ def test_the_waste_of_images_is_that_of_waste_with_dives_efficiency(inside: Snap
 def test_the_waste_by_build_line_adds_up_to_all_of_it(inside: Snapshot, read: ReadPage) -> None:
     found, section = waste(inside), read.sections["waste-instructions"]
     assert sum(filter(None, section.numbers("Wasted"))) == found["bytes"].sum()
-    brought, hidden, cause = (section.column(head)[0].text for head in ("Brought by", "Hidden by", "Cause"))
+    brought, hidden, cause = (section.column(head)[0].text for head in ("Added by", "Hidden by", "Cause"))
     assert (brought, hidden, cause) == ("COPY app /app", "RUN make", "overwritten")
 
 
@@ -65,13 +65,13 @@ def test_the_duplicates_are_those_of_file_duplicates(inside: Snapshot, read: Rea
     assert len(found) > 1
     for head, column in (("Wasted", "wasted"), ("One copy", "size"), ("Copies", "copies"), ("Images", "images")):
         assert_shows(section, head, found[column])
-    assert [cell.text for cell in section.column("For example")] == ["/" + path for path in found["path"]]
+    assert [cell.text for cell in section.column("Example")] == ["/" + path for path in found["path"]]
 
 
 def test_the_ratios_of_layers_and_of_files_are_two_things(inside: Snapshot, read: ReadPage) -> None:
     found, section = dedup_ratios(inside), read.sections["dedup-ratios"]
-    assert section.numbers("With repetitions") == whole(found["before"])
-    assert section.numbers("Once each") == whole(found["after"])
+    assert section.numbers("With duplicates") == whole(found["before"])
+    assert section.numbers("Without") == whole(found["after"])
     assert [cell.text for cell in section.column("Ratio")] == [f"{ratio:.2f}×" for ratio in found["ratio"]]
     assert [cell.text.split()[0] for cell in section.column("What")] == ["Layers,", "Files"]
 
@@ -96,7 +96,7 @@ def test_a_secret_is_told_by_kind_path_line_and_images_and_whether_it_is_hidden(
     assert len(secrets(inside)) == 1
     section = read.sections["secrets"]
     assert [cell.text for cell in section.rows[0]][:5] == [
-        "private key", "/app/key.pem", "hidden, but served", "COPY app /app", "team/api:1.0",
+        "private key", "/app/key.pem", "deleted, but stored", "COPY app /app", "team/api:1.0",
     ]  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_published_figures_stand_beside_ours_with_their_source_and_how_sure_it_i
 ) -> None:
     found, section = published(inside), read.sections["published"]
     assert [cell.text for cell in section.column("Source")] == [figure.source for figure in FIGURES]
-    assert [cell.text for cell in section.column("How sure")] == [figure.how_sure for figure in FIGURES]
+    assert [cell.text for cell in section.column("Reliability")] == [figure.how_sure for figure in FIGURES]
     values = [None if pd.isna(value) else repr(value) for value in found["here"]]
     assert [cell.value for cell in section.column("Here")] == values
     assert {row[0].text: row[1].text for row in section.rows}["files"] == "11"

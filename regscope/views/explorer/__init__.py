@@ -1,8 +1,8 @@
-"""Widgets to look into a registry by hand. Each shows HTML that Python makes, and answers what is done to it."""
+"""Widgets for exploring a snapshot in a notebook. Python renders their HTML, and handles clicks and input."""
 
 from regscope.errors import RegscopeError
 
-try:  # they come with regscope, unless it was installed with --no-deps
+try:  # they are dependencies of regscope, absent after an install with --no-deps
     import anywidget as anywidget
     import ipywidgets as ipywidgets
 except ImportError as error:

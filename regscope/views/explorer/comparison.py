@@ -1,4 +1,4 @@
-"""Two images side by side: pick both, and see what differs."""
+"""Comparison of two images: both are picked, and their differences are listed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from regscope.views.table import Cell, Column, code, digest, path, size, words
 
 
 def _held_by(value: str) -> Cell:
-    return words({"a": "before alone", "b": "after alone"}.get(value, value))
+    return words({"a": "only before", "b": "only after"}.get(value, value))
 
 
 COLUMNS = {
@@ -52,20 +52,20 @@ COLUMNS = {
         Column("Growth", "growth", size),
     ],
 }
-"""The tables of a `regscope.diff`, each with what is shown of it."""
+"""The tables of a `regscope.diff`, each with the columns shown."""
 
 NAMES = {"layers": "Layers", "history": "Build steps", "config": "Config", "packages": "Packages", "files": "Files"}
 SEARCHED = {"layers": "created_by", "history": "instruction", "config": "key", "packages": "name", "files": "path"}
 
 
 class DiffPane(Pane):
-    """What a `regscope.diff` says in words, and which of its tables is to be seen.
+    """The facts of a `regscope.diff`, and the choice of the table that is listed.
 
     Attributes:
-        a: the image before, as `regscope.image_picker` has it; empty for none.
+        a: the image before, named as in `regscope.image_picker`; empty for none.
         b: the image after.
-        part: the table that is to be seen: layers, history, config, packages or files.
-        diff: the answer; None where there is none.
+        part: the table that is listed: layers, history, config, packages or files.
+        diff: the differences; None until both images are picked.
     """
 
     a = traitlets.Unicode()
@@ -84,7 +84,7 @@ class DiffPane(Pane):
 
     @property
     def code(self) -> str:
-        """The expression that gives the answer."""
+        """The expression that returns the same `Diff`."""
         return f"rs.diff(snap, {self.a!r}, {self.b!r})"
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
@@ -92,7 +92,7 @@ class DiffPane(Pane):
         return {"part": self._choose, "read": self._read}
 
     def values(self) -> dict[str, Any]:
-        """The answer in words."""
+        """The facts and notes of the differences."""
         found = self.diff
         return {
             "names": [text.plain(name, 200) for name in (self.a, self.b)],
@@ -105,7 +105,7 @@ class DiffPane(Pane):
         }
 
     def compare(self) -> None:
-        """Compare the two, once both are there."""
+        """Compare the two images if both are picked."""
         self.trouble, answer = "", None
         if self.a and self.b:
             try:
@@ -128,13 +128,13 @@ class DiffPane(Pane):
 
 
 class Comparison(VBox):
-    """Pick two images, and see what differs.
+    """Two image pickers, and the differences between the picked images.
 
     Attributes:
-        before: the picker of the one image.
-        after: that of the other.
-        answer: what differs, in words.
-        listing: a table of the answer.
+        before: the picker of the image before.
+        after: the picker of the image after.
+        answer: the facts of the differences.
+        listing: the listed table of the differences.
     """
 
     def __init__(self, views: SnapshotViews, store: ContentStore | None = None) -> None:
@@ -152,11 +152,11 @@ class Comparison(VBox):
 
     @property
     def diff(self) -> Diff | None:
-        """The answer, once both were picked."""
+        """The differences; None until both images are picked."""
         return self.answer.diff
 
     def refresh(self) -> None:
-        """The files may have been read elsewhere."""
+        """Compare again, as another widget may have read the files."""
         if self.diff is not None and self.diff.unread:
             self.answer.compare()
 
@@ -166,7 +166,7 @@ class Comparison(VBox):
         self.children = (self._pickers, answer, *filter(None, [self.listing]))
 
     def _listing_of(self, found: Diff, part: str) -> Listing:
-        """One listing for each table: it is filled anew, and its search and order stay."""
+        """The listing of a table, filled with new rows; its search and order are kept."""
         frame, code = getattr(found, part), f"{self.answer.code}.{part}"
         if part not in self._listings:
             self._listings[part] = Listing(frame, COLUMNS[part], code, title=NAMES[part], searched=[SEARCHED[part]])

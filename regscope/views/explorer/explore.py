@@ -1,4 +1,4 @@
-"""The explorer: every view of a snapshot under one roof, with one image picked for all of them."""
+"""The explorer: all views of a snapshot as tabs of one widget, with one picked image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from regscope.views.sections import PROBLEMS
 
 
 class View(NamedTuple):
-    """One of the tabs: its name, the widget with its table, and all of its widgets from top to bottom."""
+    """A tab: its name, the widget that has its table, and all of its widgets from top to bottom."""
 
     name: str
     main: str
@@ -49,12 +49,12 @@ VIEWS = {
 
 
 class Explorer(VBox):
-    """All views of a snapshot. Each is made when it is first opened.
+    """All views of a snapshot. Each is created when it is first opened.
 
     Attributes:
-        view: the one that is open: registry, images, layers, files, sharing, compare or problems. It can be set.
-        image: the image that was picked, `repository:tag` or `repository@digest`; empty for none. It can be set.
-        layer: the digest of the layer that was picked; empty for none.
+        view: the open view: registry, images, layers, files, sharing, compare or problems. It can be set.
+        image: the picked image, `repository:tag` or `repository@digest`; empty for none. It can be set.
+        layer: the digest of the picked layer; empty for none.
     """
 
     view = traitlets.Enum(list(VIEWS), "registry")
@@ -73,67 +73,67 @@ class Explorer(VBox):
         self.observe(lambda _: self._show_image(), "image")
         self._open(None)
 
-    # What the next cell can use.
+    # Results for the next cell.
 
     @property
     def snap(self) -> Snapshot:
-        """The snapshot, with the files that were read here."""
+        """The snapshot, with the files that were read in the explorer."""
         return self._views.snap
 
     @property
     def tags(self) -> pd.DataFrame:
-        """The images that match what is searched for."""
+        """The images that match the search."""
         return self.picker.tags
 
     @property
     def selection(self) -> pd.DataFrame:
-        """What was picked in the view that is open."""
+        """The picked rows of the open view."""
         return pd.DataFrame() if self._main is None else self._main.selection
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table of the view that is open."""
+        """The table of the open view."""
         return pd.DataFrame() if self._main is None else self._main.table
 
     @property
     def code(self) -> str:
-        """The expression that gives `table`."""
+        """The expression that returns `table`."""
         return "" if self._main is None else self._main.code
 
     @property
     def layers(self) -> pd.DataFrame:
-        """The layers of the image that was picked."""
+        """The layers of the picked image, as a DataFrame."""
         self.bars.image = self.image
         return self.bars.table
 
     @property
     def files(self) -> pd.DataFrame:
-        """The files that are shown."""
+        """The listed files of the picked image."""
         self.browser.image = self.image
         return self.browser.table
 
     @property
     def diff(self) -> Diff | None:
-        """What differs between the images that were compared."""
+        """The differences between the two compared images."""
         return self.comparison.diff
 
     # The views.
 
     @cached_property
     def picker(self) -> ImagePicker:
-        """Images by tag."""
+        """The listing of images by tag."""
         made = ImagePicker(self._views, sort="size", descending=True)
         traitlets.link((self, "image"), (made, "image"))
         return made
 
     @cached_property
     def facts(self) -> Facts:
-        """What the snapshot is, in words."""
+        """The facts of the snapshot."""
         return Facts(self._views)
 
     @cached_property
     def treemap(self) -> RegistryTreemap:
-        """Where the bytes are."""
+        """The treemap of the stored layers."""
         made = RegistryTreemap(self._views)
         traitlets.dlink((made, "layer"), (self, "layer"))
         return made
@@ -147,7 +147,7 @@ class Explorer(VBox):
 
     @cached_property
     def holders(self) -> Holders:
-        """Who has the picked layer."""
+        """The images that have the picked layer."""
         made = Holders(self._views)
         traitlets.dlink((self, "layer"), (made, "layer"))
         return made
@@ -159,30 +159,30 @@ class Explorer(VBox):
 
     @cached_property
     def sharing(self) -> Sharing:
-        """Who shares what."""
+        """Shared and exclusive bytes."""
         return Sharing(self._views)
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Two images side by side."""
+        """The comparison of two images."""
         return Comparison(self._views, self._store)
 
     @cached_property
     def problems(self) -> Listing:
-        """What could not be read."""
+        """The listing of what could not be read."""
         return Listing(
             self.snap.problems,
             PROBLEMS,
             "snap.problems",
             title="Problems",
-            about="What could not be read, and why. What is not there cannot be counted, either.",
+            about="Content that could not be read, and why. It is not counted in the other tables.",
             nothing="Everything could be read.",
             searched=["repository", "reference", "what", "error"],
         )
 
     @property
     def _main(self) -> Listing | RegistryTreemap | FileBrowser | None:
-        """What has the table of the view that is open; None where there is no table yet."""
+        """The widget with the table of the open view; None where there is no table yet."""
         main: Any = getattr(self, VIEWS[self.view].main)
         return main.listing if isinstance(main, Sharing | Comparison) else main
 
@@ -194,22 +194,22 @@ class Explorer(VBox):
         self._show_image()
 
     def _show_image(self) -> None:
-        """Say which image was picked, and show it where it is to be seen; a view that is not open waits."""
+        """Show the picked image's name and, in the open view, its layers or files; closed views are updated later."""
         name = text.plain(self.image, 200)
-        self._tabs.about = f"Picked: {name}. See its layers and files." if name else "Pick one of the images."
+        self._tabs.about = f"Picked: {name}. See its layers and files." if name else "Pick an image in the Images tab."
         for part in self.children:
             if isinstance(part, LayerBars | FileBrowser):
                 part.image = self.image
 
 
 def explore(snap: Snapshot, store: ContentStore | str | None = None) -> Explorer:
-    """Look into a registry by hand: a widget for JupyterLab, Notebook 7 and Voila.
+    """A widget for exploring a snapshot in JupyterLab, Notebook 7 and Voila.
 
-    What is picked in it is there for the next cell: `ui = rs.explore(snap)`, then `ui.image` (a name), and as
-    DataFrames `ui.selection`, `ui.tags`, `ui.layers`, `ui.files` and `ui.table`. `ui.code` gives the same table.
+    The next cell can use what was picked: `ui = rs.explore(snap)`, then `ui.image` (a name), and as DataFrames
+    `ui.selection`, `ui.tags`, `ui.layers`, `ui.files` and `ui.table`. `ui.code` is an expression for the same table.
 
     Args:
         snap: the snapshot.
-        store: what was scanned, or its location; with it the files of an image can be read here.
+        store: the scanned store, or its location; needed for reading the files of an image in the widget.
     """
     return Explorer(snap, store)

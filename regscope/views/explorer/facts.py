@@ -1,4 +1,4 @@
-"""What a snapshot is, in words."""
+"""The facts of a snapshot as a widget."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class Facts(Pane):
         self.show()
 
     def values(self) -> dict[str, Any]:
-        """What a person wants to know first."""
+        """The snapshot's facts and notes, for the template."""
         snap = self.views.snap
         return {"facts": snap.facts(), "notes": [text.plain(note, 600) for note in snap.notes()]}

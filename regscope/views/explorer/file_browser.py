@@ -1,4 +1,4 @@
-"""The files of an image to look through: by layer, and which of them are wasted or stored more than once."""
+"""A widget with the files of an image: by layer, wasted files, and files stored more than once."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class FileBrowser(Pane):
     """A tree of the files of one image.
 
     Attributes:
-        image: as `regscope.image_picker` has it; empty for none. It can be set.
-        layer: the position of the layer whose files are shown; None for those of all.
-        shown: all, final, wasted or copies.
+        image: named as in `regscope.image_picker`; empty for none. It can be set.
+        layer: the position of the layer whose files are shown; None for all layers.
+        shown: the files shown: all, final, wasted or copies.
         picked: the path of the directory or file that was picked last; the root's is empty.
-        unread: why there are no files to show; empty where there are.
+        unread: why there are no files to show; empty if there are files.
     """
 
     image = traitlets.Unicode()
@@ -65,7 +65,7 @@ class FileBrowser(Pane):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The files of `regscope.final_files`, or the wasted ones: of the layer, and below what was picked."""
+        """The files of `regscope.final_files` or `regscope.wasted_files` of the layer, below the picked directory."""
         if not self.image or self.unread:
             return make_table("files", ())
         digest, is_wasted = self.views.digest_of(self.image), self.shown == "wasted"
@@ -83,7 +83,7 @@ class FileBrowser(Pane):
 
     @property
     def code(self) -> str:
-        """The expression that gives `table`."""
+        """The expression that returns `table`."""
         is_wasted = self.shown == "wasted"
         found = f"rs.{'wasted_files' if is_wasted else 'final_files'}(snap, {self.image!r})"
         if self.layer is not None:
@@ -93,7 +93,7 @@ class FileBrowser(Pane):
         return found + (f"[lambda t: (t['path'] + '/').str.startswith({self.picked + '/'!r})]" if self.picked else "")
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
-        """Opening a directory, picking a file, choosing what is shown, and reading the files."""
+        """Opening a directory, picking a file, choosing the files shown, and reading the files."""
         return {
             "folder": self._toggle,
             "file": self._pick,
@@ -104,7 +104,7 @@ class FileBrowser(Pane):
         }
 
     def values(self) -> dict[str, Any]:
-        """The tree as far as it is open."""
+        """The open part of the tree, for the template."""
         return {
             "image": text.plain(self.image, 200),
             "unread": self.unread,
@@ -120,7 +120,7 @@ class FileBrowser(Pane):
         }
 
     def refresh(self) -> None:
-        """The files may have been read elsewhere."""
+        """Show files that another widget has read since."""
         if self.unread:
             self._begin(None)
 
@@ -146,7 +146,7 @@ class FileBrowser(Pane):
         self._plant(None)
 
     def _plant(self, _: object) -> None:
-        """Make the tree anew, of the files that are to be shown."""
+        """Build the tree of the files to be shown."""
         if self.image:
             try:
                 self._tree = tree_of(self._entries())
@@ -165,7 +165,7 @@ class FileBrowser(Pane):
         return entries[entries["cause"].isna() == (self.shown == "final")]
 
     def _toggle(self, number: str) -> None:
-        if int(number) < len(self._tree.paths):  # it may be another tree than the one that was clicked
+        if int(number) < len(self._tree.paths):  # the tree may have been replaced since the click
             path = self._tree.paths[int(number)]
             if path in self._opened:
                 self._opened.remove(path)
@@ -191,7 +191,7 @@ class FileBrowser(Pane):
         self.shown = value
 
     def _read(self, _: str) -> None:
-        """Read the files of this image, and again, from the cache, those that were read before."""
+        """Read the files of this image; those of images read before are read again from the cache."""
         if self.store is None:
             return
         self.reading = 0.0
@@ -204,16 +204,16 @@ class FileBrowser(Pane):
 
 @takes_snapshot
 def file_browser(snap: Snapshot, image: str = "", store: ContentStore | str | None = None) -> FileBrowser:
-    """A widget with the files of an image as a tree, which of them are wasted, and which are stored more than once.
+    """A widget with the files of an image as a tree; wasted files and files stored more than once are marked.
 
-    See `regscope.file_tree` for a page of HTML to keep.
+    For a page of HTML that can be saved see `regscope.file_tree`.
 
     Args:
-        snap: with the files of the image's layers (see `regscope.scan_files`).
-        image: as the trait `image` of `regscope.image_picker`; it can be set later.
-        store: what was scanned, or its location; with it the files can be read here.
+        snap: the snapshot, with the files of the image's layers (see `regscope.scan_files`).
+        image: named as in `regscope.image_picker`; it can be set later.
+        store: the scanned store, or its location; needed for reading the files in the widget.
 
     Returns:
-        A widget. Its `table` has the files that are shown, as a DataFrame, `code` gives the same one.
+        A widget. Its `table` is a DataFrame of the files shown; `code` is an expression for the same table.
     """
     return FileBrowser(SnapshotViews(snap), image, None if store is None else as_store(store))

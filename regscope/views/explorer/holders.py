@@ -1,4 +1,4 @@
-"""Who else has a layer."""
+"""A widget with the images that have a layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Holders(Listing):
     """The images that have one layer.
 
     Attributes:
-        layer: its digest; empty for none. It can be set.
+        layer: the layer's digest; empty for none. It can be set.
     """
 
     layer = traitlets.Unicode()
@@ -27,7 +27,7 @@ class Holders(Listing):
             frame,
             WHOLE,
             code,
-            title="Who has this layer",
+            title="Images with this layer",
             nothing="Pick a layer above.",
             searched=["repository", "tag"],
             rows=10,
@@ -35,11 +35,11 @@ class Holders(Listing):
         self.observe(lambda _: self._change(), "layer")
 
     def _change(self) -> None:
-        about = f"Layer {text.short_digest(self.layer)}: deleting one of these frees it only where it is the last."
+        about = f"Layer {text.short_digest(self.layer)} is freed only when all of these images are deleted."
         self.nothing = "No tagged image has it." if self.layer else "Pick a layer above."
         self.fill(*self._images(), about=about if self.layer else "")
 
     def _images(self) -> tuple[pd.DataFrame, str]:
-        """The rows of `images` with the layer, and the expression that gives them."""
+        """The rows of `images` with the layer, and the expression that returns them."""
         has_it = f"snap.layers.loc[snap.layers['blob_digest'] == {self.layer!r}, 'digest']"
         return self.views.holders(self.layer), f"rs.image_sizes(snap)[lambda t: t['digest'].isin({has_it})]"

@@ -1,4 +1,4 @@
-"""Pick an image out of a registry's tags."""
+"""A widget for picking an image by its tag."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WHOLE = (
     Column("Built", "created", day),
 )
 SHORT = tuple(column for column in WHOLE if column.source not in ("n_layers", "created"))
-_ABOUT = "Every tag; one that is for several platforms has a row for each. Sizes are as stored (compressed)."
+_ABOUT = "All tags; a tag for several platforms has a row for each. Sizes are those of stored (compressed) layers."
 
 
 class ImagePicker(Listing):
-    """A listing of `regscope.image_sizes`, of which one is picked.
+    """A listing of `regscope.image_sizes`, for picking one image.
 
     Attributes:
-        image: the picked one, as other functions take it: `repository:tag`, or `repository@digest` where the tag is for
-            several platforms; empty where none is. It can be set.
-        tags: the rows that match, as a DataFrame: the same as `table`.
+        image: the name of the picked image, for other functions: `repository:tag`, or `repository@digest` if the tag is
+            for several platforms; empty if none is picked. It can be set.
+        tags: the rows that match the search, as a DataFrame: the same as `table`.
     """
 
     image = traitlets.Unicode()
@@ -70,7 +70,7 @@ class ImagePicker(Listing):
 
     @property
     def tags(self) -> pd.DataFrame:
-        """The rows that match."""
+        """The rows that match the search."""
         return self.table
 
     def _name(self, _: object) -> None:
@@ -93,18 +93,18 @@ def image_picker(
     descending: bool = False,
     rows: int = ROWS,
 ) -> ImagePicker:
-    """A widget to search and sort the images of a registry, and to pick one.
+    """A widget for searching and sorting the images of a registry, and for picking one.
 
     Args:
         snap: the snapshot.
-        image: the one that is picked first.
-        search: what is searched for first.
-        sort, descending: the column by which the table is sorted first, and in which direction.
-        rows: how many a page has.
+        image: the image that is picked at first.
+        search: the text that is searched for at first.
+        sort, descending: the column by which the table is sorted at first, and the direction.
+        rows: the number of rows of a page.
 
     Returns:
-        A widget. Its trait `image` is what was picked, `selection` and `tags` are DataFrames; `image` can be linked
-        to the one of `regscope.layer_bars` with `traitlets.link`.
+        A widget. Its trait `image` is the picked image's name, `selection` and `tags` are DataFrames; `image` can be
+        linked to that of `regscope.layer_bars` with `traitlets.link`.
     """
     views = SnapshotViews(snap)
     return ImagePicker(views, image=image, search=search, sort=sort, descending=descending, rows=rows)

@@ -1,4 +1,4 @@
-"""The layers of an image as bars, each with the build line that made it."""
+"""A widget with the layers of an image as bars, each with its build instruction."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from regscope.views.explorer.snapshot_views import SnapshotViews
 from regscope.views.file_map import COLOURS
 from regscope.views.table import Cell, Column, code, count, digest, size, two_parts
 
-_ROWS = 130  # more layers than Docker stacks
+_ROWS = 130  # more layers than Docker allows, so that there is one page
 
 
 def layer_mark(position: int) -> Cell:
-    """The number of a layer in its colour."""
+    """A layer's position, in the layer's colour."""
     return Cell(str(position), value=str(position), style="mark", mark=f"c{position % COLOURS}")
 
 
@@ -25,8 +25,8 @@ class LayerBars(Listing):
     """The layers of one image, lowest first.
 
     Attributes:
-        image: as `regscope.image_picker` has it; empty for none. It can be set.
-        layer: the digest of the layer that was picked; empty where none is.
+        image: named as in `regscope.image_picker`; empty for none. It can be set.
+        layer: the digest of the picked layer; empty if none is picked.
     """
 
     image = traitlets.Unicode()
@@ -57,7 +57,7 @@ class LayerBars(Listing):
         self.layer = "" if self.picked is None else str(self.frame.loc[self.picked, "blob_digest"])
 
     def dressed(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """With a bar against the largest layer, and how many images have each."""
+        """Adds a bar relative to the largest layer, and the number of images with each layer."""
         used = self.views.layers["images"].reindex(shown["blob_digest"])
         images = used.fillna(0).astype("int64").to_list()
         sizes = shown["size"].fillna(0).astype("int64").to_list()
@@ -68,23 +68,23 @@ class LayerBars(Listing):
         return shown.assign(bar=pd.Series(bars, shown.index, dtype=object), images=images)
 
     def _layers(self, image: str) -> tuple[pd.DataFrame, str]:
-        """The rows of `layers`, and the expression that gives them."""
+        """The rows of `layers`, and the expression that returns them."""
         chosen = self.views.digest_of(image) if image else ""
         return self.views.layers_of(chosen), f"snap.layers[snap.layers['digest'] == {chosen!r}]"
 
     def _about(self, image: str) -> str:
-        return f"Of {text.plain(image, 200)}, lowest first. Grey is what other images have as well." if image else ""
+        return f"Of {text.plain(image, 200)}, lowest first. Grey layers are shared with other images." if image else ""
 
 
 @takes_snapshot
 def layer_bars(snap: Snapshot, image: str = "") -> LayerBars:
-    """A widget with the layers of an image as bars, each with the build line that made it.
+    """A widget with the layers of an image as bars, each with its build instruction.
 
     Args:
         snap: the snapshot.
-        image: as the trait `image` of `regscope.image_picker`; it can be set later.
+        image: named as in `regscope.image_picker`; it can be set later.
 
     Returns:
-        A widget. Its trait `layer` is the digest of the layer that was picked, `selection` its row.
+        A widget. Its trait `layer` is the digest of the picked layer, `selection` its row.
     """
     return LayerBars(SnapshotViews(snap), image)

@@ -1,4 +1,4 @@
-"""A table to search, to sort and to pick from, of which the browser gets one page at a time."""
+"""A table that can be searched and sorted, with rows to pick; the browser gets one page at a time."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROWS = 25
 
 
 class Listing(Pane):
-    """Rows of a DataFrame.
+    """The rows of a DataFrame as a widget.
 
     Attributes:
-        search: shows the rows that have this text, in whatever case.
+        search: the text that shown rows contain; case is ignored.
         sort: the column to sort by; empty for the order of the frame.
-        descending: whether the largest come first.
-        page: from 0.
-        picked: the label of the row that was picked, in the frame's index; None for none.
-        table: the rows that match, sorted, as a DataFrame.
-        selection: of these the picked one.
-        code: what gives the same as `table`.
+        descending: whether the largest values come first.
+        page: the number of the page, from 0.
+        picked: the picked row's label in the frame's index; None for none.
+        table: the rows that match the search, sorted, as a DataFrame.
+        selection: the picked row, as a DataFrame.
+        code: the expression that returns the same as `table`.
     """
 
     search = traitlets.Unicode()
@@ -53,14 +53,14 @@ class Listing(Pane):
         """Show `frame`.
 
         Args:
-            frame: the rows; its index has no label twice.
-            columns: what is shown of them.
-            code: the expression that gives `frame`.
-            title: what these rows are.
-            about: a sentence on them.
-            nothing: what is said where there are none.
-            searched: the columns of text that are searched; without any there is no field for it.
-            rows: how many the browser gets at a time.
+            frame: the rows; the labels of its index are unique.
+            columns: the columns shown.
+            code: the expression that returns `frame`.
+            title: the heading.
+            about: a sentence about the rows.
+            nothing: the text shown if there are no rows.
+            searched: the text columns that are searched; without any there is no search field.
+            rows: the number of rows of a page.
         """
         self.columns, self.title, self.about, self.nothing = list(columns), title, about, nothing
         self.searched, self.rows = list(searched), rows
@@ -72,7 +72,7 @@ class Listing(Pane):
         self.show()
 
     def fill(self, frame: pd.DataFrame, code: str, *, about: str | None = None) -> None:
-        """Show other rows: what is searched for and how they are sorted stays."""
+        """Show other rows; the search and the order are kept."""
         self._take(frame, code)
         if about is not None:
             self.about = about
@@ -82,12 +82,12 @@ class Listing(Pane):
 
     @property
     def selection(self) -> pd.DataFrame:
-        """The picked row; a frame without rows where none is picked."""
+        """The picked row; a frame without rows if none is picked."""
         return self.frame.loc[[self.picked] if self.picked in self.frame.index else []]
 
     @property
     def code(self) -> str:
-        """The expression that gives `table`."""
+        """The expression that returns `table`."""
         found = self._base
         if self.search:
             found += f"[lambda t: {self._haystack_code()}.str.contains({self.search!r}, case=False, regex=False)]"
@@ -97,7 +97,7 @@ class Listing(Pane):
 
     @property
     def pages(self) -> int:
-        """How many pages there are, at least one."""
+        """The number of pages, at least one."""
         return max(-(-len(self.table) // self.rows), 1)
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
@@ -111,7 +111,7 @@ class Listing(Pane):
         return {
             "title": self.title,
             "about": self.about,
-            "nothing": "Nothing matches." if self.search else self.nothing,
+            "nothing": "No row matches the search." if self.search else self.nothing,
             "code": self.code,
             "can_search": bool(self.searched),
             "search": self.search,
@@ -128,7 +128,7 @@ class Listing(Pane):
         }
 
     def dressed(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a page, with columns that are made for the eye alone."""
+        """The rows of a page, with additional columns that are only shown, such as bars."""
         return shown
 
     def _range(self, shown: int) -> str:

@@ -1,4 +1,4 @@
-"""The files of an image as a tree of which the browser gets what is open."""
+"""The files of an image as a tree; the browser gets only the open directories."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ FEW = 50
 def open_tree(
     tree: FileTree, opened: Set[str], more: Mapping[str, int], copies: pd.Series[int], picked: str | None
 ) -> Markup:
-    """`tree` as nested lists, the largest first, of the directories that are open.
+    """The open directories of `tree` as nested lists, the largest entries first.
 
     Args:
-        tree: of an image.
-        opened: the paths of the directories that are open.
-        more: of a directory how many entries are shown, where they are not `FEW`.
-        copies: how many files of the registry hold a content, by its sha256, where it is more than one.
-        picked: the path of what was picked.
+        tree: the tree of an image.
+        opened: the paths of the open directories.
+        more: the number of entries shown, by directory, if it is not `FEW`.
+        copies: the number of files of the registry with a content, by sha256, if it is more than one.
+        picked: the path of the picked directory or file.
     """
     return _OpenTree(tree, opened, more, copies, picked).markup()
 
 
 def chain_below(tree: FileTree, number: int) -> list[int]:
-    """A directory, and those below it as long as there is nothing else in the one above: they are opened as one."""
+    """A directory, and the directories below it that are their parent's only entry: these are opened together."""
     chain = [number]
     while not (tree.folder == chain[-1]).any() and len(below := np.flatnonzero(tree.parent == chain[-1])) == 1:
         chain.append(int(below[0]))
@@ -48,7 +48,7 @@ class _OpenTree:
         self.file_sizes = tree.entries["size"].to_numpy()
 
     def markup(self) -> Markup:
-        """The root with all that is open in it."""
+        """The root with its open directories, as HTML."""
         return Markup(f'<ul class="tree" data-roving>{self._folder(self.tree.root)}</ul>')
 
     def _folder(self, number: int) -> str:
@@ -81,7 +81,7 @@ class _OpenTree:
         return f"<li>{self._button('file', row, entry.path, ''.join(line) + self._copies(entry))}</li>"
 
     def _copies(self, entry: Any) -> str:
-        """A word on how often the registry stores the same content."""
+        """How often the registry stores the same content, as HTML; empty if once."""
         many = self.copies.get(entry.sha256) if isinstance(entry.sha256, str) else None
         return f' <small class="copies">stored {many:,} times</small>' if many else ""
 

@@ -1,14 +1,14 @@
-// The browser's part of every pane: it shows the HTML that Python made, and says what was done to it.
+// The browser's part of every pane: it shows the HTML that Python rendered, and sends clicks and input to Python.
 //
-//   data-do="sort" data-value="size"   a click on it, or Enter, says ["sort", "size"]; a field says its own value
+//   data-do="sort" data-value="size"   a click on it, or Enter, sends ["sort", "size"]; a field sends its own value
 //   data-roving                        the arrow keys move within it, and it is one stop of the Tab key
-//   data-key                           the element is another one where this differs
+//   data-key                           an element with another key is replaced, not updated
 //
-// What is typed is said at once; what is typed until the answer is there is said then, as one.
+// Input is sent at once; input before the response to the last message is sent after it, as one message.
 
 function render({ model, el }) {
-  let typed; // the field that somebody types in, until it was said
-  let unanswered = 0; // what was said and has no answer yet
+  let typed; // the field with input that is not sent yet
+  let unanswered = 0; // messages that have no response yet
   el.classList.add("regscope", "interface-colours", "layer-colours");
 
   const show = () => {
@@ -16,7 +16,7 @@ function render({ model, el }) {
     made.innerHTML = model.get("html");
     update(el, made.content);
     el.querySelectorAll("[data-roving]").forEach(makeOneStop);
-    // JupyterLab's keys for cells, such as x, which cuts one, are not meant for what has the focus here.
+    // JupyterLab's shortcuts for cells, such as x for cutting one, do not apply to focused elements of the widget.
     el.querySelectorAll("[data-do]").forEach((one) => one.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
   const say = (target) => {
@@ -26,7 +26,7 @@ function render({ model, el }) {
     model.send({ do: target.dataset.do, value: target.value || target.dataset.value || "" });
   };
   const done = () => {
-    unanswered = Math.max(unanswered - 1, 0); // another view of this may have asked
+    unanswered = Math.max(unanswered - 1, 0); // the message may be that of another view of this widget
     if (unanswered) return;
     flush();
     if (!unanswered) el.removeAttribute("aria-busy");
@@ -73,7 +73,7 @@ function render({ model, el }) {
   };
 }
 
-// Make `old` have what `made` has. What is the same stays: the focus, what is being typed, how far it is scrolled.
+// Update `old` to the content of `made`. Equal elements are kept, and with them focus, input and scroll position.
 function update(old, made) {
   const there = [...old.childNodes];
   [...made.childNodes].forEach((child, at) => {
@@ -87,7 +87,7 @@ function update(old, made) {
 }
 
 function updateElement(old, made) {
-  const kept = old.matches("details") ? "open" : ""; // what the reader has opened stays open
+  const kept = old.matches("details") ? "open" : ""; // details that the reader opened stay open
   for (const { name } of [...old.attributes]) if (!made.hasAttribute(name) && name !== kept) old.removeAttribute(name);
   for (const { name, value } of made.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   update(old, made);

@@ -1,6 +1,6 @@
-"""A pane: HTML that Python makes, and what is done to it in the browser.
+"""A pane: a widget whose HTML Python renders, and whose clicks and input Python handles.
 
-This is all of the widgets that there is in a browser, so that every view is a function from state to HTML.
+All widgets share one script in the browser (pane.js), so that every view is a function from state to HTML.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _HERE = Path(__file__).parent
 
 
 class Pane(anywidget.AnyWidget):
-    """One widget. A kind of pane says what its HTML is, and has an action for each `data-do` in it.
+    """A widget. A subclass has a template for its HTML, and an action for each `data-do` in it.
 
     Attributes:
-        html: what is shown; everything that a registry says is escaped in it.
-        trouble: what went wrong with the last thing that was done, in words; empty where nothing did.
-        reading: how much of the layers that it waits for is read, from 0 to 1; None where it waits for none.
+        html: the HTML shown; all text from a registry is escaped in it.
+        trouble: the error message of the last action; empty if it succeeded.
+        reading: the share of layer bytes that is read, from 0 to 1; None while no layers are read.
     """
 
     _esm = _HERE / "pane.js"
@@ -42,27 +42,27 @@ class Pane(anywidget.AnyWidget):
         self.observe(lambda _: self.show(), ["trouble", "reading"])
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
-        """What can be done here, by its name in `data-do`."""
+        """The actions of the widget, by their names in `data-do`."""
         return {}
 
     def values(self) -> dict[str, Any]:
-        """What the template is filled with."""
+        """The variables of the template."""
         return {}
 
     def show(self) -> None:
-        """Make the HTML anew."""
+        """Render the HTML again."""
         self.html = fragment(self.template, trouble=self.trouble, reading=self.reading, **self.values())
 
     def refresh(self) -> None:
-        """Show what may have changed while this was out of sight."""
+        """Show changes that were made while the widget was hidden."""
         self.show()
 
     def watch(self, done: int, total: int) -> None:
-        """Show how far the layers are read."""
+        """Show the progress of reading layers, in bytes."""
         self.reading = done / total if total else 1.0
 
     def do(self, action: str, value: str = "") -> None:
-        """What a click or a key does."""
+        """Carry out the action of a click or a key."""
         try:
             self.trouble = ""
             self.actions()[action](value)
@@ -77,6 +77,6 @@ class Pane(anywidget.AnyWidget):
 
 
 def in_words(error: RegscopeError) -> str:
-    """What went wrong, and what to do about it, in one paragraph."""
+    """An error's message and next step, in one paragraph."""
     said = error.message if error.message.endswith((".", ":", "?", "!")) or not error.next_step else f"{error.message}."
     return text.plain(f"{said} {error.next_step}".strip(), 1200)

@@ -1,4 +1,4 @@
-"""The stored layers of a registry as a treemap to go into."""
+"""The stored layers of a registry as a treemap whose boxes can be opened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOXES, _TILES = 40, 250
 
 
 class Place(NamedTuple):
-    """Somewhere in the treemap: the layers there, the expression that gives them, and how they are laid out."""
+    """A level of the treemap: its layers, the expression that returns them, and their layout."""
 
     name: str
     layers: pd.DataFrame
@@ -32,11 +32,11 @@ class RegistryTreemap(Pane):
     """Repositories as boxes, layers as tiles.
 
     Attributes:
-        layer: the digest of the layer that was picked; empty where none is.
-        place: the names of what was gone into, outermost first.
-        table: the layers that are in sight, of `regscope.stored_layers`.
-        selection: the row of the picked one.
-        code: what gives the same as `table`.
+        layer: the digest of the picked layer; empty if none is picked.
+        place: the names of the opened boxes, outermost first.
+        table: the layers of the open box, of `regscope.stored_layers`.
+        selection: the row of the picked layer.
+        code: the expression that returns the same as `table`.
     """
 
     layer = traitlets.Unicode()
@@ -52,25 +52,25 @@ class RegistryTreemap(Pane):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The layers that are in sight."""
+        """The layers of the open box."""
         return self._trail[-1].layers
 
     @property
     def selection(self) -> pd.DataFrame:
-        """The picked layer."""
+        """The row of the picked layer."""
         return self.table[self.table["digest"] == self.layer]
 
     @property
     def code(self) -> str:
-        """The expression that gives `table`."""
+        """The expression that returns `table`."""
         return self._trail[-1].code
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
-        """Going into a box, back out, and picking a layer."""
+        """Opening a box, closing it, and picking a layer."""
         return {"enter": self._enter, "leave": self._leave, "layer": self._pick, "rest": self._see_rest}
 
     def values(self) -> dict[str, Any]:
-        """The map of the place."""
+        """The map of the open box."""
         found = self._trail[-1].map
         return {
             "trail": [text.plain(place.name, 200) for place in self._trail],
@@ -87,7 +87,7 @@ class RegistryTreemap(Pane):
         return f"{line} · {text.size(row.size)} · {text.plain(row.digest)}"
 
     def _enter(self, number: str) -> None:
-        """Go into a box of the map; after those with a name comes that of all smaller repositories."""
+        """Open a box of the map; the last box is that of all smaller repositories."""
         owners, layers = owner_sizes(self.table).index, self.table
         if int(number) < min(len(owners), _BOXES):
             is_shared, owner = owners[int(number)]
@@ -99,7 +99,7 @@ class RegistryTreemap(Pane):
             self._go("Smaller repositories", rest, f"[lambda t: ~t['owner'].isin({named!r})]")
 
     def _see_rest(self, _: str) -> None:
-        """Go on to the layers that are too small to have a tile."""
+        """Open the layers that are too small to have a tile."""
         drawn = sum(bool(tile.key) for tile in self._trail[-1].map.boxes[0].tiles)
         self._go("Smaller layers", self.table.iloc[drawn:], f".iloc[{drawn}:]")
 
@@ -126,10 +126,10 @@ def _place(name: str, layers: pd.DataFrame, code: str) -> Place:
 
 @takes_snapshot
 def registry_treemap(snap: Snapshot) -> RegistryTreemap:
-    """A widget with every stored layer as a tile, in the box of the repository that alone has it; boxes can be entered.
+    """A widget with each stored layer as a tile, in the box of its only repository or of shared layers.
 
     Returns:
-        A widget. Its trait `layer` is the digest of the layer that was picked, `table` the layers in sight as a
-        DataFrame, as `regscope.stored_layers` has them.
+        A widget. Its trait `layer` is the digest of the picked layer, `table` a DataFrame of the layers of the open
+        box, with the columns of `regscope.stored_layers`.
     """
     return RegistryTreemap(SnapshotViews(snap))

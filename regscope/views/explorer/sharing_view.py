@@ -1,4 +1,4 @@
-"""Who shares what with whom: repositories, tags or images, and what is theirs alone."""
+"""A widget with the shared and exclusive bytes of repositories, tags or images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAMES = {
     "image": [Column("Image", "digest", digest)],
 }
 _ABOUT = {
-    "repository": "Exclusive is what no other repository has: deleting just this one frees it. Shared (grey) stays.",
-    "tag": "Exclusive is what no other tag keeps: deleting just this one frees it. Shared (grey) stays.",
-    "image": "Exclusive is what no other image has, whatever tags lead to it.",
+    "repository": "Exclusive bytes are in no other repository: deleting the repository frees them. Grey is shared.",
+    "tag": "Exclusive bytes are needed by no other tag: deleting the tag frees them. Grey is shared.",
+    "image": "Exclusive bytes are in no other image, whether tagged or not.",
 }
 
 
@@ -27,8 +27,8 @@ class SharingPane(Listing):
     """A listing of `regscope.sharing` on one level.
 
     Args:
-        views: of the snapshot.
-        level: repository, tag or image.
+        views: the views of the snapshot.
+        level: what is listed: repository, tag or image.
     """
 
     def __init__(self, views: SnapshotViews, level: str) -> None:
@@ -39,7 +39,7 @@ class SharingPane(Listing):
             Column("Own and shared", "bar", two_parts),
             Column("Exclusive", "exclusive", size),
             Column("Shared", "shared", size),
-            Column("In all", "unique", size),
+            Column("Total", "unique", size),
             Column("Deduplication", "dedup_ratio", times),
         ]
         super().__init__(
@@ -52,18 +52,18 @@ class SharingPane(Listing):
         )
 
     def dressed(self, shown: pd.DataFrame) -> pd.DataFrame:
-        """With a bar of what is its own and what is shared, against the largest."""
+        """Adds a bar of exclusive and shared bytes, relative to the largest."""
         pairs = zip(shown["exclusive"], shown["shared"], strict=True)
         bars = [(int(own), int(shared), self._longest) for own, shared in pairs]
         return shown.assign(bar=pd.Series(bars, shown.index, dtype=object))
 
 
 class Sharing(VBox):
-    """A level to choose, and who shares what on it.
+    """Tabs for the levels, and the sharing on the chosen level.
 
     Attributes:
         tabs: the levels.
-        listing: of the one that was chosen.
+        listing: the listing of the chosen level.
     """
 
     def __init__(self, views: SnapshotViews) -> None:
@@ -74,7 +74,7 @@ class Sharing(VBox):
         self._open()
 
     def refresh(self) -> None:
-        """Nothing of this changes."""
+        """Do nothing: the files that are read do not change these figures."""
 
     def _open(self) -> None:
         self.listing = SharingPane(self.views, self.tabs.chosen)

@@ -1,4 +1,4 @@
-"""What the views of one snapshot show: each table of the analysis made once, when it is first asked for."""
+"""The tables that the views of one snapshot show; each is computed once, on first use."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from regscope.stores.content_store import ContentStore
 from regscope.tables import Snapshot
 from regscope.views.image_files import image_entries
 
-_REMEMBERED = 6  # answers about the files of an image, which are long
+_REMEMBERED = 6  # results about the files of an image that are kept; they are large
 
 
 class SnapshotViews:
-    """The tables of a snapshot, and what analysis makes of them."""
+    """The tables of a snapshot, and the results of analyses of it."""
 
     def __init__(self, snap: Snapshot) -> None:
         self.snap = snap
         self._of_image = lru_cache(maxsize=_REMEMBERED)(self._asked)
 
     def prepare(self) -> None:
-        """Make what every view waits for, so that opening one does not."""
+        """Compute the tables that all views need, so that a view opens faster."""
         _ = self.images, self.layers, self.stored, self.sharing
 
     @cached_property
@@ -58,13 +58,13 @@ class SnapshotViews:
 
     @cached_property
     def copies(self) -> pd.Series[int]:
-        """How many files hold a content, by its sha256, where it is more than one: of `regscope.file_duplicates`."""
+        """The number of files with a content, by sha256, if more than one: of `regscope.file_duplicates`."""
         return file_duplicates(self.snap).set_index("sha256")["copies"]
 
     def read_files(self, store: ContentStore, *digests: str, watch: Callable[[int, int], None]) -> None:
-        """Read the files of more images; those that were read are read again, from the cache.
+        """Read the files of more images; those of images read before are read again from the cache.
 
-        `watch` is told how many bytes are read, and of how many.
+        `watch` is called with the bytes read, and the bytes in all.
         """
         has_files = self.snap.layers["blob_digest"].isin(self.snap.unpacked["layer_digest"])
         known = self.snap.layers.loc[has_files, "digest"].astype("str").unique().tolist()
@@ -73,7 +73,7 @@ class SnapshotViews:
         self.__dict__.pop("copies", None)
 
     def entries(self, digest: str) -> pd.DataFrame:
-        """All that the layers of an image carry: `image_entries`."""
+        """All files in the layers of an image: `image_entries`."""
         return self._of_image(image_entries, digest)
 
     def final_files(self, digest: str) -> pd.DataFrame:
@@ -99,15 +99,15 @@ class SnapshotViews:
         return self.images[self.images["digest"].isin(has_it)]
 
     def image_name(self, row: int) -> str:
-        """What to call a row of `images`: by its tag, or by its digest where the tag is for several platforms."""
+        """The name of a row of `images`: with its tag, or with its digest if the tag is for several platforms."""
         image = self.images.loc[row]
         return self._tag_names[row] if self._is_alone[row] else f"{image['repository']}@{image['digest']}"
 
     def row_of(self, image: str) -> int | None:
-        """A row of `images` that an image by any of its names has; None where none has: it may be untagged.
+        """A row of `images` for any name of an image; None if it has no row, as an untagged image.
 
         Raises:
-            InvalidInput: it names no image, or several.
+            InvalidInput: the name is that of no image, or of several.
         """
         rows = np.flatnonzero((self._tag_names == image) & self._is_alone)
         if not len(rows):
@@ -115,10 +115,10 @@ class SnapshotViews:
         return int(rows[0]) if len(rows) else None
 
     def digest_of(self, image: str) -> str:
-        """The digest of an image by any of its names.
+        """The digest of an image, for any of its names.
 
         Raises:
-            InvalidInput: it names no image, or several.
+            InvalidInput: the name is that of no image, or of several.
         """
         row = self.row_of(image)
         return self._digest_of(image) if row is None else str(self.images.loc[row, "digest"])
@@ -139,7 +139,7 @@ class SnapshotViews:
         return question(self._part(digest), digest)
 
     def _part(self, *digests: str) -> Snapshot:
-        """The snapshot with nothing but these images: what is asked about them is answered the sooner."""
+        """The snapshot with only these images, which analyses process faster."""
         names = ["manifests", "placements", "platforms", "layers", "history", "labels", "referrers", "tags"]
         tables: dict[str, pd.DataFrame] = {name: getattr(self.snap, name) for name in names}
         kept = {name: _rows(table, digests) for name, table in tables.items()}
@@ -148,7 +148,7 @@ class SnapshotViews:
 
 
 def _rows(table: pd.DataFrame, digests: Collection[str]) -> pd.DataFrame:
-    """Those of `digests`, without the categories of all the others."""
+    """The rows of `digests`, without unused categories."""
     rows = table[table["digest"].isin(list(digests))]
     long = [
         str(name) for name, dtype in rows.dtypes.items() if dtype == "category" and len(dtype.categories) > len(rows)

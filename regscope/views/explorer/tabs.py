@@ -11,12 +11,12 @@ from regscope.views.explorer.pane import Pane
 
 
 class Tabs(Pane):
-    """A row of tabs, with a heading over them and a line under them; both may be empty.
+    """A row of tabs, with a heading above and a line below; both may be empty.
 
     Attributes:
-        chosen: the key of the tab that is open.
-        heading: what is over them.
-        about: what is under them.
+        chosen: the key of the open tab.
+        heading: the text above the tabs.
+        about: the text below the tabs.
     """
 
     chosen = traitlets.Unicode()
@@ -26,7 +26,7 @@ class Tabs(Pane):
     template = "tabs.html.j2"
 
     def __init__(self, tabs: Mapping[str, str], label: str, **traits: Any) -> None:
-        """Show `tabs`, words by key; `label` says what they are to those who do not see them."""
+        """Show `tabs`, a name for each key; `label` is their accessible name, for screen readers."""
         self.tabs, self.label = dict(tabs), label
         super().__init__(chosen=next(iter(self.tabs)), **traits)
         self.observe(lambda _: self.show(), ["chosen", "heading", "about"])
@@ -37,7 +37,7 @@ class Tabs(Pane):
         return {"tab": self._choose}
 
     def values(self) -> dict[str, Any]:
-        """The tabs and what is said over and under them."""
+        """The tabs, and the texts above and below."""
         return {
             "tabs": self.tabs,
             "label": self.label,

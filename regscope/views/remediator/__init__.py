@@ -1,3 +1,3 @@
-"""The policy builder: rules, what they would do, and doing it."""
+"""The policy builder: a widget for editing rules, showing their plan, and applying it."""
 
-from regscope.views import explorer as explorer  # which says what to install where the widgets' packages are missing
+from regscope.views import explorer as explorer  # its error says what to install if the widgets' packages are missing

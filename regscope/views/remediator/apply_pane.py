@@ -1,4 +1,4 @@
-"""Doing what is planned: a dry run, a guard, the journal, and the way back."""
+"""Applying a plan in a widget: a dry run, a confirmation, the journal, and undo."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from regscope.remediation.undone import IMPOSSIBLE, LEFT_ALONE, Undone
 from regscope.stores.content_store import ContentStore
 from regscope.views.explorer.pane import Pane, in_words
 
-_PAUSE = 0.1  # seconds between two words on how far it is
+_PAUSE = 0.1  # seconds between two updates of the progress
 _TOLD = 8
 _UNDOING = "Undoing"
 
 
 class ApplyPane(Pane):
-    """Carries out a plan, once it was tried and its name was typed, and takes it back.
+    """Applies a plan, after a dry run and after its name was typed, and undoes it.
 
-    What talks to the store does so in a thread: the other widgets and cells go on meanwhile.
+    Requests to the store are made in a thread, so that other widgets and cells keep working.
 
     Attributes:
-        plan: what is to be done; another one has to be tried anew.
-        outdated: whether the rules say something else by now, which cannot be understood: nothing can be done then.
-        tried: what would be done; None where this very plan was not tried.
-        done: what was done last, by this plan or one before; None where nothing was.
-        undone: what was brought back of it; None where nothing was.
-        backup: a layout that all is copied to first, `oci:FOLDER`; empty for none.
-        typed, typed_to_undo: what was typed to confirm.
-        running: what is being done, in words; empty while nothing is.
-        progress: how far it is, from 0 to 1; None while that is not known.
+        plan: the plan to apply; a new plan needs a new dry run.
+        outdated: whether the rules were changed and are invalid: the plan cannot be applied then.
+        tried: the result of the dry run; None if there was none of this plan.
+        done: the result of the last run, of this plan or an earlier one; None before any.
+        undone: the result of undoing `done`; None if it was not undone.
+        backup: the layout for a backup before the run, `oci:FOLDER`; empty for none.
+        typed, typed_to_undo: the confirmation that was typed.
+        running: the running action; empty if there is none.
+        progress: the progress of the action, from 0 to 1; None while unknown.
     """
 
     plan = traitlets.Instance(Plan, allow_none=True)
@@ -63,7 +63,7 @@ class ApplyPane(Pane):
         self._telling = threading.Lock()
         self._told_at = 0.0
         self._stop = threading.Event()
-        self._done_plan: Plan | None = None  # whose journal can be gone on with
+        self._done_plan: Plan | None = None  # the plan whose journal can be continued
         self._backed_up = ""
         super().__init__()
         self.observe(self._start_again, ["plan", "outdated"])
@@ -73,28 +73,28 @@ class ApplyPane(Pane):
 
     @property
     def name(self) -> str:
-        """What is to be typed to apply: the repository where there is but one, else the store."""
+        """The text to type before applying: the repository if there is only one, else the store's location."""
         return "" if self.plan is None else self._name(self.plan.steps)
 
     @property
     def name_to_undo(self) -> str:
-        """What is to be typed to undo."""
+        """The text to type before undoing."""
         return "" if self.done is None else self._name(self.done.table)
 
     @property
     def applied(self) -> Applied | None:
-        """What would be done, or what was done last."""
+        """The result of the dry run, else of the last run."""
         return self.done if self.tried is None else self.tried
 
     @property
     def may_try(self) -> bool:
-        """Whether there is a plan that says what the rules say, and something to do."""
+        """Whether there is a plan with steps, up to date with the rules, and nothing is running."""
         is_something = self.plan is not None and len(self.plan.steps) > 0
         return self.store is not None and is_something and not self.outdated and not self.running
 
     @property
     def may_apply(self) -> bool:
-        """Whether this very plan was tried without a surprise, and its name was typed."""
+        """Whether the dry run of this plan succeeded, and its name was typed."""
         return self.may_try and self.tried is not None and self.tried.ok and self.typed == self.name
 
     @property
@@ -104,12 +104,12 @@ class ApplyPane(Pane):
         return is_something and not self.running and self.typed_to_undo == self.name_to_undo
 
     def wait(self) -> None:
-        """Return when what is being done is done."""
+        """Wait until the running action has ended."""
         if self._thread is not None:
             self._thread.join()
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
-        """Trying, confirming, applying, stopping and undoing."""
+        """Dry run, confirmation, applying, stopping and undoing."""
         return {
             "try": self._try,
             "type": self._type,
@@ -121,7 +121,7 @@ class ApplyPane(Pane):
         }
 
     def values(self) -> dict[str, Any]:
-        """How far it is."""
+        """The variables of the template: the plan's state, the results, and the progress."""
         tried, done, undone = self.tried, self.done, self.undone
         return {
             "store": "" if self.store is None else text.plain(self.store.location, 200),
@@ -167,19 +167,19 @@ class ApplyPane(Pane):
 
     def _try(self, _: str) -> None:
         if not self.may_try or self.plan is None or self.store is None:
-            raise InvalidInput("there is nothing to try, or no store was given: rs.remediate(snap, store)")
+            raise InvalidInput("the plan has no steps, or no store was given: rs.remediate(snap, store)")
         plan, store = self.plan, self.store
         self.tried, self.typed = None, ""
 
         def work() -> None:
             tried = plan.apply(store, progress=False, watch=self._watch, stop=self._stop)
-            self.tried = None if self._stop.is_set() else tried  # half a dry run arms nothing
+            self.tried = None if self._stop.is_set() else tried  # a stopped dry run does not allow applying
 
-        self._start("Looking everything up again", work)
+        self._start("Looking up every manifest again", work)
 
     def _apply(self, _: str) -> None:
         if not self.may_apply or self.plan is None or self.store is None:
-            raise InvalidInput("this plan was not tried, or its name was not typed")
+            raise InvalidInput("this plan had no dry run, or its name was not typed")
         plan, store, backup = self.plan, self.store, self.backup
         goes_on = self.done is not None and self.undone is None and self._done_plan is plan
         journal = self.done.journal if self.done and goes_on and self.done.journal else new_journal(plan.identity)
@@ -206,7 +206,7 @@ class ApplyPane(Pane):
 
     def _undo(self, _: str) -> None:
         if not self.may_undo or self.done is None or self.store is None:
-            raise InvalidInput("nothing was changed, or the name was not typed")
+            raise InvalidInput("there is nothing to undo, or the name was not typed")
         done, store, backup = self.done, self.store, self._backed_up
         self.typed_to_undo, self._done_plan = "", None
 
@@ -219,7 +219,7 @@ class ApplyPane(Pane):
         self._stop.set()
 
     def _start(self, what: str, work: Callable[[], None]) -> None:
-        """Do something in a thread; what goes wrong is told in words."""
+        """Run an action in a thread; an error is shown in the widget."""
 
         def run() -> None:
             trouble = ""
@@ -238,7 +238,7 @@ class ApplyPane(Pane):
         self._thread.start()
 
     def _watch(self, settled: int, total: int) -> None:
-        """Show how far it is, now and then."""
+        """Update the progress, at most once in `_PAUSE` seconds."""
         if self._telling.acquire(blocking=False):
             try:
                 if time.monotonic() - self._told_at >= _PAUSE:
@@ -249,7 +249,7 @@ class ApplyPane(Pane):
 
 
 def _with_journal(error: Exception, journal: Path) -> RegscopeError:
-    """The error, with a word on where it is written what was done before it."""
+    """The error, with a next step for undoing the steps that were done before it."""
     said = error.message if isinstance(error, RegscopeError) else f"{type(error).__name__}: {error}"
     next_step = error.next_step if isinstance(error, RegscopeError) else ""
     try:
@@ -258,7 +258,7 @@ def _with_journal(error: Exception, journal: Path) -> RegscopeError:
         begun = 0
     if begun:
         how = f"rs.undo({str(journal)!r}, store, dry_run=False)"
-        next_step = f"{text.count(begun, 'step')} had begun before that; {how} brings them back. {next_step}"
+        next_step = f"{text.count(begun, 'step')} had begun before the error; undo them with {how}. {next_step}"
     return RegscopeError(said, next_step=next_step)
 
 
@@ -267,7 +267,7 @@ def _plain(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _told(table: pd.DataFrame, outcomes: list[str]) -> list[str]:
-    """What did not go as planned, and why."""
+    """The steps with one of these outcomes, and the reasons; at most `_TOLD`."""
     rows = table[table["outcome"].isin(outcomes)]
     lines = [text.plain(line, 400) for line in outcome_lines(rows.head(_TOLD))]
     return [*lines, *([f"and {len(rows) - _TOLD:,} more"] if len(rows) > _TOLD else [])]

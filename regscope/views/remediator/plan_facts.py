@@ -1,4 +1,4 @@
-"""What a plan comes to, in words."""
+"""The facts of a plan as a widget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PlanFacts(Pane):
 
     Attributes:
         plan: the plan; None before there is one.
-        outdated: whether the rules say something else by now, which cannot be understood.
+        outdated: whether the rules were changed and are invalid, so that the plan is not theirs.
     """
 
     plan = traitlets.Instance(Plan, allow_none=True)
@@ -30,7 +30,7 @@ class PlanFacts(Pane):
         self.show()
 
     def values(self) -> dict[str, Any]:
-        """What comes back, and what is to be known."""
+        """The plan's facts, such as the freed bytes, and its notes."""
         if self.plan is None:
             return {"facts": {}, "notes": [], "outdated": self.outdated}
         facts = {name: text.plain(said, 300) for name, said in self.plan.facts().items() if name != "policy"}

@@ -1,4 +1,4 @@
-"""The rules of a policy as fields."""
+"""A form with the rules of a policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from regscope.views.explorer.pane import Pane, in_words
 
 
 class Field(NamedTuple):
-    """A rule: what is asked, how the words in the field become its value, and an example."""
+    """A rule's field: its label, the function that parses its text, and an example."""
 
     label: str
     parse: Callable[[str], Any]
@@ -42,16 +42,16 @@ def _untagged(written: str) -> Any:
 FIELDS = {
     "keep_last": Field("Keep the newest images of each repository", _number, "5"),
     "keep_last_by": Field("Newest by", str, "", ("created", "pushed", "version")),
-    "keep_last_per": Field("Newest of each, by the groups of a regular expression", str, "(.+)-[0-9]+"),
-    "older_than": Field("Only what is older than", str, "30d"),
-    "tags": Field("Tags that may go", _names, "pr-*, /sha-[0-9a-f]{7}/"),
-    "exclude_tags": Field("Tags to leave alone", _names, "latest"),
+    "keep_last_per": Field("Newest for each value of a regular expression's groups", str, "(.+)-[0-9]+"),
+    "older_than": Field("Only images older than", str, "30d"),
+    "tags": Field("Tags that may be deleted", _names, "pr-*, /sha-[0-9a-f]{7}/"),
+    "exclude_tags": Field("Tags excluded from this policy", _names, "latest"),
     "repositories": Field("Repositories", _names, "team/*"),
-    "exclude_repositories": Field("Repositories to leave alone", _names, "base/*"),
+    "exclude_repositories": Field("Repositories excluded from this policy", _names, "base/*"),
     "platforms": Field("Only for platforms", _names, "linux/arm/v7"),
     "labels": Field("Only with labels", _labels, "stage=test*"),
     "untagged": Field("Manifests without a tag: all, or older than", _untagged, "7d"),
-    "orphans": Field("What deleted images leave behind", str, "", ("leave", "delete")),
+    "orphans": Field("Referrers of missing images, and indexes without children", str, "", ("leave", "delete")),
     "protect": Field("Always keep", _names, "v*, latest, team/base"),
     "in_use": Field("In use: references, digests, or a file of them", str, "pods.json"),
 }
@@ -62,10 +62,10 @@ class PolicyForm(Pane):
     """Fields for the rules of a `regscope.Retention`.
 
     Attributes:
-        written: what stands in each field.
-        policy: the policy that it says; the last one that made sense; None before there was one.
-        wrong: what cannot be understood, in words, by field; by the empty name what is wrong with all of it.
-        locked: whether the rules must stay as they are, since something is being done by them.
+        written: the text of each field.
+        policy: the policy of the fields, the last valid one; None before there was one.
+        wrong: the error message of each invalid field; an error of the whole policy has the empty name.
+        locked: whether the fields are disabled, as the plan is being applied.
     """
 
     written = traitlets.Dict()
@@ -78,8 +78,8 @@ class PolicyForm(Pane):
     def __init__(self, policy: Retention | None = None) -> None:
         if not isinstance(policy, Retention | None):
             raise InvalidInput(
-                "the fields are those of one rule, and this policy is a list",
-                next_step="rs.plan(snap, rules) takes it.",
+                "the form edits a policy of one rule, and this policy is a list of rules",
+                next_step="Use rs.plan(snap, rules) for it.",
             )
         super().__init__(written=_written(policy) if policy else dict(_FIRST), policy=policy)
         self.observe(lambda _: self.show(), "locked")
@@ -87,12 +87,12 @@ class PolicyForm(Pane):
 
     @property
     def code(self) -> str:
-        """The expression that gives the plan."""
+        """The expression that returns the plan."""
         return "" if self.policy is None else f"rs.plan(snap, rs.{self.policy!r})"
 
     @property
     def yaml(self) -> str:
-        """The policy as a file."""
+        """The policy as YAML, for a file."""
         return "" if self.policy is None else yaml.safe_dump(self.policy.rules(), sort_keys=False, allow_unicode=True)
 
     def actions(self) -> Mapping[str, Callable[[str], None]]:
@@ -100,9 +100,9 @@ class PolicyForm(Pane):
         return {name: lambda value, name=name: self.write(name, value) for name in FIELDS}  # type: ignore[misc]
 
     def write(self, name: str, value: str) -> None:
-        """Put words into a field: what they say becomes the policy, if it makes sense."""
+        """Set the text of a field; if all fields are valid, they become the policy."""
         if self.locked:
-            raise InvalidInput("the rules stay as they are until what is being done is done")
+            raise InvalidInput("the rules cannot be changed while a plan is being applied or undone")
         self.written = {**self.written, name: value.strip()}
         try:
             policy = Retention(**self._rules())
@@ -119,7 +119,7 @@ class PolicyForm(Pane):
             self.show()
 
     def values(self) -> dict[str, Any]:
-        """The fields, and what is wrong with them."""
+        """The fields, and their error messages."""
         return {
             "fields": FIELDS,
             "written": {name: self.written.get(name, "") for name in FIELDS},
@@ -146,7 +146,7 @@ class PolicyForm(Pane):
 
 
 def _written(policy: Retention) -> dict[str, str]:
-    """A policy as it is written into the fields."""
+    """The texts of the fields for a policy."""
     found = dict(_FIRST)
     for name, value in policy.rules().items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The policy builder: change a rule, see what goes, what stays and why; try it, do it, undo it."""
+"""The policy builder: edit rules, see what would be deleted or kept and why; dry run, apply and undo."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _GOES = [
     Column("Size", "size", size),
     Column("Rule", "rule", words),
 ]
-_STAYS = [*_GOES[:3], *_GOES[4:], Column("Why it stays", "reason", words)]
+_STAYS = [*_GOES[:3], *_GOES[4:], Column("Why it is kept", "reason", words)]
 
 
 class Remediator(VBox):
-    """Rules, what they would do, and doing it.
+    """A form for rules, their plan, and the widget that applies it.
 
     Attributes:
         form: the rules.
-        facts: the plan in words.
-        goes_listing, spared_listing: what goes, and what was matched and stays.
-        doing: the dry run, the guard, the journal, and the way back.
+        facts: the facts of the plan.
+        goes_listing, spared_listing: what would be deleted, and what was matched but is kept.
+        doing: dry run, confirmation, journal and undo.
     """
 
     def __init__(self, snap: Snapshot, store: ContentStore | None = None, policy: Retention | None = None) -> None:
         self._planner = Planner(snap)
         nothing = table_of(TABLE, ())
         self.form, self.facts, self.doing = PolicyForm(policy), PlanFacts(), ApplyPane(store)
-        self.goes_listing = Listing(nothing, _GOES, "plan.goes", title="What goes", searched=_SEARCHED, rows=15)
+        self.goes_listing = Listing(nothing, _GOES, "plan.goes", title="To be deleted", searched=_SEARCHED, rows=15)
         self.spared_listing = Listing(
-            nothing, _STAYS, "plan.spared", title="What was matched, and stays", searched=_SEARCHED, rows=15
+            nothing, _STAYS, "plan.spared", title="Matched, but kept", searched=_SEARCHED, rows=15
         )
         super().__init__([self.form, self.facts, self.goes_listing, self.spared_listing, self.doing])
         self.form.observe(lambda _: self._plan(), "policy")
@@ -63,41 +63,41 @@ class Remediator(VBox):
 
     @property
     def policy(self) -> Retention | None:
-        """What the fields say; the last that made sense."""
+        """The policy of the form, the last valid one."""
         return self.form.policy
 
     @property
     def plan(self) -> Plan | None:
-        """What that would do."""
+        """The plan of that policy."""
         return self.facts.plan
 
     @property
     def goes(self) -> pd.DataFrame:
-        """What goes, as it is shown."""
+        """The rows of the plan's `goes` that are listed."""
         return self.goes_listing.table
 
     @property
     def spared(self) -> pd.DataFrame:
-        """What was matched and stays, as it is shown."""
+        """The rows of the plan's `spared` that are listed."""
         return self.spared_listing.table
 
     @property
     def applied(self) -> Applied | None:
-        """What would be done, or what was done last."""
+        """The result of the dry run, else of the last run."""
         return self.doing.applied
 
     @property
     def undone(self) -> Undone | None:
-        """What was brought back."""
+        """The result of the last undo."""
         return self.doing.undone
 
     @property
     def code(self) -> str:
-        """The expression that gives `plan`."""
+        """The expression that returns `plan`."""
         return self.form.code
 
     def wait(self) -> None:
-        """Return when what is being done is done: for a cell that needs its result."""
+        """Wait until the running action has ended, for a cell that needs its result."""
         self.doing.wait()
 
     def _plan(self) -> None:
@@ -114,18 +114,18 @@ class Remediator(VBox):
 def remediate(
     snap: Snapshot, store: ContentStore | str | None = None, *, policy: Retention | None = None
 ) -> Remediator:
-    """Build a policy by hand: each change shows at once what goes, what stays and why, and the bytes.
+    """A widget for building a policy: each change shows at once what would be deleted or kept, why, and freed bytes.
 
-    What is built is there for the next cell: `ui.policy`, `ui.plan`, `ui.goes`, `ui.spared`, `ui.applied`, `ui.undone`.
-    With a store a plan can be carried out: after a dry run of this very plan, and once its name was typed. Each step is
-    in a journal, and can be undone.
+    The next cell can use `ui.policy`, `ui.plan`, `ui.goes`, `ui.spared`, `ui.applied` and `ui.undone`. With a store the
+    plan can be applied, after a dry run of this plan and after its name was typed. Each step is recorded in a journal,
+    and can be undone.
 
     Args:
-        snap: of the whole registry, or of whole repositories.
-        store: the registry or layout, or its location; without it nothing can be changed.
-        policy: the rules to begin with.
+        snap: the snapshot, of the whole registry or of whole repositories.
+        store: the registry or layout, or its location; without it plans can only be shown.
+        policy: the rules at the start.
 
     Raises:
-        ImportError: the widgets' packages are not there.
+        ImportError: the widgets' packages are not installed.
     """
     return Remediator(snap, None if store is None else as_store(store), policy)

@@ -1,7 +1,7 @@
 "use strict";
-// Sorting and searching of the tables, and links within the page. Without this the page reads just as well.
+// Sorting and searching of the tables, and links within the page. The page is complete without this script.
 
-const FEW = 50; // rows of a table that are shown at first; the style sheet hides the others, whatever their order
+const FEW = 50; // rows of a table that are shown at first; the style sheet hides the others, in any order
 
 for (const table of document.querySelectorAll("table")) {
   makeSortable(table);
@@ -34,7 +34,7 @@ function makeSortable(table) {
 function sortBy(table, head) {
   const isNumber = head.className === "number" || head.className === "bar";
   const before = head.getAttribute("aria-sort");
-  // The first click on numbers brings the largest up, on words the first of the alphabet.
+  // The first click sorts numbers in descending order, and text in ascending order.
   const order = before ? (before === "ascending" ? "descending" : "ascending") : isNumber ? "descending" : "ascending";
   for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", order);
@@ -47,7 +47,7 @@ function sortBy(table, head) {
 
 function compareNumbers(a, b, sign) {
   const [x, y] = [a.dataset.value, b.dataset.value];
-  // What is absent stays at the end, either way.
+  // Absent values are last in both orders.
   if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
   return sign * (Number(x) - Number(y));
 }
@@ -77,7 +77,7 @@ function addTools(table) {
   more.addEventListener("click", () => {
     isWhole = true;
     update();
-    table.parentElement.focus({ preventScroll: true }); // the button is gone
+    table.parentElement.focus({ preventScroll: true }); // the button, which had the focus, is hidden
   });
   update();
 

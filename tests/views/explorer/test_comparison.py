@@ -23,7 +23,7 @@ def comparison(inside: Snapshot) -> Comparison:
 def test_it_says_what_to_do_until_both_are_picked(inside: Snapshot) -> None:
     comparison = Comparison(SnapshotViews(inside))
     assert comparison.diff is None
-    assert "Pick an image on either side." in comparison.answer.html
+    assert "Pick two images to compare." in comparison.answer.html
     comparison.before.image = "team/nightly:0"
     assert comparison.diff is None
     assert comparison.listing is None

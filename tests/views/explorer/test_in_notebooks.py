@@ -113,7 +113,7 @@ def test_the_following_cell_sees_what_was_picked(images: Locator, notebook: Page
 def test_layers_stand_with_their_build_lines_and_say_who_has_them(images: Locator, notebook: Page) -> None:
     pick(images, "team/worker")
     open_tab(notebook, "Layers")
-    layers, holders = pane(notebook, "Layers"), pane(notebook, "Who has this layer")
+    layers, holders = pane(notebook, "Layers"), pane(notebook, "Images with this layer")
     expect(layers.locator("tbody tr")).to_have_count(4)
     assert "RUN rm -rf /tmp/cache" in column(layers, 4)[3]
     layers.locator("tbody tr").nth(0).click()
@@ -125,7 +125,7 @@ def test_layers_stand_with_their_build_lines_and_say_who_has_them(images: Locato
 
 def test_going_into_the_treemap_and_out(notebook: Page) -> None:
     open_tab(notebook, "Registry")
-    treemap, holders = pane(notebook, "Where the bytes are"), pane(notebook, "Who has this layer")
+    treemap, holders = pane(notebook, "Where the bytes are"), pane(notebook, "Images with this layer")
     treemap.get_by_role("button", name="team/worker: ").click()
     expect(treemap.locator("[aria-current=location]")).to_have_text("team/worker")
     treemap.get_by_role("button", name="RUN fetch").click()

@@ -47,7 +47,7 @@ def test_searching_keeps_the_rows_with_the_text_in_whatever_case(picker: ImagePi
 def test_what_is_searched_for_is_text_and_no_pattern(picker: ImagePicker, large: Snapshot, said: str) -> None:
     picker.do("search", said)
     assert picker.table.empty
-    assert "Nothing matches." in picker.html
+    assert "No row matches the search." in picker.html
     assert gives(picker.code, large, picker.table)
 
 

@@ -75,15 +75,15 @@ def fill(page: Page, label: str, words: str) -> None:
 
 def use(page: Page, registry: HeldRegistry, name: str) -> None:
     """From the first rule to the undo."""
-    rules, goes, doing = (pane(page, it) for it in ("What may go, and what must stay", "What goes", "Do it"))
-    expect(pane(page, "What that would do")).to_contain_text("Give a rule")
+    rules, goes, doing = (pane(page, it) for it in ("Rules", "To be deleted", "Apply the plan"))
+    expect(pane(page, "Plan")).to_contain_text("Enter a rule")
     fill(page, "Keep the newest images", "soon")
     expect(rules).to_contain_text("valid integer")
     fill(page, "Keep the newest images", "3")
     fill(page, "Always keep", "v1*")
     expect(goes.locator("output")).to_contain_text("of 26")
     assert set(column(goes, 1)) == {"team/app"}
-    expect(pane(page, "What was matched, and stays")).to_contain_text("protect=v1*")
+    expect(pane(page, "Matched, but kept")).to_contain_text("protect=v1*")
     expect(doing.get_by_role("button", name="Apply")).to_have_count(0)
     doing.get_by_role("button", name="Dry run").click()
     expect(doing.get_by_role("button", name="Apply")).to_be_disabled()
@@ -109,7 +109,7 @@ def use(page: Page, registry: HeldRegistry, name: str) -> None:
 
 def use_meanwhile(page: Page, registry: HeldRegistry, name: str) -> None:
     """While the registry is busy deleting, the rules wait and the tables do not."""
-    goes = pane(page, "What goes")
+    goes = pane(page, "To be deleted")
     expect(page.get_by_role("progressbar", name="Applying")).to_be_visible()
     expect(page.get_by_label("Always keep")).to_be_disabled()
     goes.get_by_role("searchbox").fill("v21")

@@ -107,7 +107,7 @@ def test_what_cannot_be_is_told_at_its_field_and_the_last_plan_stays(
 
 
 def test_a_list_of_rules_is_refused_in_words(layout: rs.ContentStore) -> None:
-    with pytest.raises(InvalidInput, match="the fields are those of one rule"):
+    with pytest.raises(InvalidInput, match="the form edits a policy of one rule"):
         rs.remediate(rs.scan(layout, progress=False), policy=(rs.Retention(keep_last=1),))  # type: ignore[arg-type]
 
 
@@ -182,7 +182,7 @@ def test_applying_takes_a_dry_run_of_this_very_plan_and_the_name(registry: Regis
     assert doing.name == "app"  # one repository: its name
     do(ui, "type", "app")
     do(ui, "apply")
-    assert "not tried" in doing.trouble
+    assert "had no dry run" in doing.trouble
     do(ui, "try")
     assert ui.applied is not None
     assert ui.applied.dry_run
@@ -218,14 +218,14 @@ def test_rules_that_cannot_be_understood_disarm_the_plan_that_is_still_shown(reg
     make_ready(ui)
     ui.form.do("protect", "/(/")
     assert ui.plan is not None
-    assert "last rules that could be understood" in ui.facts.html
+    assert "the plan of the last valid ones" in ui.facts.html
     assert not ui.doing.may_try
     assert not ui.doing.may_apply
     do(ui, "apply")
     do(ui, "try")
     assert ui.applied is None
     ui.form.do("protect", "")
-    assert "last rules" not in ui.facts.html
+    assert "last valid" not in ui.facts.html
     assert ui.doing.may_try
     assert not ui.doing.may_apply
 
@@ -244,7 +244,7 @@ def test_the_kernel_goes_on_while_a_plan_is_carried_out_and_the_rules_wait(
     assert "<progress" in ui.doing.html
     plan = ui.plan
     ui.form.do("keep_last", "3")
-    assert "until what is being done is done" in ui.form.trouble
+    assert "while a plan is being applied" in ui.form.trouble
     ui.doing.do("apply")
     ui.doing.do("try")
     assert ui.plan is plan
@@ -381,7 +381,7 @@ def test_what_ends_it_in_between_leaves_a_word_on_the_journal(
 
 def test_without_a_store_it_only_plans(layout: rs.ContentStore) -> None:
     ui = rs.remediate(rs.scan(layout, progress=False), policy=rs.Retention(keep_last=1))
-    assert "only plans" in ui.doing.html
+    assert "this plan is only shown" in ui.doing.html
     do(ui, "try")
     assert "no store was given" in ui.doing.trouble
 

@@ -45,7 +45,7 @@ def test_everything_that_is_written_stands_out_from_its_ground(notebook: Page, t
 
 def look_at_it(notebook: Page, name: str) -> None:
     """Keep pictures of rules that make no sense and of a plan that was tried; nothing in them is hard to read."""
-    doing = pane(notebook, "Do it")
+    doing = pane(notebook, "Apply the plan")
     found: dict[str, list[str]] = {}
 
     def look(part: str) -> None:
@@ -56,9 +56,9 @@ def look_at_it(notebook: Page, name: str) -> None:
     fill(notebook, "Keep the newest images", "1")
     fill(notebook, "Always keep", "1.0")
     notebook.locator("details").evaluate("(it) => { it.open = true; }")
-    fill(notebook, "Only what is older than", "soon")
+    fill(notebook, "Only images older than", "soon")
     look("wrong")
-    fill(notebook, "Only what is older than", "1d")
+    fill(notebook, "Only images older than", "1d")
     expect(notebook.locator("details")).to_have_attribute("open", "")
     doing.get_by_role("button", name="Dry run").click()
     expect(doing.get_by_role("button", name="Apply")).to_be_visible()
@@ -69,23 +69,23 @@ def look_at_it(notebook: Page, name: str) -> None:
 
 
 def test_the_keyboard_alone_writes_rules_and_tries_them(notebook: Page) -> None:
-    fill(notebook, "Only what is older than", "")
+    fill(notebook, "Only images older than", "")
     fill(notebook, "Always keep", "")
     fill(notebook, "Keep the newest images", "")
     notebook.get_by_label("Keep the newest images").focus()
     notebook.keyboard.type("2")
     settled(notebook)
-    expect(pane(notebook, "What may go, and what must stay")).to_contain_text("keep_last=2")
+    expect(pane(notebook, "Rules")).to_contain_text("keep_last=2")
     for _ in range(60):
         notebook.keyboard.press("Tab")
         if notebook.evaluate("() => document.activeElement.textContent") == "Dry run":
             break
     notebook.keyboard.press("Enter")
-    name = pane(notebook, "Do it").get_by_label("To apply, type")
+    name = pane(notebook, "Apply the plan").get_by_label("To apply, type")
     expect(name).to_be_enabled()
     notebook.keyboard.press("Tab")
     expect(name).to_be_focused()
     notebook.keyboard.type(notebook.locator("label", has_text="To apply, type").locator("code").inner_text())
     settled(notebook)
     notebook.keyboard.press("Tab")
-    expect(pane(notebook, "Do it").get_by_role("button", name="Apply")).to_be_focused()
+    expect(pane(notebook, "Apply the plan").get_by_role("button", name="Apply")).to_be_focused()
