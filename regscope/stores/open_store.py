@@ -43,9 +43,9 @@ def open(
     Args:
         location: `registry.example.com[:port]`, `http://localhost:5000`, `https://example.com/path` for a registry
             below a path, `oci:FOLDER`, `oci-archive:FILE`, `docker-archive:FILE`, or `storage:FOLDER`, the storage of
-            distribution's registry, also at a URL that fsspec supports, `storage:s3://bucket/prefix`. Untagged manifests
-            are shown by its storage, and by hosted registries whose provider lists them. After the host of such a
-            provider the beginning of repository names, such as a project, may follow: only these are opened.
+            distribution's registry, also at a URL that fsspec supports, `storage:s3://bucket/prefix`. Untagged
+            manifests are shown by its storage, and by hosted registries whose provider lists them. After the host of
+            such a provider the beginning of repository names, such as a project, may follow: only these are opened.
         username, password: for a registry; by default those in a location like
             `https://name:password@registry.example.com`, then those of the environment, then those that `docker login`
             or `podman login` saved.
