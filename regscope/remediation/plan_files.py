@@ -16,7 +16,7 @@ from regscope.version import __version__
 _FORMAT = 2
 _LARGEST = 2**30  # bytes: some three million tags
 _PIECE = 2**20
-_ANEW = "Plan anew: regscope plan SOURCE --save FILE."
+_ANEW = "Make a new plan: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
 
 

@@ -110,7 +110,7 @@ def test_a_tampered_plan_is_refused_and_nothing_of_it_is_shown(run: Run, registr
         assert refused.code == BAD_CONTENT
         assert refused.out == ""
         assert "but the table does not say so" in refused.err
-        assert "Plan anew" in refused.err
+        assert "Make a new plan" in refused.err
     assert len(tags(registry)) == 5
 
 

@@ -502,7 +502,7 @@ def test_a_run_is_stopped_from_elsewhere_and_gone_on_with(registry: Registry, tm
     some = applied(plan, registry.url, journal=tmp_path / "journal", concurrency=1, watch=after_two, stop=stop)
     assert some.ok
     assert outcomes(some) == {"done": 2, "left": len(plan.steps) - 2}
-    assert "goes on from here" in repr(some)
+    assert "with the same journal to continue" in repr(some)
     assert applied(plan, registry.url, journal=tmp_path / "journal").ok
     assert seen(registry).tags["tag"].tolist() == ["stable"]
 
@@ -514,5 +514,5 @@ def test_a_result_is_told_to_people_and_to_programs(registry: Registry, tmp_path
     assert told["counts"] == {"done": 3, "left": len(done.table) - 3}
     assert told["freed_bytes"] == sum(step["frees"] for step in told["steps"] if step["outcome"] == "done")
     assert Path(told["journal"]) == tmp_path / "journal"
-    assert "goes on from here" in repr(done)
+    assert "with the same journal to continue" in repr(done)
     assert "beyond the bounds of this run" in done._repr_html_()

@@ -174,7 +174,7 @@ def test_undo_needs_no_backup_is_said_only_where_it_was_seen(proxy: FaultProxy, 
     plan, _ = planned(proxy.url)
     assert "needs no backup" not in repr(plan)
     done = apply(plan, proxy.url, tmp_path / "journal")
-    assert "Until the bytes come back undo needs no backup" in repr(done)
+    assert "Until the bytes are freed undo needs no backup" in repr(done)
 
 
 def test_what_was_brought_back_and_did_not_come_is_told(
