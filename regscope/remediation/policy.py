@@ -118,10 +118,10 @@ def policy_from_json(found: Any) -> Policy:
 
 def _rule_from_json(found: Any) -> Retention:
     if not isinstance(found, dict):
-        raise InvalidInput("a rule of the policy is no mapping")
+        raise InvalidInput("a rule of a policy must be a mapping")
     names = found.get("in_use", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidInput("in_use is no list of names")
+        raise InvalidInput("in_use must be a list of names")
     return Retention(**{**found, "in_use": tuple(map(NameInUse, names)) or None})
 
 

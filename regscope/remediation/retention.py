@@ -44,7 +44,7 @@ def _platforms(value: Any) -> tuple[str, ...]:
 
 def _labels(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
-        raise InvalidInput("labels is no mapping", next_step='Give each label a pattern: {"stage": "test*"}')
+        raise InvalidInput("must be a mapping", next_step='Give each label a pattern: {"stage": "test*"}')
     listed(list(value))
     return dict(zip(value, _patterns(list(value.values())), strict=True))
 

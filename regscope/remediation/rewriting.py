@@ -170,7 +170,6 @@ class Rewriting:
         shared = int(((self.layers["shared_with"] > 0) & (self.layers["digest"] != self.layers["new_digest"])).sum())
         if shared:
             notes.append(f"{text.count(shared, 'layer')} that are rewritten stay stored for other images.")
----
         return [*notes, "Signatures, SBOMs and other referrers of the original do not apply to the new image."]
 
     def _made_anew(self) -> list[ChangedLayer]:

@@ -241,7 +241,7 @@ def test_names_in_a_saved_plan_are_names_and_no_file_is_opened(tmp_path: Path) -
     found = json.loads(path.read_text())
     found["policy"]["in_use"] = str(tmp_path / "pods")
     path.write_text(json.dumps(found))
-    with pytest.raises(StoreError, match="in_use is no list of names"):
+    with pytest.raises(StoreError, match="in_use must be a list of names"):
         rs.Plan.load(path)
 
 

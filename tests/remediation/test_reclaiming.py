@@ -39,7 +39,7 @@ def test_distribution_is_told_what_to_run_and_what_to_mind(tmp_path: Path, versi
     with Registry(tmp_path / "registry", program=program, htpasswd=users) as registry:
         login = {"username": "ann", "password": "secret"} if has_login else {}
         told = " ".join(how_space_is_freed(rs.open(registry.url, cache=False, **login)))  # type: ignore[arg-type]
-    for word in ("registry garbage-collect", "readonly", "Restart the registry afterwards", "Do not use --delete-untagged"):
+    for word in ("registry garbage-collect", "readonly", "Restart the registry", "Do not use --delete-untagged"):
         assert word in told
 
 

@@ -63,7 +63,7 @@ def test_a_duration_may_be_a_timedelta() -> None:
         ({"platforms": [386]}, "platforms: 386 is no name"),
         ({"labels": {"stage": 1.10}}, "labels: 1.1 is no name: .*quote it"),
         ({"labels": {1.10: "stage"}}, "labels: 1.1 is no name: .*quote it"),
-        ({"labels": ["stage"]}, "labels is no mapping"),
+        ({"labels": ["stage"]}, "labels: must be a mapping"),
         ({"self": 1}, "self: there is no such rule"),
         ({"untagged": True, "in_use": ["app:1", 1.10]}, "in_use: 1.1 is no name: .*quote it"),
         ({"untagged": True, "in_use": ["app:1", ["app:2"]]}, "in_use: a list within a list"),
