@@ -121,7 +121,7 @@ def test_an_index_whose_other_platforms_were_never_saved_is_copied_by_those_that
         (own_layout / "blobs" / child.digest.replace(":", "/")).unlink()
     with pytest.raises(ContentMissing, match=lost[0].digest) as caught:
         rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}")
-    assert f"Choose what is there: {kept.platform}" in caught.value.next_step
+    assert f"Choose a stored platform: {kept.platform}" in caught.value.next_step
     done = rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}", platforms=str(kept.platform))
     assert done.images[0].digest == kept.digest
 
@@ -343,7 +343,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
         ([], None, InvalidInput, "no image"),
         ("app:", None, InvalidInput, "is no image"),
         ("app:1.0", "mine:", InvalidInput, "is no name"),
-        ("app:9.*", None, ContentMissing, "nothing like"),
+        ("app:9.*", None, ContentMissing, "no image"),
         ("app:9", None, ContentMissing, "app:9"),
         ("nothing:1", None, ContentMissing, "nothing"),
     ],

@@ -145,7 +145,7 @@ def test_the_first_manifest_whose_blobs_are_gone_with_it_ends_a_run_without_back
     plan, _ = planned(proxy.url)
     done = apply(plan, proxy.url, tmp_path / "journal")
     assert not done.ok
-    assert "forgets blobs at once" in str(done.stopped_by)
+    assert "deletes blobs at once" in str(done.stopped_by)
     images = done.table["digest"].isin([OLD.digest, *(child.digest for child in CHILDREN)])
     assert (done.table.loc[images, "outcome"] == "done").sum() == 1
     assert len(gone) == 2, "one image's own config and layer"
