@@ -25,7 +25,7 @@ def read_policy(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
     A list of rules is a YAML list, or `rules:` (in TOML `[[rules]]`) beside which `protect` and `in_use` may stand.
 
     Raises:
-        InvalidInput: the file can't be read, is larger than 1 MiB, has no rules, or aliases that stand for more than
+        InvalidInput: the file cannot be read, is larger than 1 MiB, has no rules, or aliases that stand for more than
             100,000 values, or says the same twice.
     """
     found = _parsed(path)
@@ -55,7 +55,7 @@ def _parsed(path: Path) -> Any:
     except InvalidInput:
         raise
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InvalidInput(f"the policy {path} can't be read: {plain(error, 300)}") from None
+        raise InvalidInput(f"the policy {path} cannot be read: {plain(error, 300)}") from None
 
 
 def _of_yaml(text: str) -> Any:

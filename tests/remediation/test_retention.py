@@ -69,8 +69,8 @@ def test_a_duration_may_be_a_timedelta() -> None:
         ({"untagged": True, "in_use": ["app:1", ["app:2"]]}, "in_use: a list within a list"),
         ({"untagged": True, "in_use": []}, "in_use: the list names no image in use: it is empty"),
         ({"untagged": True, "in_use": 3}, "in_use: 3 is no name"),
-        ({"untagged": True, "in_use": ["No Image"]}, "in_use: an image in use that is none: 'No Image'"),
-        ({"untagged": True, "in_use": "/nowhere/at/all"}, "in_use: .*can't be read"),
+        ({"untagged": True, "in_use": ["No Image"]}, "in_use: not an image reference: 'No Image'"),
+        ({"untagged": True, "in_use": "/nowhere/at/all"}, "in_use: .*cannot be read"),
     ],
 )
 def test_what_a_policy_cannot_say_is_told_with_the_rule_that_is_wrong(rules: dict[str, Any], words: str) -> None:
@@ -113,7 +113,7 @@ def test_a_policy_comes_from_a_file_and_what_is_in_use_from_one_beside_it(tmp_pa
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("policy.yaml", b"keep_last: [", "can't be read"),
+        ("policy.yaml", b"keep_last: [", "cannot be read"),
         ("policy.yaml", b"- keep_last", "has no rules"),
         ("policy.yaml", b"", "has no rules"),
         ("policy.yaml", b"1: 2", "has no rules"),
@@ -124,13 +124,13 @@ def test_a_policy_comes_from_a_file_and_what_is_in_use_from_one_beside_it(tmp_pa
         ("policy.yaml", b"keep_last: 3\nprotect: [v1]\nprotect: [v2]\n", "protect: it is said twice"),
         ("policy.yaml", b"keep_last: 3\nprotect: &a [v1, *a]\n", "protect: its aliases stand for more"),
         ("policy.yaml", b"keep_last: 3\nlabels: &a {x: *a}\n", "labels: its aliases stand for more"),
-        ("policy.yaml", b"keep_last: 3\nprotect: " + b"[" * 100_000, "can't be read"),
+        ("policy.yaml", b"keep_last: 3\nprotect: " + b"[" * 100_000, "cannot be read"),
         ("policy.yaml", b"#" * 2**20 + b"\nkeep_last: 3", "larger than 1,048,576 bytes"),
         ("policy.yaml", b"- keep_last: 3", "is a list of rules"),
         ("policy.toml", b"keep_last = 3\nprotect = [1.10]", "protect: 1.1 is no name: .*quote it"),
-        ("policy.yaml", b"\xff\xfe\x00", "can't be read"),
-        ("policy.yaml", b"!!python/object/apply:os.system ['true']", "can't be read"),
-        ("policy.toml", b"keep_last = = 3", "can't be read"),
+        ("policy.yaml", b"\xff\xfe\x00", "cannot be read"),
+        ("policy.yaml", b"!!python/object/apply:os.system ['true']", "cannot be read"),
+        ("policy.toml", b"keep_last = = 3", "cannot be read"),
         ("policy.toml", b"keep_last = 'x'", "keep_last: .*integer"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_policy_is_refused_in_words(tmp_path: Path, name: str,
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidInput, match=words):
         rs.Retention.from_file(tmp_path / name)
-    with pytest.raises(InvalidInput, match="can't be read"):
+    with pytest.raises(InvalidInput, match="cannot be read"):
         rs.Retention.from_file(tmp_path / "absent.yaml")
 
 

@@ -90,7 +90,7 @@ def test_what_is_written_is_the_rule_that_it_says_and_the_other_way_round(
         ("older_than", "soon", "is not a duration"),
         ("tags", "/(/", "not a regular expression"),
         ("platforms", "linux/", "not a platform"),
-        ("in_use", "No Image, None", "image in use that is none"),
+        ("in_use", "No Image, None", "not an image reference"),
         ("protect", "app@x", "no digest"),
     ],
 )
