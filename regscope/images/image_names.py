@@ -99,7 +99,5 @@ def _meant(store: ContentStore, image: str) -> list[tuple[str, str]]:
         if fnmatchcase(listed, tag)
     ]
     if not found:
-        raise ContentMissing(
-            f"{store.location} has no image {image}", next_step="List its tags with `regscope tags`."
-        )
+        raise ContentMissing(f"{store.location} has no image {image}", next_step="List its tags with `regscope tags`.")
     return found

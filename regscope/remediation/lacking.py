@@ -73,9 +73,7 @@ class Lacking:
         if goes:
             found.append(f"Missing or damaged before the run, so that undo cannot restore them: {goes:,}.")
         if unchecked:
-            found.append(
-                "Some manifests or blobs could not be checked: see the rows `unchecked` of lacking.table."
-            )
+            found.append("Some manifests or blobs could not be checked: see the rows `unchecked` of lacking.table.")
         rows = self.table.head(_SHOWN).to_dict("records")
         found += [f"{row['what']}: {image_name(row['repository'], row['digest'])}: {row['error']}" for row in rows]
         return [*found, f"{rest:,} more in .lacking.table"] if (rest := len(self.table) - len(rows)) > 0 else found

@@ -74,7 +74,7 @@ def test_all_of_it_is_copied_where_that_is_asked_for(registry: Registry, tmp_pat
     assert set(blobs_in(tmp_path / "backup")) == {*plan.blobs["digest"], rs.Digest.of(BASE)}
     assert done.backup is not None
     assert done.backup.left_bytes == 0
-    with pytest.raises(InvalidInput, match="no place was named"):
+    with pytest.raises(InvalidInput, match="backup_all needs the location"):
         plan.apply(fresh(registry.url), backup_all=True)
 
 

@@ -117,13 +117,13 @@ def test_a_policy_comes_from_a_file_and_what_is_in_use_from_one_beside_it(tmp_pa
         ("policy.yaml", b"- keep_last", "has no rules"),
         ("policy.yaml", b"", "has no rules"),
         ("policy.yaml", b"1: 2", "has no rules"),
-        ("policy.yaml", b"keep_last: 3\nprotect:\n", "protect: nothing is said"),
+        ("policy.yaml", b"keep_last: 3\nprotect:\n", "protect: no value is given"),
         ("policy.yaml", b"keep_last: 3\nprotect: [latest, 1.10]\n", "protect: 1.1 is no name: .*quote it"),
         ("policy.yaml", b"tags: 2.0\n", "tags: 2.0 is no name: .*quote it"),
         ("policy.yaml", b"keep_last: 3\nprotect: 12:30:00\n", "protect: 45000 is no name: .*quote it"),
-        ("policy.yaml", b"keep_last: 3\nprotect: [v1]\nprotect: [v2]\n", "protect: it is said twice"),
-        ("policy.yaml", b"keep_last: 3\nprotect: &a [v1, *a]\n", "protect: its aliases stand for more"),
-        ("policy.yaml", b"keep_last: 3\nlabels: &a {x: *a}\n", "labels: its aliases stand for more"),
+        ("policy.yaml", b"keep_last: 3\nprotect: [v1]\nprotect: [v2]\n", "protect: the key is given twice"),
+        ("policy.yaml", b"keep_last: 3\nprotect: &a [v1, *a]\n", "protect: its aliases expand to more"),
+        ("policy.yaml", b"keep_last: 3\nlabels: &a {x: *a}\n", "labels: its aliases expand to more"),
         ("policy.yaml", b"keep_last: 3\nprotect: " + b"[" * 100_000, "cannot be read"),
         ("policy.yaml", b"#" * 2**20 + b"\nkeep_last: 3", "larger than 1,048,576 bytes"),
         ("policy.yaml", b"- keep_last: 3", "is a list of rules"),
@@ -160,7 +160,7 @@ def bomb(lines: int) -> str:
 )
 def test_aliases_that_multiply_without_end_are_refused_at_once(tmp_path: Path, content: str) -> None:
     (tmp_path / "policy.yaml").write_text(content)
-    with pytest.raises(InvalidInput, match=r"a[0-9]+: its aliases stand for more than 100,000 values"):
+    with pytest.raises(InvalidInput, match=r"a[0-9]+: its aliases expand to more than 100,000 values"):
         rs.Retention.from_file(tmp_path / "policy.yaml")
 
 
