@@ -29,7 +29,7 @@ def matched_leftovers(graph: ReferenceGraph, ages: Ages, policy: Policy) -> tupl
 
 
 def _of_rule(graph: ReferenceGraph, ages: Ages, policy: Retention, left: Bools) -> tuple[Words, Bools]:
-    """The words of one rule by placement, and the placements in its repositories; `left` is open for `untagged`."""
+    """The words of one rule by placement, and the placements that it includes; `untagged` decides only about `left`."""
     repositories = matching(graph.repositories, policy.repositories)
     repositories &= ~matching(graph.repositories, policy.exclude_repositories)
     within = repositories[graph.node_repository]
@@ -38,8 +38,8 @@ def _of_rule(graph: ReferenceGraph, ages: Ages, policy: Retention, left: Bools) 
     if policy.orphans and not graph.snap.filtered:  # a filtered scan may have left subjects out
         gone = attached.is_lost & graph.is_root & within
         empty = _without_children(graph) & within
-        nodes[gone] = "orphans: what it is attached to is gone"
-        nodes[empty] = "orphans: not one of its children is left"
+        nodes[gone] = "orphans: its subject is missing"
+        nodes[empty] = "orphans: all of its children are missing"
     return nodes, within
 
 

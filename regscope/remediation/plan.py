@@ -37,9 +37,10 @@ class Plan(PlanData):
             (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: the
             rule that matched it; with its number where the policy is a list), `reason` (str: why it stays),
             `created` (UTC), `age_from` (UTC: the time from which the policy computes its age) and `age_by` (category:
-            pushed, created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes of the
-            manifest and all that it names), `frees` (int64, bytes that its deletion frees; each blob is counted once,
-            with the last manifest that needs it, at the first of that manifest's tags; the sum is `freed_bytes`).
+            pushed, created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes of
+            the image's config and distinct layers as stored; absent for other manifests), `frees` (int64, bytes that
+            its deletion frees; each blob is counted once, with the last manifest that needs it, at the first of that
+            manifest's tags; the sum is `freed_bytes`).
         steps: the steps in the order in which they are run: `repository` (str), `action` (category: untag or delete),
             `tag` (str), `digest` (str), `kind` (category), `frees` (int64, bytes that the next garbage collection
             frees in addition once this step and all before it are done).

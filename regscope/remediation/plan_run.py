@@ -94,7 +94,7 @@ class Run:
             found = pool.map(lambda step: resolved(self._store, step.repository, step.name), steps)
             for step, now in zip(steps, found, strict=True):
                 if now == step.digest:
-                    self._settle(step, SKIPPED, "deleted in an earlier run, but there again: make a new plan")
+                    self._settle(step, SKIPPED, "an earlier run removed it, but it is there again: make a new plan")
                 else:
                     self._settle(step, DONE, "in an earlier run")
 

@@ -30,7 +30,7 @@ TABLE = (
         "source of that time: pushed, created, label or annotation (org.opencontainers.image.created), first seen (in "
         "an earlier snapshot: it is at least that old), unknown",
     ),
-    Column("size", "Int64", "the image as stored, all blobs counted; absent for other manifests", "bytes"),
+    Column("size", "Int64", "config and distinct layers of the image, as stored; absent for other manifests", "bytes"),
     Column("frees", "int64", "bytes freed: each blob is counted with the last manifest that needs it", "bytes"),
 )
 """One row for each tag, and for each manifest without one."""

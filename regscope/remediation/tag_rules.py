@@ -148,7 +148,7 @@ def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> 
 def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
     """The rule `keep_last`. Images as old as the last one that is kept are kept, too, since their order is not known.
 
-    For example, two images are kept of these six tags in one repository; `latest` and `3` are on one image:
+    For example, `keep_last=2` with six tags in one repository; `latest` and `3` are on one image, which counts once:
 
         tag     built    place | matched
         latest  March    1     | no
