@@ -61,7 +61,7 @@ def attach_at(
 ) -> Digest:
     """As `attach`, with the store open already, as a store to read and as a destination."""
     if "/" not in artifact_type:
-        raise InvalidInput(f"{artifact_type!r} is no artifact type", next_step="Write e.g. application/spdx+json.")
+        raise InvalidInput(f"{artifact_type!r} is no artifact type", next_step="Use one like application/spdx+json.")
     repository, reference = split_name(image)
     found = store.manifest(repository, reference)
     content = LocalContent(Path(file), None)

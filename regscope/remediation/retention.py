@@ -98,8 +98,8 @@ class Retention(BaseModel):
         exclude_repositories: patterns of repositories excluded from this policy. `exclude_repositories=["team/base"]`
         tags: patterns of the tags that may be removed. Given alone, all of them are. `tags=["pr-*",
             "/sha-[0-9a-f]{7}/"]`
-        exclude_tags: patterns of tags excluded from this policy; unlike tags in `protect` they are not counted by
-            `keep_last`, and do not keep other images. `exclude_tags=["latest"]`
+        exclude_tags: patterns of tags excluded from this policy: they stay and, unlike tags in `protect`, are not
+            counted by `keep_last`. `exclude_tags=["latest"]`
         keep_last: the number of images to keep in each repository, the newest of the candidates; protected ones are
             counted, too. Tags on one manifest are one image. Images as old as the last one that is kept are kept, too.
             A candidate on a part of what another candidate names (`1.0-amd64` on a child of the index `1.0`, a tagged

@@ -127,7 +127,7 @@ class Rewriting:
     def _check_original(self) -> None:
         repository, reference = split_name(self.name)
         if ":" not in reference and self.store.resolve(repository, reference) != self.tree.named:
-            raise RegscopeError(f"{self.name} points to another image now", next_step="Repeat it with that image.")
+            raise RegscopeError(f"{self.name} points to another image now", next_step="Start again with that image.")
 
     def _actual(self, target: ContentStore | str | None) -> int:
         """Bytes of the new image's layers, as the target reports them."""

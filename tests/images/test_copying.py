@@ -343,7 +343,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
         ([], None, InvalidInput, "no image"),
         ("app:", None, InvalidInput, "is no image"),
         ("app:1.0", "mine:", InvalidInput, "is no name"),
-        ("app:9.*", None, ContentMissing, "no image"),
+        ("app:9.*", None, ContentMissing, "has no image"),
         ("app:9", None, ContentMissing, "app:9"),
         ("nothing:1", None, ContentMissing, "nothing"),
     ],
