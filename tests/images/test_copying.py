@@ -277,7 +277,7 @@ def test_an_error_of_a_copy_says_what_is_there_already(store: ContentStore, plac
         told = caught.value.next_step.splitlines()[-1]
         whole = rs.copy(store, ["app:1.0", "base:1"], place("docker-registry"))
         blobs = whole.sent + whole.mounted + whole.there
-        assert told.startswith(f"1 of 2 images and {blobs} of {blobs} blobs are at {proxy.url} already")
+        assert told.startswith(f"1 of 2 images and {blobs} of {blobs} blobs were copied to {proxy.url}")
         assert "repeat the command to continue" in told
         proxy.clear()
         assert rs.copy(store, ["app:1.0", "base:1"], proxy.url).sent == 0

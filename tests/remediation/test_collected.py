@@ -152,7 +152,7 @@ def test_another_store_is_not_asked_and_a_refusal_is_no_answer(registry: Registr
         proxy.rule(refuse("/blobs/", 403, "DENIED", "not for you"))
         with pytest.raises(PermissionDeny):
             collected(tmp_path / "journal", fresh(proxy.url))
-    with pytest.raises(rs.RegscopeError, match="nothing was changed"):
+    with pytest.raises(rs.RegscopeError, match="there are no freed blobs"):
         planned(registry).apply(fresh(registry.url), progress=False).collected(fresh(registry.url))
 
 
