@@ -148,7 +148,7 @@ def _changed_index(
     if gone:
         notes.append(f"Left out of the new index: {text.count(len(gone), 'attestation')} of images that were changed.")
     if nested := [child for child in index.manifests if child.digest in others and not child.is_artifact]:
-        notes.append(f"The index has {text.count(len(nested), 'child', 'children')} besides images: not changed.")
+        notes.append(f"Not changed in the new index: {text.count(len(nested), 'child', 'children')} other than images.")
     return ChangedTree(
         repository,
         found.digest,

@@ -19,7 +19,7 @@ def plan_notes(plan: PlanData) -> list[str]:
         found.append("The freed bytes are an upper bound: manifests that were not seen may need these blobs.")
     if len(plan.lacking):
         lost = text.count(len(plan.lacking), "manifest or blob is", "manifests and blobs are")
-        found.append(f"{lost} missing or damaged in the store already: see plan.lacking.")
+        found.append(f"{lost} already missing or damaged in the store: see plan.lacking.")
     found += surprises(plan.table, plan.policy)
     found += _judged_otherwise(plan)
     for number, earlier in overruled(plan.policy):
