@@ -137,7 +137,7 @@ def _marks(whiteouts: Any) -> list[int | None]:
 def _unlike(digest: Digest, why: str) -> ContentError:
     return ContentError(
         f"the layer {digest} cannot be rewritten: {why}",
-        next_step="Exclude this layer, or flatten the image: regscope image flatten.",
+        next_step="Leave this layer unchanged, or flatten the image: regscope image flatten.",
     )
 
 

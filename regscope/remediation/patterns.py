@@ -36,7 +36,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern[1:-1] if is_regex(pattern) else translate(pattern))
     except re.error as error:
         raise InvalidInput(
-            f"{pattern!r} is not a regular expression: {error}", next_step="Correct it; a glob has no slashes: v1.*"
+            f"{pattern!r} is not a regular expression: {error}", next_step="Correct it, or write a glob: v1.*"
         ) from None
 
 

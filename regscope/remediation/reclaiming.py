@@ -26,7 +26,7 @@ _CAVEATS = (
 )
 _WAYS = {
     product.DISTRIBUTION: (
-        f"The registry is docker-registry (distribution), which frees bytes only by a garbage collection.\n"
+        f"It answers like docker-registry (distribution), which frees bytes only by a garbage collection.\n"
         f"{_COMMAND}\n{_CAVEATS}"
     ),
     product.HARBOR: (

@@ -184,7 +184,7 @@ class Retention(BaseModel):
                 next_step="Give one of tags, keep_last, older_than, platforms, labels, untagged and orphans.",
             )
         if self.keep_last_per is not None and self.keep_last is None:
-            raise InvalidInput("keep_last_per without keep_last", next_step="Add how many to keep of each: keep_last=3")
+            raise InvalidInput("keep_last_per without keep_last", next_step="Add the number to keep: keep_last=3")
         return self
 
     @property

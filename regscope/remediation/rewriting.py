@@ -169,7 +169,7 @@ class Rewriting:
             notes.append("The new layers take more bytes than before: the old ones were compressed better.")
         shared = int(((self.layers["shared_with"] > 0) & (self.layers["digest"] != self.layers["new_digest"])).sum())
         if shared:
-            notes.append(f"{text.count(shared, 'layer')} that are rewritten stay stored for other images.")
+            notes.append(f"Old layers that stay stored, since other images need them: {shared:,}.")
         return [*notes, "Signatures, SBOMs and other referrers of the original do not apply to the new image."]
 
     def _made_anew(self) -> list[ChangedLayer]:
