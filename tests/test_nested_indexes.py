@@ -63,7 +63,7 @@ def test_a_copy_reads_and_writes_each_manifest_once(
 def test_a_child_that_is_missing_is_asked_for_once(tmp_path: Path) -> None:
     image = nested(tmp_path / "often", 5, 20)
     (tmp_path / "often" / "blobs" / image.digest.replace(":", "/")).unlink()
-    with pytest.raises(ContentMissing, match="which is not there"):
+    with pytest.raises(ContentMissing, match="which is not stored"):
         rs.copy(f"oci:{tmp_path / 'often'}", "app:1", f"oci:{tmp_path / 'copied'}", progress=False)
 
 

@@ -1,1 +1,1 @@
-"""Images as things to be changed: layers added, saved, pushed under another name."""
+"""Images: copying, changing, flattening them, making indexes, attaching artifacts."""

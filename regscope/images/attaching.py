@@ -1,4 +1,4 @@
-"""Attaching an artifact to an image: a signature, an SBOM, a report (OCI image-spec, manifest.md, Guidelines)."""
+"""`attach`: pushes an artifact whose subject is an image: a signature, an SBOM (OCI image-spec, manifest.md)."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def attach(
     media_type: str | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Digest:
-    """Push a file as an artifact that refers to an image, beside it.
+    """Push a file as an artifact whose subject is an image, into the image's repository.
 
     Args:
-        image: `repository:tag` or `repository@digest`; of an index, the index itself.
+        image: `repository:tag` or `repository@digest`, of an image or an index.
         artifact_type: such as `application/spdx+json`.
-        media_type: of the file; by default that of the artifact.
-        annotations: of the artifact's manifest.
+        media_type: the media type of the file; by default the artifact type.
+        annotations: the annotations of the artifact's manifest.
 
     Returns:
-        The digest of the artifact's manifest: the same for the same file and image.
+        The digest of the artifact's manifest; equal files and images give equal digests.
 
     Raises:
         ContentMissing, ResourceNotFound: there is no such image.
-        InvalidInput: no artifact type, or a store that holds none.
-        RegscopeError: it cannot be written.
+        InvalidInput: the artifact type is invalid, or the store cannot hold artifacts.
+        RegscopeError: the store cannot be written.
     """
     opened = as_store(store)
     return attach_at(opened, open_destination(store), image, file, artifact_type, media_type, annotations)
@@ -59,9 +59,9 @@ def attach_at(
     media_type: str | None,
     annotations: Mapping[str, str] | None,
 ) -> Digest:
-    """As `attach`, where the store was opened already, to read from and to write to."""
+    """As `attach`, with the store open already, as a store to read and as a destination."""
     if "/" not in artifact_type:
-        raise InvalidInput(f"{artifact_type!r} is no artifact type", next_step="Write one: application/spdx+json.")
+        raise InvalidInput(f"{artifact_type!r} is no artifact type", next_step="Use one like application/spdx+json.")
     repository, reference = split_name(image)
     found = store.manifest(repository, reference)
     content = LocalContent(Path(file), None)

@@ -1,4 +1,4 @@
-"""Copying images between stores: from any that can be read to any that can be written."""
+"""`copy`: copies images from any readable store to any writable one."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class CopiedImage(NamedTuple):
     """One image that was copied.
 
     Attributes:
-        source: its name there, `repository:tag` or `repository@digest`.
-        name: its name here.
-        digest: of what has that name here now; the source's own, unless some of its platforms were chosen.
+        source: its name in the source, `repository:tag` or `repository@digest`.
+        name: its name in the target.
+        digest: the digest of that name in the target; that of the source, unless only some platforms were copied.
     """
 
     source: str
@@ -46,13 +46,15 @@ class CopiedImage(NamedTuple):
 
 @dataclass
 class Copied:
-    """What a copy did.
+    """The result of a copy.
 
     Attributes:
-        images: in the order in which they were asked for.
-        manifests: written.
-        sent, mounted, there: blobs that were sent, taken over from another repository there, or there already.
-        sent_bytes: that travelled, what was sent twice counted twice.
+        location: the location of the target.
+        images: the copied images, in the order of the arguments.
+        manifests: the number of manifests that were written.
+        sent, mounted, there: the numbers of blobs that were sent, mounted from another repository of the target, or in
+            the target already.
+        sent_bytes: bytes of blobs that were sent; a blob that was sent twice counts twice.
     """
 
     location: str
@@ -64,7 +66,7 @@ class Copied:
     sent_bytes: int = 0
 
     def facts(self) -> dict[str, str]:
-        """The figures, for people."""
+        """The figures of the copy, by their labels."""
         return {
             "images": f"{len(self.images):,}",
             "sent": f"{text.count(self.sent, 'blob')}, {text.size(self.sent_bytes)}",
@@ -92,33 +94,32 @@ def copy(
     concurrency: int = READS_AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
-    """Copy images with all that belongs to them, byte for byte; what is there already does not travel.
+    """Copy images with their children, blobs and referrers, byte for byte; content that the target has is not sent.
 
-    Blobs go first and are verified on the way, then manifests, children before their index. A copy that was cut off, or
-    killed, goes on where it was when it is started again.
+    Blobs are written and verified first, then manifests, children before their index. A copy that was interrupted or
+    killed continues when it is started again.
 
     Args:
         source: a store, or a location as for `regscope.open`.
-        images: `repository:tag`, `repository@digest`, or `repository` for its `latest`; `*` stands for anything, as in
-            `team/app:*`, and `repository@*` for what a repository has without a tag, as far as the store can say.
+        images: `repository:tag`, `repository@digest`, or `repository` for its `latest`; `*` is a wildcard, as in
+            `team/app:*`, and `repository@*` means the manifests without a tag, as far as the store can list them.
         target: a store, or a location: a registry, `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; the
-            folder or file is made.
-        to: the name there: `repository:tag` of one image; `repository` of several of one repository; `prefix/` before
-            the names of any. By default the same names.
-        platforms: such as `linux/arm64`: which images of an index; all by default. For each platform those that fit it
-            best are taken (see `Platform.distance`); of one platform the image takes the index's place.
-        referrers: signatures, SBOMs and attestations along.
-        overwrite: let tags that are there, and mean something else, be moved; let an archive that has more than what
-            comes be replaced.
-        concurrency: blobs at once.
-        progress: show a progress bar; by default where somebody is watching.
+            folder or file is created.
+        to: the name in the target: `repository:tag` for one image; `repository` for images of one repository; `prefix/`
+            before the names of any images. By default the names stay the same.
+        platforms: the images of an index to copy, such as `linux/arm64`; all by default. For each platform the images
+            that fit it best are copied (see `Platform.distance`); with one platform the image replaces the index.
+        referrers: also copy signatures, SBOMs and attestations.
+        overwrite: move tags of the target that point to another manifest; replace an archive that has other images.
+        concurrency: the number of blobs that are copied at once.
+        progress: show a progress bar; by default if the output is a terminal or a notebook.
 
     Raises:
-        InvalidInput: names that do not fit together, or an image of a kind that has no place there; or a name that has
-            another meaning there already, without `overwrite`: nothing was written.
+        InvalidInput: `images` and `to` do not fit together, the target cannot store such an image, or (without
+            `overwrite`) a name in the target points to another manifest; nothing was written.
         ContentMissing, ResourceNotFound: there is no such image.
         DigestMismatch: the source's content is damaged.
-        RegscopeError: it cannot be read or written. What was copied before stays.
+        RegscopeError: a store cannot be read or written; what was copied before stays.
     """
     return copy_to(
         as_store(source),
@@ -145,7 +146,7 @@ def copy_to(
     concurrency: int = READS_AT_ONCE,
     progress: bool | None = None,
 ) -> Copied:
-    """As `copy`, between what was opened already."""
+    """As `copy`, between stores that are open already."""
     wanted = wanted_images(store, [images] if isinstance(images, str) else images, to)
     chosen = [Platform.parse(name) for name in ([platforms] if isinstance(platforms, str) else platforms or ())]
     bar = tqdm(unit="B", unit_scale=True, desc="copy", disable=not (is_interactive() if progress is None else progress))
@@ -156,12 +157,12 @@ def copy_to(
 
 
 class _Stopped(RegscopeError):
-    """Another part of the copy has failed, and its error counts."""
+    """Ends a part of the copy after another part has failed, whose error is raised."""
 
 
 @dataclass(frozen=True)
 class _Moving(StoredContent):
-    """A blob on its way, seen going by."""
+    """A blob that is being copied; counts its bytes for the progress bar."""
 
     moved: Callable[[int], None]
 
@@ -172,7 +173,7 @@ class _Moving(StoredContent):
 
 
 class Copying:
-    """One run: reads all manifests, then moves the blobs, then writes the manifests."""
+    """One run of a copy: reads all manifests, then copies the blobs, then writes the manifests."""
 
     def __init__(self, store: ContentStore, place: Destination, concurrency: int, bar: tqdm[Any]) -> None:
         self._store = store
@@ -193,11 +194,11 @@ class Copying:
         return self.write(list(zip(wanted, self._each(read, wanted), strict=True)), overwrite=overwrite)
 
     def write(self, images: Sequence[tuple[Wanted, ImageTree]], *, overwrite: bool) -> Copied:
-        """Move the blobs of trees that were read, then write their manifests.
+        """Copy the blobs of image trees, then write their manifests.
 
         Raises:
             InvalidInput: see `check_names`.
-            RegscopeError: it says what is there already.
+            RegscopeError: a store cannot be read or written; the message says what was copied.
         """
         for image, tree in images:
             self._place.check(image.to_repository, image.to_reference or tree.manifest.digest, tree.manifest)
@@ -219,11 +220,11 @@ class Copying:
             moved = done.sent + done.mounted + done.there
         return (
             f"{written:,} of {text.count(images, 'image')} and {moved:,} of {text.count(blobs, 'blob')} "
-            f"are at {done.location} already; the same command goes on from there."
+            f"were copied to {done.location}; repeat the command to continue."
         )
 
     def _each(self, call: Callable[[Any], _Result], items: Iterable[Any]) -> Iterator[_Result]:
-        """What `call` makes of each item, in their order; the first error ends it all."""
+        """The result of `call` for each item, in their order; the first error ends the whole copy."""
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="regscope-copy")
         futures: list[Future[_Result]] = [pool.submit(call, item) for item in items]
         try:
@@ -264,7 +265,7 @@ class Copying:
     def _write_one(self, repository: str, manifest: RawManifest, reference: str | None) -> None:
         with self._lock:
             alone = self._writing[manifest.digest]
-        with alone:  # distribution 2.8 writes content in place, and finds that of two at once damaged (DIGEST_INVALID)
+        with alone:  # distribution 2.8 writes in place: two writers of one manifest get DIGEST_INVALID
             if reference is not None or not self._place.has_manifest(repository, manifest.digest):
                 self._place.take_manifest(repository, reference, manifest)
                 with self._lock:
@@ -272,7 +273,7 @@ class Copying:
 
 
 class _Move(NamedTuple):
-    """A blob to move from one repository to another, or to take over from one `nearby` that has it by then."""
+    """A blob to copy to a repository, or to mount from the target's repository `nearby`, which gets it first."""
 
     blob: Descriptor
     repository: str
@@ -281,7 +282,7 @@ class _Move(NamedTuple):
 
 
 def _names(images: Sequence[tuple[Wanted, ImageTree]]) -> Iterator[Name]:
-    """Every name that is written: of the images, and of referrers that have tags."""
+    """All names that are written: those of the images, and tags of referrers."""
     for wanted, tree in images:
         for reference, part in tree.everything(wanted.to_reference or tree.manifest.digest):
             if reference is not None:
@@ -289,7 +290,7 @@ def _names(images: Sequence[tuple[Wanted, ImageTree]]) -> Iterator[Name]:
 
 
 def _moves(images: Sequence[tuple[Wanted, ImageTree]]) -> tuple[list[_Move], list[_Move]]:
-    """Each blob once, and then once more for each other repository that needs it."""
+    """The first copy of each blob; and the further copies, one for each other repository that needs it."""
     first: dict[Digest, _Move] = {}
     again: dict[tuple[Digest, str], _Move] = {}
     for wanted, tree in images:

@@ -1,4 +1,4 @@
-"""What hangs on a manifest: the tags that are lost with it, and the indexes that would be broken."""
+"""What depends on a manifest: the tags that are removed with it, and the indexes that would lose a child."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from regscope.stores.content_store import ContentStore
 
 class Dependents(NamedTuple):
     """Attributes:
-    tags: on the manifest.
-    indexes: tags on indexes that it belongs to, directly or within others.
+    tags: the tags on the manifest.
+    indexes: the tags on indexes that have it as a child, directly or in a nested index.
     """
 
     tags: list[str]
@@ -23,10 +23,10 @@ class Dependents(NamedTuple):
 
 
 def dependents_of(store: ContentStore, repository: str, digest: Digest) -> Dependents:
-    """Read every tag of the repository as it is now. Lists of referrers do not count: they are kept up to date.
+    """Read all tags of the repository for the dependents of a manifest; fallback tags do not depend on it.
 
     Raises:
-        RegscopeError: one of them cannot be read, and so might hold it.
+        RegscopeError: a tag cannot be read: it may depend on the manifest.
     """
     tags = store.tags(repository)
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
@@ -44,10 +44,10 @@ def dependents_of(store: ContentStore, repository: str, digest: Digest) -> Depen
 def _is_within(
     store: ContentStore, repository: str, digest: Digest, named_by: dict[Digest, list[Digest]], other: Digest
 ) -> bool:
-    """Whether an index names a manifest, or an index within it does.
+    """Whether an index names a manifest, directly or in a nested index.
 
     Args:
-        named_by: what each manifest that was read before names: each is read once.
+        named_by: the children of each manifest that was read before, so that each is read once.
     """
     seen: set[Digest] = set()
     waiting = [other]

@@ -1,4 +1,4 @@
-"""Several layers as one: the final file system as a tar (OCI image-spec, layer.md, Applying Changesets)."""
+"""Flattening layers: the final file system as one tar (OCI image-spec, layer.md, Applying Changesets)."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from regscope.pieces import PIECE, pieces_of
 _PLACE = {"path", "linkpath", "size"}
 
 Tar = Callable[[], Iterator[bytes]]
-"""Begins a layer's uncompressed tar, anew each time; it ends with an error where it is not what its DiffID names."""
+"""A function that starts reading a layer's uncompressed tar; the read fails if the tar's digest is not the diff_id."""
 
 
 def flattened(layers: Sequence[Tar]) -> Iterator[bytes]:
-    """A tar of what is left when `layers`, lowest first, are applied one upon another.
+    """The tar of the final file system when `layers`, lowest first, are applied one upon another.
 
-    Each layer is read twice: to find out what stays, and to pass that on. Nothing is unpacked on the disk.
+    Each layer is read twice: to find the entries that stay, and to copy them. Nothing is unpacked to disk.
 
     Raises:
-        InvalidInput: a layer is no tar, or one that containerd refuses to unpack.
-        ContentError: `tarfile` finds other entries in a layer than regscope.
+        InvalidInput: a layer is no tar, or containerd refuses to unpack it.
+        ContentError: regscope and Python's `tarfile` read different entries in a layer.
     """
     tables = [_rows(layer) for layer in layers]
     passing = _Passing(StayingEntries(tables))
@@ -49,15 +49,15 @@ def _rows(layer: Tar) -> pa.Table:
 
 
 class _Passing:
-    """Passes on what stays, layer by layer."""
+    """Copies the entries that stay, layer by layer."""
 
     def __init__(self, staying: StayingEntries) -> None:
         self._staying = staying
         self._next = 0
-        self._written: dict[int, str] = {}  # the names that files have so far, by the entry that they are of
+        self._written: dict[int, str] = {}  # the first name that was written for a file, by the entry with its content
 
     def layer(self, layer: Tar, entries: int) -> Iterator[bytes]:
-        """What stays of the next layer, which has so many entries."""
+        """The tar pieces of the entries of the next layer that stay; the layer has `entries` entries."""
         first, staying = self._next, self._staying
         for archive, member in _members(layer):
             number, self._next = self._next, self._next + 1
@@ -69,28 +69,28 @@ class _Passing:
                 self._written[name] = self._path(member, name, number)
                 yield from self._whole(archive, member, self._written[name], number)
             elif number in staying.names:
-                _set_header(member, staying.header(number))  # containerd gives the file that of its last name
+                _set_header(member, staying.header(number))  # containerd sets a file's header to that of its last name
                 path = self._path(member, number, number)
                 yield _link(member, path, self._written[staying.names[number]])
         if self._next != first + entries:
             raise _unlike(f"it has {self._next - first:,} entries or more to `tarfile`, and {entries:,} to regscope")
 
     def bare_folders(self) -> Iterator[bytes]:
-        """Directories without an entry of their own, which exist because something was in them."""
+        """The tar pieces of empty directories without an entry: they exist because of deleted files in them."""
         for path in self._staying.bare_folders:
             member = tarfile.TarInfo(_as_written(path))
             member.type, member.mode = tarfile.DIRTYPE, 0o755
             yield _header(member)
 
     def _compare(self, member: tarfile.TarInfo, number: int) -> None:
-        """Make sure that `tarfile` and regscope read the same entry."""
+        """Check that `tarfile` and regscope read the same entry."""
         path, size = self._staying.read(number)
         found, mark = placed(inside(_text(member.name)))
         if found != path or (mark is None and member.isreg() and member.size != size):
             raise _unlike(f"an entry is {_text(member.name)!r} to `tarfile`, and {path!r} to regscope")
 
     def _path(self, member: tarfile.TarInfo, name: int, number: int) -> str:
-        """The name of the entry `name`, which is mostly that of the member; where it can be, as the tar has it."""
+        """The path of the entry `name`, mostly the member itself; if possible with the bytes that the tar has."""
         path = self._staying.path(name)
         written = inside(member.name)
         if path == _text(written):
@@ -113,7 +113,7 @@ class _Passing:
 
 
 def _set_header(member: tarfile.TarInfo, header: Header) -> None:
-    """What is so already stays as it is written."""
+    """Set the header's fields that differ; equal ones keep the form in which they are written."""
     changed = {field for field in ("mode", "uid", "gid") if getattr(member, field) != getattr(header, field)}
     if header.mtime != NO_TIME and abs(member.mtime - header.mtime / 10**6) > 1e-3:
         changed.add("mtime")
@@ -131,18 +131,22 @@ def _members(layer: Tar) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
                 if member.type in tarfile.SUPPORTED_TYPES:
                     yield archive, member
     except tarfile.TarError as error:
-        raise InvalidInput(f"a layer that is no tar: {error}") from None
-    for _ in pieces:  # what follows the tar's end is part of its digest
+        raise InvalidInput(f"a layer is no tar: {error}") from None
+    for _ in pieces:  # bytes after the tar's end belong to its digest
         pass
 
 
 def _text(name: str) -> str:
-    """A name as our own reader has it."""
+    """A name as regscope's own reader decodes it."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _as_written(path: str) -> str:
-    """A path that our own reader has; where bytes in it may have been no UTF-8, these are not known any more."""
+    """A path of regscope's own reader, for the new tar.
+
+    Raises:
+        InvalidInput: its bytes may not be UTF-8, and are not known any more.
+    """
     if "\\x" in path:
         raise InvalidInput(f"the name {path!r} may not be UTF-8 in the layer, and cannot be written to another one")
     return path
@@ -151,7 +155,7 @@ def _as_written(path: str) -> str:
 def _unlike(why: str) -> ContentError:
     return ContentError(
         f"a layer cannot be flattened: {why}",
-        next_step="Rebuild the image: programs that read tars disagree on this layer.",
+        next_step="Rebuild the image: tar readers disagree on this layer.",
     )
 
 
@@ -162,14 +166,14 @@ def _link(member: tarfile.TarInfo, path: str, target: str) -> bytes:
 
 def _header(member: tarfile.TarInfo) -> bytes:
     member.name = member.name or "./"
-    # What the name, the link and the size were is no longer so.
+    # Extended headers for the old name, link target and size do not apply any more.
     own = {key: value for key, value in member.pax_headers.items() if key not in _PLACE and "GNU.sparse" not in key}
     member.pax_headers = own
     return member.tobuf(tarfile.PAX_FORMAT, tarfile.ENCODING, "surrogateescape")
 
 
 class _Reader:
-    """Pieces as a file to read."""
+    """A file object that reads from pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

@@ -1,6 +1,6 @@
-"""One image in hand: changed without a daemon, and written wherever images can be.
+"""`Image`: an image of one platform that can be changed without a daemon, and written to any store.
 
-Each change gives another image; the same changes of the same image give the same digest.
+Each change returns a new image; equal changes of equal images give equal digests.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _PACKED = {"gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 @dataclass(frozen=True)
 class HeldLayer:
-    """A layer of an image in hand: what the manifest says of it, its diff_id, and where its bytes are."""
+    """A layer of an `Image`: its descriptor in the manifest, its diff_id, and its compressed content."""
 
     descriptor: Descriptor
     diff_id: Digest
@@ -66,10 +66,10 @@ class Image:
     """An image of one platform.
 
     Attributes:
-        manifest: the manifest's document; `config` and `layers` in it are those of the image that it was read from.
-        config: the image config's document.
-        layers: lowest first.
-        original: the manifest as it was read, as long as nothing is changed.
+        manifest: the manifest as a JSON object; its `config` and `layers` are those of the image that was read.
+        config: the image config as a JSON object.
+        layers: the layers, lowest first.
+        original: the manifest as it was read; None once the image was changed.
     """
 
     manifest: Mapping[str, Any]
@@ -80,11 +80,11 @@ class Image:
 
     @classmethod
     def read(cls, source: ContentStore | str, name: str, platform: Platform | str = LINUX_AMD64) -> Image:
-        """The image `repository:tag` or `repository@digest`, through an index the one for `platform`.
+        """Read the image `repository:tag` or `repository@digest`; of an index the image for `platform`.
 
         Raises:
-            ContentMissing, ResourceNotFound: there is none.
-            InvalidInput: it is no image: an artifact, or one of schema 1.
+            ContentMissing, ResourceNotFound: there is no such image.
+            InvalidInput: the manifest is no image's: an artifact's, or one of schema 1.
         """
         store = as_store(source)
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
@@ -92,11 +92,11 @@ class Image:
         found = image_below(store.manifest(repository, reference), wanted, name, partial(store.manifest, repository))
         manifest = found.parse()
         if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
-            raise InvalidInput(f"{name} is no image that can be changed: it is {manifest.media_type}")
+            raise InvalidInput(f"{name} is no image that can be changed: its type is {manifest.media_type}")
         raw = store.read_blob(repository, manifest.config.digest, METADATA_LIMIT)
         diff_ids = parse_image_config(raw).rootfs.diff_ids
         if len(diff_ids) != len(manifest.layers):
-            raise InvalidInput(f"{name} has {len(manifest.layers)} layers, and its config knows {len(diff_ids)}")
+            raise InvalidInput(f"{name} has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids in its config")
         layers = (
             HeldLayer(layer, diff_id, StoredContent(store, repository, layer))
             for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
@@ -105,17 +105,17 @@ class Image:
 
     @cached_property
     def media_type(self) -> str:
-        """Of its manifest."""
+        """The media type of the manifest."""
         return str(self.manifest.get("mediaType") or OCI_MANIFEST)
 
     @cached_property
     def image_json(self) -> ImageJSON:
-        """The config."""
+        """The parsed image config."""
         return parse_image_config(self.config_bytes)
 
     @cached_property
     def raw(self) -> RawManifest:
-        """The manifest as it is written: the very bytes that were read, where nothing was changed."""
+        """The manifest as it is written; byte for byte as it was read if the image is unchanged."""
         if self.original is not None:
             return self.original
         is_docker = self.media_type == DOCKER_MANIFEST
@@ -130,12 +130,12 @@ class Image:
 
     @property
     def digest(self) -> Digest:
-        """Of the manifest as it is written."""
+        """The digest of the manifest as it is written."""
         return self.raw.digest
 
     @cached_property
     def config_bytes(self) -> bytes:
-        """The config as it is written."""
+        """The bytes of the config as they are written."""
         return self.original_config if self.original_config is not None else compact(self.config)
 
     def _changed(self, **fields: Any) -> Image:
@@ -143,7 +143,7 @@ class Image:
         return replace(self, **fields, original=None, original_config=kept_config)
 
     def with_layers(self, layers: Sequence[HeldLayer], history: Sequence[Mapping[str, Any]]) -> Image:
-        """With other layers, lowest first, and the history that goes with them."""
+        """The image with other layers, lowest first, and the history that matches them."""
         rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
         document = {**self.config, "rootfs": rootfs}
         if history or "history" in document:
@@ -151,7 +151,7 @@ class Image:
         return self._changed(config=document, layers=tuple(layers))
 
     def with_blobs(self, layers: Sequence[HeldLayer]) -> Image:
-        """With the same tars stored otherwise: the config stays byte for byte."""
+        """The image with the same tars in other blobs; its config stays byte for byte."""
         return replace(self, layers=tuple(layers), original=None)
 
     @property
@@ -160,11 +160,11 @@ class Image:
         return list(self.config.get("history") or ())
 
     def append(self, *tars: Path | str, created_by: str = "regscope append") -> Image:
-        """With a layer on top for each file: a tar, compressed with gzip or zstd or not at all (then gzip it gets).
+        """The image with a layer on top for each tar file; an uncompressed tar is compressed with gzip.
 
         Raises:
-            InvalidInput: it is no tar, or its compression is damaged.
-            OSError: it cannot be read.
+            InvalidInput: a file is no tar, or its compression is damaged.
+            OSError: a file cannot be read.
         """
         layers = [_layer_of(Path(tar), self.media_type) for tar in tars]
         steps = [{"created_by": created_by} for _ in layers] if self.tells_all else []
@@ -172,7 +172,7 @@ class Image:
 
     @property
     def tells_all(self) -> bool:
-        """Whether the history has a step for each layer, as others count on."""
+        """Whether the history has a step for each layer, as other tools require."""
         return sum(not step.get("empty_layer") for step in self.history) == len(self.layers)
 
     def mutate(
@@ -186,7 +186,7 @@ class Image:
         working_dir: str | None = None,
         annotations: Mapping[str, str | None] | None = None,
     ) -> Image:
-        """With another config: what is given is set, a None among `env`, `labels` and `annotations` takes it away."""
+        """The image with these fields of its config set; None in `env`, `labels` or `annotations` removes a name."""
         config = dict(self.config.get("config") or {})
         if env:
             config["Env"] = _with_env(config.get("Env") or (), env)
@@ -207,14 +207,14 @@ class Image:
         return image
 
     def rebase(self, old_base: Image, new_base: Image) -> Image:
-        """With the layers of `new_base` in the place of those of `old_base`; how it runs stays as it is.
+        """The image with the layers of `new_base` in place of those of `old_base`; its run settings stay the same.
 
         Raises:
-            InvalidInput: it is not built on `old_base`, or the bases are for different platforms.
+            InvalidInput: the image is not built on `old_base`, or the bases are for different platforms.
         """
         below = [layer.diff_id for layer in old_base.layers]
         if [layer.diff_id for layer in self.layers[: len(below)]] != below:
-            raise InvalidInput("the image is not built on the old base: its lowest layers are others")
+            raise InvalidInput("the image is not built on the old base: its lowest layers differ")
         platforms = {(image.image_json.os, image.image_json.architecture) for image in (self, old_base, new_base)}
         if len(platforms) > 1:
             raise InvalidInput("the image and its bases are for different platforms")
@@ -223,23 +223,24 @@ class Image:
         return self.with_layers([*moved, *self.layers[len(below) :]], [*new_base.history, *own])
 
     def flatten(self) -> Image:
-        """With one layer that holds the final file system; the history stays, as steps without a layer.
+        """The image with one layer that has the final file system; the old steps of the history become empty layers.
 
         Raises:
-            InvalidInput: a layer is not stored here, or is no tar.
+            InvalidInput: a layer is not stored with the image, or is no tar.
         """
         layer = _held(Scratch(flattened([self._unpacked(layer) for layer in self.layers])), "gzip", self.media_type)
         steps = [{**step, "empty_layer": True} for step in self.history]
         return self.with_layers([layer], [*steps, {"created_by": "regscope flatten"}])
 
     def recompress(self, compression: Compression, level: int | None = None) -> Image:
-        """With all layers compressed in this way; those that are already stay as they are.
+        """The image with all layers compressed in this way; layers that have this compression are not changed.
 
         Args:
-            level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
+            level: of the compression, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
 
         Raises:
-            InvalidInput: Docker's manifests know no zstd: `to_oci` first; or a layer is damaged.
+            InvalidInput: the manifest is Docker's, which has no media type for zstd (use `to_oci` first), or a layer
+                is damaged.
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             layers = tuple(pool.map(lambda layer: self._recompressed(layer, compression, level), self.layers))
@@ -253,7 +254,7 @@ class Image:
         return replace(layer, descriptor=scratch.descriptor(kind), content=scratch)
 
     def _unpacked(self, layer: HeldLayer) -> Callable[[], Iterator[bytes]]:
-        """Begins the layer's tar; it ends with an error where that is not what its diff_id names."""
+        """A function that starts reading the layer's tar; the read fails if the tar's digest is not the diff_id."""
         if is_foreign_layer(layer.descriptor.mediaType):
             raise InvalidInput(f"the layer {layer.descriptor.digest} is not stored with its image")
 
@@ -266,14 +267,14 @@ class Image:
         return begin
 
     def to_oci(self) -> Image:
-        """With an OCI manifest."""
+        """The image with an OCI manifest."""
         return self._as(OCI_MANIFEST)
 
     def to_docker(self) -> Image:
-        """With a Docker manifest of schema 2.
+        """The image with a Docker manifest of schema 2.
 
         Raises:
-            InvalidInput: a layer's compression has no name there: `recompress` first.
+            InvalidInput: Docker has no media type for a layer's compression (use `recompress` first).
         """
         return self._as(DOCKER_MANIFEST)
 
@@ -284,22 +285,22 @@ class Image:
         return self._changed(manifest={**self.manifest, "mediaType": media_type}, layers=layers)
 
     def write(self, target: ContentStore | str, name: str, *, overwrite: bool = False) -> Digest:
-        """Write it as `repository:tag`; what is there already does not travel. Returns its digest.
+        """Write the image as `repository:tag`; blobs that the target has are not sent. Returns the manifest's digest.
 
         Args:
             target: a store, or a location as for `regscope.copy`.
-            overwrite: let the tag be moved where it is there and means something else.
+            overwrite: move the tag if it points to another manifest.
 
         Raises:
-            InvalidInput: the tag means something else already; nothing was written.
-            RegscopeError: it cannot be written.
+            InvalidInput: the tag points to another manifest; nothing was written.
+            RegscopeError: the target cannot be written.
         """
         return self.write_to(open_destination(target), name, overwrite=overwrite)
 
     def write_to(
         self, place: Destination, name: str, *, overwrite: bool = False, at_once: int = CHANGES_AT_ONCE
     ) -> Digest:
-        """As `write`, to a place that is open already; `at_once` layers are sent at the same time."""
+        """As `write`, to a destination that is open already; `at_once` layers are sent at the same time."""
         repository, reference = split_name(name)
         place.check(repository, reference, self.raw)
         check_names(place, [Name(repository, reference, self.digest)], overwrite)
@@ -309,7 +310,7 @@ class Image:
         return self.digest
 
     def send_blobs(self, place: Destination, repository: str, at_once: int = CHANGES_AT_ONCE) -> None:
-        """Write what the manifest names, config and layers, unless it is there."""
+        """Write the config and the layers; blobs that the destination has are not sent."""
 
         def send(layer: HeldLayer) -> None:
             if not is_foreign_layer(layer.descriptor.mediaType):
@@ -328,7 +329,7 @@ class Image:
         return text.card("Image", self.facts())
 
     def facts(self) -> dict[str, str]:
-        """What it is, for people."""
+        """Digest, platform and layers, by their labels."""
         config = self.image_json
         return {
             "digest": self.digest,
@@ -344,7 +345,7 @@ def _repository_at(content: Content, location: str) -> str | None:
 
 
 def _in(layer: HeldLayer, manifest: str) -> HeldLayer:
-    """The layer as a manifest of another family names it."""
+    """The layer with the media type that it has in a manifest of this type."""
     kind = layer_type(layer.descriptor.mediaType, manifest)
     return replace(layer, descriptor=layer.descriptor.model_copy(update={"mediaType": kind}))
 

@@ -1,4 +1,4 @@
-"""Which images a copy is about, and what they are called where they go."""
+"""The names of images to copy, in the source and in the target."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Wanted(NamedTuple):
     """An image to copy.
 
     Attributes:
-        repository, reference: where it is: a tag or a digest.
-        to_repository, to_reference: where it goes: a tag, or None where it gets none.
+        repository, reference: its name in the source; the reference is a tag or a digest.
+        to_repository, to_reference: its name in the target; the reference is a tag, or None for no tag.
     """
 
     repository: str
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is called where it is."""
+        """Its name in the source, `repository:tag` or `repository@digest`."""
         return named(self.repository, self.reference)
 
 
@@ -39,11 +39,11 @@ def split_name(name: str) -> tuple[str, str]:
     """The repository of an image, and its digest or tag; `latest` where neither is given.
 
     Raises:
-        InvalidInput: it is no image's name.
+        InvalidInput: the name is no image's.
     """
     repository, tag, digest = split_image(name)
     if not repository or name.endswith((":", "@")):
-        raise InvalidInput(f"{name!r} is no image", next_step="Write repository:tag or repository@sha256:….")
+        raise InvalidInput(f"{name!r} is no image name", next_step="Write repository:tag or repository@sha256:….")
     return repository, Digest(digest) if digest else tag or "latest"
 
 
@@ -53,18 +53,18 @@ def named(repository: str, reference: str) -> str:
 
 
 def wanted_images(store: ContentStore, images: Sequence[str], to: str | None) -> list[Wanted]:
-    """What `images` mean in `store`, and what each is to be called; see `regscope.copy`.
+    """The images of `store` that match the names `images`, each with its new name; see `regscope.copy`.
 
     Raises:
-        InvalidInput: they cannot all be called `to`, or one of them is no image.
-        ContentMissing: nothing is like one of them.
+        InvalidInput: `to` would give several images one name, or a name is no image's.
+        ContentMissing: no image matches a name.
     """
     found = list(dict.fromkeys(pair for image in images for pair in _meant(store, image)))
     if not found:
         raise InvalidInput("no image was named", next_step="Name one: repository:tag.")
     prefix, repository, tag = _new_name(to)
     if tag is not None and len(found) > 1:
-        raise InvalidInput(f"{len(found)} images cannot all be called {to}", next_step="Leave the tag out.")
+        raise InvalidInput(f"{len(found)} images cannot all be called {to}", next_step=f"Give {to} without the tag.")
     if repository is not None and len({name for name, _ in found}) > 1:
         raise InvalidInput(f"images of several repositories cannot all go to {to}", next_step=f"Write {to}/.")
     return [
@@ -74,7 +74,7 @@ def wanted_images(store: ContentStore, images: Sequence[str], to: str | None) ->
 
 
 def _new_name(to: str | None) -> tuple[str, str | None, str | None]:
-    """A prefix, a repository and a tag."""
+    """The prefix, the repository and the tag of a new name; one of prefix and repository is None."""
     if to is None:
         return "", None, None
     if to.endswith("/") and to.strip("/"):
@@ -99,7 +99,5 @@ def _meant(store: ContentStore, image: str) -> list[tuple[str, str]]:
         if fnmatchcase(listed, tag)
     ]
     if not found:
-        raise ContentMissing(
-            f"{store.location} has nothing like {image}", next_step="`regscope tags` lists what it has."
-        )
+        raise ContentMissing(f"{store.location} has no image {image}", next_step="List its tags with `regscope tags`.")
     return found

@@ -1,4 +1,4 @@
-"""An image with all that hangs on it: the children of an index, and what refers to it."""
+"""`ImageTree`: an image with its blobs, the children of an index, and its referrers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from regscope.stores.content_store import ContentStore
 
 @dataclass
 class ImageTree:
-    """A manifest, and what belongs to it.
+    """A manifest with its blobs, children and referrers.
 
     Attributes:
-        repository: where it was read.
-        manifest: as it is to be written.
-        blobs: what the manifest names.
-        children: of an index; one that is named by several is the same object in all of them.
-        referrers: each with the tag that it goes by, as cosign's do, or None.
-        height: how far what belongs to it goes on below it; 0 where nothing does.
+        repository: the repository from which it was read.
+        manifest: the manifest as it is to be written.
+        blobs: the blobs that the manifest names.
+        children: the children of an index; a child of several indexes is one object in all of them.
+        referrers: the referrers, each with the tag under which it was found (cosign's), or None.
+        height: the number of levels below it; 0 without children and referrers.
     """
 
     repository: str
@@ -40,9 +40,9 @@ class ImageTree:
     height: int = 0
 
     def everything(self, tag: str | None = None) -> Iterator[tuple[str | None, ImageTree]]:
-        """This one and all that belongs to it, each with its tag, and once, however often it is named.
+        """This manifest and all below it, each once with its tag.
 
-        In the order to write them in: children before their index, and what refers to something after that.
+        They are in the order in which they must be written: children before their index, referrers after their subject.
         """
         return self._walk(tag, set())
 
@@ -64,24 +64,25 @@ def read_tree(
     """Read the manifests of an image.
 
     Args:
-        platforms: which children of an index: for each platform those that fit it best (see `Platform.distance`); all
-            by default. With one platform its image stands in the index's place; with several, an index of the images
-            and of their attestations.
-        referrers: with what refers to it or to its children, by the store's own list, its fallback tags, or cosign's.
+        platforms: the platforms of an index to read: for each the children that fit it best (see `Platform.distance`);
+            all by default. With one platform its image replaces the index; with several, a new index has their images
+            and the attestations of these.
+        referrers: also read the referrers of the image and of its children: those in the referrers API, under the
+            fallback tags, and under cosign's tags.
 
     Raises:
-        ContentMissing: an index has none of `platforms`.
-        InvalidManifest: indexes within indexes without end.
-        RegscopeError: one of them cannot be read.
+        ContentMissing: an index has no image for one of `platforms`.
+        InvalidManifest: indexes are nested too deeply.
+        RegscopeError: one of the manifests cannot be read.
     """
     return _Reader(store, repository, referrers).tree(reference, tuple(platforms))
 
 
 def read_node(store: ContentStore, repository: str, digest: str) -> ImageTree:
-    """Read a manifest by itself: what it names as blobs, and nothing of what it names as manifests.
+    """Read one manifest and its list of blobs, without children and referrers.
 
     Raises:
-        RegscopeError: it cannot be read.
+        RegscopeError: the manifest cannot be read.
     """
     found = store.manifest(repository, digest)
     return ImageTree(repository, found, blobs=_Reader(store, repository, False).blobs(found.parse()))
@@ -120,7 +121,7 @@ class _Reader:
         return made
 
     def _below(self, digest: Digest, depth: int) -> ImageTree:
-        """What an index names, or what refers to something, `depth` levels below the image."""
+        """The tree of a child or referrer, `depth` levels below the image."""
         if digest in self._lost:
             raise self._lost[digest]
         try:
@@ -133,7 +134,7 @@ class _Reader:
         return found
 
     def _children(self, children: Sequence[Descriptor], name: str, depth: int) -> list[ImageTree]:
-        """All that an index names; docker and podman may save one whose other platforms they never had."""
+        """The trees of an index's children; an index saved by docker or podman may lack the other platforms."""
         trees: dict[Digest, ImageTree] = {}
         there: list[str] = []
         lost: Descriptor | None = None
@@ -146,8 +147,8 @@ class _Reader:
         if lost is None:
             return list(trees.values())
         what = f"{lost.digest} for {lost.platform}" if lost.platform else lost.digest
-        step = f"Choose what is there: {', '.join(there)}." if there else "It is incomplete: get it again."
-        raise ContentMissing(f"{name} is an index that names {what}, which is not there", next_step=step)
+        step = f"Choose a stored platform: {', '.join(there)}." if there else "The index is incomplete: get it again."
+        raise ContentMissing(f"{name} is an index with {what}, which is not stored", next_step=step)
 
     def blobs(self, manifest: Manifest) -> list[Descriptor]:
         if isinstance(manifest, ManifestSchema1):
@@ -168,7 +169,7 @@ def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Desc
     images = [child for wanted in platforms for child in best_children(index.manifests, wanted)]
     if not images:
         wanted = ", ".join(map(str, platforms))
-        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"It is there for: {platforms_of(index)}")
+        raise ContentMissing(f"{name} has no image for {wanted}", next_step=f"Choose from {platforms_of(index)}.")
     if len(platforms) == 1:
         return images[:1]
     digests = {image.digest for image in images}
@@ -176,7 +177,7 @@ def _chosen(index: Index, platforms: Sequence[Platform], name: str) -> list[Desc
 
 
 def _narrowed(index: RawManifest, chosen: Sequence[Descriptor]) -> RawManifest:
-    """The index with only some of its entries; all else in it, known or not, stays."""
+    """The index with only the chosen entries; all its other fields, also unknown ones, stay the same."""
     document = json.loads(index.raw)
     kept = {child.digest for child in chosen}
     document["manifests"] = [entry for entry in document["manifests"] if entry["digest"] in kept]

@@ -1,4 +1,4 @@
-"""An index made of images, or of another index and some more (OCI image-spec, image-index.md)."""
+"""`make_index`: an index made of images, or of the entries of other indexes (OCI image-spec, image-index.md)."""
 
 from __future__ import annotations
 
@@ -37,23 +37,24 @@ def make_index(
     annotations: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Digest:
-    """Write an index of images, each for the platform that its config names, and copy what it names along.
+    """Write an index of images, and copy these to its repository. An image's platform is that of its config.
 
-    Of an index among `images` all entries are taken; of two entries for one platform the later one counts. So an index
-    is changed by making it anew, of itself and of what is to be replaced in it or added.
+    An index among `images` stands for all its entries; of two entries for one platform the later one counts. To replace
+    or add images of an index, name the index itself first, and then the new images.
 
     Args:
         images: `repository:tag` or `repository@digest`, in the order of the entries.
         to: the index's name, `repository:tag`.
-        annotations: of the index.
-        overwrite: let `to` be moved where it is there and means something else, as where an index is made of itself.
+        annotations: the annotations of the index.
+        overwrite: move the tag `to` if it points to another manifest, as when an index is replaced.
 
     Returns:
-        The index's digest: the same for the same images. A Docker manifest list, if all of them are Docker's.
+        The index's digest; equal images give equal digests. If all images are Docker's, and there are no annotations,
+        the index is a Docker manifest list.
 
     Raises:
-        InvalidInput: nothing to make it of, or something that is no image; or `to` means something else already.
-        RegscopeError: it cannot be read or written.
+        InvalidInput: `images` is empty, a name is no image's, or `to` points to another manifest.
+        RegscopeError: a store cannot be read or written.
     """
     store = as_store(source)
     return make_index_at(store, images, open_destination(target), to, annotations=annotations, overwrite=overwrite)
@@ -68,7 +69,7 @@ def make_index_at(
     annotations: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Digest:
-    """As `make_index`, between what was opened already."""
+    """As `make_index`, between stores that are open already."""
     entries: dict[str, tuple[str, Descriptor]] = {}
     for name in images:
         repository, reference = split_name(name)
@@ -77,7 +78,7 @@ def make_index_at(
             entries.pop(key, None)
             entries[key] = repository, entry
     if not entries:
-        raise InvalidInput("an index of nothing", next_step="Name the images that it is to hold.")
+        raise InvalidInput("no images for the index", next_step="Name the images of the index.")
     raw = _index([entry for _, entry in entries.values()], annotations or {})
     repository, reference = split_name(to)
     children = [read_tree(store, origin, entry.digest) for origin, entry in entries.values()]
@@ -95,14 +96,14 @@ def _entries(store: ContentStore, repository: str, reference: str, name: str) ->
     if manifest.is_index:
         return list(manifest.manifests)
     if not isinstance(manifest, ImageManifest) or manifest.config.mediaType not in IMAGE_CONFIGS:
-        raise InvalidInput(f"{name} is no image: it is {manifest.media_type}")
+        raise InvalidInput(f"{name} is no image: its type is {manifest.media_type}")
     config = parse_image_config(store.read_blob(repository, manifest.config.digest, METADATA_LIMIT))
     platform = Platform(os=config.os, architecture=config.architecture, variant=config.variant)
     return [Descriptor(mediaType=manifest.media_type, digest=found.digest, size=len(found.raw), platform=platform)]
 
 
 def _runs(platform: Platform | None) -> bool:
-    """Whether it is a platform; attestations are for none, and there may be several."""
+    """Whether a platform is given; attestations have none, and several of them are kept."""
     return platform is not None and platform.os not in ("", "unknown")
 
 

@@ -17,13 +17,13 @@ _AS_OCI = {DOCKER_LAYER_TAR: OCI_LAYER, DOCKER_LAYER: OCI_LAYER_GZIP, DOCKER_FOR
 
 
 def layer_type(kind: str, manifest: str) -> str:
-    """What a layer of type `kind` is called in a manifest of the media type `manifest`.
+    """The media type of a layer of type `kind` in a manifest of the media type `manifest`.
 
     Raises:
-        InvalidInput: it has no name there, as zstd has none in Docker's.
+        InvalidInput: there is none, as for zstd in Docker's manifests.
     """
     translated = (_AS_DOCKER if manifest == DOCKER_MANIFEST else _AS_OCI).get(kind, kind)
     is_docker = translated.startswith("application/vnd.docker.")
     if is_docker != (manifest == DOCKER_MANIFEST):
-        raise InvalidInput(f"a layer of type {kind} has no place in {manifest}")
+        raise InvalidInput(f"a layer of type {kind} is not possible in {manifest}")
     return translated

@@ -1,4 +1,4 @@
-"""What refers to a manifest, however a store keeps that (distribution-spec, Listing referrers)."""
+"""The referrers of a manifest, by the referrers API or by tags (distribution-spec, Listing referrers)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Referrer(NamedTuple):
     """A manifest that refers to another one.
 
     Attributes:
-        tag: by which it is found, as cosign's are; None for one that is listed.
-        digest: of the manifest.
-        artifact_type: what it is; None where nothing says it.
+        tag: the tag under which it was found (cosign's); None for a referrer in a list.
+        digest: the digest of the manifest.
+        artifact_type: its artifact type; None if unknown.
     """
 
     tag: str | None
@@ -28,15 +28,15 @@ class Referrer(NamedTuple):
 
 
 def referrers_of(store: ContentStore, repository: str, digest: Digest, tags: Collection[str]) -> list[Referrer]:
-    """What refers to a manifest: by the store's own list, under the fallback tag, and by cosign's tags.
+    """The referrers of a manifest: in the store's list, in the list under the fallback tag, and under cosign's tags.
 
-    Each once; where it is listed and has a tag as well, by its tag.
+    Each referrer is given once; one that is in a list and has a tag is given with its tag.
 
     Args:
-        tags: all of the repository.
+        tags: all tags of the repository.
 
     Raises:
-        RegscopeError: a list, or one of them, cannot be read.
+        RegscopeError: a list or a referrer cannot be read.
     """
     tagged = list(_by_tags(store, repository, digest, tags))
     found: dict[Digest, Referrer] = {}
@@ -57,7 +57,7 @@ def referrers_of(store: ContentStore, repository: str, digest: Digest, tags: Col
 def _by_tags(
     store: ContentStore, repository: str, digest: Digest, tags: Collection[str]
 ) -> Iterator[tuple[str, Referral]]:
-    """What tags that are about a manifest say; only of those that name a list the manifest is read."""
+    """The referrers under tags about a manifest; only the manifests of fallback tags are read."""
     for tag in tags:
         if not is_about(tag, digest):
             continue
@@ -76,7 +76,7 @@ def _list_under(store: ContentStore, repository: str, tag: str) -> tuple[Digest,
 
 
 def _own_type(store: ContentStore, repository: str, referrer: Referrer) -> str | None:
-    """The type that the manifest gives itself, where the list does not say it."""
-    # The list may be older than what it names.
+    """The artifact type in the referrer's own manifest, where the list does not have it."""
+    # The referrer may have been deleted since the list was written.
     found = unless_absent(lambda: store.manifest(repository, referrer.digest))
     return None if found is None else found.parse().artifact_type

@@ -1,4 +1,4 @@
-"""What a change makes of a layer, in a file that is gone when nobody needs it any more."""
+"""`Scratch`: a new layer in a temporary file, which is deleted with the object."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from regscope.spec.digest import Digest, Passing
 
 
 class Scratch(LocalContent):
-    """A tar, compressed or not: the same bytes for the same tar.
+    """A tar, compressed or not; equal tars give equal bytes.
 
     Attributes:
-        digest: of the compressed bytes.
-        diff_id: of the tar.
+        digest: the digest of the stored bytes, compressed or not.
+        diff_id: the digest of the tar.
     """
 
     def __init__(self, tar: Iterable[bytes], compression: Stored = "gzip", level: int | None = None) -> None:
-        file = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as this object does
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # the file is open as long as this object exists
         weakref.finalize(self, file.close)
         unpacked, packed = Passing(), Passing()
         file.writelines(packed.through(compressed(unpacked.through(tar), compression, level)))
@@ -31,6 +31,6 @@ class Scratch(LocalContent):
         self.diff_id: Digest = unpacked.digest
 
     def descriptor(self, media_type: str) -> Descriptor:
-        """What a manifest says of it. What one said of other bytes, such as where each file begins, is not so here."""
-        assert self.size is not None  # it is a file
+        """The layer's descriptor; without annotations of an earlier one, which may be an index of the old bytes."""
+        assert self.size is not None  # the size of a file is known
         return Descriptor(mediaType=media_type, digest=self.digest, size=self.size)

@@ -1,4 +1,4 @@
-"""Which entries of an image's layers go into its single layer when it is flattened."""
+"""The entries of an image's layers that are in its single layer after flattening."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.errors import InvalidInput
 from regscope.layers.stacked import Entries, Stacked
 
 COLUMNS = ["path", "kind", "size", "mode", "uid", "gid", "mtime", "link_target", "whiteout"]
-"""Those of `entry_rows` that are needed."""
+"""The columns of `entry_rows` that are needed."""
 
 
 NO_TIME = -(2**63)
@@ -29,18 +29,18 @@ class Header(NamedTuple):
 
 
 class StayingEntries:
-    """What stays of the entries of layers, and as what. Entries are numbered through all layers.
+    """The entries of layers that stay, and their paths. Entries are numbered through all layers.
 
     Args:
-        layers: the rows of each one's tar, lowest first, with `COLUMNS`.
+        layers: the rows of each layer's tar, lowest first, with `COLUMNS`.
 
     Attributes:
-        named_by: of each entry whose content stays, the entry whose name it has: mostly itself.
-        names: of each further name of a file, the entry that has the file's first name.
-        bare_folders: paths of directories that no entry is of, and that nothing is in.
+        named_by: for each entry whose content stays, the entry whose path it has; mostly itself.
+        names: for each further name (hardlink) of a file, the entry with the file's first name.
+        bare_folders: paths of empty directories without an entry.
 
     Raises:
-        InvalidInput: containerd refuses to unpack them.
+        InvalidInput: containerd refuses to unpack the layers.
     """
 
     def __init__(self, layers: Sequence[pa.Table]) -> None:
@@ -65,15 +65,15 @@ class StayingEntries:
         self.bare_folders = _bare_folders(image, visible)
 
     def path(self, entry: int) -> str:
-        """Where an entry lands."""
+        """The path of an entry in the final file system."""
         return str(self._landed[entry].as_py())
 
     def read(self, entry: int) -> tuple[str, int]:
-        """The path and the size of an entry, as its tar has them."""
+        """The path and the size of an entry in its tar."""
         return str(self._path[entry].as_py()), int(self._numbers["size"][entry])
 
     def header(self, entry: int) -> Header:
-        """Owner, mode and time of the file of an entry."""
+        """Owner, mode and time of an entry's file."""
         of = self._header[entry]
         return Header(*(int(self._numbers[field][of]) for field in Header._fields))
 
@@ -86,7 +86,7 @@ class StayingEntries:
             path = self._column("path")[int(found[0])].as_py()
             raise InvalidInput(
                 f"a layer has {what} ({path!r}): containerd refuses to unpack it",
-                next_step="Build the image anew.",
+                next_step="Rebuild the image.",
             )
 
 

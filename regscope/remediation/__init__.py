@@ -1,1 +1,1 @@
-"""From what the tables show to a cleaner registry: policies, plans, their application and undoing, smaller images."""
+"""Cleaning a registry: retention policies, plans, applying and undoing them, rewriting images to smaller ones."""

@@ -1,4 +1,4 @@
-"""How old things are, by what says so, and what is the newest: an unknown age is never old."""
+"""The times when images were built and pushed, by their sources; an unknown age is never old."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ from regscope.remediation.stated_times import inherited, stated
 from regscope.schema import TIME
 
 UNKNOWN = np.iinfo(np.int64).min
-"""Stands for a time that is not known, and for what is no version."""
+"""Stands for an unknown time, and for a tag that is no version."""
 
 FIRST_SEEN = "first seen"
 BY = ("unknown", "created", "label", "annotation", FIRST_SEEN, "pushed")
-"""What an age can be judged by."""
+"""The sources of an age."""
 
 _UNKNOWN, _CREATED, _LABEL, _ANNOTATION, _FIRST_SEEN, _PUSHED = range(len(BY))
 _FIRST_IMAGES = FIRST_IMAGES.value // 1000
 
 
 class Age(NamedTuple):
-    """When things are from.
+    """Times of rows, with their sources.
 
     Attributes:
-        at: in microseconds; `UNKNOWN` where it is not known.
-        by: what says so: positions in `BY`.
+        at: the times in microseconds since 1970; `UNKNOWN` where it is not known.
+        by: the sources, as positions in `BY`.
     """
 
     at: Ints
     by: Ints
 
     def of(self, rows: Ints) -> Age:
-        """These rows."""
+        """The times of these rows."""
         return Age(self.at[rows], self.by[rows])
 
     def where(self, condition: Bools, other: Age) -> Age:
-        """These where the condition holds, else those of `other`."""
+        """These times where the condition holds, else those of `other`."""
         return Age(np.where(condition, self.at, other.at), np.where(condition, self.by, other.by))
 
 
 class Ages:
-    """When everything in a snapshot was built and pushed: found once, whatever is asked of it.
+    """When the images of a snapshot were built and pushed; each time is computed once.
 
-    Times before there were container images are no times: reproducible builders write 1970 or 1980 for none. Then what
-    counts is the image's label or annotation `org.opencontainers.image.created` (OCI image spec, annotations), the
-    later of them; then when an earlier snapshot saw the digest first: it is at least that old.
+    Times before there were container images are ignored: reproducible builders write 1970 or 1980. Then the label or
+    annotation `org.opencontainers.image.created` of the image counts (OCI image spec, annotations), the later of them;
+    then the time of the earlier snapshot that first had the digest: the image is at least that old.
     """
 
     def __init__(self, graph: ReferenceGraph) -> None:
@@ -59,10 +59,10 @@ class Ages:
 
     @cached_property
     def built(self) -> Age:
-        """When the newest image of each placement was built; an index's images are its children.
+        """When the newest image of each placement was built; the images of an index are its children.
 
-        Where one of the images does not say, that one may be the newest: then the index's own annotation counts, and
-        then when the index, or each of them, was seen first.
+        An image without a time may be the newest: then the index's own annotation counts, and then the time of the
+        earlier snapshot that first had the index, or each of the images.
         """
         graph, total = self._graph, self._graph.n_nodes
         images = graph.snap.is_image.to_numpy()
@@ -88,21 +88,21 @@ class Ages:
 
     @cached_property
     def is_at_least(self) -> Bools:
-        """Which placements may be older than `built_or_pushed` says: nothing tells when they were built."""
+        """Which placements may be older than `built_or_pushed`: the time of their build is not known."""
         found: Bools = np.isin(self.built.by, [_FIRST_SEEN, _UNKNOWN])
         return found
 
     def last_active(self, tags: Ints) -> Age:
-        """When each of these rows of `tags` was built or, where that is known, pushed, whichever was later."""
+        """When each of these rows of `tags` was built or, if known, pushed, whichever was later."""
         return _later(self._built_under(tags), self.pushed.of(tags))
 
     def last_active_without_tag(self, nodes: Ints) -> Age:
-        """The same of these placements, whose manifests were pushed by themselves."""
+        """When each of these placements was built or, if known, its manifest was pushed, whichever was later."""
         at = _microseconds(self._graph.snap.placements["pushed"])
         return _later(self.built.of(nodes), Age(at, np.where(at > UNKNOWN, _PUSHED, _UNKNOWN)).of(nodes))
 
     def built_or_pushed(self, tags: Ints) -> Age:
-        """When each of these rows of `tags` was built; where nothing tells, when it was pushed, if that is known."""
+        """When each of these rows of `tags` was built; if that is not known, when it was pushed."""
         built, pushed = self._built_under(tags), self.pushed.of(tags)
         return pushed.where((pushed.at > UNKNOWN) & np.isin(built.by, [_FIRST_SEEN, _UNKNOWN]), built)
 
@@ -113,17 +113,17 @@ class Ages:
 
     @cached_property
     def _said(self) -> Age:
-        """When each manifest says that it was built."""
+        """The build time that each manifest states itself."""
         snap = self._graph.snap
         created = _microseconds(snap.manifests["created"])
-        # Of what has no config the scan has read the annotation.
+        # For manifests without a config the scan has read the annotation.
         found = Age(created, np.where(snap.is_image.to_numpy(), _CREATED, _ANNOTATION))
         label, annotation = (self._stated(source) for source in ("config", "annotation"))
         other = annotation.where(annotation.at >= label.at, label)
         return found.where(created > UNKNOWN, other)
 
     def _stated(self, source: str) -> Age:
-        """What the manifests' labels or annotations say."""
+        """The build times in the manifests' labels or annotations."""
         table = stated(self._graph.snap, source)
         numbers, times = numbered(self._graph.manifests, table["digest"])[0], _microseconds(table["at"])
         if source == "config":
@@ -147,7 +147,7 @@ def _later(built: Age, pushed: Age) -> Age:
 
 
 def _newest(times: Age, root: Ints, manifest: Ints, total: int) -> tuple[Age, Bools]:
-    """The newest of each root's manifests, and whether all of them are known; each root has one."""
+    """The newest time of each root's manifests, and whether all their times are known; each root has a manifest."""
     order = np.lexsort([times.at[manifest], root])
     newest = manifest[order][ends_run(root[order])]
     return times.of(newest), ~_any(times.at[manifest] == UNKNOWN, root, total)
@@ -164,6 +164,6 @@ def _any(flags: Any, position: Ints, n: int) -> Any:
 
 
 def _microseconds(times: pd.Series[Any]) -> Ints:
-    """Times as numbers; what is absent is pandas' smallest number already."""
+    """Times in microseconds; absent ones become the smallest integer, which is `UNKNOWN`."""
     found: Ints = pd.DatetimeIndex(times.astype(TIME)).tz_convert(None).to_numpy("datetime64[us]").view(np.int64)
     return np.where(found >= _FIRST_IMAGES, found, UNKNOWN)

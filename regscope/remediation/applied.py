@@ -1,4 +1,4 @@
-"""`Applied`: what became of each step of a plan."""
+"""`Applied`: the outcome of each step of a plan."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ _SHOWN = 10  # rows
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Applied:
-    """What was done of a plan, and what was not, and why.
+    """Which steps of a plan were done, which were not, and why.
 
     Attributes:
-        location: the store.
-        dry_run: whether nothing was changed, and this is only what would be done.
+        location: the location of the store.
+        dry_run: whether this was a dry run, which changes nothing.
         table: one row for each step: `repository`, `tag`, `digest` (str), `action` (category: untag, delete),
             `outcome` (category: done, gone already, skipped, left, failed, would be done), `reason` (str), `frees`
             (int64, bytes).
-        journal: the journal's file; None where nothing was changed.
-        stopped_by: the first surprise, which ended it; None where there was none.
+        journal: the path of the journal; None after a dry run.
+        stopped_by: the first unexpected answer, which ended the run; None where there was none.
         at_most: whether `freed_bytes` is an upper bound.
-        blobs_stay: whether a deleted manifest's blobs were seen to stay, so that undo finds them until they are
-            collected.
-        backup: what was copied before, and what was not; None where nothing was.
-        comes_back: how this registry frees the bytes, in sentences; empty where nothing was to be changed.
-        lacking: what the registry had lost before anything was changed: `lacking.table` has `repository`, `digest`,
-            `what`, `error` (str) and `stays` (bool: whether something that stays needs it, or only what goes).
-        tags_go: how tags are removed here, in a sentence, as a dry run has found out; else empty.
+        blobs_stay: whether the registry still had the blobs of a deleted manifest: undo finds them until the next
+            garbage collection.
+        backup: what was copied into the backup, and what was not; None without a backup.
+        comes_back: how this registry frees the bytes, in sentences; empty after a dry run, and for a plan without
+            steps.
+        lacking: what was missing in the registry before the first change: `lacking.table` has `repository`, `digest`,
+            `what`, `error` (str) and `stays` (bool: whether a manifest that stays needs it).
+        tags_go: after a dry run: how this registry removes tags, in a sentence; else empty.
     """
 
     location: str
@@ -58,12 +59,12 @@ class Applied:
 
     @property
     def ok(self) -> bool:
-        """Whether there was no surprise."""
+        """Whether no unexpected answer ended the run."""
         return self.stopped_by is None
 
     @property
     def freed_bytes(self) -> int:
-        """Bytes that the next garbage collection frees by what was done, or would be."""
+        """Bytes that the next garbage collection frees because of the steps that were done, or would be."""
         return int(self.table.loc[self.table["outcome"].isin([DONE, WOULD, GONE]), "frees"].sum())
 
     def undo(
@@ -74,28 +75,28 @@ class Applied:
         dry_run: bool = True,
         progress: bool | None = None,
     ) -> Undone:
-        """Bring back what was deleted; nothing is changed without `dry_run=False`; see `regscope.undo`.
+        """Restore what was deleted; nothing is changed without `dry_run=False`; see `regscope.undo`.
 
         Raises:
-            RegscopeError: nothing was changed; and as `regscope.undo` does.
+            RegscopeError: the run changed nothing, or `regscope.undo` failed.
         """
         if self.journal is None:
-            raise RegscopeError("there is nothing to undo: nothing was changed")
+            raise RegscopeError("there is nothing to undo: the run changed nothing")
         return undo(self.journal, store, backup=backup, dry_run=dry_run, progress=progress)
 
     def collected(self, store: ContentStore | str) -> Collected:
-        """Ask for each blob that the run freed whether it is gone; see `regscope.remediation.collected.collected`."""
+        """Ask the store whether the freed blobs were collected; see `regscope.remediation.collected.collected`."""
         if self.journal is None:
-            raise RegscopeError("there is nothing to look for: nothing was changed")
+            raise RegscopeError("there are no freed blobs to look for: the run changed nothing")
         return collected(self.journal, store)
 
     def counts(self) -> dict[str, int]:
-        """How many steps had each outcome; only those that there are."""
+        """The number of steps by outcome; outcomes without a step are left out."""
         found = self.table["outcome"].value_counts()
         return {str(outcome): int(number) for outcome, number in found.items() if number}
 
     def summary(self) -> dict[str, Any]:
-        """All of it as JSON has it, for programs."""
+        """The result as JSON values, for programs."""
         rows = self.table.astype(object).where(self.table.notna(), None)
         return {
             "location": self.location,
@@ -113,13 +114,13 @@ class Applied:
         }
 
     def facts(self) -> dict[str, str]:
-        """The result in words."""
+        """The figures of the result, by their labels."""
         bound = "at most " if self.at_most else ""
         found = {outcome: text.count(number, "step") for outcome, number in self.counts().items()}
-        found["comes back"] = f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)"
+        found["freed"] = f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)"
         if self.lacking is not None and len(self.lacking.lost):
             lost = text.count(len(self.lacking.lost), "manifest or blob", "manifests and blobs")
-            found["missing before"] = f"{lost} of {self.lacking.asked:,} that were asked for"
+            found["missing before"] = f"{lost} of {self.lacking.asked:,} that were checked"
         if self.backup is not None:
             found["backup"] = str(self.backup)
         if self.journal is not None:
@@ -129,21 +130,21 @@ class Applied:
         return found
 
     def notes(self) -> list[str]:
-        """What a reader must know."""
+        """Notes on the result: what is missing, how the bytes are freed, how to continue."""
         lacking = [] if self.lacking is None else self.lacking.notes()
         if self.dry_run:
             return [
-                "Nothing has been changed: dry_run=False does it.",
+                "Nothing has been changed: use dry_run=False to run the plan.",
                 *([self.tags_go] if self.tags_go else []),
                 *lacking,
             ]
         found = [*lacking, *(self.comes_back or [when_bytes_come_back(self.location)])]
         if self.blobs_stay:
             found.append(
-                "Until the bytes come back undo needs no backup: the blobs of what was deleted are still there."
+                "Until the bytes are freed undo needs no backup: the blobs of the deleted manifests are still stored."
             )
         if self.journal is not None and (LEFT in self.counts() or not self.ok):
-            found.append("Applied again with the same journal, it goes on from here.")
+            found.append("Apply the plan again with the same journal to continue.")
         return found
 
     @property

@@ -1,4 +1,4 @@
-"""Carrying out a plan: everything is looked at again, written down first, and stopped at the first surprise."""
+"""Running a plan: each step is checked again and written to the journal first; the first unexpected answer ends it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from regscope.stores.removal import Removal, open_removal
 
 
 def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -> Applied:
-    """Do what is planned; see `Plan.apply`."""
+    """Run the steps of a plan; see `Plan.apply`."""
     store = as_it_is_now(store)
-    # A registry whose own files were planned for is changed through its API.
+    # A plan made from a registry's own files is applied through the registry's API.
     from_inside = stated_kind(plan.location) == STORAGE and store.kind == REGISTRY
     if store.location != plan.location and not from_inside:
         raise InvalidInput(
-            f"the plan is for {plan.location}, and this is {store.location}", next_step="Plan anew for this store."
+            f"the plan is for {plan.location}, not for {store.location}", next_step="Make a new plan for this store."
         )
     removal, steps = open_removal(store), plan.planned_steps()
     for repository in dict.fromkeys(step.repository for step in steps):
@@ -72,10 +72,10 @@ def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -
 
 
 def _try_out(removal: Removal, steps: list[PlannedStep]) -> str:
-    """Find out whether the registry would refuse the steps; nothing is changed.
+    """Check whether the registry would refuse the steps; nothing is changed.
 
     Returns:
-        How tags are removed here, in a sentence.
+        How this registry removes tags, in a sentence.
 
     Raises:
         Unsupported, PermissionDeny, AuthFailed: the registry would refuse a step.
@@ -89,7 +89,7 @@ def _try_out(removal: Removal, steps: list[PlannedStep]) -> str:
 
 
 def _note(journal: JournalWriter, plan: PlanData, steps: list[PlannedStep]) -> None:
-    """Write into the journal what the plan says, before the first step."""
+    """Write the plan's steps, freed blobs and shared blobs to the journal, before the first step."""
     journal.plans(steps)
     goes = plan.blobs[["digest", "size", "needed_by"]].astype(object).itertuples(index=False, name=None)
     stays = plan.shared[["digest", "size", "repository"]].astype(object).itertuples(index=False, name=None)
@@ -99,7 +99,7 @@ def _note(journal: JournalWriter, plan: PlanData, steps: list[PlannedStep]) -> N
 def _look_for_what_is_lacking(
     plan: PlanData, store: ContentStore, going: list[PlannedStep], journal: JournalWriter | None, options: RunOptions
 ) -> Lacking:
-    """Ask for what the plan concerns, before the first change; a run that goes on reads it from its journal."""
+    """Look for missing content before the first change; a continued run reads the result from its journal."""
     if journal is not None and journal.known.asked is not None:
         return Lacking.of(journal.known.asked, journal.known.lacked)
     lacking = lacking_before(plan, store, going, options.concurrency, options.stop, options.shows_progress)
@@ -116,13 +116,13 @@ def _back_up(
     lacking: Lacking,
     options: RunOptions,
 ) -> Backup | None:
-    """Copy what is to be deleted, before the first change."""
+    """Copy the manifests to be deleted and their blobs into the backup, before the first change."""
     if options.backup is None:
         return None
     unless_stopped = itertools.takewhile(lambda _: not options.stop.is_set(), going)
     manifests = ((step.repository, step.digest, [*step.tags]) for step in unless_stopped)
     leave_out = set() if options.backup_all else staying(store, plan.shared)
     made = back_up(store, options.backup, manifests, leave_out, options.progress, lost=lacking.missing)
-    if not options.stop.is_set():  # else only a part of it was copied
+    if not options.stop.is_set():  # a run that was stopped has an incomplete backup
         journal.backed_up(absolute(options.backup))
     return made

@@ -1,4 +1,4 @@
-"""A copy of what is about to be deleted."""
+"""Backups: copies of the manifests and blobs that a run deletes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from regscope.stores.presence import is_gone
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds, and what not.
+    """The result of a backup.
 
     Attributes:
-        place: `oci:` and the folder.
-        sent_bytes: blobs that were copied; not what was there already.
-        left_bytes: layers that stay in the registry, and were not copied.
+        place: the location of the backup, `oci:FOLDER`.
+        sent_bytes: bytes of blobs that were copied; blobs that the backup had already do not count.
+        left_bytes: bytes of layers that were not copied, since they stay in the registry.
     """
 
     place: str
@@ -39,7 +39,7 @@ class Backup:
     left_bytes: int
 
     def __str__(self) -> str:
-        left = f"; {text.size(self.left_bytes)} of layers stay, and were not copied" if self.left_bytes else ""
+        left = f"; {text.size(self.left_bytes)} of layers that stay were not copied" if self.left_bytes else ""
         return f"{self.place}: {text.size(self.sent_bytes)} copied{left}"
 
 
@@ -51,18 +51,19 @@ def back_up(
     progress: bool | None = None,
     lost: Collection[tuple[str, str]] = (),
 ) -> Backup:
-    """Copy manifests, byte for byte, with their blobs, verified.
+    """Copy manifests byte for byte, with their blobs, and verify them.
 
-    What is there already does not travel; a backup that was cut off is gone on with.
+    Content that the backup has already is not copied; an interrupted backup is continued.
 
     Args:
-        place: `oci:FOLDER`, which is made.
-        manifests: repository, digest and tags of each; one without is kept by its digest. What is gone is left out.
-        leave_out: digests of layers that are not copied; configs always are.
-        lost: repository and digest of blobs that are missing there, or damaged: they cannot be copied.
+        place: `oci:FOLDER`; the folder is created.
+        manifests: repository, digest and tags of each manifest; one without tags is stored by its digest. Manifests
+            that are gone are left out.
+        leave_out: digests of layers that are not copied; configs are always copied.
+        lost: repository and digest of blobs that are missing or damaged in the store, and cannot be copied.
 
     Raises:
-        RegscopeError: something cannot be read or written.
+        RegscopeError: the store cannot be read, or the backup cannot be written.
     """
     wanted: list[tuple[Wanted, ImageTree]] = []
     left: dict[Digest, int] = {}
@@ -88,9 +89,9 @@ def back_up(
 
 
 def staying(store: ContentStore, shared: pd.DataFrame) -> set[str]:
-    """The blobs of `Plan.shared` whose manifest that was to stay is still there: each manifest is asked for once.
+    """The blobs of `Plan.shared` whose manifest that was to stay is still in the store.
 
-    What is not seen to stay is not among them.
+    The store is asked once for each manifest; blobs of manifests for which it gives an error are left out.
     """
 
     def is_there(holder: tuple[str, str]) -> bool:
@@ -112,17 +113,17 @@ def _config_of(node: ImageTree) -> str:
 
 
 def check_backup(place: str) -> None:
-    """Make sure that a place can hold a backup: only a layout keeps each manifest byte for byte, apart from the store.
+    """Check that a location can hold a backup: only a layout stores each manifest byte for byte, outside the store.
 
     Raises:
-        InvalidInput: it cannot.
+        InvalidInput: the location is no layout's.
     """
     if kind_of(place) != LAYOUT:
-        raise InvalidInput(f"{place!r} is no place for a backup", next_step="Name a folder: oci:FOLDER.")
+        raise InvalidInput(f"{place!r} cannot hold a backup", next_step="Name a folder: oci:FOLDER.")
 
 
 def absolute(place: str) -> str:
-    """The same place, from wherever it is looked for."""
+    """The location with an absolute path."""
     return LAYOUT.at(path_in(place).absolute())
 
 

@@ -1,4 +1,4 @@
-"""Whether a registry keeps the blobs of a manifest that it deleted: without them and without a backup, no undo."""
+"""Whether a registry keeps the blobs of a deleted manifest: without them and without a backup, undo is impossible."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class BlobsAfterDeletion:
     """Looks for the blobs of the first manifests that a run deletes.
 
     Args:
-        store: read as it is now, not from a cache.
+        store: the store, without a cache.
         freed: the blobs that the plan frees.
-        missing: repository and digest of what was missing before the run.
-        matters: whether undo depends on it; else nothing is asked.
+        missing: repository and digest of manifests and blobs that were missing before the run.
+        matters: whether undo needs the blobs; else the store is not asked.
 
     Attributes:
-        stay: whether a blob was seen to stay that only a deleted manifest needed.
+        stay: whether the store still had a blob that only a deleted manifest needed.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class BlobsAfterDeletion:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is not known yet, and has to be."""
+        """Whether it must still be found out if the blobs stay."""
         return self._matters and not self.stay
 
     def look(self, step: PlannedStep, live: LiveState) -> None:
-        """Look for the blobs of a manifest that was just deleted.
+        """Ask the store for the blobs of a manifest that was just deleted.
 
         Raises:
-            RegscopeError: they are gone, and there is no backup.
+            RegscopeError: the blobs are gone, and there is no backup.
         """
         missing = {digest for repository, digest in self._missing if repository == step.repository}
         for blob in live.blobs_below(step.digest):
             if blob not in missing and not has_blob(self._store, step.repository, blob):
                 raise RegscopeError(
-                    f"{self._store.location} forgets blobs at once with their manifest: {blob} is gone with "
-                    f"{step.repository}@{step.digest}, and there is no backup to undo that from",
-                    next_step="Go on with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
+                    f"{self._store.location} deletes blobs at once with their manifest: {blob} is gone with "
+                    f"{step.repository}@{step.digest}, and there is no backup for undo",
+                    next_step="Continue with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
                 )
         self.stay = not self._freed.isdisjoint(live.blobs_of_alone(step.digest) - missing)

@@ -1,4 +1,4 @@
-"""An image of one or more platforms with other layers: what becomes of each, and of the index."""
+"""An image, or all images of an index, with other layers, before and after the change."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from regscope.stores.stored_content import StoredContent
 
 
 class ChangedLayer(NamedTuple):
-    """A layer of an image before and after; `after` is None where it is gone.
+    """A layer of an image before and after a change; `after` is None for a layer that was dropped.
 
     Attributes:
-        entries, bytes: what its tar has lost.
+        entries, bytes: the numbers of entries and bytes that were dropped from its tar.
     """
 
     before: HeldLayer
@@ -38,7 +38,7 @@ class ChangedLayer(NamedTuple):
 
 
 class ChangedImage(NamedTuple):
-    """An image of one platform before and after; the same one where nothing is changed."""
+    """An image of one platform before and after a change; both are the same object where nothing changes."""
 
     before: Image
     after: Image
@@ -47,25 +47,25 @@ class ChangedImage(NamedTuple):
 
     @property
     def is_changed(self) -> bool:
-        """Whether it is another image."""
+        """Whether the digest of the image changes."""
         return self.before.digest != self.after.digest
 
 
 Change = Callable[[ContentStore, str, Image], ChangedImage]
-"""What makes an image of a repository another one."""
+"""A function that changes an image of a repository."""
 
 
 @dataclass(frozen=True)
 class ChangedTree:
-    """What a name led to, and what it is to lead to.
+    """The image or index of a name, before and after a change.
 
     Attributes:
-        repository: where it was read.
-        named: the digest that the name led to: of the index, also where one of its images takes its place.
+        repository: the repository from which it was read.
+        named: the digest of the name: that of the index, also where one of its images replaces it.
         before, after: the manifest, of an image or of an index.
-        images: those of an index, or the one; each digest once.
-        kept: what else an index has, as it was.
-        notes: what a reader must know.
+        images: the images of the index, or the one image; each digest once.
+        kept: the other children of the index, which do not change.
+        notes: sentences on what is dropped and what is kept.
     """
 
     repository: str
@@ -77,7 +77,7 @@ class ChangedTree:
     notes: list[str]
 
     def blobs(self) -> dict[Digest, int]:
-        """All that it is made of afterwards, manifests too, and their sizes in bytes."""
+        """The sizes in bytes of all blobs and manifests after the change, by digest."""
         found = {self.after.digest: len(self.after.raw)}
         for image in self.images:
             found |= manifest_blobs(image.after)
@@ -91,7 +91,7 @@ class ChangedTree:
                 yield part
 
     def send(self, store: ContentStore, place: Destination, repository: str, tag: str) -> None:
-        """Write it: blobs first, then children, then what gets the tag."""
+        """Write the changed image or index: blobs first, then children, then the manifest with the tag."""
         place.check(repository, tag, self.after)
         for image in self.images:
             image.after.send_blobs(place, repository)
@@ -106,20 +106,20 @@ class ChangedTree:
 
 
 def manifest_blobs(image: Image) -> dict[Digest, int]:
-    """What an image is made of, its manifest too, and their sizes in bytes."""
+    """The sizes in bytes of an image's blobs and manifest, by digest."""
     layers = {layer.descriptor.digest: layer.descriptor.size for layer in image.layers}
     return {image.digest: len(image.raw.raw), Digest.of(image.config_bytes): len(image.config_bytes), **layers}
 
 
 def changed_tree(store: ContentStore, name: str, platform: Platform | None, change: Change) -> ChangedTree:
-    """What becomes of an image, or of each image of an index.
+    """Apply a change to an image, or to each image of an index.
 
     Args:
-        platform: the one of an index that takes its place.
+        platform: change only the image of this platform; it replaces the index.
 
     Raises:
-        ContentMissing, ResourceNotFound: there is none.
-        InvalidInput: it is no image, or an index of none.
+        ContentMissing, ResourceNotFound: there is no such image.
+        InvalidInput: the name is no image's, or the index has no images.
     """
     repository, reference = split_name(name)
     found = store.manifest(repository, reference)
@@ -130,7 +130,7 @@ def changed_tree(store: ContentStore, name: str, platform: Platform | None, chan
         found = store.manifest(repository, child_for(manifest, platform, name).digest)
     image = change(store, repository, Image.read(store, f"{repository}@{found.digest}"))
     if platform is not None and platform.distance(_platform_of(image.before)) is None:
-        raise InvalidInput(f"{name} is for {_platform_of(image.before)}, and not for {platform}")
+        raise InvalidInput(f"{name} is for {_platform_of(image.before)}, not for {platform}")
     return ChangedTree(repository, named, found, image.after.raw, [image], [], image.notes)
 
 
@@ -146,11 +146,9 @@ def _changed_index(
     others = dict.fromkeys(child.digest for child in index.manifests if child.digest not in images)
     notes = list(dict.fromkeys(note for image in images.values() for note in image.notes))
     if gone:
-        notes.append(
-            f"Left out of the new index: {text.count(len(gone), 'attestation')} of images that are others now."
-        )
+        notes.append(f"Left out of the new index: {text.count(len(gone), 'attestation')} of images that were changed.")
     if nested := [child for child in index.manifests if child.digest in others and not child.is_artifact]:
-        notes.append(f"The index names {text.count(len(nested), 'thing')} besides images: they stay as they are.")
+        notes.append(f"Not changed in the new index: {text.count(len(nested), 'child', 'children')} other than images.")
     return ChangedTree(
         repository,
         found.digest,
@@ -163,7 +161,7 @@ def _changed_index(
 
 
 def _new_index(found: RawManifest, changed: dict[Digest, Image], gone: set[Digest]) -> RawManifest:
-    """The index with other entries; all else in it, known or not, stays. With OCI's images it is one of OCI's."""
+    """The index with changed entries; its other fields, also unknown ones, stay. OCI images make it an OCI index."""
     document = json.loads(found.raw)
     kept = [entry for entry in document["manifests"] if entry["digest"] not in gone]
     document["manifests"] = [_new_entry(entry, changed.get(entry["digest"])) for entry in kept]
@@ -187,5 +185,5 @@ def _platform_of(image: Image) -> Platform:
 
 
 def platform_name(image: Image) -> str:
-    """What an image runs on, such as `linux/arm64/v8`."""
+    """The platform of an image, such as `linux/arm64/v8`."""
     return str(_platform_of(image))

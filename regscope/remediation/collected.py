@@ -1,4 +1,4 @@
-"""Which of the blobs that a run freed have been collected."""
+"""`collected`: which of the blobs that a run freed the garbage collection has deleted."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _SHOWN = 10
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Collected:
-    """What became of the blobs that a run freed, by its journal.
+    """Which of the blobs that a run's journal lists as freed are gone from the store.
 
     Attributes:
-        location: the store that was asked.
+        location: the location of the store that was asked.
         table: one row for each blob, largest first: `digest` (str), `size` (int64, bytes), `repository` (str: one in
-            which it was needed), `state` (category: gone, still there, not seen). A registry's API shows no manifest
-            that was deleted, though its bytes are there still: a manifest counts as gone once a blob is that was to go
-            with it, since the same collection took both; where it has none of its own, once all others are.
-        advice: how this store gives the bytes back, where some are not gone.
+            which it was needed), `state` (category: gone, still there, not seen). A registry's API does not show a
+            deleted manifest whose bytes are still stored: a manifest counts as gone once a blob that only it needed is
+            gone, since one garbage collection deletes both; without such a blob, once all other blobs are gone.
+        advice: how this store frees the bytes, in sentences; empty where all are gone.
     """
 
     location: str
@@ -49,29 +49,29 @@ class Collected:
 
     @property
     def ok(self) -> bool:
-        """Whether all that was to be freed is gone."""
+        """Whether all blobs of the table are gone."""
         return bool((self.table["state"] == GONE).all())
 
     @property
     def predicted_bytes(self) -> int:
-        """Bytes that were to be freed by what was done."""
+        """Bytes of all blobs of the table: those that the steps of the run free."""
         return int(self.table["size"].sum())
 
     @property
     def gone_bytes(self) -> int:
-        """Bytes that were freed."""
+        """Bytes of the blobs that are gone."""
         return self._bytes(GONE)
 
     @property
     def still_there(self) -> pd.DataFrame:
-        """The rows of `table` that are not gone, as far as can be seen."""
+        """The rows of `table` whose state is `still there` or `not seen`."""
         return self.table[self.table["state"] != GONE].reset_index(drop=True)
 
     def _bytes(self, state: str) -> int:
         return int(self.table.loc[self.table["state"] == state, "size"].sum())
 
     def summary(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """The result as JSON values, for programs."""
         states = self.table["state"].value_counts()
         return {
             "location": self.location,
@@ -85,8 +85,8 @@ class Collected:
         }
 
     def facts(self) -> dict[str, str]:
-        """The figures, for people."""
-        found = {"was to come back": self._worded(self.table)}
+        """The figures of the result, by their labels."""
+        found = {"to be freed": self._worded(self.table)}
         for state in (GONE, THERE, UNSEEN):
             rows = self.table[self.table["state"] == state]
             if len(rows) or state == GONE:
@@ -98,7 +98,7 @@ class Collected:
         return f"{text.count(len(rows), 'blob')}, {text.size(size)} ({size:,} bytes)"
 
     def notes(self) -> list[str]:
-        """What is still there, and what is to be done about it."""
+        """The blobs that are still there, and how this store frees them."""
         rows = self.still_there
         lines = [
             f"{row['state']}: {row['digest']}, {text.size(row['size'])}, of {text.plain(row['repository'], 200)}"
@@ -109,7 +109,7 @@ class Collected:
 
     @property
     def _title(self) -> str:
-        return f"Bytes that came back, on {self.location}"
+        return f"Bytes freed on {self.location}"
 
     def __repr__(self) -> str:
         return text.facts(self._title, self.facts(), self.notes())
@@ -119,28 +119,28 @@ class Collected:
 
 
 def collected(journal: Path | str | JournalRecord, store: ContentStore | str) -> Collected:
-    """Ask for each blob that was to be freed by the steps that a journal says were done; nothing is changed.
+    """Ask a store for each blob that the done steps of a journal free; nothing is changed.
 
-    A registry is asked by a HEAD request for each, and by a GET of one byte where that finds nothing; `storage:` is
-    looked into, which shows manifests as well.
+    A registry is asked by a HEAD request for each blob, and by a GET of one byte where HEAD does not find it. In a
+    registry's files (`storage:`) manifests are found as well.
 
     Args:
-        journal: the file, or its short name; see `regscope.remediation.journal_names.find_journal`.
-        store: the one that was changed, or for a registry its `storage:`.
+        journal: the path of the journal, or its short name; see `regscope.remediation.journal_names.find_journal`.
+        store: the store that was changed, or for a registry its `storage:`.
 
     Raises:
-        InvalidInput: the journal is another store's.
-        NotAStore: it is no journal.
-        StoreError: it does not say what was to be freed: an older regscope wrote it.
-        RegscopeError: the store cannot be asked.
+        InvalidInput: the journal is of another store.
+        NotAStore: the file is no journal.
+        StoreError: the journal does not list the freed blobs: an older version of regscope wrote it.
+        RegscopeError: the store cannot be read.
     """
-    store = as_it_is_now(store)  # a cache has what the registry has not
+    store = as_it_is_now(store)  # a cache may have blobs that the registry has no more
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location and store.kind != STORAGE:
-        raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
+        raise InvalidInput(f"the journal is of {record.location}, not of {store.location}")
     if record.predicted is None:
         raise StoreError(
-            f"{record.path} does not say which blobs were to come back: an older version of regscope wrote it",
+            f"{record.path} does not list the freed blobs: an older version of regscope wrote it",
             next_step="Compare two scans of `storage:` instead.",
         )
     deleted = [entry for entry in record.entries if entry.is_done and entry.action == DELETE]
@@ -162,7 +162,7 @@ def collected(journal: Path | str | JournalRecord, store: ContentStore | str) ->
 
 
 def _needed_in(deleted: Iterable[Entry]) -> dict[Digest, list[str]]:
-    """For each blob, the repository of each manifest that was deleted and needed it; an index needs its children."""
+    """For each blob, the repositories of the deleted manifests that needed it; an index needs its children."""
     found: dict[Digest, list[str]] = {}
     for entry in deleted:
         links = links_of(entry.manifest)
@@ -174,7 +174,7 @@ def _needed_in(deleted: Iterable[Entry]) -> dict[Digest, list[str]]:
 def _asked(
     store: ContentStore, expected: list[Predicted], needed_in: dict[Digest, list[str]], manifests: set[Digest]
 ) -> dict[Digest, str]:
-    """Whether each blob is there, in any of the repositories that needed it."""
+    """The state of each blob: whether any of the repositories that needed it still has it."""
     by_api = store.kind == REGISTRY
 
     def state(blob: Predicted) -> str:
@@ -190,12 +190,12 @@ def _asked(
 
 
 def _serves(store: ContentStore, entry: Entry) -> bool:
-    """Whether a registry has a manifest again, after it was deleted."""
+    """Whether a registry serves a deleted manifest again."""
     return resolved(store, entry.repository, entry.digest) is not None
 
 
 def _infer_manifests(states: dict[Digest, str], deleted: Sequence[Entry], serves: Callable[[Entry], bool]) -> None:
-    """What a registry shows no more: its manifests are judged by what was to go with them, children first."""
+    """Set the states of deleted manifests, which a registry no longer shows, by their blobs; children first."""
     asked = {state for state in states.values() if state != UNSEEN}
     by_all = next(iter(asked)) if len(asked) == 1 else UNSEEN
     unseen = [entry for entry in reversed(deleted) if states.get(entry.digest) == UNSEEN]

@@ -1,4 +1,4 @@
-"""What a cluster runs: references and digests out of a list, a file, or what kubectl prints."""
+"""`images_in_use`: the images that a cluster runs, from a list, a file, or the output of kubectl."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from regscope.text import plain
 
 _RUNTIME = re.compile(r"^(?:docker-pullable|docker|containerd|cri-o)://")
 _DIGEST = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
-_LARGEST = 256 * 2**20  # bytes: what kubectl prints about some 20,000 pods
+_LARGEST = 256 * 2**20  # bytes: the output of kubectl for some 20,000 pods
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # scalars stay text: 1.10 is no number
 _BEGINS_YAML = re.compile(r"---|%YAML|-(?: |$)|[\w\"'./-]+\s*:(?:\s|$)")
 _BLANKS = re.compile(r"\s*")
@@ -27,32 +27,33 @@ _NULLS = ("", "null", "~")
 
 
 class NameInUse(str):
-    """A name that `images_in_use` gave before, such as one of a saved plan: no host is looked for in it."""
+    """A name that `images_in_use` returned before, as in a saved plan: its first component is not taken for a host."""
 
     __slots__ = ()
 
 
 def images_in_use(source: Any) -> tuple[str, ...]:
-    """References and digests of images that run somewhere.
+    """The references and digests of images in use.
 
     Args:
         source: one of
 
             - a list of references: `registry.example.com/team/app:1.0`, `team/app@sha256:…`, `sha256:…`
-            - the path of a file with one in each line, where `#` begins a comment, or with a JSON or YAML list of them
-            - Kubernetes objects, parsed or as the path of JSON or YAML: pods as `kubectl get pods -A -o json` prints
-              them, whatever has a template of pods (Deployment, CronJob, …), Lists within Lists, several documents in
-              one file. Every `image`, `imageID` and image volume in them counts: of a pod both the image that it asks
-              for and the digest that it runs.
+            - the path of a file with one reference in each line, where `#` begins a comment, or with a JSON or YAML
+              list of references
+            - Kubernetes objects, parsed, or the path of a JSON or YAML file of them: pods, as the output of
+              `kubectl get pods -A -o json`; objects with a pod template (Deployment, CronJob, …); nested Lists; several
+              documents in one file. Every `image`, `imageID` and image volume in them counts: for a pod both the
+              image of its specification and the digest that runs.
 
     Returns:
         `repository:tag`, `repository@digest` and `digest`, each once. The host is left out: a mirror or a proxy has
-        another name for the same registry, and to keep too much is the smaller mistake. A name that is no reference is
-        given as it was written, see `is_image`.
+        another name for the same registry, and keeping too much is the smaller error. A name that is no reference is
+        returned unchanged, see `is_image`.
 
     Raises:
-        InvalidInput: the file can't be read, it names no image, or none of its names is a reference. Nothing would be
-            protected then, which is hardly what was meant.
+        InvalidInput: the file cannot be read, it names no image, or none of its names is a reference: nothing would be
+            protected.
     """
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
@@ -60,24 +61,24 @@ def images_in_use(source: Any) -> tuple[str, ...]:
     elif isinstance(source, Iterable) and not isinstance(source, bytes):
         documents, where = [source if isinstance(source, Mapping) else list(source)], "the list"
     else:
-        raise InvalidInput(f"{no_name(source)}: no list of images in use", next_step="Give references, or a file.")
+        raise InvalidInput(f"{no_name(source)}: no list of images in use", next_step="Give references, or their file.")
     written = list(dict.fromkeys(_named(documents)))
     if not written:
         raise InvalidInput(
             f"{where} names no image in use: {_what_is_there(documents)}",
-            next_step="`kubectl get pods -A -o json` prints what is wanted; leave in_use out if nothing runs.",
+            next_step="Use the output of `kubectl get pods -A -o json`; leave in_use out if no image is in use.",
         )
     names = tuple(dict.fromkeys(_name(text) for text in written))
     if not any(map(is_image, names)):
         raise InvalidInput(
-            f"an image in use that is none: {plain(names[0], 200)!r}",
-            next_step="A reference looks like registry.example.com/team/app:1.0 or team/app@sha256:….",
+            f"not an image reference: {plain(names[0], 200)!r}",
+            next_step="Write references such as registry.example.com/team/app:1.0 or team/app@sha256:….",
         )
     return names
 
 
 def is_image(name: str) -> bool:
-    """Whether a name of `images_in_use` is one, and not text that could not be understood."""
+    """Whether a name that `images_in_use` returned is an image reference or a digest."""
     return bool(_DIGEST.fullmatch(name)) or _parsed(f"registry.invalid/{name}") is not None
 
 
@@ -86,7 +87,7 @@ def _name(written: str) -> str:
 
 
 def _without_host(written: str) -> str | None:
-    """A reference without its host and the runtime that named it; None if it is no reference."""
+    """A reference without its host and the prefix of a container runtime; None if it is no reference."""
     text = _RUNTIME.sub("", written.strip())
     if _DIGEST.fullmatch(text):
         return text
@@ -104,18 +105,18 @@ def _parsed(text: str) -> Reference | None:
 
 
 def _documents(path: Path) -> list[Any]:
-    """What a file holds: documents of JSON or YAML, or one list of its lines."""
+    """The content of a file: JSON or YAML documents, or one list of its lines."""
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
         text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            f"the images in use can't be read from {path}: {error}",
-            next_step="Give the path of a list, or of what `kubectl get pods -A -o json` printed.",
+            f"the images in use cannot be read from {path}: {error}",
+            next_step="Give the path of a list, or of the output of `kubectl get pods -A -o json`.",
         ) from None
     if len(raw) > _LARGEST:
-        raise InvalidInput(f"{path} is larger than {_LARGEST:,} bytes", next_step="Write only the images into it.")
+        raise InvalidInput(f"{path} is larger than {_LARGEST:,} bytes", next_step="Write only the references into it.")
     lines = [words for line in text.splitlines() if (words := line.split("#")[0].strip())]
     first = lines[0] if lines else ""
     try:
@@ -129,7 +130,7 @@ def _documents(path: Path) -> list[Any]:
 
 
 def _json(text: str) -> Iterator[Any]:
-    """Documents one after the other; what begins like JSON, and is none, may be YAML."""
+    """The JSON documents of a text, one after the other; text that only begins like JSON may be YAML."""
     decoder, at, found = json.JSONDecoder(), 0, []
     try:
         while (at := _BLANKS.match(text, at).end()) < len(text):  # type: ignore[union-attr]
@@ -141,7 +142,7 @@ def _json(text: str) -> Iterator[Any]:
 
 
 def _words(line: str) -> Sequence[str]:
-    """A line is a reference, or several as `kubectl get pods -o jsonpath=…` prints them."""
+    """The references in a line: one, or several as `kubectl get pods -o jsonpath=…` prints them."""
     words = line.split()
     return words if any(":" in word for word in words) and all(map(_without_host, words)) else [line]
 
@@ -156,11 +157,11 @@ def _named(documents: Iterable[Any]) -> Iterator[str]:
             elif isinstance(one, str | Reference):
                 yield one if isinstance(one, str) else str(one)
             else:
-                raise InvalidInput(no_name(one), next_step="Write one flat list of references, each of them in quotes.")
+                raise InvalidInput(no_name(one), next_step="Write one flat list of references in quotes.")
 
 
 def _of_object(found: Mapping[Any, Any]) -> Iterator[str]:
-    """The images that are named anywhere in an object, in order; what YAML aliases repeat is looked at once."""
+    """The images named anywhere in an object, in order; a value that YAML aliases repeat is read once."""
     seen: set[int] = set()
     ahead: list[Any] = [found]
     while ahead:
@@ -176,7 +177,7 @@ def _of_object(found: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _images_of(found: Mapping[Any, Any]) -> Iterator[str]:
-    """Of a container, its status (`image_id` in the Python client's words) or an image volume."""
+    """The images of a container, a container status (`image_id` in the Python client) or an image volume."""
     for key in ("image", "imageID", "image_id"):
         named = found.get(key)
         if isinstance(named, Mapping):
@@ -186,7 +187,7 @@ def _images_of(found: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _what_is_there(documents: Sequence[Any]) -> str:
-    """In words, of documents in which no image is named."""
+    """A description of documents in which no image is named, for the error."""
     if not any(isinstance(each, Mapping) or each == [] for each in documents):
         return "it is null" if documents and documents != [[]] else "it is empty"
     kinds = Counter(_kinds(documents))

@@ -1,4 +1,4 @@
-"""What a journal says was done to a registry: all that is needed to undo it."""
+"""`JournalRecord`: the content of a journal, which records all that undo needs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from regscope.remediation.planned_step import StepKey
 from regscope.spec.digest import Digest
 
 FORMAT = 3
-"""Of the files that are written."""
+"""The format of new journals."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One step, as it was before it was done.
+    """One step, as it was recorded before it was done.
 
     Attributes:
-        key: names the step, in the journal as in its plan.
-        tags: the tag that is removed, or those on the manifest.
-        manifest: byte for byte.
-        frees: bytes that the next garbage collection frees once this step and all before it are done.
-        is_done: whether it was done; else it was about to be, and may have been.
-        stand_ins: the manifests that this run pushed over the tag, to be deleted with it.
+        key: the key of the step, in the journal and in its plan.
+        tags: the tag that is removed, or the tags on the deleted manifest.
+        manifest: the manifest, byte for byte.
+        frees: bytes that the next garbage collection frees in addition once this step and all before it are done.
+        is_done: whether the step is recorded as done; else it was begun, and may have been done.
+        stand_ins: the temporary manifests that this run pushed over the tag, to delete them with it.
     """
 
     key: StepKey
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def repository(self) -> str:
-        """Whole name."""
+        """The full name of the repository."""
         return self.key.repository
 
     @property
@@ -50,12 +50,12 @@ class Entry:
 
     @property
     def digest(self) -> Digest:
-        """Of the manifest."""
+        """The digest of the manifest."""
         return self.manifest.digest
 
 
 class Predicted(NamedTuple):
-    """A blob that is freed once all manifests that need it are deleted, as the plan says."""
+    """A blob that, by the plan, is freed once all manifests that need it are deleted."""
 
     digest: Digest
     size: int
@@ -63,7 +63,7 @@ class Predicted(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """A blob that stays, as the plan says: a manifest in `repository` needs it."""
+    """A blob that, by the plan, stays, since a manifest in `repository` needs it."""
 
     digest: Digest
     size: int
@@ -71,11 +71,11 @@ class Shared(NamedTuple):
 
 
 class Lacked(NamedTuple):
-    """A manifest or blob that was missing or damaged, or not told of, before the first change.
+    """A manifest or blob that was missing, damaged or could not be checked before the first change.
 
     Attributes:
-        what: as in the `problems` of a snapshot.
-        stays: whether something that stays needs it; else only what goes does.
+        what: the kind of the problem, as in `Snapshot.problems`.
+        stays: whether a manifest that stays needs it; else only manifests to be deleted do.
     """
 
     repository: str
@@ -87,21 +87,21 @@ class Lacked(NamedTuple):
 
 @dataclass
 class JournalRecord:
-    """What a journal says.
+    """The content of a journal.
 
     Attributes:
-        path: the file.
-        location: the store that was changed.
-        plan: which plan was carried out, see `Plan.identity`.
-        started: when, UTC.
+        path: the path of the file.
+        location: the location of the store that was changed.
+        plan: the identity of the plan, see `Plan.identity`.
+        started: the start of the first run, UTC.
         entries: every step that was begun, in order.
-        backup: where what is deleted was copied to before, see `Plan.apply`; None without a backup.
-        predicted: the blobs that are to be freed, as the plan says; None in journals of formats that did not have them.
-        shared: the blobs that stay, as the plan says, by digest.
-        asked: how many manifests and blobs were asked for before the first change; None where none was.
-        lacked: those of them that were not there, not whole, or not told of.
+        backup: the location of the backup, see `Plan.apply`; None without a backup.
+        predicted: the blobs that, by the plan, are freed; None in formats without them.
+        shared: the blobs that, by the plan, stay, by digest.
+        asked: the number of manifests and blobs that were checked before the first change; None without a check.
+        lacked: those of them that were missing, damaged, or could not be checked.
         planned: the marks of the plan's steps, see `journal_marks`; None in journals before format 3.
-        format: of the file.
+        format: the format of the file.
     """
 
     path: Path
@@ -129,7 +129,7 @@ class JournalRecord:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Every step: `repository`, `action`, `tags`, `digest` (str), `size` (int64, bytes: of the manifest), `frees`
+        """All steps: `repository`, `action`, `tags`, `digest` (str), `size` (int64, bytes of the manifest), `frees`
         (int64, bytes), `done` (bool)."""
         rows = [
             (entry.repository, entry.action, ", ".join(entry.tags), entry.digest, len(entry.manifest.raw), entry.frees,
@@ -141,14 +141,14 @@ class JournalRecord:
         return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
     def facts(self) -> dict[str, str]:
-        """The journal in words."""
+        """The figures of the journal, by their labels."""
         done = [entry for entry in self.entries if entry.is_done]
         return {
             "store": self.location,
             "started": f"{self.started:%Y-%m-%d %H:%M} UTC",
             "steps done": f"{len(done):,}",
-            "begun, and not known to be done": f"{len(self.entries) - len(done):,}",
-            "comes back": text.size(sum(entry.frees for entry in done)),
+            "begun, not recorded as done": f"{len(self.entries) - len(done):,}",
+            "freed": text.size(sum(entry.frees for entry in done)),
             **({"backup": self.backup} if self.backup else {}),
         }
 

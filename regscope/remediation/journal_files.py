@@ -14,15 +14,15 @@ from regscope.pieces import PIECE
 
 
 def open_file(path: Path, flags: int) -> int:
-    """A descriptor of a journal's file, which is created for its owner alone where `flags` say so.
+    """Open a journal's file; returns its descriptor. A new file, if `flags` allow one, is private to its owner.
 
     Raises:
-        StoreError: others may write into the folder, or in a shared one (`/tmp`) the file is another user's.
-        OSError: it cannot be opened, or is a link, a device or a pipe.
+        StoreError: others may write into the folder, or the file in a shared folder (`/tmp`) is another user's.
+        OSError: the file cannot be opened, or is a link, a device or a pipe.
     """
     folder = check_folder(path.parent)
     try:
-        # O_NONBLOCK: a pipe would wait for its other end.
+        # O_NONBLOCK: opening a pipe would wait for its other end.
         file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
@@ -35,16 +35,16 @@ def open_file(path: Path, flags: int) -> int:
     if _others_may_write(folder) and found.st_uid not in (os.geteuid(), 0):
         os.close(file)
         raise StoreError(
-            f"{path} is another user's file, in a shared folder", next_step="Name a journal in a folder of yours."
+            f"{path} is another user's file, in a shared folder", next_step="Name a journal in a folder of your own."
         )
     return file
 
 
 def check_folder(folder: Path) -> os.stat_result:
-    """Make sure that nobody else can replace a journal in a folder; its `stat`.
+    """Check that nobody else can replace a journal in a folder; returns the folder's `stat`.
 
     Raises:
-        StoreError: others may write into it, and no sticky bit (as on `/tmp`) keeps them from replacing its files.
+        StoreError: others may write into the folder, and no sticky bit (as on `/tmp`) protects its files.
         OSError: the folder does not exist.
     """
     found = folder.stat()
@@ -63,7 +63,7 @@ def _others_may_write(folder: os.stat_result) -> bool:
 
 
 def _is_own_group(number: int) -> bool:
-    """Whether a group is this user's alone: it is called as the user is. Folders are made for it with umask 002."""
+    """Whether a group is private to this user: it has the user's name, and with umask 002 it may write new folders."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
     except KeyError:

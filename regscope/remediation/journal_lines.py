@@ -1,4 +1,4 @@
-"""The lines of a journal, as JSON has them."""
+"""The lines of a journal, each a JSON object."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class _Line(BaseModel):
 
 
 class Version(_Line):
-    """The beginning of the first line: which format the file has."""
+    """The first field of the first line: the format of the file."""
 
     regscope_journal: int
 
 
 class Head(_Line):
-    """The first line: whose journal it is."""
+    """The first line: the store, the plan and the start of the run."""
 
     location: str
     plan: str
@@ -52,27 +52,27 @@ class Planned(_Line):
 
 
 class Backup(_Line):
-    """Where all was copied to before."""
+    """The location of the backup."""
 
     backup: str
 
 
 class Expected(_Line):
-    """Which blobs are to be freed, and which stay: see `Predicted` and `Shared`."""
+    """The blobs that are to be freed, and those that stay: see `Predicted` and `Shared`."""
 
     predicted: list[tuple[str, _Bytes, _Bytes]]
     shared: list[tuple[str, _Bytes, str]]
 
 
 class Looked(_Line):
-    """How many manifests and blobs were asked for before the first change; and which were lacking: see `Lacked`."""
+    """The number of manifests and blobs checked before the first change, and the lacking ones: see `Lacked`."""
 
     asked: _Bytes
     lacked: list[tuple[str, str, str, str, bool]]
 
 
 class StandIn(_Line):
-    """A manifest that is about to be pushed over a tag, by the step with this key."""
+    """A temporary manifest that the step with this key is about to push over its tag."""
 
     stand_in: str
     step: str

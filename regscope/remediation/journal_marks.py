@@ -1,4 +1,4 @@
-"""Which steps a journal may have: those of its own plan, each noted in it as a mark before the first of them."""
+"""Marks of a plan's steps: a journal lists them before the first step, and may have no other steps."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def step_mark(plan: str, key: StepKey, tags: Iterable[str], digest: str) -> str:
 
 
 def marks_in(text: str) -> frozenset[str]:
-    """The marks in a text, which follow one another without a separator.
+    """The marks in a text, in which they follow one another without a separator.
 
     Raises:
-        ValueError: the last one is cut off.
+        ValueError: the last mark is cut off.
     """
     if len(text) % _LETTERS:
         raise ValueError("the marks of the plan's steps are cut off")

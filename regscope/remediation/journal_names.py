@@ -1,4 +1,4 @@
-"""Where journals are that nobody gave a place, and what they are called there."""
+"""The default folder of journals, and the names of journals in it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ LATEST = "latest"
 
 
 def journal_folder() -> Path:
-    """Where journals go that nobody gave a place."""
-    cache = default_folder()  # which the cache wants for itself
+    """The folder of journals for which no path was given."""
+    cache = default_folder()  # the folder itself belongs to the cache
     return cache.with_name(f"{cache.name}-journals")
 
 
 def new_journal(plan: str) -> Path:
-    """A place for the journal of a plan, where there is none: the same plan may be applied twice within a second."""
+    """A new path for the journal of a plan; a plan that is applied twice in a second gets two paths."""
     begin = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     places = (journal_folder() / f"{begin}-{plan[:length]}{_SUFFIX}" for length in range(12, 64))
     return next(place for place in places if not place.exists())
 
 
 def journals() -> list[Path]:
-    """All that are in the usual place, the newest first.
+    """The paths of all journals in the default folder, the newest first.
 
     Raises:
-        StoreError: others may write there.
+        StoreError: others may write into the folder.
     """
     if journal_folder().is_dir():
         check_folder(journal_folder())
@@ -39,16 +39,16 @@ def journals() -> list[Path]:
 
 
 def find_journal(name: Path | str, location: str | None = None) -> Path:
-    """The journal that a user means.
+    """The path of a journal, by its path or short name.
 
     Args:
-        name: a file; or of the journals in the usual place `latest`, the name of one without its suffix, or the
-            beginning of one name alone.
-        location: the store whose `latest` is meant; any by default.
+        name: a path; or, for a journal in the default folder: `latest`, its name without the suffix, or a unique
+            beginning of its name.
+        location: the store whose latest journal `latest` means; by default that of any store.
 
     Raises:
         NotAStore: there is no such journal.
-        InvalidInput: more than one begins like that.
+        InvalidInput: several names begin with `name`.
     """
     path = Path(name)
     if path.exists() or len(path.parts) != 1:
@@ -60,7 +60,7 @@ def find_journal(name: Path | str, location: str | None = None) -> Path:
     if len(exact or found) > 1:
         some = ", ".join(one.stem for one in found[:5]) + (" …" if len(found) > 5 else "")
         raise InvalidInput(f"{len(found)} journals begin with {name}: {some}", next_step="Write more of its name.")
-    return next(iter(exact or found), path)  # a file that is not there is told as one
+    return next(iter(exact or found), path)  # the error for a missing file names it
 
 
 def _latest(location: str | None) -> Path:
@@ -68,13 +68,13 @@ def _latest(location: str | None) -> Path:
     for path in journals():
         try:
             head = read_beginning(path)
-        except StoreError:  # damaged, or none
+        except StoreError:  # damaged, or no journal
             continue
         if location in (None, head.location):
             begun.append((head.started, path))
     if not begun:
         where = "" if location is None else f" of {location}"
         raise NotAStore(
-            f"there is no journal{where} in {journal_folder()}", next_step="`regscope journal` lists those there are."
+            f"there is no journal{where} in {journal_folder()}", next_step="List all journals with `regscope journal`."
         )
     return max(begun)[1]

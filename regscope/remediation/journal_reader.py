@@ -1,4 +1,4 @@
-"""Reading journals: every line is checked."""
+"""Reading journals; every line is checked."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from regscope.remediation.planned_step import UNTAG, StepKey
 from regscope.spec.digest import Digest
 
 NOTES_ITS_PLAN = 3
-"""The first format in which a journal says which steps its plan has."""
+"""The first format in which a journal lists the steps of its plan."""
 _READABLE = {1, 2, FORMAT}
 _LONGEST_HEAD = 2**16
 
 
 def read_journal(path: Path | str) -> JournalRecord:
-    """What a journal says. A last line that was cut off, as by a crash, does not count.
+    """Read a journal. A last line that was cut off, as by a crash, is ignored.
 
     Raises:
         NotAStore: the file is no journal, or a link.
-        StoreError: it is one, and damaged, or has a step that its plan had not; or others may write into its folder.
+        StoreError: the journal is damaged, or has a step that its plan does not have; or others may write into its
+            folder.
     """
     path = Path(path)
     try:
@@ -44,11 +45,11 @@ def read_journal(path: Path | str) -> JournalRecord:
 
 
 def read_beginning(path: Path) -> JournalRecord:
-    """Whose journal it is, and when it was begun; not what was done.
+    """Read only the first line of a journal: its store, plan and start.
 
     Raises:
         NotAStore: the file is no journal.
-        StoreError: it is another version's.
+        StoreError: another version of regscope wrote it.
     """
     try:
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
@@ -58,19 +59,19 @@ def read_beginning(path: Path) -> JournalRecord:
 
 
 def whole_lines(content: bytes) -> list[bytes]:
-    """The lines of a journal, without one at its end that was cut off."""
+    """The lines of a journal, without a last one that was cut off."""
     return [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def parsed(path: Path, lines: Sequence[bytes]) -> JournalRecord:
-    """What these whole lines say, of the journal in `path`.
+    """The record in the whole lines of the journal in `path`.
 
     Raises:
-        NotAStore: they are no journal's.
-        StoreError: they are another version's, or damaged, or have a step that the plan had not.
+        NotAStore: the lines are no journal's.
+        StoreError: another version of regscope wrote them, they are damaged, or the plan does not have a step.
     """
     record = _begun_record(path, lines)
-    places: dict[str, int] = {}  # of the entries, by their key as the lines name it
+    places: dict[str, int] = {}  # positions of the entries, by their key as the lines have it
     for number, line in enumerate(lines[1:], 2):
         try:
             _read_line(line, record, places)
@@ -91,7 +92,7 @@ def _begun_record(path: Path, lines: Sequence[bytes]) -> JournalRecord:
 
 
 def _read_line(line: bytes, record: JournalRecord, places: dict[str, int]) -> None:
-    """Add to `record` what a line says."""
+    """Add the content of a line to `record`."""
     entries = record.entries
     if line.startswith(b'{"done":'):
         place = places[Done.model_validate_json(line).done]
@@ -115,7 +116,7 @@ def _read_line(line: bytes, record: JournalRecord, places: dict[str, int]) -> No
     else:
         entry = _entry(Begun.model_validate_json(line))
         _check_planned(record, entry)
-        if str(entry.key) not in places:  # begun again after a crash: what stood there first counts
+        if str(entry.key) not in places:  # a step that was begun again after a crash: the first line counts
             places[str(entry.key)] = len(entries)
             entries.append(entry)
 
@@ -131,7 +132,7 @@ def _entry(read: Begun) -> Entry:
     manifest = RawManifest(base64.b64decode(read.raw, validate=True), Digest(read.digest), read.media_type)
     manifest.digest.verify(manifest.raw, "a manifest in the journal")
     if read.action == UNTAG and len(read.tags) != 1:
-        raise ValueError("one tag is removed at a time")
+        raise ValueError("an untag step must have exactly one tag")
     tag = read.tags[0] if read.tags else None
     return Entry(StepKey.of(read.repository, read.action, tag, manifest.digest), read.tags, manifest, read.frees)
 
@@ -139,10 +140,10 @@ def _entry(read: Begun) -> Entry:
 def _unreadable(path: Path, error: OSError) -> NotAStore:
     return NotAStore(
         f"no journal can be read from {path}: {text.plain(error, 200)}",
-        next_step="`regscope journal` lists those there are.",
+        next_step="List all journals with `regscope journal`.",
     )
 
 
 def no_journal(path: Path) -> NotAStore:
     """The error for a file that is no journal."""
-    return NotAStore(f"{path} is no journal", next_step="`regscope journal` lists those there are.")
+    return NotAStore(f"{path} is no journal", next_step="List all journals with `regscope journal`.")

@@ -1,4 +1,4 @@
-"""Writing a journal: a file that only grows, one line for each thing that is about to be done, or was."""
+"""Writing a journal: an append-only file with a line before each step and one after it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _BEGINNING = b'{"regscope_journal":'
 
 
 class JournalWriter:
-    """Writes a journal, or goes on with one; a line is on the disk when its method returns.
+    """Writes a new journal, or continues one; a line is on disk when its method returns.
 
     Raises:
-        StoreError: it is another plan's or another store's, somebody else is writing it, it cannot be written, or
-            others may write into its folder.
+        StoreError: the journal belongs to another plan or store, another process is writing it, it cannot be written,
+            or others may write into its folder.
         NotAStore: the file is no journal.
     """
 
@@ -58,7 +58,7 @@ class JournalWriter:
             raise StoreError(f"{self.path} is being written by another process") from None
         content = whole(self._file)
         if not (content.startswith(_BEGINNING) or _BEGINNING.startswith(content)):
-            raise no_journal(self.path)  # whatever it is, it stays as it is
+            raise no_journal(self.path)  # the file is not changed
         written = content.rfind(b"\n") + 1
         if not written:
             os.ftruncate(self._file, 0)
@@ -71,14 +71,14 @@ class JournalWriter:
         if (known.location, known.plan) != (location, plan):
             raise StoreError(
                 f"{self.path} is the journal of another plan, or of another store: {known.location}",
-                next_step="Name another file, or apply the plan that it belongs to.",
+                next_step="Name another file, or apply the plan of this journal.",
             )
         if 0 < written < len(content):
             os.ftruncate(self._file, written)
         return known
 
     def begin(self, step: PlannedStep, manifest: RawManifest) -> None:
-        """Note a step before it is done, with the bytes of its manifest."""
+        """Record a step before it is done, with the bytes of its manifest."""
         self._write(
             {
                 "repository": step.repository,
@@ -93,38 +93,38 @@ class JournalWriter:
 
     @property
     def has_backup(self) -> bool:
-        """Whether what is deleted was copied before."""
+        """Whether the journal records a backup."""
         return self.known.backup is not None
 
     def backed_up(self, place: str) -> None:
-        """Note where what is deleted was copied to."""
+        """Record the location of the backup."""
         self._write({"backup": place})
         self.known.backup = place
 
     def plans(self, steps: Iterable[PlannedStep]) -> None:
-        """Note, once, which steps the plan has, before the first of them: the journal can have no others."""
+        """Record, once, the steps of the plan, before the first of them: the journal can have no other steps."""
         if self.known.planned is None and self.known.format >= NOTES_ITS_PLAN:
             marks = [step_mark(self.known.plan, step.key, step.tags, step.digest) for step in steps]
             self._write({"planned": "".join(marks)})
             self.known.planned = frozenset(marks)
 
     def predict(self, predicted: Sequence[Predicted], shared: Sequence[Shared]) -> None:
-        """Note, once, which blobs are to be freed, and which stay."""
+        """Record, once, the blobs that are to be freed, and those that stay."""
         if self.known.predicted is None:
             self._write({"predicted": predicted, "shared": shared})
             self.known.predicted, self.known.shared = [*predicted], {blob.digest: blob for blob in shared}
 
     def looked(self, asked: int, lacked: Sequence[Lacked]) -> None:
-        """Note how many manifests and blobs were asked for before the first change, and which of them were lacking."""
+        """Record the number of manifests and blobs that were checked before the first change, and the lacking ones."""
         self._write({"asked": asked, "lacked": lacked})
         self.known.asked, self.known.lacked = asked, [*lacked]
 
     def stand_in(self, key: StepKey, digest: Digest) -> None:
-        """Note the manifest that a step is about to push over its tag."""
+        """Record the temporary manifest that a step is about to push over its tag."""
         self._write({"stand_in": digest, "step": str(key)})
 
     def end(self, key: StepKey) -> None:
-        """Note that a step was done."""
+        """Record that a step was done."""
         self._write({"done": str(key)})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ class JournalWriter:
             try:
                 before = os.fstat(self._file).st_size
                 if os.write(self._file, written) < len(written):
-                    os.ftruncate(self._file, before)  # or what is written next would stand behind half a line
+                    os.ftruncate(self._file, before)  # else the next line would follow half a line
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(self._file)
             except OSError as error:
@@ -151,5 +151,5 @@ class JournalWriter:
 def _not_written(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"the journal {path} cannot be written: {text.plain(error.strerror or error, 200)}",
-        next_step="Make room for it, or name another place.",
+        next_step="Free disk space, or name another file.",
     )

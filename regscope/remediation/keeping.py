@@ -1,4 +1,4 @@
-"""What must stay, whatever else a policy says: what it protects, what is in use, what could not be looked into."""
+"""The tags and manifests that must stay: protected ones, those in use, and those that unread content may need."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from regscope.text import short_digest
 
 
 class Kept:
-    """What a policy and the gaps of a snapshot keep.
+    """The tags and placements that must stay, because of the policy or of problems in the snapshot.
 
     Attributes:
-        tags: by row of `tags`, why it stays; empty where nothing keeps it.
+        tags: by row of `tags`, why the tag stays; empty where nothing keeps it.
         nodes: by placement, why it stays; empty where nothing keeps it.
-        unknown: names that the policy keeps, and that the snapshot does not have, as the keys of an ordered set.
+        unknown: names in `protect` and `in_use` that are not in the snapshot, as the keys of an ordered set.
     """
 
     def __init__(self, graph: ReferenceGraph, policy: Policy) -> None:
@@ -48,12 +48,12 @@ class Kept:
                 self.unknown[text] = None
 
     def _in_use(self, names: Sequence[str]) -> None:
-        """Many names, none of them a pattern: looked up, not matched one by one.
+        """Keep the images in use; the names may be many, and are no patterns: they are looked up in dictionaries.
 
-        A digest is kept wherever it is. Of a name the host is not known here, and mirrors and pull-through proxies put
-        a prefix before a path, or take one away. So a tag is kept where it is the same and one of the two paths ends
-        with the other, by whole components: `library/redis:7` keeps `hub/library/redis:7`, `redis:7` and no
-        `redis-exporter:7`. That `library/` comes before a bare name only on Docker Hub: there `redis` is enough.
+        A digest is kept in every repository. The host of a name is not known here, and mirrors and pull-through proxies
+        add or remove a prefix of the path. So an image is kept if its tag is equal and one of the two paths ends with
+        the other, by whole components: `library/redis:7` keeps `hub/library/redis:7` and `redis:7`, but not
+        `redis-exporter:7`. Only Docker Hub puts `library/` before a bare name: there `redis` is enough.
         """
         if not names:
             return
@@ -73,7 +73,7 @@ class Kept:
                 self.unknown[text] = None
 
     def _unreadable(self) -> None:
-        """What could not be read may need anything in its repository."""
+        """Keep all in a repository in which something could not be read: it may need any manifest of it."""
         problems = self._graph.snap.problems
         for repository, reference, what in (
             problems.loc[problems["what"].isin(BLOCKING), ["repository", "reference", "what"]]
@@ -86,13 +86,13 @@ class Kept:
             self._note(tags, nodes, f"the {what} {of} in its repository could not be read, and may need it")
 
     def _what_is_attached(self) -> None:
-        """An attachment whose tag is kept goes with no subject: by its tag alone it would."""
+        """Keep the placement of an attachment whose tag is kept: else it would be deleted with its subject."""
         rows = np.flatnonzero((self.tags != "") & (self._graph.tag_subject >= 0) & (self._graph.tag_node >= 0))
         for row, node in zip(rows.tolist(), self._graph.tag_node[rows].tolist(), strict=True):
             self._note([], [node], self.tags[row])
 
     def _what_holds_them(self) -> None:
-        """All that leads to a manifest which is kept, and the tags on it, are kept as well."""
+        """Keep the indexes and subjects of kept manifests, and the tags on them."""
         kept = np.flatnonzero(self.nodes != "")
         position, holder = self._graph.holders.closure(kept)
         is_new = self.nodes[holder] == ""
@@ -103,7 +103,7 @@ class Kept:
         self.tags = np.where(self.tags == "", of_manifest, self.tags)
 
     def _named(self, name: Named) -> tuple[Ints, Ints]:
-        """The rows of `tags` and the placements that a name means."""
+        """The rows of `tags` and the placements that match a name."""
         nodes = self._repositories(name.repository)[self._graph.node_repository]
         if name.digest is not None:
             return NONE, np.flatnonzero(nodes & self._has_digest(name.digest))
@@ -132,7 +132,7 @@ class Kept:
         return found
 
     def _nodes_by_digest(self) -> dict[str, list[int]]:
-        """By the digest of the manifest, and of the config: some clusters know no other."""
+        """Placements by the digest of the manifest and of the config: some clusters report only the latter."""
         found: dict[str, list[int]] = defaultdict(list)
         for column in ("digest", "config_digest"):
             digests = strings(self._graph.snap.manifests[column]).take(self._graph.node_manifest)
@@ -142,7 +142,7 @@ class Kept:
         return found
 
     def _note(self, tags: Ints | list[int], nodes: Ints | list[int], why: str) -> None:
-        """The first reason counts."""
+        """Record why tags and placements stay; the first reason counts."""
         for reasons, found in ((self.tags, tags), (self.nodes, nodes)):
             at = np.asarray(found, dtype=np.int64)
             reasons[at[reasons[at] == ""]] = why

@@ -1,4 +1,4 @@
-"""What a registry lacks before a run changes anything, among what stays and among what goes."""
+"""`Lacking`: manifests and blobs that a registry lacks before a run, needed by manifests that stay or are deleted."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Lacking:
-    """Manifests and blobs that are missing, damaged, or that the store did not answer for, before the first change.
+    """Manifests and blobs that are missing, damaged or could not be checked before the first change.
 
     Attributes:
-        asked: how many manifests and blobs were asked for, counted once in each repository.
+        asked: the number of manifests and blobs that were checked, each counted once in each repository.
         table: `repository`, `digest` (str), `what` (category: missing manifest, missing blob, damaged, unchecked),
-            `error` (str), `stays` (bool: whether something that stays needs it; else only what goes does).
+            `error` (str), `stays` (bool: whether a manifest that stays needs it; else only manifests to be deleted do).
     """
 
     asked: int
@@ -44,7 +44,7 @@ class Lacking:
 
     @classmethod
     def of(cls, asked: int, lacked: Sequence[Lacked]) -> Lacking:
-        """From the rows of a journal."""
+        """The result that a journal recorded."""
         table = pd.DataFrame(lacked, columns=list(Lacked._fields))
         table["what"] = pd.Categorical(table["what"], categories=[*LOST, UNCHECKED])
         return cls(asked, table.astype({"repository": "str", "digest": "str", "error": "str", "stays": "bool"}))
@@ -70,13 +70,11 @@ class Lacking:
         goes, unchecked = len(self.lost) - stays, int((self.table["what"] == UNCHECKED).sum())
         found = []
         if stays:
-            found.append(f"Missing or damaged before the run, and needed by what stays: {stays:,}. Push them again.")
+            found.append(f"Missing or damaged before the run, but needed by what stays: {stays:,}. Push them again.")
         if goes:
-            found.append(f"Missing or damaged before the run, so that undo cannot bring them back: {goes:,}.")
+            found.append(f"Missing or damaged before the run, so that undo cannot restore them: {goes:,}.")
         if unchecked:
-            found.append(
-                "The registry did not say of everything whether it is there: see the rows `unchecked` of lacking.table."
-            )
+            found.append("Some manifests or blobs could not be checked: see the rows `unchecked` of lacking.table.")
         rows = self.table.head(_SHOWN).to_dict("records")
         found += [f"{row['what']}: {image_name(row['repository'], row['digest'])}: {row['error']}" for row in rows]
         return [*found, f"{rest:,} more in .lacking.table"] if (rest := len(self.table) - len(rows)) > 0 else found
@@ -104,16 +102,16 @@ def lacking_before(
     stop: threading.Event,
     show: bool,
 ) -> Lacking:
-    """Ask by HEAD for what a run concerns, once in each repository.
+    """Ask by HEAD for the manifests and blobs that a run affects, once in each repository.
 
-    These are: the manifests that stay in repositories where something changes; blobs that a deleted manifest shares
-    with one that stays; blobs and children of deleted manifests; and what was missing when the plan was made.
+    These are the manifests that stay in repositories with steps; blobs that a deleted manifest shares with one that
+    stays; blobs and children of deleted manifests; and content that was missing when the plan was made.
 
     Args:
-        store: without a cache, which would answer for what the registry has lost.
+        store: the store, without a cache, which may have blobs that the registry has lost.
         going: the steps that delete a manifest.
-        concurrency: requests at once.
-        stop: once it is set, no more is asked for.
+        concurrency: the number of requests that run at once.
+        stop: once it is set, no further request is sent.
     """
     with ThreadPoolExecutor(max(concurrency, 1), thread_name_prefix="regscope-check") as pool:
         found = _Wanted(plan)
@@ -124,7 +122,7 @@ def lacking_before(
 
 
 class _Wanted:
-    """What is to be asked for, by its kind, repository and digest."""
+    """The manifests and blobs to check, by kind, repository and digest."""
 
     def __init__(self, plan: PlanData) -> None:
         self._found: dict[tuple[bool, str, str], Named] = {}
@@ -142,7 +140,7 @@ class _Wanted:
         return iter(self._found.values())
 
     def lacked(self, problem: Problem) -> Lacked:
-        """The row for a problem. The scan's own words come first: it saw everything that names the manifest or blob."""
+        """The row for a problem. The scan's own error has precedence: it knows all manifests that name the content."""
         key = (problem.repository, problem.reference)
         error = self._known.get(key) if problem.what in LOST else None
         said = text.plain(error or problem.error.message, 1000)
@@ -160,7 +158,7 @@ class _Wanted:
         names: dict[tuple[str, str], str] = {}
         rows = kept[["repository", "digest", "tag", "reason"]].astype(object).itertuples(index=False, name=None)
         for repository, digest, tag, reason in rows:
-            owner = f"what stays ({reason})"
+            owner = f"an image that stays ({reason})"
             if isinstance(tag, str):
                 name = names.setdefault((repository, digest), image_name(repository, tag))
                 owner = f"{name} (which stays)"
@@ -173,7 +171,7 @@ class _Wanted:
         """Add the blobs and children of the manifests that are to be deleted."""
         read = pool.map(lambda step: _links(store, step.repository, step.digest), going)
         for step, links in zip(going, read, strict=True):
-            owner = f"{image_name(step.repository, step.tags[0] if step.tags else step.digest)} (which goes)"
+            owner = f"{image_name(step.repository, step.tags[0] if step.tags else step.digest)} (to be deleted)"
             for blob in links.blobs:
                 self._want(step.repository, blob, owner, is_manifest=False)
             for child in links.children:
@@ -185,7 +183,7 @@ def _sizes(blobs: pd.DataFrame) -> dict[str, int]:
 
 
 def _links(store: ContentStore, repository: str, digest: str) -> Links:
-    """What a manifest names; nothing for one that cannot be read, since the run itself reports that."""
+    """The links of a manifest; none for one that cannot be read, which the run itself reports."""
     try:
         return links_of(store.manifest(repository, digest))
     except RegscopeError:

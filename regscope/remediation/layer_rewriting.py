@@ -1,4 +1,4 @@
-"""A layer's tar without some of its entries; what stays is copied byte for byte."""
+"""Rewriting a layer's tar without some of its entries; the others are copied byte for byte."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _GLOBAL = tarfile.XGLTYPE[0]
 
 
 class RewrittenLayer(NamedTuple):
-    """What became of a layer.
+    """A rewritten layer.
 
     Attributes:
-        scratch: its new bytes.
-        dropped: bytes of its tar that are gone: headers, contents, and what fills up their blocks.
+        scratch: the new layer.
+        dropped: bytes of the tar that were dropped: headers, contents and padding.
     """
 
     scratch: Scratch
@@ -39,17 +39,17 @@ class RewrittenLayer(NamedTuple):
 def rewritten(
     store: ContentStore, repository: str, layer: HeldLayer, files: pd.DataFrame, stays: Sequence[bool]
 ) -> RewrittenLayer:
-    """The layer with those of its entries that stay, compressed as it was.
+    """The layer with only those of its entries that stay, compressed as it was.
 
-    It is unpacked into a temporary file, and verified, before anything is made of it.
+    The layer is first unpacked into a temporary file, and verified.
 
     Args:
-        files: its rows of the table `files`: `path`, `whiteout` and `size`.
-        stays: whether each of them does.
+        files: the layer's rows of the table `files`: `path`, `whiteout` and `size`.
+        stays: for each row, whether the entry stays.
 
     Raises:
-        ContentError: `tarfile` finds other entries in it than `files` has.
-        DigestMismatch: it is not what its digest, or its DiffID, names.
+        ContentError: Python's `tarfile` finds other entries in the layer than `files` has.
+        DigestMismatch: the layer does not match its digest or its diff_id.
     """
     with unpacked(store, repository, layer) as (tar, compression):
         spans = _spans(tar, layer.descriptor.digest)
@@ -61,12 +61,12 @@ def rewritten(
 
 @contextmanager
 def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator[tuple[IO[bytes], Stored]]:
-    """A layer's tar as a temporary file, verified; and how the layer is compressed.
+    """A layer's verified tar as a temporary file, and the layer's compression.
 
     Raises:
-        DigestMismatch: it is not what its digest, or its DiffID, names.
-        InvalidInput: its compression is damaged.
-        TooLarge: it unpacks to far more than layers do.
+        DigestMismatch: the layer does not match its digest or its diff_id.
+        InvalidInput: the compression is damaged.
+        TooLarge: the tar exceeds the budget for layers.
     """
     blob, passing, head = layer.descriptor, Passing(layer.diff_id.algorithm), b""
     stored = no_longer_than(store.blob(repository, blob.digest), blob.size, f"the layer {blob.digest}")
@@ -80,7 +80,7 @@ def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator
     with tempfile.TemporaryFile() as tar:
         budget = Budget(blob.size)
         tar.writelines(passing.through(budget.unpacking(uncompressed(noting(), budget))))
-        for _ in stored:  # what follows the compressed data; at its end the store verifies the whole
+        for _ in stored:  # read the bytes after the compressed data: at the end the store verifies the blob
             pass
         if passing.digest != layer.diff_id:
             raise mismatch(layer.diff_id, passing.digest, f"the uncompressed layer {blob.digest}")
@@ -89,9 +89,9 @@ def unpacked(store: ContentStore, repository: str, layer: HeldLayer) -> Iterator
 
 
 class _Span(NamedTuple):
-    """Where an entry stands in a tar, with the extended headers about it; its path, its mark, and its content's size.
+    """The bytes of an entry in a tar, with its extended headers; its path, its whiteout mark, and its content size.
 
-    A directory has no size that means anything.
+    The size of a directory has no meaning.
     """
 
     start: int
@@ -106,22 +106,22 @@ def _spans(tar: IO[bytes], digest: Digest) -> list[_Span]:
     try:
         with tarfile.open(fileobj=tar, mode="r:") as archive:
             while (member := archive.next()) is not None:
-                end: int = archive.offset  # where the next one begins
+                end: int = archive.offset  # the start of the next entry
                 path, mark = placed(inside(_text(member.name)))
                 found.append(_Span(member.offset, end, path, mark, member.size if member.isreg() else None))
-                archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                archive.members.clear()  # type: ignore[attr-defined]  # else it would keep them all
     except tarfile.TarError as error:
         raise _unlike(digest, f"`tarfile` cannot read it: {error}") from None
     return found
 
 
 def _text(name: str) -> str:
-    """A name as our own reader has it."""
+    """A name as regscope's own reader decodes it."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _compare(spans: Sequence[_Span], files: pd.DataFrame, digest: Digest) -> None:
-    """Make sure that both readers of tars say the same."""
+    """Check that both tar readers find the same entries."""
     if len(spans) != len(files):
         raise _unlike(digest, f"it has {len(spans):,} entries to `tarfile`, and {len(files):,} to regscope")
     rows = zip(files["path"], _marks(files["whiteout"]), files["size"], strict=True)
@@ -137,12 +137,12 @@ def _marks(whiteouts: Any) -> list[int | None]:
 def _unlike(digest: Digest, why: str) -> ContentError:
     return ContentError(
         f"the layer {digest} cannot be rewritten: {why}",
-        next_step="Leave it whole, or flatten the image: regscope image flatten.",
+        next_step="Leave this layer unchanged, or flatten the image: regscope image flatten.",
     )
 
 
 def _without(tar: IO[bytes], gone: Sequence[_Span]) -> Iterator[bytes]:
-    """The tar's bytes but for these entries. What stands between entries is about all that follow, and stays."""
+    """The tar's bytes without these entries. Global headers between entries apply to all that follow, and stay."""
     at = 0
     for span in gone:
         yield from _between(tar, at, span.start)
@@ -159,7 +159,7 @@ def _between(tar: IO[bytes], start: int, end: int) -> Iterator[bytes]:
 
 
 def _global_headers(tar: IO[bytes], span: _Span) -> Iterator[bytes]:
-    """Headers about all that follow which stand among those about one entry."""
+    """The global headers among the extended headers of one entry: they apply to all entries that follow."""
     at = span.start
     tar.seek(at)
     while (block := tar.read(tarfile.BLOCKSIZE)) and block[156] in b"xgXLK":

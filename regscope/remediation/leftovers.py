@@ -1,4 +1,4 @@
-"""What lies around: manifests that nothing keeps, attachments of what is gone, indexes whose children are all gone."""
+"""The rules `untagged` and `orphans`: unneeded manifests, referrers without a subject, indexes without children."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regscope.tables import Snapshot
 
 
 def matched_leftovers(graph: ReferenceGraph, ages: Ages, policy: Policy) -> tuple[Words, Words]:
-    """By row of `tags` and by placement, which of `untagged` and `orphans` matches it; empty where none does."""
+    """By row of `tags` and by placement, the words of the rule `untagged` or `orphans` that matches; else empty."""
     nodes, judged = np.full(graph.n_nodes, "", dtype=object), np.zeros(graph.n_nodes, dtype=np.bool_)
     for name, rule in named_rules(policy):
         found, within = _of_rule(graph, ages, rule, ~judged)
@@ -29,17 +29,17 @@ def matched_leftovers(graph: ReferenceGraph, ages: Ages, policy: Policy) -> tupl
 
 
 def _of_rule(graph: ReferenceGraph, ages: Ages, policy: Retention, left: Bools) -> tuple[Words, Bools]:
-    """What one rule matches by placement, and which it looks at; of `untagged` only what is left by those before."""
+    """The words of one rule by placement, and the placements that it includes; `untagged` decides only about `left`."""
     repositories = matching(graph.repositories, policy.repositories)
     repositories &= ~matching(graph.repositories, policy.exclude_repositories)
     within = repositories[graph.node_repository]
     attached = _Attached(graph)
     nodes = _untagged(graph, ages, policy, within & left & ~attached.may_be_kept)
-    if policy.orphans and not graph.snap.filtered:  # else what is not there may only not have been looked for
+    if policy.orphans and not graph.snap.filtered:  # a filtered scan may have left subjects out
         gone = attached.is_lost & graph.is_root & within
         empty = _without_children(graph) & within
-        nodes[gone] = "orphans: what it is attached to is gone"
-        nodes[empty] = "orphans: not one of its children is left"
+        nodes[gone] = "orphans: its subject is missing"
+        nodes[empty] = "orphans: all of its children are missing"
     return nodes, within
 
 
@@ -55,13 +55,13 @@ def _untagged(graph: ReferenceGraph, ages: Ages, policy: Retention, within: Bool
 
 
 class _Attached:
-    """Which placements are attached to something, and whether that is still there.
+    """The placements that are attached to a subject, and whether the subject is missing.
 
-    cosign can keep the signatures of all repositories in one (`COSIGN_REPOSITORY`): a subject may be in any of them.
+    cosign can store the signatures of all repositories in one (`COSIGN_REPOSITORY`): a subject may be in any of them.
 
     Attributes:
-        is_lost: what is attached, and to nothing that is there.
-        may_be_kept: what is attached to something in another repository, or to something that may not have been seen.
+        is_lost: the placements that are attached, and whose subjects are all missing.
+        may_be_kept: the placements whose subject is in another repository, or may not have been seen by the scan.
     """
 
     def __init__(self, graph: ReferenceGraph) -> None:
@@ -84,13 +84,13 @@ class _Attached:
 
 
 def _stands_among(attached: Bools, graph: ReferenceGraph) -> Bools:
-    """Which placements are in a repository that holds nothing by itself but what is attached to something."""
+    """Which placements are in a repository that has nothing but attachments."""
     others = graph.node_repository[graph.is_root & ~attached]
     return ~marked(others, len(graph.repositories))[graph.node_repository]
 
 
 def _is_unseen(snap: Snapshot) -> bool:
-    """Whether something of the registry was not seen, or not asked for: a subject may be there."""
+    """Whether a part of the registry was left out or could not be read: a subject may be there."""
     return bool(snap.filtered) or bool(snap.problems["what"].isin([*BLOCKING, SUBJECT]).any())
 
 

@@ -1,4 +1,4 @@
-"""The digests of what a manifest leads to: all that is kept of the many that a run looks at."""
+"""`Links`: the digests that a manifest names; a run keeps only these of the many manifests that it reads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from regscope.spec.referring import stated_by_manifest
 
 class Links(NamedTuple):
     """Attributes:
-    blobs: config and layers that the store keeps, and what an index names that is no manifest.
-    children: of an index.
-    subject: what it refers to.
-    referring: what it says of others: the subject and the referrer of each.
+    blobs: the config and the layers that the store has, and entries of an index that are no manifests.
+    children: the children of an index.
+    subject: the subject.
+    referring: pairs of a subject and a referrer, from a list of referrers.
     """
 
     blobs: tuple[Digest, ...]
@@ -27,10 +27,10 @@ NO_LINKS = Links((), (), None, ())
 
 
 def links_of(manifest: RawManifest) -> Links:
-    """What it names.
+    """The digests that a manifest names.
 
     Raises:
-        InvalidManifest: it cannot be understood, and so might name anything.
+        InvalidManifest: the manifest cannot be parsed; it may name any content.
     """
     read = manifest.parse()
     return Links(

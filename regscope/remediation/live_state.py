@@ -1,4 +1,4 @@
-"""The registry as it is right before a plan is carried out: what of the plan does not hold any more."""
+"""`LiveState`: the present state of a repository, compared with the plan, before and during a run."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _MOST_LISTED = 1000  # tags that are listed before each deletion
 
 
 class LiveState:
-    """One repository, looked at again.
+    """The present state of one repository.
 
     Args:
-        store: read as it is now, not from a cache.
-        repository: its name.
-        planned_tags: the tags that the plan knew, and what they pointed to.
+        store: the store, without a cache.
+        repository: the name of the repository.
+        planned_tags: the tags at the time of the plan, and the digests that they pointed to.
         planned: the manifests to be deleted.
-        pushed_over: by tag, the manifests that an earlier part of this run has pushed over it, to be deleted with it.
-        known: the manifests that the plan knew in this repository; what else refers to one of `planned` came later.
+        pushed_over: by tag, the temporary manifests that an earlier run pushed over it, to be deleted with it.
+        known: the manifests of this repository at the time of the plan; other referrers of `planned` are new.
 
     Attributes:
         manifests: those of `planned` that are still there.
-        held: what must stay after all, and why: by digest.
-        moved: the tags that point elsewhere by now, and where.
-        stand_ins: the tags that point to one of `pushed_over`, and to which.
+        held: the manifests that must stay nevertheless, and why, by digest.
+        moved: the tags that point to another manifest now, and its digest.
+        stand_ins: the tags that point to one of `pushed_over`, and its digest.
 
     Raises:
-        RegscopeError: something cannot be read, and so might hold anything.
+        RegscopeError: something cannot be read: it may need any of the planned manifests.
     """
 
     def __init__(
@@ -64,22 +64,22 @@ class LiveState:
         for tag in self.stand_ins:
             del self.moved[tag]
         self._read(planned)
-        reasons = {planned_tags[tag]: f"its tag {tag} has moved since it was planned" for tag in self.moved}
+        reasons = {planned_tags[tag]: f"its tag {tag} was moved after the plan was made" for tag in self.moved}
         for tag, digest in (self.moved | new).items():
-            reasons.setdefault(digest, f"the tag {tag}, which is new since it was planned, needs it")
+            reasons.setdefault(digest, f"the tag {tag}, which was pushed after the plan was made, needs it")
         self._hold(reasons | self._newcomers.about(self.manifests, self.moved | new))
 
     def keep(self, digest: str, reason: str) -> None:
-        """Let a manifest stay, and all that belongs to it."""
+        """Mark a manifest to stay, with its children, referrers and subject."""
         with self._holding:
             self._hold({digest: reason})
 
     def look_again(self, digest: str) -> str | None:
-        """Why a planned manifest stays after all, as it is right before its deletion; None where nothing has come.
+        """Check a planned manifest right before its deletion; returns why it must stay, None if it can be deleted.
 
-        The store is asked for referrers of this manifest, where it lists these, and for the tags, and for what those
-        that are new, or about this manifest, point to. That is one request or two more, where the tags fit in one page;
-        of a repository with very many only the fallback tag is looked at.
+        The store is asked for the referrers of the manifest, if it has the referrers API, for the tags, and for the
+        digests of tags that are new or about this manifest. This takes one or two requests more if the tags fit in one
+        page; in a repository with very many tags only the fallback tag is checked.
         """
         if words := self._newcomers.listed(digest):
             self.keep(digest, words)
@@ -94,21 +94,21 @@ class LiveState:
         return [tag for tag in self._names() if tag not in self._seen or is_about(tag, digest)]
 
     def _look_at_tag(self, tag: str, planned: Digest) -> None:
-        """Keep what a tag needs that has come or moved meanwhile, and what it is about, `planned` or another."""
+        """Keep what a tag that is new or moved needs, and the subject that it is about, `planned` or another one."""
         digest = self._resolved(tag)
         if digest is None or digest == self._planned_tags.get(tag) or tag in self.stand_ins:
             return
         if subject := planned if is_about(tag, planned) else subject_of_tag(tag):
             self.keep(subject, self._newcomers.under(tag, subject, digest))
-        self.keep(digest, f"the tag {tag}, which is new since it was planned, needs it")
-        self._seen.add(tag)  # not before: other threads pass over what was seen, and delete
+        self.keep(digest, f"the tag {tag}, which was pushed after the plan was made, needs it")
+        self._seen.add(tag)  # only now: other threads skip tags in `_seen`, and delete
 
     def holds(self, digest: str) -> tuple[str, ...]:
-        """Children and referrers of a planned manifest, among those that are planned too."""
+        """The children and referrers of a planned manifest that are to be deleted, too."""
         return tuple(self._onward.get(digest, ()))
 
     def blobs_below(self, digest: str) -> list[Digest]:
-        """The blobs of a planned manifest, and of its planned children: a registry may delete these along."""
+        """The blobs of a planned manifest and of its planned children, which a registry may delete with it."""
         links = self._links[digest]
         return [*links.blobs, *(blob for child in links.children for blob in self._links_of_planned(child).blobs)]
 
@@ -161,7 +161,7 @@ class LiveState:
                     self._onward[subject].append(referrer)
 
     def _hold(self, reasons: dict[str, str]) -> None:
-        """Mark what these manifests lead to: children, referrers, and subjects."""
+        """Mark these manifests and their children, referrers and subjects to stay."""
         waiting = list(reasons.items())
         while waiting:
             digest, reason = waiting.pop()

@@ -1,4 +1,4 @@
-"""Referrers that were pushed after a plan was made; their subjects stay."""
+"""`NewReferrers`: referrers that were pushed after a plan was made; their subjects must stay."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from regscope.stores.presence import is_gone
 
 
 class NewReferrers:
-    """Referrers in one repository that a plan did not know.
+    """Finds referrers in one repository that are newer than a plan.
 
-    The store is asked for referrers. Where it has no referrers API, tags are looked at: the fallback tag
-    (distribution-spec, Referrers Tag Schema) and those of cosign. There, a referrer without such a tag is not found.
+    The referrers API is used. Where the store has none, tags are read: the fallback tag (distribution-spec, Referrers
+    Tag Schema) and those of cosign; a referrer without such a tag is not found then.
 
     Args:
-        store: read as it is now.
-        repository: its name.
-        known: the manifests that the plan knew in the repository.
+        store: the store, without a cache.
+        repository: the name of the repository.
+        known: the manifests of the repository at the time of the plan.
     """
 
     def __init__(self, store: ContentStore, repository: str, known: Container[str]) -> None:
@@ -32,7 +32,7 @@ class NewReferrers:
         """Those of `manifests` that a new referrer refers to, each with a sentence about it.
 
         Args:
-            changed_tags: the tags that are new or moved since the plan, and what they point to.
+            changed_tags: the tags that are new or moved since the plan, and their digests.
         """
         digests = list(manifests)
         first = [self.listed(digest) for digest in digests[:1]]  # alone, so that the referrers API is probed once
@@ -57,7 +57,7 @@ class NewReferrers:
         """A sentence about a new referrer under a tag that is about `subject`; the tag's own manifest if all are known.
 
         Args:
-            digest: of the manifest that the tag names.
+            digest: the digest of the tag.
         """
         try:
             named = self._store.manifest(self._repository, digest).parse()

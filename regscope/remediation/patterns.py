@@ -1,4 +1,4 @@
-"""Names as a policy writes them: globs, and regular expressions between slashes."""
+"""Names and patterns in a policy: globs, and regular expressions between slashes."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def is_regex(pattern: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern for the whole of a name.
+    """The regular expression of a pattern, for `fullmatch`.
 
     Raises:
-        InvalidInput: it is no regular expression.
+        InvalidInput: the regular expression is invalid.
     """
     try:
         return re.compile(pattern[1:-1] if is_regex(pattern) else translate(pattern))
     except re.error as error:
         raise InvalidInput(
-            f"{pattern!r} is not a regular expression: {error}", next_step="Without slashes it is a glob: v1.*"
+            f"{pattern!r} is not a regular expression: {error}", next_step="Correct it, or write a glob: v1.*"
         ) from None
 
 
 def matching(names: pd.Index[str], patterns: Iterable[str]) -> Bools:
-    """Which of `names` one of `patterns` matches as a whole; a name that is there many times is looked at once."""
+    """Which of `names` are matched as a whole by one of `patterns`; a repeated name is matched once."""
     tests = [compiled(pattern).fullmatch for pattern in patterns]
     if not tests:
         return np.zeros(len(names), dtype=np.bool_)
@@ -51,7 +51,7 @@ def matching(names: pd.Index[str], patterns: Iterable[str]) -> Bools:
 
 
 class Named(NamedTuple):
-    """What one line of a policy names: tags by patterns of repository and tag, or a manifest by its digest."""
+    """The meaning of a name in a policy: tags by patterns of repository and tag, or a manifest by its digest."""
 
     repository: str
     tag: str | None
@@ -63,7 +63,7 @@ def named(text: str) -> Named:
     `sha256:…` and `team/app@sha256:…` manifests.
 
     Raises:
-        InvalidInput: it is none of these.
+        InvalidInput: the text is none of these.
     """
     if not text.strip():
         raise InvalidInput("an empty name protects nothing", next_step="Write a tag, repository:tag or a digest.")
@@ -85,10 +85,10 @@ def named(text: str) -> Named:
 
 
 def listed(value: Any) -> tuple[str, ...]:
-    """One name, several, or none.
+    """The names in a value: one name, a list of names, or none.
 
     Raises:
-        InvalidInput: something is no text, such as a number that YAML made of a version.
+        InvalidInput: a value is no text, such as a version that YAML reads as a number.
     """
     names = () if value is None else (value,) if isinstance(value, str | Mapping) else value
     if not isinstance(names, Iterable) or isinstance(names, bytes):
@@ -102,13 +102,13 @@ def listed(value: Any) -> tuple[str, ...]:
 
 
 def no_name(value: object) -> str:
-    """What a value that should be a name is instead; never its contents, which YAML aliases can make endless."""
+    """A message on a value that is no name; without the content of lists, which YAML aliases can make endless."""
     if isinstance(value, bool):
-        return f"{str(value).lower()} is no name: YAML makes that of yes, no, on and off"
+        return f"{str(value).lower()} is no name: YAML reads yes, no, on and off as booleans, so quote them"
     if isinstance(value, int | float | date):
-        return f"{value} is no name: YAML makes numbers and dates of versions (1.1 of 1.10), so quote it"
+        return f"{value} is no name: YAML reads versions as numbers and dates (1.10 as 1.1), so quote it"
     if isinstance(value, Mapping):
-        return "a mapping is no name: YAML makes that of `name: tag` with a space, so quote it"
+        return "a mapping is no name: YAML reads `name: tag` with a space as a mapping, so quote it"
     if value is None:
         return "an empty entry is no name"
     if isinstance(value, Iterable) and not isinstance(value, bytes | str):
@@ -118,10 +118,10 @@ def no_name(value: object) -> str:
 
 @lru_cache(maxsize=1024)
 def grouping(pattern: str) -> re.Pattern[str]:
-    """A regular expression, with or without slashes around it, whose groups say what belongs together.
+    """A regular expression with groups, with or without slashes around it; equal groups belong together.
 
     Raises:
-        InvalidInput: it is none, or it has no group.
+        InvalidInput: the regular expression is invalid, or has no group.
     """
     try:
         found = re.compile(pattern[1:-1] if is_regex(pattern) else pattern)

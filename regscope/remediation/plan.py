@@ -1,4 +1,4 @@
-"""`Plan`: what goes, what stays, why, and how many bytes are freed. It changes nothing until it is applied."""
+"""`Plan`: what is deleted, what stays, why, and how many bytes are freed. Nothing changes before `Plan.apply`."""
 
 from __future__ import annotations
 
@@ -27,34 +27,37 @@ _SHOWN = 10  # rows
 
 
 class Plan(PlanData):
-    """What a policy means for a registry as a snapshot saw it.
+    """What a policy deletes and keeps of a registry, as computed from a snapshot.
 
     Attributes:
-        location: the store.
-        fingerprint: of the snapshot, see `Snapshot.fingerprint`.
+        location: the location of the store.
+        fingerprint: the snapshot's, see `Snapshot.fingerprint`.
         taken_at: when the snapshot was taken, UTC.
         policy: the policy: one `Retention`, or a tuple of them.
         table: one row for each tag, and for each manifest without one: `repository`, `tag`, `digest` (str), `kind`
-            (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: by
-            which it goes, or was to go; of a list of rules with the number of that rule), `reason` (str: why it stays),
-            `created` (UTC), `age_from` (UTC: when the policy takes it to be from) and `age_by` (category: pushed,
-            created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes: what it weighs),
-            `frees` (int64, bytes: what it frees; each blob is counted once, with the last manifest that needs
-            it, and at the first of its tags, so that this adds up to `freed_bytes`).
-        steps: what is to be done, in this order: `repository` (str), `action` (category: untag or delete), `tag` (str),
-            `digest` (str), `kind` (category), `frees` (int64, bytes: what the next garbage collection takes once this
-            and all before it are done).
-        tags: what the tags of the repositories concerned were: `repository`, `tag`, `digest` (str), `goes` (bool).
-        blobs: what is freed, largest first: `digest` (str), `kind` (category), `size` (int64, bytes), `needed_by`
-            (int64: how many of the manifests that are deleted need it).
-        shared: layers and configs of what is deleted that stay: `digest` (str), `size` (int64, bytes), `repository`,
-            `needed_by` (str: a manifest that stays there and needs it).
-        lacking: what the scan found missing or damaged (everything only with `scan(check=True)`):
-            `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether what stays needs it).
-        freed_bytes: bytes that are freed: the sum of `blobs`.
-        at_most: whether it is an upper bound: something that was not seen may still need some of it.
-        orphaned_bytes: what the next garbage collection takes besides, whatever is done: no manifest needs it.
-        unknown: names in `protect` and `in_use` that the snapshot does not have.
+            (category: image, index, artifact or schema1), `action` (category: delete, untag or keep), `rule` (str: the
+            rule that matched it; with its number where the policy is a list), `reason` (str: why it stays),
+            `created` (UTC), `age_from` (UTC: the time from which the policy computes its age) and `age_by` (category:
+            pushed, created, label, annotation, first seen or unknown; see `Retention`), `size` (Int64, bytes of
+            the image's config and distinct layers as stored; absent for other manifests), `frees` (int64, bytes that
+            its deletion frees; each blob is counted once, with the last manifest that needs it, at the first of that
+            manifest's tags; the sum is `freed_bytes`).
+        steps: the steps in the order in which they are run: `repository` (str), `action` (category: untag or delete),
+            `tag` (str), `digest` (str), `kind` (category), `frees` (int64, bytes that the next garbage collection
+            frees in addition once this step and all before it are done).
+        tags: the tags of the repositories concerned, at the snapshot: `repository`, `tag`, `digest` (str), `goes`
+            (bool: whether the plan removes it).
+        blobs: the blobs and manifests that are freed, largest first: `digest` (str), `kind` (category), `size` (int64,
+            bytes), `needed_by` (int64: the number of deleted manifests that need it).
+        shared: layers and configs of deleted manifests that stay: `digest` (str), `size` (int64, bytes), `repository`,
+            `needed_by` (str: a manifest of that repository that stays and needs the blob).
+        lacking: manifests and blobs that the scan found missing or damaged (all of them only with `scan(check=True)`):
+            `repository`, `digest` (str), `what` (category), `error` (str), `stays` (bool: whether a manifest that stays
+            needs it).
+        freed_bytes: bytes that are freed: the sum of the sizes in `blobs`.
+        at_most: whether `freed_bytes` is an upper bound: manifests that the scan did not see may need some blobs.
+        orphaned_bytes: bytes of blobs that no manifest needs: the next garbage collection frees them in any case.
+        unknown: names in `protect` and `in_use` that are not in the snapshot.
     """
 
     def apply(
@@ -73,36 +76,38 @@ class Plan(PlanData):
         watch: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Applied:
-        """Do what is planned; nothing is changed without `dry_run=False`.
+        """Run the plan's steps; nothing is changed without `dry_run=False`.
 
-        Right before, everything is looked up again: a tag that has moved is left alone, and so is a manifest that
-        something new needs. Untagging comes first; what holds is deleted before what it holds. Before each step the
-        manifest and its tags are written to the journal, on the disk. The first surprise ends the run: the result says
-        what was done, and applied again with the same journal, the plan goes on from there.
+        Before each deletion the registry is asked again: a tag that was moved since the snapshot is skipped, and so is
+        a manifest that a new manifest needs. Tags are removed first; an index is deleted before its children. Before
+        each step the manifest and its tags are written to the journal on disk. The first unexpected answer ends the
+        run: the result says which steps were done. Applied again with the same journal, the plan continues there.
 
         Args:
-            store: the one that was planned for, or its location; for a plan of a registry's `storage:` that registry.
-            dry_run: look everything up again, ask to delete and to put what cannot be there, and change nothing: what a
-                run would be refused, such as the deletion of tags, is found out.
-            concurrency: deletions at once.
-            max_deletes: steps to do at most; the others are left for the next time.
-            max_bytes: stop before more bytes than this would be freed.
-            rate: steps a second at most.
-            backup: `oci:FOLDER`: a layout into which what goes is copied, and verified, before the first deletion; the
-                journal remembers it. Without one the run stops after the first manifest whose blobs the registry
-                forgets with it (Gitea, Pulp): no undo could bring them back. Layers that stay in the registry, since
-                something that stays needs them (`Plan.shared`), are not copied: undo takes them from there.
-            backup_all: copy these, too, so that the backup is whole by itself.
-            journal: the file; by default a new one beside the cache.
-            progress: show a progress bar; by default where somebody is watching.
-            watch: called after each step with the number of steps that are settled, and of all; from any thread.
-            stop: once it is set, from any thread, no further step begins, and the rest is left for the next time.
+            store: the plan's store, or its location; for a plan of a registry's `storage:` the registry itself.
+            dry_run: ask the registry again, and try to delete and to put content that cannot exist, without a change:
+                this shows what the registry would refuse, such as the deletion of tags.
+            concurrency: the number of deletions that run at once.
+            max_deletes: the largest number of steps of this run; the other steps are left for the next run.
+            max_bytes: stop before this run frees more bytes than this.
+            rate: the largest number of steps a second.
+            backup: `oci:FOLDER`: a layout into which the manifests to be deleted and their blobs are copied, and
+                verified, before the first deletion; the journal records its location. Without a backup the run stops
+                after the first manifest whose blobs the registry deletes at once (Gitea, Pulp): no undo could restore
+                them. Layers that a manifest that stays needs (`Plan.shared`) are not copied: undo reads them from the
+                registry.
+            backup_all: copy these layers, too, so that the backup is complete by itself.
+            journal: the path of the journal; by default a new file beside the cache.
+            progress: show a progress bar; by default if the output is a terminal or a notebook.
+            watch: called after each step, from any thread, with the number of finished steps and the number of all.
+            stop: once it is set, from any thread, no further step starts; the rest is left for the next run.
 
         Raises:
-            InvalidInput: `store` is none, or another than the plan's, or read only; the backup's place is no layout, or
-                there is none to copy all to; nothing was changed.
-            Unsupported, PermissionDeny, AuthFailed: the registry does not delete, or not for you; nothing was changed.
-            StoreError: the journal is another plan's, or cannot be written; nothing was changed.
+            InvalidInput: `store` is no store, another store than the plan's, or read only; the backup's location is no
+                layout, or `backup_all` was given without `backup`; nothing was changed.
+            Unsupported, PermissionDeny, AuthFailed: the registry refuses deletions, or refuses them to this account;
+                nothing was changed.
+            StoreError: the journal belongs to another plan, or cannot be written; nothing was changed.
             RegscopeError: the backup failed; nothing was deleted.
         """
         options = RunOptions(
@@ -123,12 +128,12 @@ class Plan(PlanData):
     def check(
         self, store: ContentStore | str, *, concurrency: int = CHANGES_AT_ONCE, progress: bool | None = None
     ) -> Lacking:
-        """Ask by HEAD for what this plan concerns, as `apply` does before its first change; nothing is changed.
+        """Ask by HEAD for the manifests and blobs of this plan, as `apply` does first; nothing is changed.
 
         Args:
-            store: the one that was planned for, or its location.
-            concurrency: requests at once.
-            progress: show a progress bar; by default where somebody is watching.
+            store: the plan's store, or its location.
+            concurrency: the number of requests that run at once.
+            progress: show a progress bar; by default if the output is a terminal or a notebook.
 
         Raises:
             InvalidInput: `store` is neither a store nor a location.
@@ -137,11 +142,11 @@ class Plan(PlanData):
         return check_plan(self, store, concurrency=concurrency, progress=progress)
 
     def compare(self, other: Plan) -> pd.DataFrame:
-        """Where `other` decides otherwise.
+        """The tags and manifests for which `other` has another action.
 
         Returns:
-            `repository`, `tag`, `digest` (str), `action` (str: here), `other_action` (str: there; absent where one of
-            them does not know it), `rule`, `other_rule` (str).
+            `repository`, `tag`, `digest` (str), `action` (str: in this plan), `other_action` (str: in `other`; either
+            is absent where its plan has no such row), `rule`, `other_rule` (str).
         """
         key = ["repository", "tag", "digest"]
         columns = [*key, "action", "rule"]
@@ -152,7 +157,7 @@ class Plan(PlanData):
         return both.loc[differs, order].sort_values(key, ignore_index=True)
 
     def save(self, path: Path | str) -> Path:
-        """Write it as JSON.
+        """Write the plan as JSON; returns the path.
 
         Raises:
             StoreError: the file cannot be written.
@@ -162,11 +167,11 @@ class Plan(PlanData):
 
     @classmethod
     def load(cls, path: Path | str) -> Plan:
-        """Read what `save` wrote, and check that it is consistent.
+        """Read a plan that `save` wrote, and check that it is consistent.
 
-        Its steps and tags must match its table, its byte counts must add up, and nothing may go that its policy
-        protects or lists as in use. A plan that was rewritten consistently passes: look at `plan.steps` before
-        applying it. `apply` looks up everything again, whatever the plan says.
+        Its steps and tags must match its table, its byte counts must add up, and no step may delete an image that the
+        policy protects or lists as in use. A file that was changed consistently passes: read `plan.steps` before
+        applying it. `apply` asks the registry again in any case.
 
         Raises:
             NotAStore: the file is not a plan.
@@ -176,21 +181,21 @@ class Plan(PlanData):
         for fault in contradictions(read):
             raise StoreError(
                 f"the plan in {path} contradicts itself: {text.plain(fault, 500)}",
-                next_step="Plan anew: regscope plan SOURCE --save FILE.",
+                next_step="Make a new plan: regscope plan SOURCE --save FILE.",
             )
         return read
 
     def facts(self) -> dict[str, str]:
-        """The plan in words."""
+        """The figures of the plan, by their labels."""
         actions = self.table["action"].value_counts()
         tagged = self.table["tag"].notna()
         deleted = (self.table["action"] == "delete") & tagged
         bound = "at most " if self.at_most else ""
         found = {
-            "comes back": f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)",
-            "tags that go": f"{int(deleted.sum() + actions.get('untag', 0)):,} of {int(tagged.sum()):,}",
+            "freed": f"{bound}{text.size(self.freed_bytes)} ({self.freed_bytes:,} bytes)",
+            "tags removed": f"{int(deleted.sum() + actions.get('untag', 0)):,} of {int(tagged.sum()):,}",
             "manifests deleted": f"{int((self.steps['action'] == 'delete').sum()):,}",
-            "matched, and stay": f"{len(self.spared):,}",
+            "matched, but kept": f"{len(self.spared):,}",
             "policy": in_words(self.policy),
         }
         if self.in_use:
@@ -198,20 +203,20 @@ class Plan(PlanData):
             many = text.count(len(self.in_use), "image")
             found["in use"] = f"{many} by name or digest, {here:,} of them in this registry"
         if self.orphaned_bytes:
-            found["comes back anyway"] = f"{text.size(self.orphaned_bytes)}: no manifest needs it"
+            found["freed in any case"] = f"{text.size(self.orphaned_bytes)}: no manifest needs it"
         return found
 
     def notes(self) -> list[str]:
-        """What a reader of the plan must know."""
-        return ["Nothing has been changed: plan.apply(store, dry_run=False) does it.", *plan_notes(self)]
+        """Notes on the plan: when bytes are freed, its bounds, and warnings."""
+        return ["Nothing has been changed: plan.apply(store, dry_run=False) runs the plan.", *plan_notes(self)]
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The heading: the store, and the time of the snapshot."""
         return f"Plan for {self.location}, as of {self.taken_at:%Y-%m-%d %H:%M} UTC"
 
     def _sample(self) -> tuple[Sequence[str], list[tuple[object, ...]]]:
-        """The first rows that change anything, or that were spared."""
+        """Columns and first rows of the tags and manifests that are removed, or that matched and are kept."""
         columns = ["repository", "tag", "digest", "action", "frees", "why"]
         rows = pd.concat([self.goes, self.spared]).head(_SHOWN)
         shown = rows.assign(
@@ -223,7 +228,7 @@ class Plan(PlanData):
         return columns, list(shown[columns].astype(object).itertuples(index=False, name=None))
 
     def _first_steps(self) -> list[str]:
-        """One line for each of the first steps, and one for the number of the others."""
+        """One line for each of the first steps, and one with the number of the other steps."""
         first = self.steps.head(_SHOWN)
         names = map(named, first["repository"], first["tag"].fillna(first["digest"]))
         rest = len(self.steps) - len(first)

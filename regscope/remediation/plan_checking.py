@@ -38,7 +38,7 @@ def contradictions(plan: PlanData) -> Iterator[str]:
     """One sentence for each place where a plan contradicts itself or its policy; none for a consistent plan.
 
     A plan in which every part was rewritten consistently cannot be told from one that a policy produced. The steps
-    are therefore shown before they are carried out, and everything is looked up again then.
+    are therefore shown before they are run, and each is checked against the registry then.
     """
     yield from _about(plan)
     yield from _words(plan)
@@ -72,7 +72,7 @@ def _words(plan: PlanData) -> Iterator[str]:
 def _names(plan: PlanData) -> Iterator[str]:
     """Repository names and tags must be valid for a registry; digests must be valid for every store."""
     tables = {"table": plan.table, "steps": plan.steps, "tags": plan.tags}
-    # A layout's names are its writer's, and a folder in a storage: may be called anything.
+    # Any tool can write names into a layout, and a folder in `storage:` can have any name.
     if stated_kind(plan.location) == REGISTRY:
         for name, table in tables.items():
             yield from _refused(f"{name}.repository", table["repository"], check_repository)
@@ -91,7 +91,7 @@ def _refused(where: str, cells: pd.Series[str], check: Callable[[str], object]) 
 
 
 def _steps(plan: PlanData) -> Iterator[str]:
-    """Each change in the table must have exactly one step, and each step a change; untagging comes first."""
+    """Each change in the table must have exactly one step, and each step one change; tags are removed first."""
     table, steps = plan.table, plan.steps
     deletes, untags = steps[steps["action"] == "delete"], steps[steps["action"] == "untag"]
     without = untags["tag"].isna().any() or (table["tag"].isna() & (table["action"] == "untag")).any()
@@ -139,7 +139,7 @@ def _tags(plan: PlanData) -> Iterator[str]:
         yield f"{_said(name)} differs between tags and table, or is only in one of them"
     for name, goes in found.items():
         if name in expected and expected[name] != goes:
-            yield f"{_said(name)} goes according to one of tags and table, and stays according to the other"
+            yield f"{_said(name)} is removed according to one of tags and table, and stays according to the other"
 
 
 def _bytes(plan: PlanData) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The tables and figures of a plan, and what follows from them alone; `Plan` adds what can be done with them."""
+"""`PlanData`: the tables and figures of a plan, and what is computed from them; `Plan` adds the operations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from regscope.spec.json_forms import one_line
 
 @dataclass(frozen=True, repr=False, eq=False)
 class PlanData:
-    """What is planned. `Plan` says what each attribute is, and `plan_tables` what the columns of the tables are.
+    """The data of a plan. `Plan` documents the attributes, and `plan_tables` the columns of the tables.
 
-    What checks a plan, carries it out or compares it with its journal takes this; `Plan` stands above them all.
+    The modules that check and run a plan use this class; `Plan` imports them.
     """
 
     location: str
@@ -39,7 +39,7 @@ class PlanData:
 
     @property
     def identity(self) -> str:
-        """A digest of the steps, of the tags, and of the snapshot that they were planned on."""
+        """A digest of the steps, the tags, and the snapshot of the plan."""
         written = one_line([self.location, self.fingerprint, as_rows(self.steps), as_rows(self.tags)])
         return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -63,12 +63,12 @@ class PlanData:
 
     @property
     def goes(self) -> pd.DataFrame:
-        """The rows of `table` that change anything."""
+        """The rows of `table` whose action is delete or untag."""
         return self.table[self.table["action"] != "keep"].reset_index(drop=True)
 
     @property
     def by_repository(self) -> pd.DataFrame:
-        """The steps counted: `repository` (str), `untag`, `delete` (int64: steps) and `frees` (int64, bytes)."""
+        """Steps by repository: `repository` (str), `untag`, `delete` (int64: steps) and `frees` (int64, bytes)."""
         actions = {action: (self.steps["action"] == action).astype("int64") for action in (UNTAG, DELETE)}
         counted = self.steps[["repository", "frees"]].assign(**actions)
         found = counted.groupby("repository", sort=True, as_index=False)[[UNTAG, DELETE, "frees"]].sum()
@@ -76,16 +76,16 @@ class PlanData:
 
     @property
     def spared(self) -> pd.DataFrame:
-        """The rows of `table` that a rule matched, and that stay all the same."""
+        """The rows of `table` that a rule matched, but that are kept."""
         rows = (self.table["action"] == "keep") & self.table["rule"].notna()
         return self.table[rows].reset_index(drop=True)
 
     @property
     def in_use(self) -> tuple[str, ...]:
-        """The images that the policy says are in use; those in `unknown` are not in this registry."""
+        """The image names in `in_use` of the policy; those in `unknown` are not in this registry."""
         return tuple(filter(is_image, names_in_use(self.policy)))
 
     @property
     def not_understood(self) -> tuple[str, ...]:
-        """What the policy says is in use, and that is no image reference: nothing is kept for it."""
+        """The names in `in_use` of the policy that are no image references: they keep nothing."""
         return tuple(name for name in names_in_use(self.policy) if not is_image(name))

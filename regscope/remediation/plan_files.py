@@ -1,4 +1,4 @@
-"""Saved plans: JSON, in which the type of every value is checked when it is read."""
+"""Saved plans: JSON files; the type of every value is checked on reading."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from regscope.spec.json_forms import compact
 from regscope.version import __version__
 
 _FORMAT = 2
-_LARGEST = 2**30  # bytes: some three million tags
-_ANEW = "Plan anew: regscope plan SOURCE --save FILE."
+_LARGEST = 2**30  # bytes: a plan of some three million tags
+_ANEW = "Make a new plan: regscope plan SOURCE --save FILE."
 Typed = TypeVar("Typed")
 
 
@@ -46,12 +46,12 @@ def write_plan(plan: PlanData, path: Path) -> None:
     except OSError as error:
         raise StoreError(
             f"the plan cannot be written to {path}: {text.plain(error.strerror or error, 200)}",
-            next_step="Make room for it, or name another place.",
+            next_step="Free disk space, or name another file.",
         ) from None
 
 
 def read_plan(path: Path) -> dict[str, Any]:
-    """The attributes of the plan in a file; whether they are consistent is not checked here.
+    """The attributes of the plan in a file; their consistency is not checked here.
 
     Raises:
         NotAStore: the file cannot be read, or is not a plan.
@@ -102,7 +102,7 @@ def _content(path: Path) -> bytes:
 def _typed(found: dict[str, Any], name: str, kind: type[Typed]) -> Typed:
     value = found[name]
     if type(value) is not kind:
-        raise TypeError(f"{name} must be of type {kind.__name__}, and is {type(value).__name__}")
+        raise TypeError(f"{name} must be of type {kind.__name__}, not {type(value).__name__}")
     if isinstance(value, int) and not 0 <= value < 2**63:
         raise ValueError(f"{name} is negative, or does not fit into 64 bits")
     return value

@@ -1,4 +1,4 @@
-"""What a reader of a plan must know: its bounds, what it lacks, and what was probably not meant so."""
+"""The notes of a plan: when bytes are freed, its bounds, missing content, and warnings about the policy."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from regscope.stores.kinds import REGISTRY, stated_kind
 
 
 def plan_notes(plan: PlanData) -> list[str]:
-    """Sentences on what a plan leaves open, and on what was probably not meant so."""
+    """Sentences on when bytes are freed, on the bounds of the figures, and on likely mistakes in the policy."""
     found: list[str] = []
     if len(plan.steps):
         found.append(when_bytes_come_back(plan.location))
     if plan.at_most:
-        found.append("An upper bound: something that could not be seen may still need some of these blobs.")
+        found.append("The freed bytes are an upper bound: manifests that were not seen may need these blobs.")
     if len(plan.lacking):
         lost = text.count(len(plan.lacking), "manifest or blob is", "manifests and blobs are")
         found.append(f"{lost} already missing or damaged in the store: see plan.lacking.")
     found += surprises(plan.table, plan.policy)
     found += _judged_otherwise(plan)
     for number, earlier in overruled(plan.policy):
-        found.append(f"Rule {number} decides for no tag: rule {earlier} is about all of them, and stands before it.")
+        found.append(f"Rule {number} decides about no tag: rule {earlier} comes first, and includes all its tags.")
     if plan.in_use and set(plan.in_use) <= set(plan.unknown):
-        found.append("None of the images in use is in this registry: is in_use of another one?")
+        found.append("None of the images in use is in this registry: check that in_use lists images of this registry.")
     if plan.not_understood:
         some = ", ".join(map(repr, plan.not_understood[:5])) + (" …" if len(plan.not_understood) > 5 else "")
-        found.append(f"In use, and no image references, so nothing is kept for them: {some}")
+        found.append(f"These names in in_use are no image references, and keep nothing: {some}")
     if plan.unknown:
         some = ", ".join(plan.unknown[:5]) + (" …" if len(plan.unknown) > 5 else "")
-        found.append(f"To be kept, and not in this snapshot: {some}")
+        found.append(f"These names to be kept are not in this snapshot: {some}")
     return found
 
 
 def _judged_otherwise(plan: PlanData) -> list[str]:
-    """Where the registry's own files would tell the policy another time: no registry's API says when a tag came."""
+    """A note where the registry's own files would give other ages: registry APIs do not give the push time of a tag."""
     if stated_kind(plan.location) != REGISTRY:
         return []
     by = plan.table.loc[plan.table["tag"].notna(), "age_by"]

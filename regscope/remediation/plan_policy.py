@@ -1,4 +1,4 @@
-"""Checks of a saved plan against its policy: nothing protected or in use goes, and each row names one of its rules."""
+"""Checks of a saved plan against its policy: images to keep are kept, and each removal names one of its rules."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WITH_ITS_TAGS = "its other tags go"
 
 
 def against_policy(plan: PlanData) -> Iterator[str]:
-    """One sentence for each row that goes though the policy keeps it, or that goes by no rule of the policy."""
+    """One sentence for each row that is removed although the policy keeps it, or by no rule of the policy."""
     yield from _protected(plan)
     yield from _in_use(plan)
     yield from _by_no_rule(plan)
@@ -62,7 +62,7 @@ def _protected(plan: PlanData) -> Iterator[str]:
 
 
 def _in_use(plan: PlanData) -> Iterator[str]:
-    """Images are found by dictionaries, since there may be many: see `Kept`."""
+    """Check the images in use; they may be many, and are looked up in dictionaries: see `Kept`."""
     table = plan.table
     tagged: dict[str, list[int]] = defaultdict(list)
     placed: dict[str, list[int]] = defaultdict(list)
@@ -87,25 +87,25 @@ def _in_use(plan: PlanData) -> Iterator[str]:
 
 
 def _let_go(plan: PlanData, rows: Ints, why: str, is_unknown: bool) -> Iterator[str]:
-    """Those of these rows that go though the policy keeps them."""
+    """One sentence for each of these rows that is removed although the policy keeps it."""
     goes = rows[np.asarray(plan.table["action"].array[rows] != "keep", dtype=np.bool_)]
     for name in _named(plan.table.iloc[goes]) if len(goes) else ():
-        yield f"the policy keeps {name} ({why}), but the table says that it goes"
+        yield f"the policy keeps {name} ({why}), but the table removes it"
     if is_unknown and len(rows):
         yield f"{why} is listed as unknown, but the table has it"
 
 
 def _blob_let_go(freed: Container[str], digest: str, why: str) -> Iterator[str]:
-    """A digest in a policy may be that of a config: some clusters name images by it."""
+    """Check a digest in the policy that may be a config's: some clusters name images by it."""
     if digest in freed:
         yield f"the policy keeps {digest} ({why}), but blobs says that it is freed"
 
 
 def _by_no_rule(plan: PlanData) -> Iterator[str]:
-    """Each row that goes must name a rule of the policy, or a manifest that goes too and is deleted before it."""
+    """Each removal must name a rule of the policy, or a manifest that is deleted before it."""
     goes = plan.goes
     if goes["rule"].isna().any():
-        yield "a row that goes names no rule"
+        yield "a removed row names no rule"
         return
     deletes = plan.steps[plan.steps["action"] == "delete"]
     place = {pair: at for at, pair in enumerate(zip(deletes["repository"], deletes["digest"], strict=True))}
@@ -117,23 +117,23 @@ def _by_no_rule(plan: PlanData) -> Iterator[str]:
     for name, repository, digest, is_untagged, rule in rows:
         if rule == _WITH_ITS_TAGS:
             if (repository, digest) not in led:
-                yield f"{name} goes because its other tags go, but no other tag of it goes"
+                yield f"{name} is deleted because its other tags go, but no other tag of it goes"
         elif holder := _WITH_ITS_HOLDER.fullmatch(rule):
             before, after = place.get((repository, holder[2])), place.get((repository, digest))
-            has_order = is_untagged or holder[1] != "attached to"  # tags can attach things to each other in a ring
+            has_order = is_untagged or holder[1] != "attached to"  # tags can attach manifests to each other in a ring
             if before is None:
-                yield f"{name} goes with {holder[2]}, but no step deletes {holder[2]}"
+                yield f"{name} is deleted with {holder[2]}, but no step deletes {holder[2]}"
             elif has_order and after is not None and after < before:
-                yield f"{name} is deleted before {holder[2]}, which holds it"
+                yield f"{name} is deleted before {holder[2]}, which needs it"
         elif whole := _WITH_ITS_WHOLE.fullmatch(rule):
             if actions.get((repository, whole[1])) != "delete":
-                yield f"{name} goes as part of {whole[1]}, but {whole[1]} stays"
+                yield f"{name} is removed as part of {whole[1]}, but {whole[1]} stays"
         elif not rule.startswith(known):
-            yield f"{name} goes by {plain(rule, 100)!r}, which is not a rule of the policy"
+            yield f"{name} is removed by {plain(rule, 100)!r}, which is not a rule of the policy"
 
 
 def _by_its_rules(plan: PlanData) -> Iterator[str]:
-    """A tag that goes by a rule about tags must match its patterns, and be as old as it demands."""
+    """A tag that is removed by a rule about tags must match its patterns, and be as old as it requires."""
     tagged = plan.goes[plan.goes["tag"].notna()]
     for name, rule in named_rules(plan.policy):
         words = first_words(rule)
@@ -143,11 +143,11 @@ def _by_its_rules(plan: PlanData) -> Iterator[str]:
         fits &= ~matching(tags, rule.exclude_tags)
         fits &= matching(tags, rule.tags) if rule.tags else True
         for tag in _named(rows[~fits]):
-            yield f"{tag} goes by {name}{plain(words, 100)}, but does not match that rule"
+            yield f"{tag} is removed by {name}{plain(words, 100)}, but does not match that rule"
         if rule.older_than is not None:
             age = plan.taken_at - rows["age_from"]
             for tag in _named(rows[~(age > duration(rule.older_than))]):
-                yield f"{tag} goes by older_than={rule.older_than}, but is younger"
+                yield f"{tag} is removed by older_than={rule.older_than}, but is younger"
 
 
 def _named(rows: pd.DataFrame) -> Iterator[str]:
@@ -155,7 +155,7 @@ def _named(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _beginnings(name: str, rule: Retention) -> Iterator[str]:
-    """How the column `rule` of a row begins that goes by this rule."""
+    """The possible beginnings of the column `rule` for removals by this rule."""
     if words := first_words(rule):
         yield f"{name}{words}"
     if rule.untagged:

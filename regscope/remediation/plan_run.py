@@ -1,4 +1,4 @@
-"""One run of a plan: which steps are done, in which order, and what became of each."""
+"""`Run`: one run of a plan, with the order of the steps, the bounds, and the outcome of each step."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from regscope.stores.presence import resolved
 
 
 class _Stopped(Exception):
-    """A step met a surprise: no other one begins."""
+    """A step got an unexpected answer: no other step starts."""
 
 
 class Run:
-    """Carries out the steps of a plan, repository by repository; the first surprise ends it.
+    """Runs the steps of a plan, repository by repository; the first unexpected answer ends it.
 
     Args:
-        plan: what is to be done.
-        steps: of the plan.
-        store: read as it is now, not from a cache.
-        execution: does each step.
-        blobs: looks for the blobs of the first manifests that are deleted.
-        journal: what the run's journal says of earlier runs; None for a dry run.
+        plan: the plan.
+        steps: the steps of the plan.
+        store: the store, without a cache.
+        execution: runs single steps.
+        blobs: checks whether the blobs of the first deleted manifests stay.
+        journal: the record of earlier runs in the journal; None for a dry run.
         options: the bounds of the run, its concurrency and its rate.
 
     Attributes:
-        surprise: what ended it; None where nothing did.
+        surprise: the unexpected answer that ended the run; None where there was none.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Run:
         self.surprise: BaseException | None = None
 
     def carry_out(self) -> None:
-        """Do all steps, as far as the bounds allow."""
+        """Run all steps, as far as the bounds allow."""
         with tqdm(total=len(self._steps), desc="apply", disable=not self._shows_progress, leave=False) as self._bar:
             try:
                 self._look_at_done([step for step in self._steps if step.key in self._done])
@@ -89,12 +89,12 @@ class Run:
             self._outcomes.setdefault(step.key, Outcome(LEFT, why))
 
     def _look_at_done(self, steps: Sequence[PlannedStep]) -> None:
-        """Steps of an earlier run are not repeated: what is there again was undone or pushed again."""
+        """Set the outcomes of steps of earlier runs; they are not repeated, even if the content is there again."""
         with ThreadPoolExecutor(self._concurrency) as pool:
             found = pool.map(lambda step: resolved(self._store, step.repository, step.name), steps)
             for step, now in zip(steps, found, strict=True):
                 if now == step.digest:
-                    self._settle(step, SKIPPED, "an earlier run did this, and it is there again: make a new plan")
+                    self._settle(step, SKIPPED, "an earlier run removed it, but it is there again: make a new plan")
                 else:
                     self._settle(step, DONE, "in an earlier run")
 
@@ -104,7 +104,7 @@ class Run:
             chosen = [step for step in batch if self._wanted(step, live)]
             chosen = [step for step in chosen if self._affordable(step)]
             while chosen and self._blobs.is_open and not self._has_ended:
-                self._do(chosen.pop(0), live)  # one by one, until it is known
+                self._do(chosen.pop(0), live)  # one by one, until it is known whether blobs stay
             with ThreadPoolExecutor(self._concurrency, thread_name_prefix="regscope-apply") as pool:
                 try:
                     list(pool.map(lambda step: self._do(step, live), chosen))
@@ -122,15 +122,15 @@ class Run:
         return LiveState(self._store, repository, planned_tags, deletions, self._stand_ins(repository), known)
 
     def _stand_ins(self, repository: str) -> dict[str, Collection[Digest]]:
-        """By tag, what an earlier run of this journal has pushed over it."""
+        """By tag, the temporary manifests that earlier runs with this journal pushed over it."""
         entries = (entry for entry in self._entries if entry.repository == repository and entry.stand_ins)
         return {entry.tags[0]: entry.stand_ins for entry in entries}
 
     def _wanted(self, step: PlannedStep, live: LiveState) -> bool:
-        """Whether a step is still to be done; else what became of it is noted."""
+        """Whether a step must still be done; else its outcome is set."""
         if step.action == UNTAG:
             if step.name in live.moved:
-                self._settle(step, SKIPPED, f"the tag points to {live.moved[step.name]} by now")
+                self._settle(step, SKIPPED, f"the tag points to {live.moved[step.name]} now")
                 return False
         elif step.digest in live.held:
             self._settle(step, SKIPPED, live.held[step.digest])
@@ -143,7 +143,7 @@ class Run:
         return True
 
     def _affordable(self, step: PlannedStep) -> bool:
-        """Whether the bounds of this run allow a step; once they do not, nothing that follows is done either."""
+        """Whether the bounds of this run allow a step; once they do not, the later steps are not done either."""
         if self._steps_left <= 0 or (self._bytes_left is not None and step.frees > self._bytes_left):
             self._steps_left = 0
             self._settle(step, LEFT, "beyond the bounds of this run")
@@ -181,11 +181,11 @@ class Run:
 
     @property
     def has_skipped(self) -> bool:
-        """Whether something stays that the plan lets go."""
+        """Whether a step was skipped, so that less is freed than planned."""
         return any(outcome.what == SKIPPED for outcome in self._outcomes.values())
 
     def table(self) -> pd.DataFrame:
-        """What became of each step: `Applied.table`."""
+        """The outcome of each step: `Applied.table`."""
         outcomes = [self._outcomes[step.key] for step in self._steps]
         steps = self._plan.steps
         return pd.DataFrame(
@@ -209,7 +209,7 @@ def _by_repository(steps: Iterable[PlannedStep]) -> dict[str, list[PlannedStep]]
 
 
 def _batches(steps: Sequence[PlannedStep], live: LiveState) -> Iterator[list[PlannedStep]]:
-    """Steps that can be done at once: none of them deletes what another one holds."""
+    """Groups of steps that can run at once: no manifest in a group is a child or referrer of another one in it."""
     batch: list[PlannedStep] = []
     below: set[str] = set()
     for step in steps:

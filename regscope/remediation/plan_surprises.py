@@ -1,4 +1,4 @@
-"""Warnings about a policy that was probably not meant so: it empties a repository, or a rule matches no tag."""
+"""Warnings about likely mistakes in a policy: a repository loses all its tags, or a rule matches no tag."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NAMED = 5  # repositories
 
 
 def surprises(table: pd.DataFrame, policy: Policy) -> Iterator[str]:
-    """Sentences for the notes of a plan.
+    """Warnings, in sentences for the notes of a plan.
 
     Args:
         table: `Plan.table`.
-        policy: the policy by which it was made.
+        policy: the policy of the plan.
     """
     tags = table.loc[table["tag"].notna(), ["repository", "tag", "action"]]
     emptied = _emptied(tags)
     if emptied:
         names = ", ".join(emptied[:_NAMED]) + (" …" if len(emptied) > _NAMED else "")
         lose = "repository loses all its tags" if len(emptied) == 1 else "repositories lose all their tags"
-        yield f"{len(emptied):,} {lose}: {names}. To keep some, set keep_last=1, or list them in protect."
+        yield f"{len(emptied):,} {lose}: {names}. To keep tags, set keep_last=1, or list them in protect."
     rules = each_rule(policy)
     for number, rule in enumerate(rules, 1):
         if rule.tags and not _is_about_any(rule, tags):

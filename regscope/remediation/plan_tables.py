@@ -1,4 +1,4 @@
-"""The tables of a plan, once: columns, dtypes, meanings."""
+"""The tables of a plan: columns, dtypes and their meanings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from regscope.schema import TIME, Column, table_of
 
-_REPOSITORY = Column("repository", "str", "whole name of the repository")
+_REPOSITORY = Column("repository", "str", "full name of the repository")
 _DIGEST = Column("digest", "str", "digest of the manifest")
 _KIND = Column("kind", "category", "image, index, artifact or schema1")
 
@@ -19,19 +19,19 @@ TABLE = (
     Column("tag", "str", "the tag; absent for a manifest without one"),
     _DIGEST,
     _KIND,
-    Column("action", "category", "delete: tag and manifest go; untag: the tag goes, and the manifest stays; keep"),
-    Column("rule", "str", "the rule by which it goes, or was to go"),
-    Column("reason", "str", "why it, or its manifest, stays"),
+    Column("action", "category", "delete: tag and manifest are deleted; untag: the tag is removed; keep"),
+    Column("rule", "str", "the rule that matched it"),
+    Column("reason", "str", "why the tag, or its manifest, stays"),
     Column("created", TIME, "when it was built; absent if unknown"),
-    Column("age_from", TIME, "when the policy takes it to be from; absent if unknown"),
+    Column("age_from", TIME, "the time from which the policy computes its age; absent if unknown"),
     Column(
         "age_by",
         "category",
-        "what that is: pushed, created, label or annotation (org.opencontainers.image.created), first seen (by an "
-        "earlier snapshot: it is at least that old), unknown",
+        "source of that time: pushed, created, label or annotation (org.opencontainers.image.created), first seen (in "
+        "an earlier snapshot: it is at least that old), unknown",
     ),
-    Column("size", "Int64", "the image by itself, as stored; absent for what is no image", "bytes"),
-    Column("frees", "int64", "what it frees: each blob is counted with the last manifest that needs it", "bytes"),
+    Column("size", "Int64", "config and distinct layers of the image, as stored; absent for other manifests", "bytes"),
+    Column("frees", "int64", "bytes freed: each blob is counted with the last manifest that needs it", "bytes"),
 )
 """One row for each tag, and for each manifest without one."""
 
@@ -41,23 +41,23 @@ STEPS = (
     Column("tag", "str", "the tag to remove; absent where a manifest is deleted, with all tags on it"),
     _DIGEST,
     _KIND,
-    Column("frees", "int64", "what garbage collection takes once this and all before it are done", "bytes"),
+    Column("frees", "int64", "freed in addition once this step and all before it are done", "bytes"),
 )
-"""One row for each change, in their order."""
+"""One row for each step, in the order in which they are run."""
 
 TAGS = (
     _REPOSITORY,
     Column("tag", "str", "the tag"),
     _DIGEST,
-    Column("goes", "bool", "whether it is to go"),
+    Column("goes", "bool", "whether the plan removes it"),
 )
-"""Every tag of the repositories in which something changes: what the plan took to be so."""
+"""All tags of the repositories with steps, at the time of the snapshot."""
 
 BLOBS = (
     Column("digest", "str", "digest of the blob"),
     Column("kind", "category", "layer, config or manifest"),
     Column("size", "int64", "as stored", "bytes"),
-    Column("needed_by", "int64", "how many of the manifests that are deleted need it: all of them must go"),
+    Column("needed_by", "int64", "number of manifests to be deleted that need it: all of them must be deleted"),
 )
 """The blobs that are freed, largest first."""
 
@@ -67,19 +67,19 @@ SHARED = (
     Column("repository", "str", "a repository in which it is needed"),
     Column("needed_by", "str", "digest of a manifest there that stays and needs it"),
 )
-"""The layers and configs of what is deleted that stay, since something that stays needs them; largest first."""
+"""The layers and configs of deleted manifests that stay, since another manifest needs them; largest first."""
 
 
 LACKING = (
     _REPOSITORY,
-    Column("digest", "str", "digest of a manifest or blob that the registry lacked, or had damaged, at the scan"),
+    Column("digest", "str", "digest of a manifest or blob that was missing or damaged at the scan"),
     Column("what", "category", "missing manifest, missing blob or damaged"),
-    Column("error", "str", "what names it"),
-    Column("stays", "bool", "whether something that stays needs it; else only what goes does"),
+    Column("error", "str", "the error, with the manifest that names it"),
+    Column("stays", "bool", "whether a manifest that stays needs it; else only manifests to be deleted do"),
 )
-"""What the snapshot says was missing or damaged when the plan was made: see `regscope.scan(check=True)`."""
+"""The content that was missing or damaged at the scan: see `regscope.scan(check=True)`."""
 TABLES = {"table": TABLE, "steps": STEPS, "tags": TAGS, "blobs": BLOBS, "shared": SHARED, "lacking": LACKING}
-"""All of them, by their attribute of `Plan`."""
+"""The columns of all tables, by the attribute of `Plan`."""
 
 _MAY_BE_ABSENT: dict[str, set[str]] = {
     "table": {"tag", "kind", "rule", "reason", "created", "age_from", "size"},
@@ -125,17 +125,17 @@ def _cells(where: str, column: Column, cells: Sequence[Any], may_be_absent: bool
     wanted = {"int64": int, "Int64": int, "bool": bool}.get(column.dtype, str)
     if not kinds <= {wanted}:
         (found, *_) = sorted(kind.__name__ for kind in kinds - {wanted})
-        raise ValueError(f"{where} must be of type {wanted.__name__}, and has a value of type {found}")
+        raise ValueError(f"{where} must be of type {wanted.__name__}, but has a value of type {found}")
     if wanted is int and not all(0 <= number < _LARGEST for number in cells if number is not None):
         raise ValueError(f"{where} has a number that is negative, or does not fit into 64 bits")
     return [None if cell is None else utc(where, cell) for cell in cells] if column.dtype == TIME else cells
 
 
 def utc(where: str, written: str) -> datetime:
-    """A time that is written with its zone.
+    """A time in UTC, from its ISO 8601 form with a time zone.
 
     Raises:
-        ValueError: it is not an ISO 8601 time, has no time zone, or cannot be converted to UTC.
+        ValueError: the text is not an ISO 8601 time, has no time zone, or cannot be converted to UTC.
     """
     try:
         time = datetime.fromisoformat(written)
@@ -147,7 +147,7 @@ def utc(where: str, written: str) -> datetime:
 
 
 def settled(columns: Sequence[Column], table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the dtypes that `columns` say, and categories in the order of their names, whatever made it."""
+    """`table` with the dtypes of `columns`, and with categories in alphabetical order."""
     there = [column for column in columns if column.name in table]
     others = {column.name: column.dtype for column in there if table[column.name].dtype != column.dtype}
     table = (table.astype(others) if others else table).reset_index(drop=True)

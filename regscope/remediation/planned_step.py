@@ -8,10 +8,10 @@ UNTAG, DELETE = "untag", "delete"
 
 
 class StepKey(NamedTuple):
-    """Names one step: no two steps of a plan have the same key.
+    """The key of one step; no two steps of a plan have the same key.
 
     Attributes:
-        repository: whole name.
+        repository: the full name of the repository.
         action: `untag` or `delete`.
         name: the tag that is removed, or the digest of the manifest that is deleted.
     """
@@ -26,7 +26,7 @@ class StepKey(NamedTuple):
         return cls(repository, action, tag if action == UNTAG and tag is not None else digest)
 
     def __str__(self) -> str:
-        """As lines of the journal name the step: `repository:tag` or `repository@digest`."""
+        """The key as in the lines of a journal: `repository:tag` or `repository@digest`."""
         return f"{self.repository}{':' if self.action == UNTAG else '@'}{self.name}"
 
 
@@ -34,10 +34,10 @@ class PlannedStep(NamedTuple):
     """A row of `Plan.steps`, with the tags that it removes.
 
     Attributes:
-        key: names the step.
-        digest: of the manifest that is deleted, or that the tag pointed to.
-        tags: the tag that is removed, or those that are removed with the manifest.
-        frees: bytes that the next garbage collection frees once this step and all before it are done.
+        key: the key of the step.
+        digest: the digest of the manifest that is deleted, or that the tag pointed to.
+        tags: the tag that is removed, or the tags that are removed with the manifest.
+        frees: bytes that the next garbage collection frees in addition once this step and all before it are done.
     """
 
     key: StepKey
@@ -47,7 +47,7 @@ class PlannedStep(NamedTuple):
 
     @property
     def repository(self) -> str:
-        """Whole name."""
+        """The full name of the repository."""
         return self.key.repository
 
     @property

@@ -1,4 +1,4 @@
-"""`plan`: what a policy means for a snapshot."""
+"""`plan`: computes from a snapshot and a policy what would be deleted."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ from regscope.tables import Snapshot
 
 @takes_snapshot
 def plan(snap: Snapshot, policy: Retention | Sequence[Retention] | Path | str) -> Plan:
-    """What a policy would do to the registry that `snap` was taken of: nothing is changed.
+    """Compute what a policy would delete in the registry of a snapshot; nothing is changed.
 
     Args:
-        snap: of the whole registry, or of whole repositories.
-        policy: see `Retention`; several, of which for each tag the first decides that is about it; or the path of a
+        snap: a snapshot of the whole registry, or of whole repositories.
+        policy: a `Retention`; a list of them, of which the first that includes a tag decides about it; or the path of a
             YAML or TOML file with one or several.
 
     Returns:
-        The plan, with what happens to every tag, manifest and referrer, and why; see `Plan`.
+        The plan: the action for each tag, manifest and referrer, and the reason; see `Plan`.
 
     Raises:
-        InvalidInput: the policy can't be read, or only some tags or platforms were scanned: the others might need what
-            goes, or be left behind.
+        InvalidInput: the policy cannot be read, or only some tags or platforms were scanned: the others may need what
+            would be deleted.
     """
     return Planner(snap).plan(as_policy(policy))
 
 
 class Planner:
-    """Plans for one snapshot: what is the same for every policy is found once."""
+    """Makes plans for one snapshot; what does not depend on the policy is computed once."""
 
     def __init__(self, snap: Snapshot) -> None:
         self._graph = ReferenceGraph(snap)
@@ -64,7 +64,7 @@ class Planner:
         for what in ("tags", "platforms"):
             if what in snap.filtered:
                 raise InvalidInput(
-                    f"only some {what} were scanned, and the others may need what would go, or be left behind",
+                    f"only some {what} were scanned, and the others may need what would be deleted",
                     next_step=f"Scan whole repositories, and let the policy choose the {what}.",
                 )
         fate = _decide(graph, self._ages, policy)
@@ -98,12 +98,13 @@ class Planner:
 
 
 class _Rows(NamedTuple):
-    """What the rows of `Plan.table` are about.
+    """The rows of `Plan.table`, as far as they do not depend on the policy.
 
     Attributes:
-        nodes: the placement of each, tags first; -1 for a tag whose manifest could not be read.
-        order: in which they are shown.
-        about: what no policy changes about them, in that order.
+        nodes: the placement (manifest in a repository) of each row, tags first; -1 for a tag whose manifest could not
+            be read.
+        order: the order in which the rows are shown.
+        about: the columns that do not depend on the policy, in that order.
     """
 
     nodes: Ints
@@ -139,14 +140,15 @@ def _categories(codes: Ints, names: pd.Index[str]) -> pd.Categorical[str]:
 
 
 class _Fate(NamedTuple):
-    """What becomes of everything.
+    """What a policy decides about each tag and placement.
 
     Attributes:
-        kept: what must stay.
-        tag_rule, tag_reason: by row of `tags`: the rule that matched it, and why it stays all the same; empty if none.
+        kept: the tags and manifests that must stay.
+        tag_rule, tag_reason: by row of `tags`: the rule that matched the tag, and why it stays nevertheless; empty if
+            none.
         node_rule: by placement: the rule that matched it; empty if none.
-        leaves: which tags go.
-        gone, stays: which placements go, and which are held by something that stays.
+        leaves: which tags are removed.
+        gone, stays: which placements are deleted, and which stay because something that stays needs them.
     """
 
     kept: Kept
@@ -167,7 +169,7 @@ def _decide(graph: ReferenceGraph, ages: Ages, policy: Policy) -> _Fate:
     leaves = (judged.matched | is_leftover) & ~is_kept
     named = (leftover_nodes != "") & ~must_stay
     gone, stays = _gone_and_staying(graph, leaves, named, must_stay)
-    # Parts were taken to leave: those of what stays do not.
+    # All parts were marked as removed so far: parts of an image that stays are kept.
     parts, held_back = judged.parts, judged.parts.held_back(gone)
     rule[parts.row] = [f"it is part of {name}, which goes" for name in parts.name]
     rule[parts.row[held_back]] = ""
@@ -175,13 +177,13 @@ def _decide(graph: ReferenceGraph, ages: Ages, policy: Policy) -> _Fate:
     reason = np.where(is_kept, kept.tags, reason)
     leaves[parts.row[held_back]] = False
     gone, stays = _gone_and_staying(graph, leaves, named, must_stay)
-    # What an attachment's tag names goes with its subject, by that tag or another.
+    # A manifest with an attachment's tag is deleted with its subject, also under its other tags.
     leaves |= looked_up(gone, graph.tag_node, absent=False)
     return _Fate(kept, rule, reason, leftover_nodes, leaves, gone, stays)
 
 
 def _gone_and_staying(graph: ReferenceGraph, leaves: Bools, named: Bools, must_stay: Bools) -> tuple[Bools, Bools]:
-    """Which placements go with the tags that leave and those that are `named`, and which are held by what stays."""
+    """The placements that are deleted with the tags that leave and those that are `named`, and those that stay."""
     standing = must_stay.copy()
     standing[graph.tag_node[graph.tag_is_root & ~leaves]] = True
     stays = graph.onward.reached(np.flatnonzero(standing | (graph.is_untagged & ~named)))
@@ -210,12 +212,12 @@ def _table(graph: ReferenceGraph, ages: Ages, policy: Policy, fate: _Fate, rows:
 
 
 def _is_first(nodes: Ints) -> Bools:
-    """Whether each stands there for the first time: of several tags on one manifest the first counts its bytes."""
+    """Whether each node occurs for the first time: of several tags on one manifest the first one counts its bytes."""
     return ~pd.Series(nodes).duplicated().to_numpy()
 
 
 def _rules(graph: ReferenceGraph, fate: _Fate, nodes: Ints, goes: Bools) -> Words:
-    """The rule for each row; for what goes without one of its own: with what it goes."""
+    """The rule for each row; for a manifest that no rule matched, the one with which it is deleted."""
     rules = np.append(fate.tag_rule, fate.node_rule[nodes[len(fate.tag_rule) :]])
     rest = np.flatnonzero(goes & (rules == ""))
     holder = held_by(graph, nodes[rest], fate.gone)
@@ -225,7 +227,7 @@ def _rules(graph: ReferenceGraph, fate: _Fate, nodes: Ints, goes: Bools) -> Word
 
 
 def _reasons(graph: ReferenceGraph, fate: _Fate, nodes: Ints, actions: Ints) -> Words:
-    """Why each row, or the manifest that a tag is taken from, stays."""
+    """The reason why each row's manifest stays, also where its tag is removed."""
     kept = looked_up(fate.kept.nodes, nodes, absent="")
     n_tags = len(fate.tag_reason)
     reasons = np.append(np.where(fate.tag_reason == "", kept[:n_tags], fate.tag_reason), kept[n_tags:])
@@ -236,7 +238,7 @@ def _reasons(graph: ReferenceGraph, fate: _Fate, nodes: Ints, actions: Ints) -> 
 
 
 def _order(graph: ReferenceGraph, ages: Ages, fate: _Fate) -> Ints:
-    """The placements that go, in the order in which they are deleted: the oldest first."""
+    """The placements to delete, in the order of their deletion: the oldest first."""
     first = distinct(graph.tag_node[fate.leaves & (graph.tag_node >= 0)])
     age = ages.built.at[first]
     first = first[np.argsort(np.where(age == UNKNOWN, np.iinfo(np.int64).max, age), kind="stable")]
@@ -266,11 +268,11 @@ def _blobs(graph: ReferenceGraph, order: Ints, freed: Ints) -> pd.DataFrame:
 
 
 def _shared(graph: ReferenceGraph, fate: _Fate, blobs: Ints) -> pd.DataFrame:
-    """Of each blob that is needed by what goes, and by what stays: one that stays."""
+    """The rows of `Plan.shared`: each blob that deleted manifests and others need, with one manifest that stays."""
     _, gone = graph.contents.of(graph.node_manifest[fate.gone])
     staying = np.flatnonzero(~fate.gone)
     position, blob = graph.contents.of(graph.node_manifest[staying])
-    user = scattered(staying[position[::-1]], blob[::-1], len(graph.blobs), absent=-1)  # of each the first
+    user = scattered(staying[position[::-1]], blob[::-1], len(graph.blobs), absent=-1)  # the first of each blob
     is_manifest = (graph.snap.blobs["kind"] == "manifest").to_numpy()
     found = blobs[np.isin(blobs, gone) & (user[blobs] >= 0) & ~is_manifest[blobs]]
     rows = {
@@ -283,7 +285,7 @@ def _shared(graph: ReferenceGraph, fate: _Fate, blobs: Ints) -> pd.DataFrame:
 
 
 def _lacking(graph: ReferenceGraph, fate: _Fate) -> pd.DataFrame:
-    """What the scan found to be missing or damaged: it blocks nothing, since nothing is hidden by it."""
+    """The rows of `Plan.lacking`. They block no deletion: the manifests that name the content were all read."""
     problems = graph.snap.problems
     rows = problems[problems["what"].isin(LOST) & problems["reference"].str.contains(":")]
     found = {"repository": strings(rows["repository"]), "digest": rows["reference"].array, "what": rows["what"].array}
@@ -297,7 +299,7 @@ def _lacking(graph: ReferenceGraph, fate: _Fate) -> pd.DataFrame:
 
 
 def _named_by(graph: ReferenceGraph, nodes: Bools) -> set[tuple[str, str]]:
-    """Repository and digest of all that some placements name."""
+    """Repository and digest of each manifest and blob that the marked placements name."""
     columns = {"repository": graph.node_repository[nodes], "digest": graph.node_manifest[nodes]}
     names = {"repository": graph.repositories, "digest": graph.manifests}
     placements = pd.DataFrame({name: names[name][codes] for name, codes in columns.items()})

@@ -1,4 +1,4 @@
-"""Tags on a part of another tagged image, such as `1.0-amd64` beside the index `1.0`: they stay and go with it."""
+"""Tags on a part of another tagged image, such as `1.0-amd64` of the index `1.0`: they are kept or removed with it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from regscope.arrays import NONE, Bools, Ints, distinct, marked
 
 
 class PlatformTags(NamedTuple):
-    """Pairs of a tag and a manifest that it is a part of, which another of the same tags names.
+    """Pairs of a part's tag and a tagged manifest that it is a part of.
 
     Attributes:
-        row: of `tags`: the part's.
-        whole: the placement of the index, or of the image to which an artifact is attached, in the same repository.
-        name: a tag on it.
+        row: the row in `tags` of the part's tag.
+        whole: the placement of the index, or of the subject of an artifact, in the same repository.
+        name: a tag on that manifest.
     """
 
     row: Ints
@@ -27,7 +27,7 @@ class PlatformTags(NamedTuple):
     name: Words
 
     def held_back(self, gone: Bools) -> Ints:
-        """The pairs whose whole is none of the placements that are `gone`: these parts stay."""
+        """The pairs whose whole is not among the placements in `gone`: these parts stay."""
         return np.flatnonzero(~gone[self.whole])
 
 
@@ -35,12 +35,12 @@ NO_PLATFORM_TAGS = PlatformTags(NONE, NONE, np.array([], dtype=object))
 
 
 def joined(each: Sequence[PlatformTags]) -> PlatformTags:
-    """All pairs of several rules."""
+    """The pairs of several rules together."""
     return PlatformTags(*map(np.concatenate, zip(NO_PLATFORM_TAGS, *each, strict=True)))
 
 
 def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
-    """Those of the tags at `rows` that name a part of what another of them names, however deep within it.
+    """The pairs among the tags at `rows`: one tag is on a part, at any depth, of the manifest of another.
 
     The tags of one repository, whose index has the images a and b:
 
@@ -53,7 +53,7 @@ def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
     """
     node = graph.tag_node[rows]
     name = np.full(graph.n_nodes, None, dtype=object)
-    name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each
+    name[node[::-1]] = graph.snap.tags["tag"].array[rows[::-1]]  # the first tag of each manifest
     asked = distinct(node)
     position, whole = _wholes(graph).closure(asked)
     is_part = marked(asked, graph.n_nodes)[whole] & (whole != asked[position])
@@ -63,7 +63,7 @@ def platform_tags_among(graph: ReferenceGraph, rows: Ints) -> PlatformTags:
 
 
 def _wholes(graph: ReferenceGraph) -> Relation:
-    """Node to node: a child to its indexes, and an artifact to its subjects. An image with a subject is its own."""
+    """From each child to its indexes, and from each artifact to its subjects; an image with a subject is no part."""
     is_artifact = (graph.snap.manifests["kind"] == "artifact").to_numpy()[graph.node_manifest]
     attached = is_artifact[graph.referring.right]
     part = np.concatenate([graph.children.right, graph.referring.right[attached]])

@@ -1,4 +1,4 @@
-"""A policy: one `Retention`, or several rules of which the first that is about a tag decides."""
+"""A policy: one `Retention`, or a list of them, of which the first that includes a tag decides about it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Policy = Retention | tuple[Retention, ...]
 
 
 def as_policy(said: Retention | Sequence[Retention] | Path | str) -> Policy:
-    """A policy, whichever way it is given.
+    """The policy of a `Retention`, a list of them, or the path of a file.
 
     Raises:
-        InvalidInput: the file can't be read, or there is no rule.
+        InvalidInput: the file cannot be read, or there is no rule.
     """
     if isinstance(said, Retention):
         return said
@@ -33,10 +33,10 @@ def as_policy(said: Retention | Sequence[Retention] | Path | str) -> Policy:
 def policy_from_file(path: Path | str) -> Policy:
     """The policy of a YAML or TOML file: one rule, or a list of rules; see `Retention`.
 
-    Rules of the list that only protect are put into the first that lets something go.
+    Rules of the list that only protect are merged into the first rule that lets something be deleted.
 
     Raises:
-        InvalidInput: the file can't be read, or says what a policy can't.
+        InvalidInput: the file cannot be read, or has an invalid rule.
     """
     found = read_policy(Path(path).expanduser())
     if isinstance(found, dict):
@@ -56,7 +56,7 @@ def policy_from_file(path: Path | str) -> Policy:
 
 
 def keeping_more(policy: Policy, protect: Sequence[str], in_use: Sequence[str]) -> Policy:
-    """A policy that keeps these names as well; of several rules the first has them, and they count for all."""
+    """The policy with these names kept as well; in a list they are added to the first rule, and count for all."""
     first, *rest = each_rule(policy)
     more = {"protect": (*first.protect, *protect), "in_use": (*first.in_use, *in_use)}
     first = first.model_copy(update={name: tuple(dict.fromkeys(names)) for name, names in more.items()})
@@ -69,14 +69,14 @@ def each_rule(policy: Policy) -> tuple[Retention, ...]:
 
 
 def named_rules(policy: Policy) -> Iterator[tuple[str, Retention]]:
-    """Each rule with the words that begin what it says of a tag: its number, where there are several."""
+    """Each rule with the prefix of its entries in `Plan.table`: its number, where there are several; else empty."""
     rules = each_rule(policy)
     for number, rule in enumerate(rules, 1):
         yield f"rule {number}: " if len(rules) > 1 else "", rule
 
 
 def overruled(policy: Policy) -> Iterator[tuple[int, int]]:
-    """Numbers of rules that decide for no tag, each with that of an earlier one which is about all of its tags."""
+    """The number of each rule that decides about no tag, with that of an earlier rule that includes all its tags."""
     rules = each_rule(policy)
     for number, rule in enumerate(rules, 1):
         before = [at for at, earlier in enumerate(rules[: number - 1], 1) if _is_about_all_of(earlier, rule)]
@@ -85,7 +85,7 @@ def overruled(policy: Policy) -> Iterator[tuple[int, int]]:
 
 
 def _is_about_all_of(earlier: Retention, rule: Retention) -> bool:
-    """As far as the same patterns and `*` show it."""
+    """Whether the earlier rule includes all tags of the other, as far as equal patterns and `*` show it."""
     everywhere = "*" in earlier.repositories or set(rule.repositories) <= set(earlier.repositories)
     every_tag = not earlier.tags or "*" in earlier.tags or (bool(rule.tags) and set(rule.tags) <= set(earlier.tags))
     excepts = earlier.exclude_tags or earlier.exclude_repositories
@@ -93,38 +93,38 @@ def _is_about_all_of(earlier: Retention, rule: Retention) -> bool:
 
 
 def names_protected(policy: Policy) -> tuple[str, ...]:
-    """What any of the rules protects."""
+    """The names in `protect` of all rules."""
     return tuple(dict.fromkeys(name for rule in each_rule(policy) for name in rule.protect))
 
 
 def names_in_use(policy: Policy) -> tuple[str, ...]:
-    """What is in use, as any of the rules says."""
+    """The names in `in_use` of all rules."""
     return tuple(dict.fromkeys(name for rule in each_rule(policy) for name in rule.in_use))
 
 
 def policy_as_json(policy: Policy) -> dict[str, Any] | list[dict[str, Any]]:
-    """What is said, without what is left at its default; see `policy_from_json`."""
+    """The rules that differ from their defaults, as JSON values; see `policy_from_json`."""
     return policy.rules() if isinstance(policy, Retention) else [rule.rules() for rule in policy]
 
 
 def policy_from_json(found: Any) -> Policy:
-    """What `policy_as_json` gave. Names in use are names: no file is opened.
+    """The policy that `policy_as_json` wrote. `in_use` must be a list of names: no file is opened.
 
     Raises:
-        InvalidInput: it is no policy.
+        InvalidInput: the value is no policy.
     """
     return as_policy([_rule_from_json(rule) for rule in found]) if isinstance(found, list) else _rule_from_json(found)
 
 
 def _rule_from_json(found: Any) -> Retention:
     if not isinstance(found, dict):
-        raise InvalidInput("a rule is no mapping")
+        raise InvalidInput("a rule of a policy must be a mapping")
     names = found.get("in_use", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidInput("in_use: no list of names")
+        raise InvalidInput("in_use must be a list of names")
     return Retention(**{**found, "in_use": tuple(map(NameInUse, names)) or None})
 
 
 def in_words(policy: Policy) -> str:
-    """The policy as it is written in Python."""
+    """The policy as a Python expression."""
     return repr(policy) if isinstance(policy, Retention) else f"[{', '.join(map(repr, policy))}]"

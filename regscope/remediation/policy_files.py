@@ -1,4 +1,4 @@
-"""Policies in YAML and TOML files, as they are written: what they say is looked at by `Retention`."""
+"""Reading policies from YAML and TOML files; `Retention` checks the rules."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from regscope.errors import InvalidInput
 from regscope.text import plain
 
 _LARGEST = 2**20  # bytes
-_MOST_VALUES = 100_000  # once every alias is written out
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml has a bound on depth, and takes linear time
+_MOST_VALUES = 100_000  # with every alias expanded
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml limits the depth, and takes linear time
 ONLY_KEEP = ("protect", "in_use")
-"""What a rule may say without letting anything go."""
+"""The keys of a rule that only keeps images."""
 
 
 def read_policy(path: Path) -> dict[str, Any] | list[dict[str, Any]]:
     """The rule of a file, or its rules.
 
-    A list of rules is a YAML list, or `rules:` (in TOML `[[rules]]`) beside which `protect` and `in_use` may stand.
+    A list of rules is a YAML list, or the key `rules` (in TOML `[[rules]]`), with `protect` and `in_use` as other keys.
 
     Raises:
-        InvalidInput: the file can't be read, is larger than 1 MiB, has no rules, or aliases that stand for more than
-            100,000 values, or says the same twice.
+        InvalidInput: the file cannot be read, is larger than 1 MiB, has no rules, has aliases that expand to more than
+            100,000 values, or has a key twice.
     """
     found = _parsed(path)
     if isinstance(found, dict) and "rules" in found:
         beside = sorted(map(str, set(found) - {"rules", *ONLY_KEEP}))
         if beside or not isinstance(found["rules"], list):
-            wrong = f"{', '.join(beside)} beside rules" if beside else "rules that are no list"
+            wrong = f"{', '.join(beside)} beside rules" if beside else "a key rules that is no list"
             raise InvalidInput(
                 f"the policy {path} has {plain(wrong, 200)}",
-                next_step="Write a list of rules; only protect and in_use may stand beside it.",
+                next_step="Write a list of rules; the only other keys are protect and in_use.",
             )
         kept = {name: found[name] for name in ONLY_KEEP if name in found}
         found = [*found["rules"], *([kept] if kept else [])]
@@ -55,7 +55,7 @@ def _parsed(path: Path) -> Any:
     except InvalidInput:
         raise
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InvalidInput(f"the policy {path} can't be read: {plain(error, 300)}") from None
+        raise InvalidInput(f"the policy {path} cannot be read: {plain(error, 300)}") from None
 
 
 def _of_yaml(text: str) -> Any:
@@ -68,8 +68,8 @@ def _of_yaml(text: str) -> Any:
         for field, value in _fields(node):
             if _values_in(value, sizes) > _MOST_VALUES:
                 raise InvalidInput(
-                    f"{field}its aliases stand for more than {_MOST_VALUES:,} values",
-                    next_step="Write out what is meant, without aliases (`*name`).",
+                    f"{field}its aliases expand to more than {_MOST_VALUES:,} values",
+                    next_step="Write the values without aliases (`*name`).",
                 )
         _refuse_repeated(node)
         return loader.construct_document(node)
@@ -85,10 +85,10 @@ def _fields(node: yaml.Node) -> list[tuple[str, yaml.Node]]:
 
 
 def _values_in(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """How many values a node stands for once every alias is written out; one that holds itself has no end."""
+    """The number of values in a node with every alias expanded; a node that contains itself exceeds the limit."""
     if id(node) in sizes:
         return sizes[id(node)]
-    sizes[id(node)] = _MOST_VALUES + 1  # what is met again before it is counted holds itself
+    sizes[id(node)] = _MOST_VALUES + 1  # a node that is reached again before it is counted contains itself
     total = 1
     if isinstance(node, yaml.MappingNode):
         total += sum(_values_in(key, sizes) + _values_in(value, sizes) for key, value in node.value)
@@ -99,12 +99,12 @@ def _values_in(node: yaml.Node, sizes: dict[int, int]) -> int:
 
 
 def _refuse_repeated(node: yaml.Node) -> None:
-    """YAML's loaders let the last of two equal keys win: what the first of them protects would be lost."""
+    """Refuse repeated keys: YAML loaders use the last of them, and names in the first would not be protected."""
     if isinstance(node, yaml.MappingNode):
         names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         for name, times in names.items():
             if times > 1:
-                raise InvalidInput(f"{plain(name, 60)}: it is said twice", next_step="Write one list of all.")
+                raise InvalidInput(f"{plain(name, 60)}: the key is given twice", next_step="Write one list.")
     for each in node.value if isinstance(node, yaml.CollectionNode) else ():
         _refuse_repeated(each[1] if isinstance(each, tuple) else each)
 
@@ -114,7 +114,7 @@ def _rule(path: Path, found: Any, name: str = "") -> dict[str, Any]:
         raise InvalidInput(f"the policy {path} has no rules", next_step="Write lines like `keep_last: 5`.")
     for key, value in found.items():
         if value is None:
-            raise InvalidInput(f"{name}{key}: nothing is said", next_step="Give a value, or leave the line out.")
+            raise InvalidInput(f"{name}{key}: no value is given", next_step="Give a value, or remove the line.")
     if isinstance(found.get("in_use"), str):
         return {**found, "in_use": path.parent / Path(found["in_use"]).expanduser()}
     return found

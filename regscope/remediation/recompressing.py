@@ -1,4 +1,4 @@
-"""An image whose layers are compressed in another way: the same tars, and so the same DiffIDs and the same config."""
+"""`recompress`: an image with its layers compressed in another way; its tars, diff_ids and config stay the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.open_store import as_store
 from regscope.tables import Snapshot
 
-_AS_OCI = "It gets an OCI manifest: Docker's own have no name for zstd."
+_AS_OCI = "The new manifest is an OCI manifest: Docker's media types have none for zstd layers."
 
 
 def recompress(
@@ -26,18 +26,18 @@ def recompress(
     platform: str | None = None,
     snap: Snapshot | None = None,
 ) -> Rewriting:
-    """An image with its layers compressed in another way; those that are compressed so already stay as they are.
+    """Rewrite an image with its layers compressed in another way; layers that have this compression are not changed.
 
-    Layers are made anew in temporary files: what is shown is exact, and nothing is pushed before `apply`. For zstd, an
-    image with a Docker manifest gets one of OCI, and its manifest list becomes an index.
+    The new layers are written to temporary files, so that all sizes are exact; nothing is pushed before `apply`. For
+    zstd, a Docker manifest is replaced by an OCI manifest, and a manifest list by an OCI index.
 
     Args:
         store, image, new_tag, platform, snap: as for `slim`.
-        level: how hard to try, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
+        level: of the compression, 0 to 9 for gzip, 1 to 22 for zstd; 6 and 3 by default.
 
     Raises:
         ContentMissing, ResourceNotFound: there is no such image.
-        InvalidInput: it is no image; or there is no such level.
+        InvalidInput: the name is no image's, or the level is invalid.
         DigestMismatch: a layer is damaged.
     """
     opened, known = as_store(store), None if snap is None else as_snapshot(snap)
@@ -52,10 +52,10 @@ def recompress(
 
 
 def recompressed(changed: ChangedImage, compression: Compression, level: int | None) -> ChangedImage:
-    """A changed image whose layers are compressed in this way besides.
+    """A changed image with its layers compressed in this way, too.
 
     Raises:
-        InvalidInput: there is no such level, or a layer is damaged.
+        InvalidInput: the level is invalid, or a layer is damaged.
     """
     image, notes = changed.after, list(changed.notes)
     if compression == "zstd" and image.media_type == DOCKER_MANIFEST:

@@ -1,4 +1,4 @@
-"""An image that is to be pushed anew: first what it would come to, to the byte; then it is done."""
+"""`Rewriting`: a rewritten image before its push, with exact sizes; `Rewritten`: the result of the push."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _SHOWN = ["position", "size", "new_size", "entries_dropped", "bytes_dropped", "s
 
 
 class RegistrySide(NamedTuple):
-    """What a rewriting means for the whole registry.
+    """The effect of a rewriting on the whole registry.
 
     Attributes:
-        added_bytes: that the new image takes, in blobs and manifests that are not there yet.
-        freed_bytes: that the next garbage collection would free if the old name were deleted then.
-        at_most: whether that is an upper bound.
+        added_bytes: bytes of the new image's blobs and manifests that the registry does not have yet.
+        freed_bytes: bytes that the next garbage collection would free if the old name were deleted after the push.
+        at_most: whether `freed_bytes` is an upper bound.
     """
 
     added_bytes: int
@@ -56,20 +56,20 @@ class RegistrySide(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Rewriting:
-    """An image made anew, and not pushed yet: its layers are there, in temporary files, so all sizes are exact.
+    """A rewritten image that is not pushed yet; its new layers are in temporary files, so that all sizes are exact.
 
     Attributes:
-        title: what is done to it.
-        store: where it was read.
-        name: of the original; `tree.before.digest` is its digest.
-        to: what it is to be called, `repository:tag`.
+        title: the operation, as in the heading.
+        store: the store from which the original was read.
+        name: the name of the original; `tree.before.digest` is its digest.
+        to: the name of the new image, `repository:tag`.
         tree: the images before and after.
-        registry: what it means for the registry; None where no snapshot was given.
+        registry: the effect on the registry; None without a snapshot.
         layers: one row for each layer of each image: `platform` (str), `position` (int64, from 0, lowest first),
-            `digest`, `new_digest` (str; absent for a layer that is gone), `size`, `new_size`, `saved` (int64, bytes as
-            stored), `entries_dropped` (int64), `bytes_dropped` (int64, of the uncompressed tar), `shared_with` (Int64:
-            other image manifests in the snapshot that have the layer, and for which it stays; absent without one),
-            `created_by` (str).
+            `digest`, `new_digest` (str; absent for a layer that was dropped), `size`, `new_size`, `saved` (int64,
+            bytes as stored), `entries_dropped` (int64), `bytes_dropped` (int64, of the uncompressed tar), `shared_with`
+            (Int64: the number of other image manifests in the snapshot that need the old layer; absent without a
+            snapshot), `created_by` (str).
     """
 
     title: str
@@ -82,12 +82,12 @@ class Rewriting:
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether the new image differs from the original."""
         return self.tree.before.digest != self.tree.after.digest
 
     @property
     def digest(self) -> Digest:
-        """Of the new image, or index."""
+        """The digest of the new image, or index."""
         return self.tree.after.digest
 
     @cached_property
@@ -97,22 +97,22 @@ class Rewriting:
 
     @cached_property
     def size_after(self) -> int:
-        """The same of the new image."""
+        """Bytes of the distinct layers of the new image, as stored."""
         return _bytes_of(self.layers["new_digest"], self.layers["new_size"])
 
     def apply(
         self, target: ContentStore | str | None = None, *, dry_run: bool = True, overwrite: bool = False
     ) -> Rewritten:
-        """Push the new image. The original stays as it is, and nothing is deleted.
+        """Push the new image. The original is not changed, and nothing is deleted.
 
         Args:
-            target: a store, or a location as for `regscope.open`; by default where the original was read.
-            dry_run: only look whether it could be done.
-            overwrite: let a tag that is there point to the new image.
+            target: a store, or a location as for `regscope.open`; by default the store of the original.
+            dry_run: only check whether the image can be pushed.
+            overwrite: move the tag of the new name if it exists already.
 
         Raises:
-            InvalidInput: the tag is there, and points to something else.
-            RegscopeError: the original's tag points to something else by now; or it cannot be written.
+            InvalidInput: the tag exists already, and points to another image.
+            RegscopeError: the original's tag points to another image now, or the target cannot be written.
         """
         place = open_destination(self.store if target is None else target)
         self._check_original()
@@ -127,10 +127,10 @@ class Rewriting:
     def _check_original(self) -> None:
         repository, reference = split_name(self.name)
         if ":" not in reference and self.store.resolve(repository, reference) != self.tree.named:
-            raise RegscopeError(f"{self.name} points to another image by now", next_step="Begin anew with that.")
+            raise RegscopeError(f"{self.name} points to another image now", next_step="Start again with that image.")
 
     def _actual(self, target: ContentStore | str | None) -> int:
-        """Bytes of the layers as they are stored now, by what the target says."""
+        """Bytes of the new image's layers, as the target reports them."""
         opened = self.store if target is None else as_it_is_now(target)
         repository, tag = split_name(self.to)
         if opened.resolve(repository, tag) != self.digest:
@@ -139,12 +139,12 @@ class Rewriting:
         return sum(opened.blob_size(repository, digest) for digest in layers)
 
     def facts(self) -> dict[str, str]:
-        """What it comes to, in words."""
+        """The figures of the rewriting, by their labels."""
         rewritten = int((self.layers["digest"] != self.layers["new_digest"]).sum())
         saved = self.size_before - self.size_after
         facts = {
             "becomes": f"{self.to}, {self.digest}",
-            "layers": f"{rewritten:,} of {len(self.layers):,} are made anew",
+            "layers": f"{rewritten:,} of {len(self.layers):,} are rewritten",
             "stored": f"{text.size(self.size_before)}, then {text.size(self.size_after)}",
             "saves": f"{text.size(saved)} ({saved:,} bytes)",
         }
@@ -153,24 +153,24 @@ class Rewriting:
             facts["the registry grows by"] = (
                 f"{text.size(self.registry.added_bytes)} ({self.registry.added_bytes:,} bytes)"
             )
-            facts[f"then, without {self.name}"] = f"{bound}{text.size(self.registry.freed_bytes)} come back"
+            facts[f"then, without {self.name}"] = f"{bound}{text.size(self.registry.freed_bytes)} are freed"
         return facts
 
     def notes(self) -> list[str]:
-        """What a reader must know."""
+        """Notes on the rewriting: what is lost, shared layers, referrers."""
         if not self.is_changed:
-            return ["There is nothing to be done: the new name would be one more for the same image."]
+            return ["Nothing has to be done: the new name would be another tag on the same image."]
         notes = ["The original stays, and nothing is deleted.", *self.tree.notes]
         if any(layer.before.descriptor.annotations for layer in self._made_anew()):
             notes.append(
-                "What the manifest said besides of layers that are made anew, such as an index of their files, is gone."
+                "Other fields of the manifest about rewritten layers, such as an index of their files, are dropped."
             )
         if self.size_after > self.size_before:
-            notes.append("It takes more bytes than before: it was compressed better than it is here.")
+            notes.append("The new layers take more bytes than before: the old ones were compressed better.")
         shared = int(((self.layers["shared_with"] > 0) & (self.layers["digest"] != self.layers["new_digest"])).sum())
         if shared:
-            notes.append(f"{text.count(shared, 'layer')} made anew are in other images, too, and stay for those.")
-        return [*notes, "Signatures, SBOMs and all else that refers to the original say nothing of the new image."]
+            notes.append(f"Old layers that stay stored, since other images need them: {shared:,}.")
+        return [*notes, "Signatures, SBOMs and other referrers of the original do not apply to the new image."]
 
     def _made_anew(self) -> list[ChangedLayer]:
         layers = [layer for image in self.tree.images for layer in image.layers]
@@ -186,14 +186,14 @@ class Rewriting:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What came of a rewriting.
+    """The result of pushing a rewritten image.
 
     Attributes:
-        name, digest: of the new image.
-        location: of the store that has it.
-        dry_run: whether nothing was written.
-        predicted_bytes: of its layers.
-        actual_bytes: of its layers as the store has them now; None after a dry run.
+        name, digest: the name and digest of the new image.
+        location: the location of the store that has it.
+        dry_run: whether this was a dry run, which writes nothing.
+        predicted_bytes: bytes of its layers, as computed before the push.
+        actual_bytes: bytes of its layers, as the store reports them; None after a dry run.
     """
 
     name: str
@@ -204,7 +204,7 @@ class Rewritten:
     actual_bytes: int | None
 
     def facts(self) -> dict[str, str]:
-        """The same, for people."""
+        """The figures of the result, by their labels."""
         actual = "nothing was written" if self.actual_bytes is None else f"{self.actual_bytes:,} bytes in layers"
         return {
             "name": self.name,
@@ -224,13 +224,13 @@ class Rewritten:
 def rewriting(
     title: str, store: ContentStore, name: str, to: str, tree: ChangedTree, snap: Snapshot | None
 ) -> Rewriting:
-    """What is known of a change before it is pushed.
+    """The `Rewriting` of a change, with its effect on the registry if there is a snapshot.
 
     Args:
         to: `repository:tag`, see `new_name`.
 
     Raises:
-        InvalidInput: the snapshot does not know the image.
+        InvalidInput: the snapshot does not have the image.
     """
     repository, reference = split_name(name)
     layers = _layers(tree, snap)
@@ -239,16 +239,16 @@ def rewriting(
 
 
 def new_name(image: str, to: str) -> str:
-    """`repository:tag` of what was written as that, or as a tag alone, in the repository of `image`.
+    """The full name of `to`, which is `repository:tag`, or a tag in the repository of `image`.
 
     Raises:
-        InvalidInput: it is neither.
+        InvalidInput: `to` is neither.
     """
     if ":" not in to and "/" not in to and "@" not in to:
         to = f"{split_name(image)[0]}:{to}"
     other, tag = split_name(to)
     if ":" in tag:
-        raise InvalidInput(f"{to!r} is no tag", next_step="A digest cannot be chosen: write a tag, or repository:tag.")
+        raise InvalidInput(f"{to!r} is no tag", next_step="Write a tag, or repository:tag.")
     return f"{other}:{check_tag(tag)}"
 
 

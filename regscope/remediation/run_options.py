@@ -1,4 +1,4 @@
-"""`RunOptions`: how a plan is carried out."""
+"""`RunOptions`: the options of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from regscope.remediation.backup import check_backup
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The arguments of `Plan.apply`, which says what each of them means.
+    """The arguments of `Plan.apply`, which documents them.
 
     Raises:
-        InvalidInput: the rate is not positive, or the backup's place cannot hold one, or none is named for all.
+        InvalidInput: the rate is not positive, the location cannot hold a backup, or `backup_all` is given without one.
     """
 
     dry_run: bool = True
@@ -34,12 +34,12 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.rate is not None and not self.rate > 0:
-            raise InvalidInput(f"a rate is more than 0 steps a second, and this is {self.rate}")
+            raise InvalidInput(f"the rate must be more than 0 steps a second, not {self.rate}")
         if self.backup is not None:
             check_backup(self.backup)
         elif self.backup_all:
             raise InvalidInput(
-                "all is to be copied, and no place was named", next_step="Name a folder: backup='oci:FOLDER'."
+                "backup_all needs the location of a backup", next_step="Name a folder: backup='oci:FOLDER'."
             )
 
     @property

@@ -1,4 +1,4 @@
-"""An image without the files that nobody sees: those that its own upper layers overwrite or delete."""
+"""`slim`: an image without the hidden files of its layers, which upper layers overwrite or delete."""
 
 from __future__ import annotations
 
@@ -44,30 +44,31 @@ def slim(
     recompress: Compression | None = None,
     level: int | None = None,
 ) -> Rewriting:
-    """An image without what its upper layers overwrite or delete: the same final file system, in fewer bytes.
+    """Rewrite an image without the files that its upper layers overwrite or delete; its final file system is the same.
 
-    Of each layer those entries go that the final file system does not need: files that a higher layer, or a later entry
-    of the same one, replaces or deletes, and whiteouts that then hide nothing. A file stays that a visible hardlink is
-    a name of, and one that is all that makes its directory be there. What stays is copied byte for byte, and compressed
-    as the layer was; a layer that loses nothing stays the blob that it is; one that loses everything goes, and its
-    step in the history stays, as one without a layer. The config is otherwise the same.
+    From each layer the entries are dropped that the final file system does not need: files that a higher layer, or a
+    later entry of the same layer, replaces or deletes, and whiteouts that then hide nothing. A file is kept if it has a
+    visible hardlink, or if its directory exists only because of it. The other entries are copied byte for byte, and
+    compressed as the layer was. A layer without dropped entries keeps its blob; a layer without remaining entries is
+    dropped, and its step in the history is marked as empty. The config is otherwise unchanged.
 
-    Layers are made anew in temporary files: what is shown is exact, and nothing is pushed before `apply`.
+    The new layers are written to temporary files, so that all sizes are exact; nothing is pushed before `apply`.
 
     Args:
         store: a store, or a location as for `regscope.open`.
-        image: `repository:tag` or `repository@digest`; of an index each image is made anew, and a new index of them.
-        new_tag: in the same repository; or `repository:tag`.
-        platform: the image of an index, such as `linux/arm64`, that takes its place.
-        snap: of the whole registry, to say what others share and what the registry would gain.
-        leave: digests of layers that stay whole, such as those of a base that many images share.
-        at_least: bytes of its tar that a layer must lose to be made anew.
-        recompress, level: compress all layers in this way besides, see `recompress`.
+        image: `repository:tag` or `repository@digest`; of an index all images are rewritten, and the index itself.
+        new_tag: a tag in the same repository, or `repository:tag`.
+        platform: rewrite only the image of this platform, such as `linux/arm64`; it replaces the index.
+        snap: a snapshot of the whole registry: the result then says which layers other images share, and how many bytes
+            the registry gains.
+        leave: digests of layers that are not rewritten, such as those of a base that many images share.
+        at_least: bytes of its uncompressed tar that a layer must lose; a layer that would lose less is not rewritten.
+        recompress, level: also compress all layers in this way, see `recompress`.
 
     Raises:
         ContentMissing, ResourceNotFound: there is no such image.
-        InvalidInput: it is no image, or one with layers that are not stored with it or are no file system.
-        ContentError: a layer's tar is read in two ways.
+        InvalidInput: the name is no image's, or a layer is not stored with the image or is no file system.
+        ContentError: regscope and Python's `tarfile` read different entries in a layer.
         DigestMismatch: a layer is damaged.
     """
     opened, known = as_store(store), None if snap is None else as_snapshot(snap)
@@ -81,7 +82,7 @@ def slim(
     tree = changed_tree(opened, image, chosen, change)
     found = rewriting("Slim", opened, image, to, tree, known)
     if unknown := set(leave) - set(found.layers["digest"]):
-        raise InvalidInput(f"{image} has no layer {min(unknown)}", next_step="Name layers by their whole digests.")
+        raise InvalidInput(f"{image} has no layer {min(unknown)}", next_step="Give the full digests of its layers.")
     return found
 
 
@@ -91,7 +92,7 @@ def _slimmed(store: ContentStore, repository: str, image: Image, leave: Collecti
     entries = LayerEntries(files, list(dict.fromkeys(digests)), ["size"])
     if entries.entries.is_nameless.any():
         raise InvalidInput(
-            "a layer has a whiteout without a name: containerd refuses to unpack it", next_step="Build the image anew."
+            "a layer has a whiteout without a name: containerd refuses to unpack it", next_step="Rebuild the image."
         )
     stacked = entries.stacked(digests)
     left = {position for position, digest in enumerate(digests) if digest in leave}
@@ -119,21 +120,21 @@ def _wanted(repository: str, image: Image) -> list[WantedLayer]:
         kind = layer.descriptor.mediaType
         if is_foreign_layer(kind) or not is_filesystem_layer(kind):
             raise InvalidInput(
-                f"the layer {layer.descriptor.digest} is of type {kind}: what is in it is not known",
-                next_step="Slim images all of whose layers are stored with them.",
+                f"the layer {layer.descriptor.digest} is of type {kind}: its content cannot be read",
+                next_step="Choose an image all of whose layers are stored with it.",
             )
     found = {layer.descriptor.digest: layer for layer in image.layers}
     return [WantedLayer(digest, repository, layer.descriptor.size, (layer.diff_id,)) for digest, layer in found.items()]
 
 
 def _bytes_in_tar(entries: LayerEntries) -> Ints:
-    """About what each entry takes in its tar: a header, and full blocks of content."""
+    """The approximate size of each entry in its tar, in bytes: a header, and full blocks of content."""
     content = np.where(entries.entries.is_file, entries.frame["size"].to_numpy(), 0)
     return _BLOCK + -(-content // _BLOCK) * _BLOCK
 
 
 def _worth_dropping(stacked: Stacked, sizes: Ints, left: set[int], at_least: int) -> Bools:
-    """Which entries stay, where layers that would lose less than `at_least` bytes lose nothing."""
+    """Which entries stay; layers that would lose less than `at_least` bytes keep all."""
     whole = set(left)
     while True:
         needed = needed_entries(stacked, whole)
@@ -145,7 +146,7 @@ def _worth_dropping(stacked: Stacked, sizes: Ints, left: set[int], at_least: int
 
 
 def _with(image: Image, changes: list[ChangedLayer]) -> ChangedImage:
-    """The image with the layers that are left, and a history that goes with them."""
+    """The image with the remaining layers, and a history that matches them."""
     if all(change.after is change.before for change in changes):
         return ChangedImage(image, image, changes, [])
     history, remaining = [], iter(changes)

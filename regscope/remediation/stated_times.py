@@ -1,4 +1,4 @@
-"""`org.opencontainers.image.created`: when a label or an annotation says that an image was built."""
+"""Build times in the label or annotation `org.opencontainers.image.created`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regscope.tables import Snapshot
 
 
 def stated(snap: Snapshot, source: str) -> pd.DataFrame:
-    """What the labels of configs (`config`) or the annotations (`annotation`) say: `digest`, `at` (UTC, or absent)."""
+    """The times in labels of configs (`config`) or in annotations (`annotation`): `digest`, `at` (UTC or absent)."""
     ours = snap.labels[(snap.labels["key"] == CREATED) & (snap.labels["source"] == source)]
     times = [parse_time(value) for value in ours["value"].astype(object)]
     return pd.DataFrame(
@@ -22,9 +22,9 @@ def stated(snap: Snapshot, source: str) -> pd.DataFrame:
 
 
 def inherited(snap: Snapshot, table: pd.DataFrame) -> Bools:
-    """Which rows repeat what an image says that they are built on: then it tells when that one was built, not they.
+    """Which rows repeat the time of their base image, and so do not give their own build time.
 
-    Builders hand a base's labels on. A base that is not in the snapshot can't be told.
+    Builders copy the labels of the base. A base that is not in the snapshot cannot be recognized.
     """
     layers = snap.layers.loc[snap.layers["digest"].isin(table["digest"]), ["digest", "position", "chain_id"]]
     layers = pd.DataFrame({name: strings(layers[name]) for name in ("digest", "chain_id")}).assign(

@@ -1,4 +1,4 @@
-"""What is done for one step: the tag or manifest is looked at again, written to the journal, and removed."""
+"""`StepExecution`: runs one step: checks the tag or manifest again, writes the journal, and deletes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from regscope.stores.removal import Removal
 
 
 class StepExecution:
-    """Does single steps.
+    """Runs single steps.
 
     Args:
-        store: read as it is now, not from a cache.
-        removal: of the same store.
-        journal: where each step is noted before it is done, and after; None for a dry run, which changes nothing.
+        store: the store, without a cache.
+        removal: deletes from the same store.
+        journal: records each step before and after it is done; None for a dry run, which changes nothing.
     """
 
     def __init__(self, store: ContentStore, removal: Removal, journal: JournalWriter | None) -> None:
         self._store, self._removal, self._journal = store, removal, journal
 
     def do(self, step: PlannedStep, live: LiveState) -> Outcome:
-        """Do a step, unless something needs by now what it removes.
+        """Run a step, unless a newer tag or manifest needs what it removes.
 
         Raises:
-            RegscopeError: the store refused, or could not be asked; or the journal cannot be written.
+            RegscopeError: the store refused the deletion or cannot be read, or the journal cannot be written.
         """
         return self._untag(step, live) if step.action == UNTAG else self._delete(step, live)
 
     def done_before(self, step: PlannedStep) -> None:
-        """Note that a step was done which an earlier run had begun: its manifest is gone."""
+        """Record as done a step that an earlier run had begun, and whose manifest is gone."""
         if self._journal is not None:
             self._journal.end(step.key)
 
@@ -47,7 +47,7 @@ class StepExecution:
         if now is None:
             return Outcome(GONE)
         if now != step.digest and tag not in live.stand_ins:
-            return Outcome(SKIPPED, f"the tag has moved to {now} just now")
+            return Outcome(SKIPPED, f"the tag was moved to {now} during the run")
         if self._journal is None:
             return Outcome(WOULD)
         self._journal.begin(step, self._store.manifest(step.repository, step.digest))
@@ -61,7 +61,7 @@ class StepExecution:
         for tag in step.tags:
             now = resolved(self._store, step.repository, tag)
             if now not in (None, step.digest):
-                why = f"its tag {tag} has moved just now"
+                why = f"its tag {tag} was moved during the run"
                 live.keep(step.digest, why)
                 return Outcome(SKIPPED, why)
         if (why_it_stays := live.look_again(step.digest)) is not None:
@@ -73,7 +73,7 @@ class StepExecution:
         return self._written(step, lambda: self._removal.forget_manifest(step.repository, digest, step.tags))
 
     def _written(self, step: PlannedStep, change: Callable[[], None]) -> Outcome:
-        """Make a change that is in the journal already."""
+        """Make a change that the journal has recorded."""
         assert self._journal is not None
         outcome = DONE
         try:

@@ -1,4 +1,4 @@
-"""What can become of a step of a plan, and the lines that say so."""
+"""The possible outcomes of a step, and lines of text on them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OUTCOMES = (DONE, GONE, SKIPPED, LEFT, FAILED, WOULD)
 
 
 class Outcome(NamedTuple):
-    """What became of a step: one of `OUTCOMES`, and the reason where there is something to say."""
+    """The outcome of a step: one of `OUTCOMES`, and a reason or None."""
 
     what: str
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""In which order manifests are deleted, and what each step gives back."""
+"""The order in which manifests are deleted, and the bytes that each step frees."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _DEEPEST = 64  # levels; only a ring of attachments has more
 
 
 def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
-    """The nodes that go, in the order in which they are deleted.
+    """The nodes to delete, in the order of their deletion.
 
-    Each repository by itself; in it what belongs together stands together, those that were named `first` before the
-    others; what holds comes before what it holds: an index before its children, a subject before its referrers. Cut
-    off anywhere, no index is left without a child and no image without its signature.
+    They are ordered by repository; in a repository, related manifests are next to each other, and groups of those in
+    `first` come before the others. An index comes before its children, a subject before its referrers. If a run stops
+    at any step, no index is left without a child, and no image without its signature.
 
     The indexes 1.0 and 1.1 of one repository, and an image 2.0; `first` are 2.0 and 1.0, in this order:
 
@@ -23,15 +23,15 @@ def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
         2.0       -         0      0     | 1st
         1.0       -         1      0     | 2nd
         a         1.0       1      1     | 3rd
-        1.1       -         2      0     | 4th: it was not named
-        b         1.0, 1.1  2      1     | 5th: with the last of what holds it
+        1.1       -         2      0     | 4th: it is not in `first`
+        b         1.0, 1.1  2      1     | 5th: after the last of its holders
     """
     place = scattered(np.arange(len(first)), first, graph.n_nodes, absent=len(first))
     left, right = graph.onward.left, graph.onward.right
     inner = gone[left] & gone[right] & (left != right)
     left, right = left[inner], right[inner]
     group, level = np.where(gone, place, 0), np.zeros(graph.n_nodes, dtype=np.int64)
-    group[right] = 0  # it goes with the last of what holds it
+    group[right] = 0  # it is deleted after the last of its holders
     for _ in range(_DEEPEST):
         before = group.copy(), level.copy()
         np.maximum.at(group, right, before[0][left])
@@ -47,13 +47,13 @@ def deletion_order(graph: ReferenceGraph, gone: Bools, first: Ints) -> Ints:
 
 
 def freed_by_each(graph: ReferenceGraph, order: Ints, freed: Ints) -> Ints:
-    """For each node of `order`, the bytes of the blobs of `freed` that nothing needs any more once it is gone."""
+    """For each node of `order`, the bytes of those blobs in `freed` of which it is the last node that needs them."""
     position, blob = graph.spared.of(graph.node_manifest[order])
     last = greatest(blob, position, len(graph.blobs), absent=-1)
     return sums(last[freed], graph.blob_size[freed], len(order))
 
 
 def users_of_each(graph: ReferenceGraph, order: Ints) -> Ints:
-    """For each blob, how many of the nodes of `order` need it."""
+    """For each blob, the number of nodes in `order` that need it."""
     _, blob = graph.spared.of(graph.node_manifest[order])
     return np.bincount(blob, minlength=len(graph.blobs)).astype(np.int64)

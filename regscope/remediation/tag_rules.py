@@ -1,4 +1,4 @@
-"""Which tags a policy is about, which of these its rules match, and why the others stay."""
+"""The tags that a policy includes, those that its rules match, and why the others stay."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _DAY = 86_400_000_000
 
 
 class Judged(NamedTuple):
-    """What rules say about things in order.
+    """The result of the rules for each tag.
 
     Attributes:
-        matched: whether every rule lets each of them go.
-        rule: the rules that do, in words; empty where one does not.
-        reason: why it stays where one does not; else empty.
-        parts: the tags that are matched because they stay and go with another one.
+        matched: whether all rules match the tag.
+        rule: the matching rules, in words; empty where not all rules match.
+        reason: why the tag stays where a rule does not match; else empty.
+        parts: the tags that are matched as parts: they are kept or removed with another tag.
     """
 
     matched: Bools
@@ -40,22 +40,22 @@ class Judged(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """One rule about candidates: which it matches, and for each why or why not."""
+    """The result of one rule for the candidates: which it matches, and for each why or why not."""
 
     matched: Bools
     words: Words
 
 
 def judge_tags(graph: ReferenceGraph, ages: Ages, policy: Policy) -> Judged:
-    """Every row of `tags`; of several rules the first decides that is about it."""
+    """The result for every row of `tags`; in a list of rules the first that includes a tag decides."""
     total = len(graph.snap.tags)
     judged = Judged(np.zeros(total, dtype=np.bool_), np.full(total, "", dtype=object), np.full(total, "", dtype=object))
-    judged.reason[:] = "the policy is not about it"
-    judged.reason[graph.snap.tags["subject"].notna()] = "it goes with what it is attached to, and stays with it"
+    judged.reason[:] = "excluded from this policy"
+    judged.reason[graph.snap.tags["subject"].notna()] = "it is kept or deleted with its subject"
     parts: list[PlatformTags] = []
     for name, rule, rows in _decided(graph, policy):
         if not rule.is_about_tags:
-            judged.reason[rows] = "no rule is about tags"
+            judged.reason[rows] = "the policy has no rule about tags"
             continue
         found = NO_PLATFORM_TAGS if rule.keep_last is None else platform_tags_among(graph, rows)
         judged.matched[found.row], judged.reason[found.row] = True, ""
@@ -66,7 +66,7 @@ def judge_tags(graph: ReferenceGraph, ages: Ages, policy: Policy) -> Judged:
 
 
 def _decided(graph: ReferenceGraph, policy: Policy) -> Iterator[tuple[str, Retention, Ints]]:
-    """Each rule, what it is called, and the rows of `tags` on which it decides: those that none before was about."""
+    """Each rule, its prefix, and the rows of `tags` about which it decides: those that no earlier rule includes."""
     is_left = np.ones(len(graph.snap.tags), dtype=np.bool_)
     for name, rule in named_rules(policy):
         rows = _candidates(graph, rule)
@@ -76,7 +76,7 @@ def _decided(graph: ReferenceGraph, policy: Policy) -> Iterator[tuple[str, Reten
 
 
 def _judge(judged: Judged, rows: Ints, rules: list[_Rule], name: str) -> None:
-    """Write down what rules say about some rows of `tags`."""
+    """Record the results of rules for some rows of `tags`."""
     fits = np.stack([each.matched for each in rules])
     words = np.stack([each.words for each in rules])
     fit = fits.all(axis=0)
@@ -87,7 +87,7 @@ def _judge(judged: Judged, rows: Ints, rules: list[_Rule], name: str) -> None:
 
 
 def judged_ages(graph: ReferenceGraph, ages: Ages, policy: Policy) -> Age:
-    """When each row of `tags` is from, as the rule that decides on it takes it."""
+    """The time of each row of `tags` from which the deciding rule computes its age."""
     first, *others = each_rule(policy)
     if not others:
         return _taken(ages, first)
@@ -107,7 +107,7 @@ def _taken(ages: Ages, rule: Retention) -> Age:
 
 
 def _candidates(graph: ReferenceGraph, policy: Retention) -> Ints:
-    """The rows of `tags` that the policy looks at."""
+    """The rows of `tags` that the policy includes."""
     tags = graph.snap.tags
     repositories = matching(graph.repositories, policy.repositories)
     repositories &= ~matching(graph.repositories, policy.exclude_repositories)
@@ -120,7 +120,7 @@ def _candidates(graph: ReferenceGraph, policy: Retention) -> Ints:
 
 
 def first_words(policy: Retention) -> str:
-    """How the words begin by which a tag goes, see `Judged.rule`; empty for a policy that is about no tags."""
+    """The beginning of `Judged.rule` for matched tags; empty for a policy without rules about tags."""
     said = {
         f"tags={_listed(policy.tags)}": bool(policy.tags),
         f"keep_last={policy.keep_last}: ": policy.keep_last is not None,
@@ -146,9 +146,9 @@ def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> 
 
 
 def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints, keep: int) -> _Rule:
-    """Images as new as the last that is kept are kept: which of them is the newer is not known.
+    """The rule `keep_last`. Images as old as the last one that is kept are kept, too, since their order is not known.
 
-    Two are to be kept of five tags in one repository; `latest` and `3` are on one image, which counts once:
+    For example, `keep_last=2` with six tags in one repository; `latest` and `3` are on one image, which counts once:
 
         tag     built    place | matched
         latest  March    1     | no
@@ -171,12 +171,12 @@ def _beyond_the_last(graph: ReferenceGraph, ages: Ages, policy: Retention, rows:
     group, names = _groups(tags, policy.keep_last_per)
     place = np.zeros(len(rows), dtype=np.int64)  # 0: not known
     counted = np.flatnonzero(group >= 0)
-    # What is counted is an image in a group; `images` has each once.
+    # Images in a group are counted; `images` has each image once.
     images, image = np.unique(nodes[counted] * len(names) + group[counted], return_inverse=True)
     newest = greatest(image, value[counted], len(images), absent=UNKNOWN)
     node, of_group = np.divmod(images, len(names))
     places = np.zeros(len(images), dtype=np.int64)
-    # What may be older than it looks comes after what is newer, and puts nothing but its like behind itself.
+    # Images with only a minimum age come after newer ones, and are counted only before others of their kind.
     for ranked in (newest > UNKNOWN, (newest > UNKNOWN) & ~at_least[node]):
         known = np.flatnonzero(ranked)
         places[known] = _places(graph.node_repository[node[known]] * len(names) + of_group[known], newest[known])
@@ -213,7 +213,7 @@ def _words_on_places(policy: Retention, keep: int, place: Ints, group: Ints, nam
 
 
 def _places(groups: Ints, values: Ints) -> Ints:
-    """The place of each value in its group, from 1 for the largest; equal ones have the same.
+    """The place of each value in its group, from 1 for the largest; equal values have the same place.
 
     >>> _places(np.array([0, 0, 0, 0, 1]), np.array([20, 30, 30, 10, 5]))
     array([3, 1, 1, 4, 1])
@@ -228,7 +228,7 @@ def _places(groups: Ints, values: Ints) -> Ints:
 
 
 def _last(at: Ints, marked: Bools) -> Ints:
-    """For each position the last marked one up to it; the first is marked.
+    """For each position, the last marked position up to it; the first position is marked.
 
     >>> _last(np.arange(5), np.array([True, False, False, True, False]))
     array([0, 0, 0, 3, 3])
@@ -237,7 +237,7 @@ def _last(at: Ints, marked: Bools) -> Ints:
 
 
 def older_than(graph: ReferenceGraph, active: Age, limit: str, name: str) -> _Rule:
-    """What was `active` longer ago than `limit` before the snapshot was taken."""
+    """The rule `older_than`: tags that were `active` longer ago than `limit` before the snapshot was taken."""
     taken = pd.Timestamp(graph.snap.taken_at).value // 1000
     known = active.at > UNKNOWN
     age = np.maximum(np.where(known, taken - active.at, 0), 0)
@@ -283,7 +283,7 @@ def _either(fits: Bools, yes: str, no: str) -> Words:
 
 
 def _all_images(graph: ReferenceGraph, rows: Ints, fits: Bools) -> Bools:
-    """Whether all images of each tag, of which there must be one, are among the manifests that `fits` says."""
+    """Whether each tag has images, and all of them are among the manifests marked in `fits`."""
     images = graph.snap.is_image.to_numpy()
     position, node = graph.children.closure(graph.tag_node[rows])
     manifest = graph.node_manifest[node]

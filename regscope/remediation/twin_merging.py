@@ -1,4 +1,4 @@
-"""Images whose layers are twins of others', made anew with one blob of them: what is the same is stored once."""
+"""`merge_twins`: images rewritten to share one blob of each group of twins, layers with the same content."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _SEEN_AS = {"mtimes": ["mtime"], "owner": ["uid", "gid"], "mode": ["mode"], "xat
 
 @dataclass(frozen=True, eq=False)
 class Merging:
-    """Images that are to be made anew, so that twins among their layers are stored once.
+    """Rewritten images whose twin layers are stored once.
 
     Attributes:
-        rewritings: one for each tag.
-        table: one row for each: `name`, `to`, `new_digest` (str), `layers` (int64: that become another blob),
-            `shared_bytes` (int64: as stored, of those blobs: they are there already).
-        registry: what the registry gains once the old names are deleted.
-        left: what was left alone, and why.
+        rewritings: one rewriting for each tag.
+        table: one row for each rewriting: `name`, `to`, `new_digest` (str), `layers` (int64: the number of layers that
+            are replaced by their twin), `shared_bytes` (int64: bytes of those twins as stored; the registry has them).
+        registry: the effect on the registry; `freed_bytes` once the old names are deleted.
+        left: the images and layers that are not changed, and why, in sentences.
     """
 
     rewritings: list[Rewriting]
@@ -54,27 +54,27 @@ class Merging:
         """Push the new images, one after another; see `Rewriting.apply`.
 
         Args:
-            overwrite: let tags that are there point to the new images: also the originals', where `to` names these.
+            overwrite: move tags that exist already to the new images; also those of the originals, if `to` names them.
         """
         if target is not None and not isinstance(target, str):
             target = as_store(target)
         return [each.apply(target, dry_run=dry_run, overwrite=overwrite) for each in self.rewritings]
 
     def facts(self) -> dict[str, str]:
-        """What it comes to, in words."""
+        """The figures of the merging, by their labels."""
         bound = "at most " if self.registry.at_most else ""
         freed = self.registry.freed_bytes
         return {
             "images": f"{len(self.rewritings):,}",
-            "layers": f"{int(self.table['layers'].sum()):,} become a blob that is there already",
+            "layers": f"{int(self.table['layers'].sum()):,} are replaced by a blob that is stored already",
             "the registry grows by": text.size(self.registry.added_bytes),
-            "then, without the old names": f"{bound}{text.size(freed)} ({freed:,} bytes) come back",
+            "then, without the old names": f"{bound}{text.size(freed)} ({freed:,} bytes) are freed",
         }
 
     def notes(self) -> list[str]:
-        """What a reader must know."""
-        notes = ["Files may have other times of modification than before; what differs otherwise was left alone."]
-        return [*notes, *self.left, "Signatures and SBOMs of the old images say nothing of the new ones."]
+        """Notes on the merging: differences, what is not changed, referrers."""
+        notes = ["Files may have other modification times than before; layers with other differences are not changed."]
+        return [*notes, *self.left, "Signatures and SBOMs of the old images do not apply to the new ones."]
 
     def __repr__(self) -> str:
         return text.facts("Merge twins", self.facts(), self.notes())
@@ -93,26 +93,26 @@ def merge_twins(
     to: str = "{tag}-merged",
     may_differ: Collection[str] = ("mtimes",),
 ) -> Merging:
-    """Images with one blob in the place of all twins of it: layers of the same content in different tars.
+    """Rewrite images so that twins, layers with the same content in different tars, are stored as one blob.
 
-    Twins may differ in how they are compressed, in the order and the format of their tars, and in what `may_differ`
-    names; before an image is changed, its final file system is compared with the one that it would have. Of twins the
-    one that most images have stays, of these the smallest.
+    Twins may differ in their compression, in the order and format of their tar entries, and in the attributes in
+    `may_differ`. An image is rewritten only if its final file system stays the same. Of a group of twins the layer that
+    most images have is kept, and of several such layers the smallest.
 
     Args:
-        snap: of the whole registry, with the files of its layers (see `scan_files`).
-        store: what was scanned, or its location.
-        images: names, globs or digests of the tags that are meant; all by default.
-        to: what the new tags are called, with the old one in it as `{tag}`. `{tag}` alone moves the tags themselves,
-            which `apply` does only with `overwrite=True`.
-        may_differ: of mtimes, owner, mode and xattrs.
+        snap: a snapshot of the whole registry, with the files of its layers (see `scan_files`).
+        store: the store that was scanned, or its location.
+        images: names, globs or digests of the tags to rewrite; all by default.
+        to: the pattern of the new tags, in which `{tag}` is the old tag. `{tag}` alone moves the tags themselves, which
+            `apply` does only with `overwrite=True`.
+        may_differ: any of mtimes, owner, mode and xattrs.
 
     Raises:
-        InvalidInput: `images` names nothing, `to` gives two images one name, or `may_differ` names something else.
+        InvalidInput: `images` matches no tag, `to` gives two images one name, or `may_differ` has an unknown attribute.
         RegscopeError: an image cannot be read.
     """
     if unknown := set(may_differ) - set(MAY_DIFFER):
-        raise InvalidInput(f"twins do not differ in {', '.join(sorted(unknown))}", next_step=f"Of: {MAY_DIFFER}.")
+        raise InvalidInput(f"may_differ: unknown {', '.join(sorted(unknown))}", next_step=f"Choose from {MAY_DIFFER}.")
     if "{tag}" not in to:
         raise InvalidInput(f"{to!r} would give all images one name", next_step="Write {tag} in it.")
     opened = as_store(store)
@@ -123,7 +123,7 @@ def merge_twins(
         try:
             tree = changed_tree(opened, name, None, merging.merged)
         except (InvalidInput, ContentError, ContentMissing, ResourceNotFound) as error:
-            merging.left.append(f"{name} was left alone: {error.message}.")
+            merging.left.append(f"{name} is not changed: {error.message}.")
             continue
         if tree.before.digest != tree.after.digest:
             found.append(
@@ -133,7 +133,7 @@ def merge_twins(
 
 
 def _tags(snap: Snapshot, images: Selection | None) -> list[tuple[str, str]]:
-    """The tags that are meant: of images and indexes, and not of signatures and the like."""
+    """The chosen tags of images and indexes; tags of attachments such as signatures are left out."""
     tags = snap.tags
     if images is not None:
         chosen, nodes = select(graph := ReferenceGraph(snap), images)
@@ -144,10 +144,10 @@ def _tags(snap: Snapshot, images: Selection | None) -> list[tuple[str, str]]:
 
 
 class _Merging:
-    """What stands for what.
+    """Replaces layers by the twin that is kept.
 
     Attributes:
-        left: why images were left alone.
+        left: why images and layers are not changed, in sentences.
     """
 
     def __init__(self, store: ContentStore, snap: Snapshot, may_differ: Collection[str]) -> None:
@@ -164,13 +164,13 @@ class _Merging:
         self.left: list[str] = []
 
     def merged(self, store: ContentStore, repository: str, image: Image) -> ChangedImage:
-        """The image with the blobs that stand for its own."""
+        """The image with each layer replaced by the twin that is kept."""
         layers = [ChangedLayer(layer, self._standing(layer, image.media_type)) for layer in image.layers]
         unchanged = ChangedImage(image, image, [ChangedLayer(layer, layer) for layer in image.layers], [])
         if all(layer.after is layer.before for layer in layers):
             return unchanged
         if not self._comes_to_the_same(image.digest, layers):
-            self.left.append(f"{repository}@{image.digest} was left alone: another file system would come of it.")
+            self.left.append(f"{repository}@{image.digest} is not changed: its final file system would be another one.")
             return unchanged
         after = [layer.after for layer in layers if layer.after is not None]
         return ChangedImage(image, image.with_layers(after, image.history), layers, [])
@@ -184,14 +184,14 @@ class _Merging:
         try:
             kind = layer_type(str(about["media_type"]), manifest)
         except InvalidInput as error:
-            self.left.append(f"The layer {digest} was left alone: {error.message}.")
+            self.left.append(f"The layer {digest} is not changed: {error.message}.")
             return layer
         blob = Descriptor(mediaType=kind, digest=Digest(other), size=int(str(about["size"])))
         content = StoredContent(self._store, str(self._places[about["digest"]]), blob)
         return HeldLayer(blob, Digest(str(about["diff_id"])), content)
 
     def _comes_to_the_same(self, image: Digest, layers: Sequence[ChangedLayer]) -> bool:
-        """Whether a container would see the same, but for what may differ."""
+        """Whether the final file system stays the same, but for the attributes that may differ."""
         own = self._snap.layers[self._snap.layers["digest"] == image].astype({"blob_digest": "str"})
         blobs = {layer.before.descriptor.digest: layer.after.descriptor.digest for layer in layers if layer.after}
         own["blob_digest"] = own["blob_digest"].map(blobs).astype("category")
@@ -202,7 +202,7 @@ class _Merging:
 
 
 def _described(snap: Snapshot) -> pd.DataFrame:
-    """By layer whose type is known: its `media_type`, a manifest that has it (`digest`), and `images` with it."""
+    """For each layer of a known type: `media_type`, `digest` of a manifest that has it, and `images` that have it."""
     layers = snap.layers[snap.layers["media_type"].notna()].drop_duplicates(["digest", "blob_digest"])
     layers = layers[["blob_digest", "media_type", "digest"]].astype("str")
     by_layer = layers.groupby("blob_digest")
@@ -210,7 +210,7 @@ def _described(snap: Snapshot) -> pd.DataFrame:
 
 
 def _stands_for(snap: Snapshot, layers: pd.DataFrame, aspects: Sequence[str]) -> dict[str, str]:
-    """For each layer the one of those equal to it in `aspects` that stays."""
+    """For each layer, the twin that is kept of those equal to it in `aspects`."""
     same = fingerprints(snap)[list(aspects)].map(bytes.hex).agg(" ".join, axis=1).rename("same")
     table = layers.join(same, how="inner").rename_axis("layer").reset_index()
     table = table.sort_values(["images", "size", "layer"], ascending=[False, True, True])

@@ -1,4 +1,4 @@
-"""Bringing back what a journal says was deleted, byte for byte."""
+"""`undo`: restores the manifests and tags that a journal lists as deleted, byte for byte."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from regscope.stores.presence import has_blob, resolved
 from regscope.stores.removal import open_removal
 from regscope.stores.stored_content import StoredContent
 
-_NOT_THERE = "the registry accepted it and does not have it: undo again later"
+_NOT_THERE = "the registry accepted it, but does not have it: run undo again later"
 _COMES_WITHIN = 30  # seconds
 
 
@@ -55,30 +55,31 @@ def undo(
     dry_run: bool = True,
     progress: bool | None = None,
 ) -> Undone:
-    """Bring back the manifests and tags that a journal says were deleted; nothing is changed without `dry_run=False`.
+    """Restore the manifests and tags that a journal lists as deleted; nothing is changed without `dry_run=False`.
 
-    First everything is looked at: what is there, what can be brought back, and what cannot, since a blob of it is gone
-    and in no backup. Then manifests are pushed byte for byte, children before what holds them, and then tags. A tag
-    that points to something else by now is left alone. What is there already is not touched: it can be done again. What
-    was brought back is looked at afterwards.
+    First the registry is asked for each manifest, tag and blob: what is there, what can be restored, and what cannot,
+    since one of its blobs is neither in the registry nor in a backup. Then manifests are pushed byte for byte, children
+    before their index, and then tags. A tag that points to another manifest now is skipped. What is there already is
+    not changed: undo can be run again. Afterwards the registry is asked for what was restored.
 
     Args:
-        journal: as `Applied.journal` names it, or of those beside the cache `latest`, or the beginning of one's name.
-        store: the one that was changed, or its location.
+        journal: the path in `Applied.journal`; or, of the journals beside the cache, `latest` or the beginning of a
+            name.
+        store: the store that was changed, or its location.
         backup: `oci:FOLDER`, the layout that `apply` filled: for blobs that were collected since. By default the one
-            that the journal names, if it is still there. What it was not given, since it was to stay, is taken from the
-            repository in which it stayed.
-        dry_run: look at everything, say what would be brought back, from where, and what cannot be; change nothing.
+            that the journal names, if it still exists. Blobs that were not copied into it, since another manifest needs
+            them, are mounted or copied from that manifest's repository.
+        dry_run: report what would be restored, from where, and what cannot be; change nothing.
 
     Raises:
-        InvalidInput: the journal is another store's, or the backup's place is none.
-        NotAStore: it is no journal, or the backup is no layout.
-        RegscopeError: something cannot be read or written; what was brought back stays.
+        InvalidInput: the journal is of another store, or the backup's location is invalid.
+        NotAStore: the file is no journal, or the backup is no layout.
+        RegscopeError: the store cannot be read or written; what was restored before stays.
     """
     store = as_it_is_now(store)
     record = journal if isinstance(journal, JournalRecord) else read_journal(find_journal(journal, store.location))
     if store.location != record.location:
-        raise InvalidInput(f"the journal is of {record.location}, and this is {store.location}")
+        raise InvalidInput(f"the journal is of {record.location}, not of {store.location}")
     if backup is not None:
         check_backup(backup)
     elif record.backup is not None and path_in(record.backup).is_dir():
@@ -94,16 +95,16 @@ def undo(
 
 @dataclass
 class _Found:
-    """What is to be done about an entry.
+    """What must be done to restore an entry of the journal.
 
     Attributes:
-        is_there: whether the manifest is.
-        missing: blobs that must come from the backup, or from another repository.
-        impossible: why it, or a tag of it, can't be brought back; empty where it can.
-        tags: those to set.
-        others: tags that point elsewhere, and where.
-        blobs_from: where its blobs are: `registry`, `backup` or `another repository`; empty where none is to be pushed.
-        stand_ins: tags that point to what a killed run left.
+        is_there: whether the registry has the manifest.
+        missing: blobs that must be copied from the backup or from another repository.
+        impossible: why the manifest and its tags cannot be restored; empty where they can.
+        tags: the tags to set.
+        others: tags that point to another manifest now, with its digest.
+        blobs_from: where its blobs are: `registry`, `backup` or `another repository`; empty where none is needed.
+        stand_ins: tags that point to a temporary manifest of a run that was killed, with its digest.
     """
 
     entry: Entry
@@ -126,10 +127,10 @@ class _Undoing:
         self._sizes = {blob.digest: blob.size for blob in (*(record.predicted or ()), *record.shared.values())}
         self._lacking: dict[tuple[str, Digest], None] = {}
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
-        self._not_there: set[tuple[str, str]] = set()  # what was brought back, and did not come
+        self._not_there: set[tuple[str, str]] = set()  # accepted by the registry, but not served
 
     def look(self, entries: Sequence[Entry]) -> list[_Found]:
-        """What can be done, in the order in which it is to be: children first, as they were deleted last."""
+        """What must be done for each entry, in the order of restoring: children first, since they were deleted last."""
         found: list[_Found] = []
         coming: dict[tuple[str, str], bool] = {}
         for entry in reversed(entries):
@@ -137,7 +138,7 @@ class _Undoing:
             one = _Found(entry, is_there, [], "", [], {}, {})
             for tag in entry.tags:
                 self._look_at_tag(one, tag)
-            # A registry that is given a tag looks for all that the manifest names, whether it has the manifest or not.
+            # On the push of a tag a registry checks all that the manifest names, even if it has the manifest.
             if not is_there or one.tags:
                 one.missing, one.impossible = self._needs(entry, coming)
                 one.blobs_from = () if one.impossible else self._sources(entry, one.missing)
@@ -146,14 +147,14 @@ class _Undoing:
         return found
 
     def _needs(self, entry: Entry, coming: dict[tuple[str, str], bool]) -> tuple[list[Digest], str]:
-        """The blobs that are not there; and why it can't be brought back, where something is nowhere."""
+        """The blobs that the repository lacks; and why the entry cannot be restored, empty where it can."""
         links = links_of(entry.manifest)
         missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
         lost = [blob for blob in missing if not self._is_in_backup(blob) and self._stayed_in(blob) is None]
         self._lacking |= dict.fromkeys((entry.repository, blob) for blob in lost)
         if lost:
-            where = "" if self._backup is None else ", and not in the backup"
-            more = f", and so are {len(lost) - 1} more" if len(lost) > 1 else ""
+            where = "" if self._backup is None else " and not in the backup"
+            more = f"; {len(lost) - 1} more are missing as well" if len(lost) > 1 else ""
             return missing, f"its blob {lost[0]} {self._gone(entry, lost[0])}{where}{more}"
         for child in links.children:
             there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
@@ -162,7 +163,7 @@ class _Undoing:
         return missing, ""
 
     def _sources(self, entry: Entry, missing: Collection[Digest]) -> tuple[str, ...]:
-        """Where the blobs of a manifest are that can be brought back; one without blobs needs the journal alone."""
+        """Where the blobs of a manifest are; empty for a manifest without blobs."""
         found = {
             REGISTRY if blob not in missing else BACKUP if self._stayed_in(blob) is None else ANOTHER
             for blob in links_of(entry.manifest).blobs
@@ -170,21 +171,21 @@ class _Undoing:
         return tuple(source for source in (REGISTRY, ANOTHER, BACKUP) if source in found)
 
     def _gone(self, entry: Entry, digest: Digest) -> str:
-        """Since when something is, as far as the journal says."""
+        """Since when content is gone, as far as the journal records it."""
         return "was gone before the run" if (entry.repository, digest) in self._lacked else "is gone"
 
     def _is_in_backup(self, blob: Digest) -> bool:
         return self._backup is not None and self._has_blob(self._backup, "", blob)
 
     def _stayed_in(self, blob: Digest) -> str | None:
-        """The repository in which a blob was to stay, if it is there still: a registry may have it there alone."""
+        """The repository in which a shared blob was to stay, if it is still there; None otherwise."""
         shared = self._shared.get(blob)
         if shared is None or not self._has_blob(self._store, shared.repository, blob):
             return None
         return shared.repository
 
     def lacking(self) -> pd.DataFrame:
-        """What is needed, and nowhere to be found."""
+        """The rows of `Undone.lacking`: needed blobs that are neither in the registry nor in the backup."""
         rows = [(repository, str(blob), self._sizes.get(blob)) for repository, blob in self._lacking]
         table = pd.DataFrame(rows, columns=["repository", "digest", "size"])
         return table.astype({"repository": "str", "digest": "str", "size": "Int64"})
@@ -203,7 +204,7 @@ class _Undoing:
             found.others[tag] = now
 
     def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
-        """Manifests, then tags."""
+        """Push the manifests with their blobs, then set the tags."""
         below = {child for one in found for child in links_of(one.entry.manifest).children}
         sent: set[tuple[str, Digest]] = set()
         for one in found:
@@ -229,12 +230,12 @@ class _Undoing:
                 self._look_at_restored(one.entry.repository, one.entry.digest, one.entry.digest)
 
     def _look_at_restored(self, repository: str, reference: str, digest: Digest) -> None:
-        """A registry may accept what it never has: Pulp's earlier deletion may still be under way."""
+        """Wait until the registry serves what it accepted: in Pulp an earlier deletion may still be running."""
         if not eventually(lambda: self._resolved(repository, reference) == digest, _COMES_WITHIN):
             self._not_there.add((repository, reference))
 
     def _forget(self, repository: str, stand_in: Digest) -> None:
-        """Delete what stood in for the tag, which points to its own manifest again."""
+        """Delete the temporary manifest of a tag that points to its own manifest again."""
         with contextlib.suppress(ResourceNotFound, ContentMissing):
             open_removal(self._store).forget_manifest(repository, stand_in, ())
 
@@ -247,7 +248,7 @@ class _Undoing:
         self._place.take_blob(repository, digest, StoredContent(source, place, blob), nearby)
 
     def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
-        """What became of each manifest and tag, in the order of the journal."""
+        """The rows of `Undone.table`, in the order of the journal."""
         rows: list[tuple[str, str | None, str, str, str | None, str | None]] = []
         will = WOULD if dry_run else RESTORED
         for one in reversed(found):
@@ -260,7 +261,7 @@ class _Undoing:
             for tag in entry.tags:
                 outcome, reason = THERE, None
                 if tag in one.others:
-                    outcome, reason = LEFT_ALONE, f"it points to {one.others[tag]} by now"
+                    outcome, reason = LEFT_ALONE, f"it points to {one.others[tag]} now"
                 elif tag in one.tags:
                     reason = one.impossible or (_NOT_THERE if (entry.repository, tag) in self._not_there else None)
                     outcome = IMPOSSIBLE if reason else will
@@ -275,7 +276,7 @@ class _Undoing:
         return resolved(self._store, repository, reference)
 
     def _has_blob(self, store: ContentStore, repository: str, digest: Digest) -> bool:
-        """Asked once of each, before anything is written: images share blobs, and tags share images."""
+        """Whether a repository has a blob; each is asked for once, before anything is written."""
         key = (store.location, repository, digest)
         if key not in self._blobs:
             self._blobs[key] = has_blob(store, repository, digest)

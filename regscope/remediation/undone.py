@@ -1,4 +1,4 @@
-"""`Undone`: what was brought back, or would be, and what cannot be."""
+"""`Undone`: what undo restored, or would restore, and what cannot be restored."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
 )  # fmt: skip
 REGISTRY, ANOTHER, BACKUP = "registry", "another repository", "backup"
-"""Where blobs are that a manifest needs: where they were, in a repository in which they stayed, in the backup."""
-_HINT = "Nothing was changed. Run undo(..., dry_run=False) to do it."
+"""Where the blobs of a manifest are: in its own repository, in another one, or in the backup."""
+_HINT = "Nothing was changed: use undo(..., dry_run=False) to restore."
 _SHOWN = 10  # rows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Undone:
-    """What was brought back, and what could not be.
+    """What undo restored, and what it could not restore.
 
     Attributes:
-        location: the store.
-        dry_run: whether nothing was written, and this is only what would be.
+        location: the location of the store.
+        dry_run: whether this was a dry run, which writes nothing.
         table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
             `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str: why
-            it is left alone or impossible), `blobs_from` (str: where the blobs of what is restored are: registry,
+            it was skipped or is impossible), `blobs_from` (str: where the blobs of a restored manifest are: registry,
             another repository, backup, or several of them; absent where none is needed).
-        lacking: the blobs that are neither in the registry nor in the backup, and are needed: `repository`, `digest`
-            (str), `size` (Int64, bytes; absent where the journal does not say it).
+        lacking: the needed blobs that are neither in the registry nor in the backup: `repository`, `digest` (str),
+            `size` (Int64, bytes; absent where the journal does not record it).
     """
 
     location: str
@@ -41,11 +41,11 @@ class Undone:
 
     @property
     def ok(self) -> bool:
-        """Whether all is as it was."""
+        """Whether each manifest and tag is, or would be, as it was before the run."""
         return not self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE]).any()
 
     def summary(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """The result as JSON values, for programs."""
         rows = self.table.astype(object).where(self.table.notna(), None)
         lacking = self.lacking.astype(object).where(self.lacking.notna(), None)
         return {
@@ -58,7 +58,7 @@ class Undone:
         }
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many manifests, and how many tags, had each outcome; only those that there are."""
+        """The numbers of manifests and of tags by outcome; outcomes without either are left out."""
         is_tag = self.table["tag"].notna()
         found: dict[str, dict[str, int]] = {}
         for outcome in self.table["outcome"].cat.categories:
@@ -68,7 +68,7 @@ class Undone:
         return found
 
     def facts(self) -> dict[str, str]:
-        """The result in words."""
+        """The figures of the result, by their labels."""
         found = {
             outcome: f"{text.count(number['manifests'], 'manifest')}, {text.count(number['tags'], 'tag')}"
             for outcome, number in self.counts().items()
@@ -81,14 +81,14 @@ class Undone:
         return found
 
     def _blobs_from(self) -> dict[str, str]:
-        """How many of the manifests that would be restored have their blobs where."""
+        """The number of manifests that would be restored, by the places of their blobs."""
         rows = self.table[self.table["tag"].isna() & (self.table["outcome"] == WOULD)]
         sources = rows["blobs_from"].value_counts().sort_index()
         told = [f"{source}: {text.count(int(many), 'manifest')}" for source, many in sources.items()]
         return {"blobs from": "; ".join(told)} if told else {}
 
     def _lines(self) -> list[str]:
-        """What cannot be restored, and why; in a dry run also what would be, and from where."""
+        """Lines on what is not restored, and why; after a dry run also on what would be, and from where."""
         lines = outcome_lines(self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN))
         if self.dry_run:
             would = self.table[self.table["outcome"] == WOULD]
@@ -102,7 +102,7 @@ class Undone:
 
     @property
     def _title(self) -> str:
-        return f"{'What undoing would bring back' if self.dry_run else 'Undone'} on {self.location}"
+        return f"{'What undo would restore' if self.dry_run else 'Undone'} on {self.location}"
 
     def __repr__(self) -> str:
         return text.facts(self._title, self.facts(), [*self._notes(), *self._lines()])

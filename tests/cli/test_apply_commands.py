@@ -110,7 +110,7 @@ def test_a_tampered_plan_is_refused_and_nothing_of_it_is_shown(run: Run, registr
         assert refused.code == BAD_CONTENT
         assert refused.out == ""
         assert "but the table does not say so" in refused.err
-        assert "Plan anew" in refused.err
+        assert "Make a new plan" in refused.err
     assert len(tags(registry)) == 5
 
 
@@ -157,7 +157,7 @@ def test_a_backup_is_thin_unless_all_is_asked_for(run: Run, registry: Registry, 
     done = run(
         "apply", registry.url, plan, "--yes", "--max-deletes", 1, "--journal", tmp_path / "j", "--backup", f"oci:{thin}"
     )
-    assert "300 bytes of layers stay, and were not copied" in done.out
+    assert "300 bytes of layers that stay were not copied" in done.out
     options = ("--journal", tmp_path / "j", "--backup", f"oci:{whole}", "--backup-all")
     assert run("apply", registry.url, plan, "--yes", *options).code == 0
     assert run("apply", registry.url, plan, "--backup-all").code == USAGE
@@ -232,7 +232,7 @@ def test_wrong_arguments_change_nothing(run: Run, registry: Registry, plan: Path
     damaged.write_text(json.dumps({**json.loads(saved), "steps": 7}))
     for arguments, code, words in (
         ((plan, "--yes", "--max-deletes", "-1"), USAGE, "--max-deletes"),
-        ((plan, "--yes", "--backup", registry.url), USAGE, "no place for a backup"),
+        ((plan, "--yes", "--backup", registry.url), USAGE, "cannot hold a backup"),
         ((plan, "--yes", "--journal", plan), NOT_FOUND, "is no journal"),
         (
             (plan, "--yes", "--journal", plan / "x"),

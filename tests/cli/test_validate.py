@@ -85,4 +85,4 @@ def test_a_plan_says_what_is_missing_of_what_it_is_about(run: Run, tmp_path: Pat
         assert (row["digest"], row["what"], row["stays"]) == (lost, "missing blob", False)
         shown = run("plan", registry.url, "--tags", "old")
         assert shown.code == 0
-        assert "so that undo cannot bring them back: 1" in shown.err
+        assert "so that undo cannot restore them: 1" in shown.err

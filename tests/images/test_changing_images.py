@@ -183,7 +183,7 @@ def test_recompressed_it_unpacks_to_the_same(store: ContentStore, target: str) -
     assert {layer.descriptor.mediaType for layer in packed.layers} == {OCI_LAYER_ZSTD}
     assert packed.recompress("zstd").digest == packed.digest
     assert [layer.diff_id for layer in packed.recompress("gzip").layers] == [layer.diff_id for layer in image.layers]
-    with pytest.raises(InvalidInput, match="has no place in"):
+    with pytest.raises(InvalidInput, match="is not possible in"):
         rs.Image.read(store, "legacy:1").recompress("zstd")
 
 
@@ -197,7 +197,7 @@ def test_docker_and_oci_are_converted_into_one_another(store: ContentStore, targ
     manifest = rs.open(target).manifest("app", "docker").parse()
     assert isinstance(manifest, ImageManifest)
     assert (manifest.media_type, {layer.mediaType for layer in manifest.layers}) == (DOCKER_MANIFEST, {DOCKER_LAYER})
-    with pytest.raises(InvalidInput, match="has no place in"):
+    with pytest.raises(InvalidInput, match="is not possible in"):
         rs.Image.read(store, "app:1.0").recompress("zstd").to_docker()
 
 
@@ -323,7 +323,7 @@ def test_an_index_in_a_registry_of_images_from_elsewhere(
         same = rs.open(server.url).manifest("api", "same").parse()
         assert isinstance(same, OCIIndex)
         assert len(same.manifests) == 3  # the attestation, too
-    with pytest.raises(InvalidInput, match="an index of nothing"):
+    with pytest.raises(InvalidInput, match="no images for the index"):
         rs.make_index(store, [], f"oci:{tmp_path / 'new'}", "a:1")
 
 

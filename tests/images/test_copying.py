@@ -121,7 +121,7 @@ def test_an_index_whose_other_platforms_were_never_saved_is_copied_by_those_that
         (own_layout / "blobs" / child.digest.replace(":", "/")).unlink()
     with pytest.raises(ContentMissing, match=lost[0].digest) as caught:
         rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}")
-    assert f"Choose what is there: {kept.platform}" in caught.value.next_step
+    assert f"Choose a stored platform: {kept.platform}" in caught.value.next_step
     done = rs.copy(layout, "team/api:1.0", f"oci:{tmp_path / 'new'}", platforms=str(kept.platform))
     assert done.images[0].digest == kept.digest
 
@@ -277,8 +277,8 @@ def test_an_error_of_a_copy_says_what_is_there_already(store: ContentStore, plac
         told = caught.value.next_step.splitlines()[-1]
         whole = rs.copy(store, ["app:1.0", "base:1"], place("docker-registry"))
         blobs = whole.sent + whole.mounted + whole.there
-        assert told.startswith(f"1 of 2 images and {blobs} of {blobs} blobs are at {proxy.url} already")
-        assert "the same command goes on" in told
+        assert told.startswith(f"1 of 2 images and {blobs} of {blobs} blobs were copied to {proxy.url}")
+        assert "repeat the command to continue" in told
         proxy.clear()
         assert rs.copy(store, ["app:1.0", "base:1"], proxy.url).sent == 0
 
@@ -343,7 +343,7 @@ def test_by_digest_it_gets_no_tag(store: ContentStore, place: Places, images: di
         ([], None, InvalidInput, "no image"),
         ("app:", None, InvalidInput, "is no image"),
         ("app:1.0", "mine:", InvalidInput, "is no name"),
-        ("app:9.*", None, ContentMissing, "nothing like"),
+        ("app:9.*", None, ContentMissing, "has no image"),
         ("app:9", None, ContentMissing, "app:9"),
         ("nothing:1", None, ContentMissing, "nothing"),
     ],

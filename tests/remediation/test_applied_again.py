@@ -53,7 +53,7 @@ def test_with_the_journal_that_was_undone_it_says_that_all_is_there_again(regist
     rs.undo(journal, rs.open(registry.url, cache=False), dry_run=False, progress=False)
     done = applied(registry, plan, journal)
     assert done.counts() == {"skipped": len(plan.steps)}
-    assert set(done.table["reason"]) == {"an earlier run did this, and it is there again: make a new plan"}
+    assert set(done.table["reason"]) == {"an earlier run removed it, but it is there again: make a new plan"}
     assert done.freed_bytes == 0
     assert tags(registry) == ["old", "old-1", "old-alias", "stable"]
 

@@ -186,7 +186,7 @@ def test_a_tag_that_moves_after_all_was_looked_at_is_left_alone_with_what_hangs_
     done = applied(plan, proxy.url, journal=tmp_path / "journal")
     skipped = done.table[done.table["outcome"] == "skipped"]
     assert len(skipped) == 3  # the index and its children
-    assert skipped["reason"].str.contains("old-multi has moved just now").all()
+    assert skipped["reason"].str.contains("old-multi was moved during the run").all()
     now = seen(registry)
     assert set(skipped["digest"]) <= set(now.placements["digest"])
 
@@ -440,7 +440,7 @@ def test_a_tag_that_moves_right_before_it_is_removed_is_left_alone(
     proxy.rule(meanwhile)
     done = applied(plan, proxy.url, journal=tmp_path / "journal")
     (reason,) = done.table.loc[done.table["tag"] == "old-alias", "reason"]
-    assert reason == f"the tag has moved to {moved.digest} just now"
+    assert reason == f"the tag was moved to {moved.digest} during the run"
     assert done.at_most
     store = rs.open(registry.url, cache=False)
     assert store.resolve("app", "old-alias") == moved.digest
@@ -502,7 +502,7 @@ def test_a_run_is_stopped_from_elsewhere_and_gone_on_with(registry: Registry, tm
     some = applied(plan, registry.url, journal=tmp_path / "journal", concurrency=1, watch=after_two, stop=stop)
     assert some.ok
     assert outcomes(some) == {"done": 2, "left": len(plan.steps) - 2}
-    assert "goes on from here" in repr(some)
+    assert "with the same journal to continue" in repr(some)
     assert applied(plan, registry.url, journal=tmp_path / "journal").ok
     assert seen(registry).tags["tag"].tolist() == ["stable"]
 
@@ -514,5 +514,5 @@ def test_a_result_is_told_to_people_and_to_programs(registry: Registry, tmp_path
     assert told["counts"] == {"done": 3, "left": len(done.table) - 3}
     assert told["freed_bytes"] == sum(step["frees"] for step in told["steps"] if step["outcome"] == "done")
     assert Path(told["journal"]) == tmp_path / "journal"
-    assert "goes on from here" in repr(done)
+    assert "with the same journal to continue" in repr(done)
     assert "beyond the bounds of this run" in done._repr_html_()

@@ -139,7 +139,7 @@ def test_an_older_journal_says_that_it_does_not_know(registry: Registry, tmp_pat
     done = applied(planned(registry), registry.url, journal)
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(line for line in lines if not line.startswith(b'{"predicted"')))
-    with pytest.raises(StoreError, match="does not say which blobs were to come back"):
+    with pytest.raises(StoreError, match="does not list the freed blobs"):
         done.collected(fresh(registry.url))
     assert done.undo(fresh(registry.url), dry_run=False, progress=False).ok
 
@@ -152,7 +152,7 @@ def test_another_store_is_not_asked_and_a_refusal_is_no_answer(registry: Registr
         proxy.rule(refuse("/blobs/", 403, "DENIED", "not for you"))
         with pytest.raises(PermissionDeny):
             collected(tmp_path / "journal", fresh(proxy.url))
-    with pytest.raises(rs.RegscopeError, match="nothing was changed"):
+    with pytest.raises(rs.RegscopeError, match="there are no freed blobs"):
         planned(registry).apply(fresh(registry.url), progress=False).collected(fresh(registry.url))
 
 
@@ -161,7 +161,7 @@ def test_a_layout_has_given_them_back_already(tmp_path: Path) -> None:
     store = rs.open(f"oci:{folder}")
     plan = rs.plan(rs.scan(store, progress=False), rs.Retention(tags="old*"))
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
-    assert "gives the bytes back at once" in repr(done)
+    assert "frees the bytes at once" in repr(done)
     found = done.collected(store)
     assert found.ok
     assert found.gone_bytes == plan.freed_bytes > 0

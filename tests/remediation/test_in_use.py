@@ -131,8 +131,8 @@ def test_a_file_may_be_lines_yaml_json_or_several_documents(
         ('{"kind": "Pod", "spec": {"containers": [{"image": ""}, {"image": null}]}}', r"no containers in Pod \(1\)"),
         ('[["x.io/app:1"]]', "a list within a list is no name"),
         ('["x.io/app:1", 5]', "5 is no name"),
-        ("No resources found in default namespace.\n", "an image in use that is none: 'No resources found"),
-        ("NAME READY\nweb-1 1/1\n", "an image in use that is none: 'NAME READY'"),
+        ("No resources found in default namespace.\n", "not an image reference: 'No resources found"),
+        ("NAME READY\nweb-1 1/1\n", "not an image reference: 'NAME READY'"),
         ("kind: [", "can be read neither as JSON nor as YAML"),
         ('{"items": ' + "[" * 100_000, "can be read neither as JSON nor as YAML"),
         ("kind: Pod\nspec: &a [*a]\n", "can be read neither as JSON nor as YAML"),
@@ -241,7 +241,7 @@ def test_names_in_a_saved_plan_are_names_and_no_file_is_opened(tmp_path: Path) -
     found = json.loads(path.read_text())
     found["policy"]["in_use"] = str(tmp_path / "pods")
     path.write_text(json.dumps(found))
-    with pytest.raises(StoreError, match="in_use: no list of names"):
+    with pytest.raises(StoreError, match="in_use must be a list of names"):
         rs.Plan.load(path)
 
 

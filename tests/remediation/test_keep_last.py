@@ -137,7 +137,7 @@ def test_a_protected_part_stays_when_its_index_goes() -> None:
 def test_a_part_that_the_policy_is_not_about_keeps_its_manifest() -> None:
     plan = rs.plan(releases(1, 2).snapshot(), rs.Retention(tags="/[0-9.]+/", keep_last=1))
     assert gone(plan) == ["app:1.0"]
-    assert reason(plan, "app:1.0-amd64") == "the policy is not about it"
+    assert reason(plan, "app:1.0-amd64") == "excluded from this policy"
 
 
 def test_parts_are_counted_where_the_policy_is_not_about_their_indexes() -> None:

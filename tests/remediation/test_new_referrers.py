@@ -140,7 +140,7 @@ def test_so_does_an_index_that_comes_during_the_run(registry: Registry, tmp_path
         proxy.rule(meanwhile)
         done = applied(plan, proxy.url, tmp_path / "journal")
     assert list(skipped(done)) == [CHILDREN[1].digest]
-    assert "the tag fresh, which is new since it was planned" in skipped(done)[CHILDREN[1].digest]
+    assert "the tag fresh, which was pushed after the plan was made" in skipped(done)[CHILDREN[1].digest]
     assert rs.open(registry.url, cache=False).manifest("app", CHILDREN[1].digest).raw == CHILDREN[1].raw
 
 
@@ -246,7 +246,7 @@ def test_so_it_is_for_tags_that_come_during_the_run(with_api: OCIRegistry, tmp_p
         done = applied(plan, proxy.url, tmp_path / "journal")
         assert next(asked) == 2
     assert list(skipped(done)) == [SIGNED.digest]
-    assert "the tag fresh, which is new since it was planned" in skipped(done)[SIGNED.digest]
+    assert "the tag fresh, which was pushed after the plan was made" in skipped(done)[SIGNED.digest]
     assert rs.open(with_api.url, cache=False).manifest("app", "fresh").raw == fresh.raw
 
 

@@ -145,7 +145,7 @@ def test_the_first_manifest_whose_blobs_are_gone_with_it_ends_a_run_without_back
     plan, _ = planned(proxy.url)
     done = apply(plan, proxy.url, tmp_path / "journal")
     assert not done.ok
-    assert "forgets blobs at once" in str(done.stopped_by)
+    assert "deletes blobs at once" in str(done.stopped_by)
     images = done.table["digest"].isin([OLD.digest, *(child.digest for child in CHILDREN)])
     assert (done.table.loc[images, "outcome"] == "done").sum() == 1
     assert len(gone) == 2, "one image's own config and layer"
@@ -174,7 +174,7 @@ def test_undo_needs_no_backup_is_said_only_where_it_was_seen(proxy: FaultProxy, 
     plan, _ = planned(proxy.url)
     assert "needs no backup" not in repr(plan)
     done = apply(plan, proxy.url, tmp_path / "journal")
-    assert "Until the bytes come back undo needs no backup" in repr(done)
+    assert "Until the bytes are freed undo needs no backup" in repr(done)
 
 
 def test_what_was_brought_back_and_did_not_come_is_told(

@@ -179,7 +179,7 @@ def test_what_contradicts_itself_is_refused(saved: Path, what: str) -> None:
     saved.write_text(json.dumps(found))
     with pytest.raises(StoreError, match=f"(?s)contradicts itself: .*({words})") as told:
         rs.Plan.load(saved)
-    assert "Plan anew" in told.value.next_step
+    assert "Make a new plan" in told.value.next_step
     assert "secret" not in str(told.value)
 
 

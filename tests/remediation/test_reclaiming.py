@@ -39,7 +39,7 @@ def test_distribution_is_told_what_to_run_and_what_to_mind(tmp_path: Path, versi
     with Registry(tmp_path / "registry", program=program, htpasswd=users) as registry:
         login = {"username": "ann", "password": "secret"} if has_login else {}
         told = " ".join(how_space_is_freed(rs.open(registry.url, cache=False, **login)))  # type: ignore[arg-type]
-    for word in ("registry garbage-collect", "readonly", "Restart it afterwards", "Without --delete-untagged"):
+    for word in ("registry garbage-collect", "readonly", "Restart the registry", "Do not use --delete-untagged"):
         assert word in told
 
 
@@ -74,7 +74,7 @@ def test_a_registry_that_was_planned_by_its_files_is_distribution_whatever_it_an
         proxy.rule(no_header)
         plan = rs.plan(inside, rs.Retention(tags="old"))
         done = plan.apply(rs.open(proxy.url, cache=False), dry_run=False, journal=tmp_path / "j", progress=False)
-        assert "Its files are docker-registry's" in repr(done)
+        assert "These are the files of docker-registry" in repr(done)
         assert "is not known" in said(proxy.url)
 
 
@@ -91,7 +91,7 @@ def test_a_registry_that_was_planned_by_its_files_is_distribution_whatever_it_an
                 'WWW-Authenticate: Bearer realm="https://g.example/v2/token",service="container_registry",scope="*"',
                 VERSION_2,
             ],
-            "Gitea and Forgejo give the bytes back by themselves",
+            "Gitea and Forgejo free the bytes by themselves",
         ),
         (
             ["Correlation-ID: 5a", VERSION_2, 'WWW-Authenticate: Bearer realm="http://p.example/token/",service="p"'],

@@ -63,7 +63,7 @@ def test_a_docker_image_becomes_one_of_oci(layout: Path, tmp_path: Path) -> None
     target = f"oci:{tmp_path / 'target'}"
     found = rs.recompress(f"oci:{layout}", "legacy:1", "zstd")
     found.apply(target, dry_run=False)
-    assert "Docker's own have no name for zstd" in repr(found)
+    assert "Docker's media types have none for zstd" in repr(found)
     assert rs.open(target).manifest("legacy", "zstd").parse().media_type == OCI_MANIFEST
     rs.make_index(f"oci:{layout}", ["legacy:1"], target, "legacy:list")
     rs.recompress(target, "legacy:list", "all").apply(dry_run=False)

@@ -12,7 +12,7 @@ import regscope as rs
 from tests.lab.drawn_registries import Contents, image, index, layer
 from tests.servers.registry import Registry
 
-HINT = "Nothing was changed. Run undo(..., dry_run=False) to do it."
+HINT = "Nothing was changed: use undo(..., dry_run=False) to restore."
 KEPT = image([layer("base", 500)], 1)
 OLD = image([layer("base", 500), layer("old", 80)], 90)
 CHILD = image([layer("child", 90)], 9)

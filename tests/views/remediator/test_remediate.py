@@ -56,7 +56,7 @@ def test_a_changed_rule_is_a_plan_at_once(layout: rs.ContentStore) -> None:
     assert "protect=old-1*" in ui.spared_listing.html
     ui.form.do("keep_last", "")
     assert ui.policy == rs.Retention(keep_last=3, protect="old-1*")  # alone that says nothing: the last one stands
-    assert "says nothing that may go" in ui.form.html
+    assert "has no rule by which anything may be deleted" in ui.form.html
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_written_is_the_rule_that_it_says_and_the_other_way_round(
         ("older_than", "soon", "is not a duration"),
         ("tags", "/(/", "not a regular expression"),
         ("platforms", "linux/", "not a platform"),
-        ("in_use", "No Image, None", "image in use that is none"),
+        ("in_use", "No Image, None", "not an image reference"),
         ("protect", "app@x", "no digest"),
     ],
 )
@@ -334,7 +334,7 @@ def test_it_is_stopped_at_once_and_goes_on_in_the_same_journal(registry: Registr
     counts = ui.applied.counts()
     assert 0 < counts["done"] < counts["left"]
     assert ui.applied.ok
-    assert "goes on from here" in ui.doing.html
+    assert "with the same journal to continue" in ui.doing.html
     proxy.clear()
     ui.doing.unobserve_all("progress")
     make_ready(ui)
