@@ -7,41 +7,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from copy import copy
-from functools import partial
-from math import isinf
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
-import requests
-
-from regscope.errors import AuthFailed, RequestError, RequestErrorWithResponse, TooLarge
+from regscope.errors import AuthFailed, RequestError
 from regscope.registry.addresses import is_loopback
 from regscope.registry.answer import Answer
 from regscope.registry.auth import Authorizer, Greeting
 from regscope.registry.authenticator import Authenticator, CustomAuthorizer
+from regscope.registry.authorized_requests import AuthorizedRequests, anonymous_answer, greet, is_confidential, leak
 from regscope.registry.connections import Connections
-from regscope.registry.credentials import Credentials, Keychain, login_from
+from regscope.registry.credentials import Keychain, login_from
 from regscope.registry.deletion_behaviour import DeletionBehaviour
 from regscope.registry.endpoint import OFFICIAL_ENDPOINT, APIEndpoint, full_name, is_docker_hub
 from regscope.registry.framing import SLOWEST
 from regscope.registry.guessed_http import refuse_writing, warn_of_reading
-from regscope.registry.http_response import response_of
 from regscope.registry.list_growth import MOST_NAMES
 from regscope.registry.origin import origin, same_origin, without_secrets
-from regscope.registry.request_body import Payload, is_repeatable
+from regscope.registry.request_body import Payload
 from regscope.registry.request_options import AskTimeout as AskTimeout
-from regscope.registry.request_options import RequestOptions
 from regscope.registry.request_options import Timeout as Timeout
-from regscope.registry.responses import discard, error_from, read_bounded, short_body
-from regscope.registry.retry_policy import TOO_MANY, RetryPolicy
-from regscope.registry.scopes import Asked, need_of
+from regscope.registry.request_options import seconds_of
+from regscope.registry.requests_facade import RequestsFacade
+from regscope.registry.responses import discard
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.server_warnings import ServerWarnings
 from regscope.registry.stated_digests import StatedDigests
 from regscope.registry.tls import ClientCertificate
 from regscope.registry.token_fetcher import TokenFetcher
-from regscope.registry.transport import SECRETS, Transport
+from regscope.registry.transport import Transport
 from regscope.registry.upload_behaviour import UploadBehaviour
 from regscope.spec.rate_limit import RateLimit, parse_rate_limit
 
@@ -50,11 +44,9 @@ if TYPE_CHECKING:
 
 DEFAULT_POOL_SIZE = 64
 _PLAIN = re.compile(r"[A-Za-z0-9._/:@-]*")
-_LONGEST_HELLO = 4096  # bytes
-_MOST_ANSWERS = 4  # of a registry to one request, before it is refused
 
 
-class DockerRegistryV2Client:
+class DockerRegistryV2Client(RequestsFacade):
     """A client of the Docker Registry HTTP API V2 and the OCI distribution API.
 
     Args:
@@ -171,7 +163,6 @@ class DockerRegistryV2Client:
 
     def _connect(self) -> None:
         self._at_hub = is_docker_hub(self.api_base_url)
-        self._authorization = ""
         self._warnings = ServerWarnings()
         self._stated_digests = StatedDigests()
         connections = Connections(
@@ -183,13 +174,15 @@ class DockerRegistryV2Client:
         )
         self._transport = Transport(self.api_base_url, connections, self.retry_policy, self.concurrency, self.rate)
         guard = self._refuse_to_leak
-        self._authorizer: Authorizer | CustomAuthorizer
+        authorizer: Authorizer | CustomAuthorizer
         if self.authenticator_class is None:
-            tokens = TokenFetcher(self.api_base_url, self._transport, _pair(self.auth_timeout), guard)
-            self._authorizer = Authorizer(self.keychain, self._greet, tokens.fetch, guard)
+            seconds = seconds_of(self.auth_timeout, self.auth_timeout)
+            tokens = TokenFetcher(self.api_base_url, self._transport, seconds, guard)
+            authorizer = Authorizer(self.keychain, self._greet, tokens.fetch, guard)
         else:
             login = self.keychain.login("")
-            self._authorizer = CustomAuthorizer(self.authenticator_class, login, self.auth_timeout, guard)
+            authorizer = CustomAuthorizer(self.authenticator_class, login, self.auth_timeout, guard)
+        self._requests = AuthorizedRequests(self.api_base_url, self._transport, authorizer, guard, self._note)
 
     def close(self) -> None:
         """Close the connections that are kept open; the next request makes new ones."""
@@ -245,15 +238,7 @@ class DockerRegistryV2Client:
         Raises:
             RequestError: there is no answer.
         """
-        url = self.url()
-        response = self._transport.send("GET", url, {}, _pair(self.default_timeout))
-        if not same_origin(response.url, self.api_base_url):
-            discard(response)
-            return {}, b""
-        try:
-            return response.headers, read_bounded(response, _LONGEST_HELLO, f"the answer of {url}")
-        except TooLarge:
-            return response.headers, b""
+        return anonymous_answer(self._transport, self.url(), seconds_of("default", self.default_timeout))
 
     def check_login(self) -> bool:
         """Have the login looked at; whether anybody did: a registry that is open to all need not.
@@ -263,80 +248,15 @@ class DockerRegistryV2Client:
             RequestError: one of them fails.
         """
         discard(self.request("GET", self.url()))
-        if not isinstance(self._authorizer, Authorizer) or self._authorizer.has_checked_login():
+        if self._requests.has_checked_login():
             return True
         try:  # what is not for everybody may ask sooner
             discard(self.request("GET", self.url("_catalog"), params={"n": 1}))
         except AuthFailed:
             raise
         except RequestError:
-            return self._authorizer.has_checked_login()
-        return self._authorizer.has_checked_login()
-
-    @property
-    def session(self) -> RegistrySession:
-        """A session of `requests` that sends by this client; what is set in it holds for the client's requests, too.
-
-        It returns an answer of any status, as sessions do, where the client's own verbs raise.
-        """
-        if self._session is None:
-            from regscope.registry.session import RegistrySession  # few want one, and `requests` takes its time
-
-            self._session = RegistrySession(self)
-        return self._session
-
-    @property
-    def username(self) -> str | None:
-        """Of the login at hand for the whole registry; None where there is none, or it is a token."""
-        login = self.keychain.login_at_hand()
-        return login.username if isinstance(login, Credentials) else None
-
-    @property
-    def authorization(self) -> str:
-        """The `Authorization` header that was sent last; empty before there was any."""
-        return self._authorization
-
-    def get(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """GET; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("GET", url, options)
-
-    def head(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """HEAD; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("HEAD", url, options)
-
-    def put(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """PUT; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("PUT", url, options)
-
-    def patch(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """PATCH; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("PATCH", url, options)
-
-    def post(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """POST; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("POST", url, options)
-
-    def delete(self, url: str, **options: Unpack[RequestOptions]) -> requests.Response:
-        """DELETE; see `RequestOptions`. An error where the status is from 400 up."""
-        return self._response("DELETE", url, options)
-
-    def _response(self, method: str, url: str, options: RequestOptions) -> requests.Response:
-        from regscope.registry.session import LARGEST_HELD, fields_of, payload_of
-
-        if unknown := options.keys() - RequestOptions.__annotations__.keys():
-            raise TypeError(f"{method.lower()} has no option {', '.join(sorted(unknown))}: use client.session")
-        answer = self.request(
-            method,
-            url,
-            headers=fields_of(options.get("headers") or {}),
-            params=options.get("params"),
-            data=payload_of(options.get("data")),
-            timeout=options.get("timeout", "default"),
-            outlast_errors=options.get("outlast_errors", True),
-            allow_redirects=options.get("allow_redirects", True),
-        )
-        content = None if options.get("stream", True) else read_bounded(answer, LARGEST_HELD, f"the answer of {url}")
-        return response_of(answer, content)
+            return self._requests.has_checked_login()
+        return self._requests.has_checked_login()
 
     def request(
         self,
@@ -364,15 +284,10 @@ class DockerRegistryV2Client:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
         if self._session is None:
             return self.answer(method, url, headers or {}, data, timeout, outlast_errors, allow_redirects)
-        headers = self._session.fields(headers or {})
-        try:
-            answer = self.answer(method, url, headers, data, timeout, outlast_errors, allow_redirects)
-        except RequestErrorWithResponse as error:
-            if error.response is not None:
-                self._session.show(error.response)
-            raise
-        self._session.show_answer(answer)
-        return answer
+        return self._session.exchange(
+            headers or {},
+            lambda fields: self.answer(method, url, fields, data, timeout, outlast_errors, allow_redirects),
+        )
 
     def answer(
         self,
@@ -384,111 +299,22 @@ class DockerRegistryV2Client:
         outlast_errors: bool = True,
         allow_redirects: bool = True,
     ) -> Answer:
-        """As `request`, without what was set in the session."""
+        """As `request`, without the header fields and hooks of the session."""
         if self.guessed_http:
             refuse_writing(method, self.api_base_url)
-        at_home = same_origin(url, self.api_base_url)
-        if not SECRETS.isdisjoint(headers):
-            headers = self._without_leaks(url, headers)
-        seconds = _pair(self.default_timeout if timeout == "default" or _is_infinite(timeout) else timeout)
-        asked, may_be_repeated = Asked(need_of(method, url, self.api_base_url), url), is_repeatable(data)
-        authorize = partial(self._authorize, asked) if at_home else None
-        for _ in range(_MOST_ANSWERS):
-            response = self._transport.send(
-                method, url, headers, seconds, data, authorize, outlast_errors, allow_redirects
-            )
-            challenge, at_home = self._challenge_of(response)
-            if not (may_be_repeated and at_home and self._asks_again(method, response, challenge, asked)):
-                break
-            discard(response)
-        if (limit := parse_rate_limit(response.headers)) is not None:
+        seconds = seconds_of(timeout, self.default_timeout)
+        return self._requests.send(method, url, headers, data, seconds, outlast_errors, allow_redirects)
+
+    def _note(self, answer: Answer) -> None:
+        """Keep the quota that an answer states, and show its warning."""
+        if (limit := parse_rate_limit(answer.headers)) is not None:
             self.rate_limit = limit
-        if at_home and (warning := response.headers.get("Warning")):
+        if (warning := answer.headers.get("Warning")) and same_origin(answer.url, self.api_base_url):
             self._warnings.show(warning, self.api_base_url)
-        if response.status_code == 401:
-            refusal = self._authorizer.refused(challenge, asked)
-            refusal.response = response_of(response, short_body(response))
-            raise refusal
-        self._authorizer.accepted(asked)
-        if response.status_code >= 400:
-            raise error_from(response)
-        return response
-
-    def _without_leaks(self, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """The header fields without the user's own secrets, where `url` is not the registry's.
-
-        Raises:
-            AuthFailed: it is, and the connection is not private.
-        """
-        if not same_origin(url, self.api_base_url):
-            return {name: value for name, value in headers.items() if name not in SECRETS}
-        self._refuse_to_leak(url)
-        return headers
-
-    def trust(self, verify: bool | str, certificate: ClientCertificate | None) -> None:
-        """From now on verify certificates so, and show this one; connections are made anew."""
-        self.close()
-        self.verify_certificate, self.client_certificate = verify, certificate
-        self._connect()
-
-    def trusting(self, verify: bool | str, certificate: ClientCertificate | None) -> DockerRegistryV2Client:
-        """This client, or one like it that verifies certificates so and shows this one."""
-        if (verify, certificate) == (self.verify_certificate, self.client_certificate):
-            return self
-        other = copy(self)
-        other.trust(verify, certificate)
-        return other
-
-    def _authorize(self, asked: Asked) -> str | None:
-        header = asked.sends(self._authorizer.header(asked))
-        self._authorization = header or ""
-        return header
-
-    def _challenge_of(self, response: Answer) -> tuple[str, bool]:
-        """The challenge of an answer, and whether it comes from the registry itself; others have no say."""
-        at_home = same_origin(response.url, self.api_base_url)
-        return (response.headers.get("WWW-Authenticate", "") if at_home else ""), at_home
-
-    def _asks_again(self, method: str, response: Answer, challenge: str, asked: Asked) -> bool:
-        """Whether there is more to say of who asks than was said."""
-        if response.status_code == 401:
-            try:
-                return self._authorizer.hear(challenge, asked)
-            except BaseException:
-                discard(response)
-                raise
-        if response.status_code == 403 and challenge and asked.has_sent_token:  # Keppel's way to name another scope
-            with suppress(AuthFailed):
-                return self._authorizer.hear(challenge, asked)
-        was_read = response.status_code < 400 and method in ("GET", "HEAD")
-        return was_read and bool(challenge) and self._authorizer.overhear(challenge, asked)
 
     def _greet(self) -> Greeting:
-        url = self.url()
-        response = self._transport.send("GET", url, {}, _pair(self.default_timeout))
-        if response.status_code == TOO_MANY or response.status_code >= 500:
-            raise error_from(response)
-        discard(response)
-        return Greeting(url, response.status_code, self._challenge_of(response)[0])
-
-    def _is_confidential(self, url: str) -> bool:
-        scheme, host, _ = origin(url)
-        return self.insecure or is_loopback(host) or (scheme == "https" and self.verify_certificate is not False)
+        return greet(self._transport, self.url(), seconds_of("default", self.default_timeout))
 
     def _refuse_to_leak(self, url: str) -> None:
-        if not self._is_confidential(url):
-            raise AuthFailed(
-                f"credentials are not sent to {without_secrets(url)}: the connection is not private",
-                401,
-                url=without_secrets(url),
-                next_step="Use https with a valid certificate, or allow it for this host (insecure).",
-            )
-
-
-def _is_infinite(timeout: Timeout) -> bool:
-    """As the older client says that it is the client's own."""
-    return isinstance(timeout, float) and isinf(timeout)
-
-
-def _pair(timeout: Timeout) -> tuple[float | None, float | None]:
-    return timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        if not self.insecure and not is_confidential(url, self.verify_certificate):
+            raise leak(url)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isinf
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Timeout: TypeAlias = float | tuple[float, float] | None
 """Seconds: for everything, or for connecting and for each read."""
 
 AskTimeout: TypeAlias = Timeout | Literal["default"]
-"""A timeout of its own, or the client's."""
+"""A timeout for one request, or the client's `default_timeout`."""
+
+Seconds: TypeAlias = tuple[float | None, float | None]
+"""Seconds to connect, and for each read; None for no limit."""
+
+
+def seconds_of(timeout: AskTimeout, default: Timeout) -> Seconds:
+    """A timeout as a pair; `default` for "default" and for infinity, by which the older client says the same."""
+    if timeout == "default" or (isinstance(timeout, float) and isinf(timeout)):
+        timeout = default
+    return timeout if isinstance(timeout, tuple) else (timeout, timeout)
 
 
 class RequestOptions(TypedDict, total=False):

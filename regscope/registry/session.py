@@ -93,21 +93,28 @@ class RegistrySession(requests.Session):
         request.follows_redirects = options.get("allow_redirects", True)  # type: ignore[attr-defined]
         return super().send(request, **options)
 
-    def fields(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The header fields of a request of the client's own: the session's, and those of the request."""
-        return fields_of({**fields_of(self.headers), **fields_of(headers)})
+    def exchange(self, headers: Mapping[str, str], send: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """The answer to a request of the client's own, with the session's header fields and passed to its hooks.
 
-    def show(self, response: requests.Response) -> None:
-        """Show the hooks a response to one of the client's own requests."""
-        dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
-
-    def show_answer(self, answer: Answer) -> None:
-        """As `show`; what the hooks read of the answer can be read again."""
+        Args:
+            headers: those of the request, which replace the session's.
+            send: sends the request with the given header fields.
+        """
+        try:
+            answer = send(fields_of({**fields_of(self.headers), **fields_of(headers)}))
+        except RequestErrorWithResponse as error:
+            if error.response is not None:
+                self._call_hooks(error.response)
+            raise
         if self.hooks.get("response"):
             response = response_of(answer)
-            self.show(response)
-            if isinstance(response._content, bytes):
+            self._call_hooks(response)
+            if isinstance(response._content, bytes):  # a hook has read the body: it must be readable once more
                 answer.raw = HeldBody(response._content)
+        return answer
+
+    def _call_hooks(self, response: requests.Response) -> None:
+        dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
 
 
 class ClientAdapter(BaseAdapter):
