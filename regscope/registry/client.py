@@ -1,6 +1,7 @@
-"""The client of one registry: the one path that every request takes.
+"""The client of one registry: its settings, and the one path that every request takes.
 
-Authentication, scopes, retries, `Retry-After`, redirects and errors are handled here and nowhere else.
+`request` leads to `AuthorizedRequests` (credentials and scopes), and that to `Transport` (retries, `Retry-After`,
+redirects); nothing else in regscope sends a request.
 """
 
 from __future__ import annotations
@@ -50,28 +51,30 @@ class DockerRegistryV2Client(RequestsFacade):
     """A client of the Docker Registry HTTP API V2 and the OCI distribution API.
 
     Args:
-        api_base_url: scheme, host and port, such as `https://registry.example.com`; with a path where it is below one.
-        username, password: credentials for the registry and its token service; they go nowhere else.
-        keychain: where they are found if none are given, for the registry or for single repositories.
+        api_base_url: scheme, host and port, such as `https://registry.example.com`, and a path if `/v2/` is below one.
+        username, password: credentials for the registry and its token service; they are sent nowhere else.
+        keychain: the credentials by repository, used where `username` is not given.
         verify_certificate: True, False, or the path of a certificate authority's PEM file.
-        authenticator_class: answers a registry that asks who is there; regscope's own ways by default.
-        default_timeout: seconds for a request, or a pair for connecting and for each read.
+        authenticator_class: answers the registry's challenges, in place of Basic and Bearer.
+        default_timeout: seconds for a request, or a pair: to connect, and for each read.
         auth_timeout: the same for the token service.
         insecure: allow credentials over plain HTTP or unverified TLS to a host other than this machine.
-        pool_size: connections kept open; as many as there are threads.
-        client_certificate: a PEM file, or one with the certificate and one with its key, for servers that want one.
+        pool_size: connections that are kept open; one for each thread that uses the client.
+        client_certificate: a PEM file, or one with the certificate and one with its key, for servers that require one.
         concurrency: requests at once to each host; no limit by default.
         rate: requests a second to each host; no limit by default.
-        slowest: bytes a second; an answer that comes slower for as long as the timeout of its reads is given up. 1000
-            by default, 0 for never.
-        most_names: that are read of one list of repositories or tags; 250,000 by default.
-        guessed_http: whether nobody has said that the registry need not speak TLS: then nothing is written to it,
-            unless it is on this machine, or `insecure`.
-        patience: how often a request is sent again, and how long is waited before.
+        slowest: bytes a second; an answer that is slower for as long as its read timeout is given up. 1000 by default,
+            0 for no limit.
+        most_names: the most names that are read of one list of repositories or tags; 250,000 by default.
+        guessed_http: the registry uses plain HTTP, and the user has not stated `http://`: it is then read only, unless
+            it is on this machine, or `insecure`.
+        retry_policy: how often a request is sent again, and the waits between the attempts.
 
     Attributes:
-        rate_limit: what the registry's latest answer said of its quota; None where it said nothing.
-        uploads: what they have found out about the registry.
+        rate_limit: the quota that an answer of the registry stated last; None before that.
+        uploads: how the registry handles uploads, as observed so far.
+        deletions: how the registry deletes, as observed so far.
+        has_referrers_api: whether it has the referrers API; None before that was tried.
     """
 
     @classmethod
@@ -88,16 +91,16 @@ class DockerRegistryV2Client(RequestsFacade):
         verify_certificate: bool | str | None = None,
         **options: Any,
     ) -> DockerRegistryV2Client:
-        """A client of `api_endpoint`, which is asked whether it speaks TLS if its address does not say so.
+        """A client of `api_endpoint`; if its address has no scheme, a connection shows whether it speaks TLS.
 
         Args:
-            https_detect_timeout: seconds for that question.
-            verify_certificate: by default it is, unless that question has shown that it is not valid; credentials are
-                then sent to this machine alone, if `insecure` does not allow more.
-            options: the others of the constructor.
+            https_detect_timeout: seconds for that connection.
+            verify_certificate: by default True, unless that connection has shown that the certificate is not valid;
+                credentials are then refused for other machines than this one, unless `insecure` is set.
+            options: the other arguments of the constructor.
 
         Warns:
-            RegscopeWarning: it does not, and is not on this machine, or `insecure`: what is read can be seen.
+            RegscopeWarning: the registry speaks no TLS, is not on this machine, and `insecure` is not set.
         """
         speaks_tls, is_valid = api_endpoint.is_secure_repository(timeout=https_detect_timeout)
         if verify_certificate is None:
@@ -155,7 +158,7 @@ class DockerRegistryV2Client(RequestsFacade):
         self.guessed_http = guessed_http and not insecure and not is_loopback(origin(self.api_base_url)[1])
         self.retry_policy = retry_policy or RetryPolicy()
         self.rate_limit: RateLimit | None = None
-        self.has_referrers_api: bool | None = None  # not known before it was asked
+        self.has_referrers_api: bool | None = None  # None before it was tried
         self.uploads = UploadBehaviour()
         self.deletions = DeletionBehaviour()
         self._session: RegistrySession | None = None
@@ -195,7 +198,7 @@ class DockerRegistryV2Client(RequestsFacade):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Connections, locks and tokens stay behind; another process makes its own.
+        # Connections, locks and tokens cannot be pickled; another process makes its own.
         return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -207,7 +210,7 @@ class DockerRegistryV2Client(RequestsFacade):
         return f"DockerRegistryV2Client({without_secrets(self.api_base_url)!r})"
 
     def url(self, *path: str) -> str:
-        """The URL of an API path under `/v2/`; its parts are quoted. One of several parts is a repository's first."""
+        """The URL of an API path under `/v2/`, its parts quoted; the first of several parts is a repository's name."""
         if self._at_hub and len(path) > 1:
             path = (full_name(self.api_base_url, path[0]), *path[1:])
         return f"{self.api_base_url}/v2/" + "/".join(
@@ -216,16 +219,16 @@ class DockerRegistryV2Client(RequestsFacade):
 
     @property
     def stated_digests(self) -> StatedDigests:
-        """What the registry's answers say of the digests of manifests."""
+        """Reads `Docker-Content-Digest` in the registry's answers, and records whether it can be relied on."""
         return self._stated_digests
 
     @property
     def counts_pulls(self) -> bool:
-        """Whether the registry has spoken of a quota; Docker Hub has one even before it was asked."""
+        """Whether pulls count against a quota: the registry has stated one, or is Docker Hub."""
         return self.rate_limit is not None or self._at_hub
 
     def ping(self) -> bool:
-        """Whether the registry answers, and these credentials are good enough to be answered (`GET /v2/`)."""
+        """Whether the registry answers `GET /v2/` successfully with these credentials."""
         try:
             discard(self.request("GET", self.url()))
         except RequestError:
@@ -233,7 +236,7 @@ class DockerRegistryV2Client(RequestsFacade):
         return True
 
     def hello(self) -> tuple[Mapping[str, str], bytes]:
-        """How `/v2/` answers somebody who does not say who asks: the header fields, and a small body or nothing.
+        """The header fields and the body of `/v2/` for an anonymous request; a body above 4096 bytes is left empty.
 
         Raises:
             RequestError: there is no answer.
@@ -241,16 +244,16 @@ class DockerRegistryV2Client(RequestsFacade):
         return anonymous_answer(self._transport, self.url(), seconds_of("default", self.default_timeout))
 
     def check_login(self) -> bool:
-        """Have the login looked at; whether anybody did: a registry that is open to all need not.
+        """Have the registry check the credentials; False where it answers everybody and did not check them.
 
         Raises:
-            AuthFailed: the registry refuses it, or its token service does, or gives it what it gives to nobody.
-            RequestError: one of them fails.
+            AuthFailed: the registry or its token service refuses the credentials, or ignores them.
+            RequestError: the registry or its token service failed.
         """
         discard(self.request("GET", self.url()))
         if self._requests.has_checked_login():
             return True
-        try:  # what is not for everybody may ask sooner
+        try:  # the catalog is restricted more often than `/v2/`
             discard(self.request("GET", self.url("_catalog"), params={"n": 1}))
         except AuthFailed:
             raise
@@ -273,12 +276,15 @@ class DockerRegistryV2Client(RequestsFacade):
         """Send a request and return the answer, its body still unread.
 
         Args:
-            outlast_errors: send it again after a server's error (500, 502, 503, 504), as `retry_policy` says.
-            data: the request's body; one that cannot be begun again is sent once only.
-            allow_redirects: go where the answer leads; else that is returned.
+            headers: header fields.
+            params: the query.
+            data: the request's body; a request whose body cannot be read twice is sent once only.
+            timeout: seconds, or a pair: to connect, and for each read; `default_timeout` by default.
+            outlast_errors: send it again after a server error (500, 502, 503, 504), as `retry_policy` says.
+            allow_redirects: follow redirects; otherwise the redirect itself is returned.
 
         Raises:
-            RequestError: or one of its kinds, for no answer and for every answer from 400 up.
+            RequestError: or one of its kinds, where there is no answer, or its status is 400 or above.
         """
         if params:
             url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
@@ -306,7 +312,7 @@ class DockerRegistryV2Client(RequestsFacade):
         return self._requests.send(method, url, headers, data, seconds, outlast_errors, allow_redirects)
 
     def _note(self, answer: Answer) -> None:
-        """Keep the quota that an answer states, and show its warning."""
+        """Record the quota that an answer states, and show its `Warning`."""
         if (limit := parse_rate_limit(answer.headers)) is not None:
             self.rate_limit = limit
         if (warning := answer.headers.get("Warning")) and same_origin(answer.url, self.api_base_url):
