@@ -27,7 +27,7 @@ SECRETS = {"Authorization", "Cookie", "Proxy-Authorization"}
 """The header fields that are sent to the registry only."""
 
 _LONGEST_TURN = 0.05  # seconds; a header that took longer was fetched from a token service
-_NEXT_STEP = "Ask the registry's administrator to correct the address that it sends."
+_NEXT_STEP = "Ask whoever runs the registry to correct the address that it sends."
 
 Authorize = Callable[[], str | None]
 """Returns the `Authorization` header for one request; None for an anonymous one."""

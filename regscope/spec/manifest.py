@@ -316,7 +316,7 @@ def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str,
     try:
         document = from_json(raw)
     except ValueError as error:
-        raise invalid(f"{what} must be JSON: {error}") from None
+        raise invalid(f"the content of {what} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise invalid(f"{what} must be a JSON object, not a {type(document).__name__}")
     return document
