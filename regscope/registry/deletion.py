@@ -215,7 +215,7 @@ class Deletion:
         """Raise Unsupported if the registry answers 404 to the deletion of a manifest that it has, as zuul-registry."""
         if self.now(digest) is not None:
             raise Unsupported(
-                f"nothing can be deleted in {self._repository}: the registry has {digest}, but refuses to delete it (404)",
+                f"nothing can be deleted in {self._repository}: the registry has {digest}, but answers 404",
                 HTTPStatus.NOT_FOUND,
                 next_step="Delete the manifest by the registry's own tools.",
             )
