@@ -6,7 +6,7 @@
     │   ├── InvalidReference
     │   ├── InvalidPlatform
     │   └── InvalidLocation
-    ├── ContentError                     what was read is not what it should be
+    ├── ContentError                     content is damaged, invalid or too large
     │   ├── DigestMismatch
     │   ├── TooLarge
     │   ├── InvalidManifest
@@ -24,13 +24,13 @@
         ├── UnsafeRedirect
         └── RequestErrorWithResponse
             ├── AuthFailed               the credentials were refused
-            ├── PermissionDeny           they were accepted, and are not enough
+            ├── PermissionDeny           the credentials lack a permission
             ├── ResourceNotFound
-            ├── Unsupported              this registry does not offer it
+            ├── Unsupported              the registry does not support the operation
             └── TooManyRequests
 
-Each carries `next_step`, a sentence that says what to do; `str(error)` ends with it. Errors pickle, so that
-they survive the way back from a worker process or a cluster.
+Each has a `next_step`, a sentence that says what to do; `str(error)` ends with it. Errors can be pickled, so that a
+worker process or a cluster can return them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class RegscopeError(Exception):
         message: what went wrong.
         next_step: what the user can do about it; may be empty.
 
-    Neither shows a secret that was in what they are made of.
+    Secrets in the text or the address that an error is made from are masked in both.
     """
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
@@ -70,7 +70,7 @@ def _rebuild(kind: type[RegscopeError], args: tuple[Any, ...], state: dict[str, 
 
 
 class InvalidInput(RegscopeError, ValueError):
-    """Something the user wrote cannot be understood."""
+    """An argument, a name or an address from the user is invalid."""
 
 
 class InvalidDigest(InvalidInput):
@@ -81,7 +81,7 @@ class InvalidReference(InvalidInput):
     """Not an image reference. `position` is the index of the first bad character."""
 
     def __init__(self, message: str, *, text: str = "", position: int = 0, next_step: str = "") -> None:
-        # One character for one, so that the pointer stays under the right one; names come from registries, too.
+        # One character replaces one, so that the pointer is at the right place; names also come from registries.
         shown = "".join(character if character.isprintable() else " " for character in text)
         pointer = f"\n  {shown}\n  {' ' * position}^" if text else ""
         super().__init__(message + pointer, next_step=next_step)
@@ -98,7 +98,7 @@ class InvalidLocation(InvalidInput):
 
 
 class ContentError(RegscopeError):
-    """What was read is not what it should be."""
+    """Content is damaged, invalid or too large."""
 
 
 class DigestMismatch(ContentError):
@@ -106,7 +106,7 @@ class DigestMismatch(ContentError):
 
 
 class TooLarge(ContentError):
-    """A size, claimed or read, is above what regscope accepts for this kind of content."""
+    """A size, stated or measured, is above what regscope accepts for this kind of content."""
 
 
 class InvalidManifest(ContentError):
@@ -122,15 +122,15 @@ class UnSupportMediaType(ContentError):
 
 
 class StoreError(RegscopeError):
-    """Something is wrong with a layout, an archive or a saved snapshot."""
+    """A layout, an archive or a saved snapshot is damaged, incomplete or cannot be read or written."""
 
 
 class NotAStore(StoreError):
-    """A path that is not the kind of store it was opened as."""
+    """The path does not lead to a store of the expected kind."""
 
 
 class ContentMissing(StoreError):
-    """A store does not hold the content that was asked for."""
+    """A store does not have the requested content."""
 
 
 class RequestError(RegscopeError):
@@ -139,7 +139,7 @@ class RequestError(RegscopeError):
     Attributes:
         status_code: the HTTP status, or None where there was no answer.
         code: the registry's own error code (distribution-spec, Error Codes), such as `MANIFEST_UNKNOWN`.
-        url: what was asked for, without credentials and without its query.
+        url: the address of the request, without credentials and without its query.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class RequestError(RegscopeError):
 
 
 class ConnectionFailed(RequestError):
-    """No connection, or one that broke."""
+    """The connection could not be made, or was lost."""
 
 
 class UnknownHost(ConnectionFailed):
@@ -166,23 +166,23 @@ class UnknownHost(ConnectionFailed):
 
 
 class TLSFailed(ConnectionFailed):
-    """The certificate cannot be trusted, or the other side speaks no TLS."""
+    """The certificate cannot be verified, or the host speaks no TLS."""
 
 
 class TimedOut(ConnectionFailed):
-    """No answer in time."""
+    """There was no answer before the timeout."""
 
 
 class EndpointTimedOut(TimedOut, TimeoutError):
-    """A host did not say in time whether it speaks TLS."""
+    """The connection that shows whether a host speaks TLS was not answered before the timeout."""
 
 
 class UnsafeRedirect(RequestError):
-    """The registry pointed somewhere that it must not be followed to."""
+    """The registry redirected to an address that must not be followed."""
 
 
 class RequestErrorWithResponse(RequestError):
-    """The registry answered with an error; `response` is its answer where it is at hand."""
+    """The registry answered with an error; `response` is its answer, or None."""
 
     def __init__(
         self,
@@ -198,39 +198,39 @@ class RequestErrorWithResponse(RequestError):
         self.response = response
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A response holds its connection, which cannot travel to another process.
+        # A response has a connection, which cannot be pickled.
         return _rebuild, (type(self), self.args, {**self.__dict__, "response": None})
 
 
 class AuthFailed(RequestErrorWithResponse):
-    """The credentials were refused, or the registry wants some and none were given."""
+    """The credentials were refused, or the registry requires credentials and none were given."""
 
 
 class PermissionDeny(RequestErrorWithResponse):
-    """The registry knows who asks, and does not allow it."""
+    """The registry accepts the credentials, but they lack the permission for the request."""
 
 
 class ResourceNotFound(RequestErrorWithResponse):
-    """The registry does not have it, or does not show it to these credentials."""
+    """The registry does not have the content, or does not show it to these credentials."""
 
 
 class Unsupported(RequestErrorWithResponse):
-    """This registry does not offer the operation."""
+    """The registry does not support the operation."""
 
 
 class TooManyRequests(RequestErrorWithResponse):
-    """Still over the registry's rate limit after waiting as it asked."""
+    """The registry's rate limit is still exceeded after the wait that it asked for."""
 
 
 class RegscopeWarning(UserWarning):
-    """Base of all warnings of regscope. As errors, they show no secrets."""
+    """Base of all warnings of regscope. As in errors, secrets are masked."""
 
     def __init__(self, message: str) -> None:
         super().__init__(without_secrets(message))
 
 
 class CapabilityWarning(RegscopeWarning):
-    """A registry lacks something; `capability` names it, as the field of `Capabilities`.
+    """A registry lacks a capability; `capability` is the name of its field in `Capabilities`.
 
     `warnings.simplefilter("error", regscope.CapabilityWarning)` makes it an error.
     """
@@ -241,12 +241,12 @@ class CapabilityWarning(RegscopeWarning):
 
 
 class MirrorWarning(RegscopeWarning):
-    """A mirror failed, and is left alone for a while; others, and the registry itself, are asked instead."""
+    """A mirror failed and is skipped for some time; other mirrors, or the registry itself, are used instead."""
 
 
 class DigestWarning(RegscopeWarning):
-    """`Docker-Content-Digest` is no digest, or the digest of another manifest; a client warns once."""
+    """`Docker-Content-Digest` is not a digest, or the digest of another manifest; a client warns once."""
 
 
 class RegistryWarning(RegscopeWarning):
-    """A registry asked to tell its users something (distribution-spec, Warnings)."""
+    """A warning that a registry sent for its users (distribution-spec, Warnings)."""

@@ -1,1 +1,1 @@
-"""Other clients' names for what regscope has."""
+"""Names of other clients for regscope's own classes."""

@@ -1,4 +1,4 @@
-"""One answer, and its body as a stream that knows when it was cut short."""
+"""One HTTP answer, and its body as a stream that detects truncation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _DECODED = {"gzip", "deflate"}
 _REFUSED = {"br", "zstd", "compress", "x-compress"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _GZIP_MAGIC = b"\x1f\x8b"
-_FRUITLESS = 2**20  # bytes of an encoding, beyond twice what they decode to: no content is like that
+_FRUITLESS = 2**20  # encoded bytes, beyond twice the decoded ones: no real content has as many
 
 
 class Answer:
     """An answer to a request, its body still unread.
 
     Attributes:
-        method, url: of the request; after redirects, of the last one.
-        headers: looked up in any case.
+        method, url: those of the request; after redirects, of the last request.
+        headers: the header fields, by names in any case.
         raw: the body.
     """
 
@@ -40,16 +40,16 @@ class Answer:
 
     @property
     def is_redirect(self) -> bool:
-        """Whether it leads elsewhere (RFC 9110, 15.4)."""
+        """Whether the answer is a redirect with a `Location` (RFC 9110, 15.4)."""
         return self.status_code in _REDIRECTS and "location" in self.headers
 
     def close(self) -> None:
-        """Let go of the connection, whatever is left of the body."""
+        """Release the connection; the rest of the body is not read."""
         self.raw.close()
 
 
 class HeldBody:
-    """A body that was read whole, to be read once more."""
+    """A body in memory, which was read before and can be read once more."""
 
     closed = False
 
@@ -57,23 +57,23 @@ class HeldBody:
         self._content = io.BytesIO(content)
 
     def read(self, amount: int | None = None, decode_content: bool = True) -> bytes:
-        """Up to `amount` bytes; all that is left by default."""
+        """Up to `amount` bytes; by default the rest of the body."""
         return self._content.read(-1 if amount is None else amount)
 
     def stream(self, amount: int = PIECE, decode_content: bool = True) -> Iterator[bytes]:
-        """What is left of it in pieces of `amount` bytes, the last one shorter."""
+        """The rest of the body in pieces of `amount` bytes, the last one shorter."""
         while piece := self._content.read(amount):
             yield piece
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Does nothing: this body has no connection."""
 
 
 class Body:
-    """The body of an answer. At its end the connection goes back to the others; left early, it is closed.
+    """The body of an answer. At its end the connection is reused; closed earlier, the connection is closed too.
 
     Raises:
-        ConnectionFailed: from every read, where the body ends before the length that its header states.
+        ConnectionFailed: from any read, where the body ends before the length that its header states.
     """
 
     def __init__(self, header: Header, incoming: Incoming, url: str, done: Callable[[bool], None]) -> None:
@@ -85,7 +85,7 @@ class Body:
         self._encoding = _encoding(header.fields.get("content-encoding", ""))
         self._decoder = _decoder() if self._encoding in _DECODED else None
         self._packed = b""
-        self._gain = 0  # bytes that were decoded, twice, less those that they took
+        self._gain = 0  # twice the decoded bytes, less the encoded ones
         self._looked = False
         self._begun = b""
         self.closed = False
@@ -93,7 +93,7 @@ class Body:
             self._finish()
 
     def read(self, amount: int | None = None, decode_content: bool = True) -> bytes:
-        """Up to `amount` bytes, fewer only at the end; all that is left by default."""
+        """Up to `amount` bytes, fewer only at the end; by default the rest of the body."""
         if decode_content and self._encoding and not self._is_mislabelled():
             return self._decoded(amount)
         if amount is None:
@@ -106,13 +106,13 @@ class Body:
             yield piece
 
     def close(self) -> None:
-        """Let go of the connection, whatever is left of the body."""
+        """Release the connection; the rest of the body is not read."""
         self._finish()
 
-    release_conn = close  # as requests calls it
+    release_conn = close  # the name that requests uses
 
     def _is_mislabelled(self) -> bool:
-        """Whether what is called gzip does not begin as such: some mirrors label what they send as it is."""
+        """Whether a body labelled gzip does not begin as gzip: some mirrors label unencoded content so."""
         if self._encoding == "gzip" and not self._looked:
             self._looked = True
             self._begun = self._raw(PIECE)
@@ -137,9 +137,9 @@ class Body:
         return piece
 
     def _decoded(self, amount: int | None) -> bytes:
-        """What was compressed on the way, although it was not asked for: some proxies do."""
+        """Up to `amount` decoded bytes: some proxies compress content although no encoding was requested."""
         if self._decoder is None:
-            raise self._undecodable(f"an encoding, {self._encoding[:40]!r}, that was not asked for")
+            raise self._undecodable(f"the content encoding {self._encoding[:40]!r}, which was not requested")
         pieces: list[bytes] = []
         wanted = amount
         while wanted is None or wanted > 0:
@@ -147,7 +147,7 @@ class Body:
                 break
             packed = self._packed or self._raw(PIECE)
             if not packed:
-                if self._gain:  # an empty body is none that was compressed
+                if self._gain:  # an empty body is accepted: nothing was compressed
                     raise self._undecodable(f"a {self._encoding} encoding that was cut short")
                 break
             try:
@@ -160,7 +160,7 @@ class Body:
         return b"".join(pieces)
 
     def _begin_another(self) -> bool:
-        """Whether another gzip member follows (RFC 1952, 2.2). What is none is read to the end, and left out."""
+        """Whether another gzip member follows (RFC 1952, 2.2). Other trailing bytes are read to the end and ignored."""
         while tail := self._packed + (self._raw(PIECE) if len(self._packed) < len(_GZIP_MAGIC) else b""):
             self._packed = tail
             if tail.startswith(_GZIP_MAGIC):
@@ -182,7 +182,7 @@ class Body:
     def _finish(self) -> None:
         if not self.closed:
             self.closed = True
-            # What came after the end would be taken for the answer to the next request.
+            # Bytes after the end would be taken for the answer to the next request.
             self._done(self._keeps_open and self._framed.ended and not self._incoming.has_more)
 
     def __del__(self) -> None:
@@ -194,9 +194,9 @@ def _decoder() -> zlib._Decompress:
 
 
 def _encoding(stated: str) -> str:
-    """The coding that changes the bytes (RFC 9110, 8.4); empty for none, and for what is none.
+    """The content coding that was applied to the body (RFC 9110, 8.4); empty for none, and for values that are none.
 
-    `x-gzip` is how Apache labels a file that is compressed by itself; `aws-chunked` and `utf-8` are no codings.
+    Apache sends `x-gzip` for a file that is itself compressed; `aws-chunked` and `utf-8` are no codings.
     """
     codings = [coding.strip().lower() for coding in stated.split(",")]
     return next((coding for coding in codings if coding in _DECODED | _REFUSED), "")

@@ -1,4 +1,4 @@
-"""What a registry can do, found out by asking it, without changing what it holds."""
+"""The capabilities of a registry, found by requests that do not change its content."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _OF_PROVIDERS = ("reasons", "provider", "adds", "needs", "would_add")
 _LACKING = {
     "catalog": "does not list its repositories: name them when scanning",
     "delete": "does not delete manifests: nothing can be cleaned up through its API",
-    "tag_delete": "does not delete a tag by its name: untagging takes a detour",
+    "tag_delete": "does not delete a tag by its name: regscope pushes another manifest over it and deletes that",
     "referrers": "has no referrers API: signatures and SBOMs are found by their fallback tags",
-    "ranges": "sends no part of a blob: a download that breaks off starts over",
+    "ranges": "does not support range requests: an interrupted download starts again from the beginning",
 }
 
 
@@ -55,20 +55,20 @@ class _Offers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a registry offers to these credentials; None for what could not be found out.
+    """The capabilities of a registry for these credentials; None where one could not be determined.
 
     Attributes:
-        catalog: it lists its repositories.
-        delete: it deletes manifests by digest.
-        tag_delete: it deletes a tag and leaves its manifest (distribution-spec, Deleting tags).
-        referrers: it has the referrers API (distribution-spec, Listing referrers).
-        ranges: it sends a part of a blob (RFC 9110, 14).
-        chunk_minimum: the least bytes of a chunk of an upload (`OCI-Chunk-Min-Length`); 0 where it asks for none.
-        reasons: by name, for all that is False or None: why.
-        provider: who runs it, where that is known.
-        adds: what the provider's own API adds to that of the distribution-spec.
-        needs: which rights the login needs for that.
-        would_add: what it would add, by the credential that it takes.
+        catalog: whether it lists its repositories.
+        delete: whether it deletes manifests by digest.
+        tag_delete: whether it deletes a tag and keeps the manifest (distribution-spec, Deleting tags).
+        referrers: whether it has the referrers API (distribution-spec, Listing referrers).
+        ranges: whether it supports range requests for blobs (RFC 9110, 14).
+        chunk_minimum: the fewest bytes of a chunk of an upload (`OCI-Chunk-Min-Length`); 0 where it states none.
+        reasons: the reason for each value that is False or None, by the name of the attribute.
+        provider: the service that runs the registry, where it is known.
+        adds: what the provider's own API adds to the distribution API.
+        needs: the rights that the login needs for that.
+        would_add: what another credential would add, by the kind of credential.
     """
 
     catalog: bool | None = None
@@ -84,7 +84,7 @@ class Capabilities:
     would_add: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, str]:
-        """Each by its name, worded for people."""
+        """Each capability by its name, as text for people."""
         names = [found.name for found in fields(self) if found.name not in _OF_PROVIDERS]
         found = {name.replace("_", " "): self._worded(name) for name in names}
         if self.provider is not None:
@@ -93,7 +93,7 @@ class Capabilities:
         return found
 
     def beside(self, provider: _Offers, lists: bool) -> Capabilities:
-        """With what a provider adds; `lists` says whether it lists the repositories."""
+        """These capabilities with those of a provider; `lists`: whether it lists the repositories."""
         own_ways = {"catalog": lists, "tag_delete": provider.untags}
         reasons = {name: why for name, why in self.reasons.items() if not own_ways.get(name)}
         return replace(
@@ -118,7 +118,7 @@ class Capabilities:
         return f"{said}: {self.reasons[name]}" if name in self.reasons else said
 
     def warn(self, location: str) -> None:
-        """A CapabilityWarning for each that the registry at `location` lacks."""
+        """Show a CapabilityWarning for each capability that the registry at `location` lacks."""
         for name, what in _LACKING.items():
             if getattr(self, name) is False:
                 warnings.warn(CapabilityWarning(f"{location} {what}", name), stacklevel=3)
@@ -128,17 +128,17 @@ class Capabilities:
 
 
 def probe_capabilities(client: DockerRegistryV2Client, repository: str | None = None) -> Capabilities:
-    """Ask a registry what it can do, by about ten requests that leave its content as it was.
+    """Find the capabilities of a registry, by about ten requests that do not change its content.
 
-    It is asked to delete what cannot be there: the digest of random bytes, and a tag with a random name. An upload is
-    opened and cancelled; docker-registry keeps some bytes of it until it next purges old uploads.
+    Deletion is tried on content that cannot exist: the digest of random bytes, and a tag with a random name. An upload
+    is opened and cancelled; docker-registry keeps some bytes of it until it next purges old uploads.
 
     Args:
-        client: of the registry.
-        repository: one that exists; by default the first in the catalog.
+        client: the client of the registry.
+        repository: an existing repository; by default the first in the catalog.
 
     Raises:
-        RequestError: it does not answer these credentials, or has no such repository.
+        RequestError: the registry refuses these credentials, or has no such repository.
     """
     discard(client.request("GET", client.url()))
     if repository:
@@ -186,30 +186,30 @@ def _tag_delete(client: DockerRegistryV2Client, repository: str) -> _Found:
     try:
         return _deletes(client, repository, f"regscope-asks-{secrets.token_hex(16)}")
     except RequestErrorWithResponse as error:
-        if error.status_code != HTTPStatus.BAD_REQUEST:  # it takes the tag for a broken digest
+        if error.status_code != HTTPStatus.BAD_REQUEST:  # it takes the tag for an invalid digest
             raise
         return _Found(False, error.message)
 
 
 def _deletes(client: DockerRegistryV2Client, repository: str, absent: str) -> _Found:
-    """Whether it would delete, shown by what it says of a manifest that is not there."""
+    """Whether the registry deletes manifests, by its answer to the deletion of one that does not exist."""
     refusal = Deletion(client, repository).refusal(absent)
-    return _Found(True) if refusal is None else _Found(None, f"it is no registry's answer: {refusal.message}")
+    return _Found(True) if refusal is None else _Found(None, f"the answer is not a registry's: {refusal.message}")
 
 
 def _referrers(client: DockerRegistryV2Client, repository: str) -> _Found:
-    return _Found(True) if has_referrers_api(client, repository) else _Found(False, "it does not answer for them")
+    return _Found(True) if has_referrers_api(client, repository) else _Found(False, "the registry does not list them")
 
 
 def _ranges(client: DockerRegistryV2Client, repository: str) -> _Found:
     if client.counts_pulls:
-        return _Found(None, "not asked, since it would count as a pull")
+        return _Found(None, "not tried, since the request would count as a pull")
     blob = _some_blob(client, repository)
     response = client.request("GET", client.url(repository, "blobs", blob), headers={"Range": "bytes=0-0"})
     response.close()
     if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         return _Found(True)
-    return _Found(False, "asked for the first byte, it sends all of them")
+    return _Found(False, "the registry answers a request for the first byte with the whole blob")
 
 
 def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
@@ -220,7 +220,7 @@ def _some_blob(client: DockerRegistryV2Client, repository: str) -> Digest:
                 manifest = ManifestRef(repository, manifest.children[0].digest, client).fetch().parse()
         if manifest.blobs:
             return manifest.blobs[0].digest
-    raise ContentMissing(f"{repository} has no image to try it with")
+    raise ContentMissing(f"{repository} has no image with a blob to request")
 
 
 def _chunk_minimum(client: DockerRegistryV2Client, repository: str) -> _Found:

@@ -1,7 +1,7 @@
-"""Deleting a manifest with the tags on it, and seeing that it happened (distribution-spec, Content Management).
+"""Deleting a manifest with the tags on it, and checking the result (distribution-spec, Content Management).
 
-Registries differ: Google and Docker Hub refuse a manifest that still has a tag, distribution takes the tags along,
-`crane registry serve` leaves them and goes on serving them, and Pulp deletes later than it says.
+Registries differ: Google and Docker Hub refuse to delete a manifest that has a tag, distribution deletes the tags with
+it, `crane registry serve` keeps the tags and continues to serve them, and Pulp deletes some time after its answer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIRST_WAIT = 5  # seconds
 
 
 class Deletion:
-    """Deletes in one repository."""
+    """Deletes manifests and tags of one repository."""
 
     def __init__(self, client: DockerRegistryV2Client, repository: str, timeout: AskTimeout = "default") -> None:
         self._client = client
@@ -41,39 +41,41 @@ class Deletion:
         self._timeout = timeout
 
     def refusal(self, absent: str) -> ResourceNotFound | None:
-        """Ask to delete what cannot be there: a registry that would is sorry not to have it, and then this is None.
+        """Try to delete a manifest or tag that cannot exist; None where the answer shows that deletion is supported.
+
+        Otherwise a 404 without an error code, which a proxy or another server before the registry has sent.
 
         Raises:
-            Unsupported: it deletes nothing.
-            PermissionDeny, AuthFailed: these credentials may not.
+            Unsupported: the registry supports no deletion.
+            PermissionDeny, AuthFailed: these credentials have no permission to delete.
         """
         try:
             self._send(absent)
         except ResourceNotFound as error:
-            return None if error.code else error  # no registry's answer, but that of something before it
+            return None if error.code else error  # a registry's 404 has an error code
         return None
 
     def make_sure(self) -> None:
-        """Find out whether manifests can be deleted; nothing is changed.
+        """Check that manifests can be deleted; nothing is changed.
 
         Raises:
-            Unsupported: the registry deletes nothing.
-            PermissionDeny, AuthFailed: these credentials may not.
+            Unsupported: the registry supports no deletion.
+            PermissionDeny, AuthFailed: these credentials have no permission to delete.
         """
         refusal = self.refusal(Digest.of(secrets.token_bytes(32)))
         if refusal is not None:
             raise Unsupported(
-                f"{self._repository} cannot be deleted from: {refusal.message}",
+                f"nothing can be deleted in {self._repository}: {refusal.message}",
                 refusal.status_code,
                 next_step="Check that the address is a registry's, and that its administrator allows deletion.",
             )
 
     def make_sure_it_takes(self) -> None:
-        """Find out whether manifests may be put: `{}`, which is no manifest, is put under another content's digest.
+        """Check that manifests can be pushed, by a push of `{}`, which is no manifest, under an unrelated digest.
 
         Raises:
-            Unsupported: the registry takes none.
-            PermissionDeny, AuthFailed: these credentials may not.
+            Unsupported: the registry accepts no manifests.
+            PermissionDeny, AuthFailed: these credentials have no permission to push.
         """
         absent = Digest.of(secrets.token_bytes(32))
         headers = {"Content-Type": OCI_MANIFEST, "Connection": "close"}
@@ -82,23 +84,24 @@ class Deletion:
             discard(self._client.request("PUT", url, headers=headers, data=b"{}", timeout=self._timeout))
         except (AuthFailed, PermissionDeny, Unsupported):
             raise
-        except RequestErrorWithResponse:  # as it should
+        except RequestErrorWithResponse:  # refused as invalid: manifests are checked, and so accepted
             return
-        with contextlib.suppress(ResourceNotFound):  # a registry that looks at nothing has it now
+        with contextlib.suppress(ResourceNotFound):  # a registry that checks nothing has stored it
             self._send(absent)
 
     def manifest(self, digest: Digest, tags: Collection[str] = ()) -> None:
-        """Delete a manifest and the tags on it; returns when the registry has none of them any more.
+        """Delete a manifest and the tags on it; returns when the registry no longer serves any of them.
 
-        Where a registry deletes tags by their names they go first. Where it then refuses the manifest, they are set
-        again.
+        If the registry deletes tags by their names, the tags are deleted first. If it then refuses to delete the
+        manifest, the tags are set again.
 
         Args:
-            tags: those on the manifest; see `tags_on`. The registry may take others along.
+            tags: the tags on the manifest; see `tags_on`. The registry may delete others with it.
 
         Raises:
-            ResourceNotFound: no such manifest.
-            RequestError: it was refused, or accepted and not done; the message says which tags are gone or left.
+            ResourceNotFound: there is no such manifest.
+            RequestError: the registry refused the deletion, or accepted it and still serves the manifest or a tag; the
+                message names the tags concerned.
         """
         removed = self._remove_tags(digest, tags)
         try:
@@ -116,10 +119,10 @@ class Deletion:
         self._client.deletions.takes_tags_along |= self._client.deletions.by_tag is False and any(went_along)
 
     def tags_on(self, digest: Digest) -> list[str]:
-        """The tags that point to a manifest: every tag of the repository is asked for.
+        """The tags that point to a manifest, by a request for each tag of the repository.
 
         Raises:
-            RequestError: one of them cannot be read, and so might be on it.
+            RequestError: a tag cannot be read, and could point to the manifest.
         """
         names = self.tags()
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
@@ -129,33 +132,34 @@ class Deletion:
         """All tags of the repository, sorted."""
         try:
             return read_tag_list(self._client, self._repository, self._timeout).tags
-        except ResourceNotFound:  # some registries forget a repository that has no tag
+        except ResourceNotFound:  # some registries answer 404 for a repository without tags
             return []
 
     def knows_tags(self) -> bool:
         """Whether the registry deletes a tag by its name, and nothing else (distribution-spec, Deleting tags).
 
-        It is asked once to delete a tag that cannot be there.
+        The first call tries to delete a tag that cannot exist.
         """
         if self._client.deletions.by_tag is None:
             try:
                 known = self.tag(f"regscope-asks-{secrets.token_hex(16)}")
             except ResourceNotFound as error:
-                known = bool(error.code)  # else it is no registry's answer, but that of something before it
+                known = bool(error.code)  # a registry's 404 has an error code
             self._client.deletions.by_tag = known
         return self._client.deletions.by_tag
 
     def tag(self, tag: str) -> bool:
-        """Ask to delete a tag by its name; False where the registry knows no such deletion.
+        """Delete a tag by its name; False where the registry does not support this.
 
         Raises:
-            ResourceNotFound: no such tag.
-            RequestError: it was refused.
+            ResourceNotFound: there is no such tag.
+            RequestError: the registry refused the deletion.
         """
         try:
             self._send(tag)
         except RequestErrorWithResponse as error:
-            # Older ones take the tag for a broken digest; one that knew better before refuses this tag alone.
+            # Older registries take the tag for an invalid digest, and answer 400. One that deleted a tag by name before
+            # refuses this tag alone.
             is_unknown = isinstance(error, Unsupported) or error.status_code == HTTPStatus.BAD_REQUEST
             if not is_unknown or self._client.deletions.by_tag:
                 raise
@@ -164,25 +168,25 @@ class Deletion:
         return True
 
     def now(self, reference: str) -> Digest | None:
-        """The digest of what is there; None where nothing is."""
+        """The digest of the manifest under a tag or digest; None where there is none."""
         found = ManifestReader(self._repository, reference, self._client, timeout=self._timeout).get_metadata()
         return found.digest if found else None
 
     def is_gone(self, tag: str, digest: Digest | None = None) -> bool:
-        """Whether a tag is gone, or points to something else than `digest` in time."""
+        """Whether a tag is gone, or points to another manifest than `digest`, within the time that deletions take."""
         return self._in_time(lambda: (now := self.now(tag)) is None or (digest is not None and now != digest))
 
     def put(self, reference: str, manifest: RawManifest) -> None:
-        """Put a manifest, byte for byte, and change nothing else; one of schema 1 has lost its signatures."""
+        """Push a manifest, byte for byte; one of schema 1 is skipped, since it was read without its signatures."""
         if manifest.media_type in SCHEMA1:
             return
-        # Whoever refuses it unread must not take its bytes for the next request, which deletes.
+        # A server that refuses it unread must not take its bytes for the next request, which deletes.
         headers = {"Content-Type": manifest.parse().media_type, "Connection": "close"}
         url = self._client.url(self._repository, "manifests", reference)
         discard(self._client.request("PUT", url, headers=headers, data=manifest.raw, timeout=self._timeout))
 
     def _until_gone(self, digest: Digest) -> None:
-        """Delete a manifest; once more where it stays: Pulp keeps one that was pushed by a tag and by its digest."""
+        """Delete a manifest, twice if needed: Pulp keeps one that was pushed both by a tag and by its digest."""
         self._send(digest)
         if eventually(lambda: self.now(digest) is None, min(_FIRST_WAIT, self._client.retry_policy.settling)):
             return
@@ -192,13 +196,13 @@ class Deletion:
             raise self._not_done(digest, digest)
 
     def _remove_tags(self, digest: Digest, tags: Iterable[str]) -> list[str]:
-        """Remove what can be removed by its name; those that were."""
+        """Delete the tags that can be deleted by name; returns the deleted ones."""
         removed: list[str] = []
         for tag in tags:
             if not self.knows_tags():
                 break
             try:
-                if self.now(tag) != digest:  # it has moved, or went along with another one
+                if self.now(tag) != digest:  # it points elsewhere, or was deleted with another tag
                     continue
                 if self.tag(tag):
                     removed.append(tag)
@@ -210,12 +214,12 @@ class Deletion:
         return removed
 
     def _look_whether_it_deletes(self, digest: Digest) -> None:
-        """A registry that has a manifest and does not find it to delete it, as zuul-registry, deletes nothing."""
+        """Raise Unsupported if the registry answers 404 to the deletion of a manifest that it has, as zuul-registry."""
         if self.now(digest) is not None:
             raise Unsupported(
-                f"{self._repository} cannot be deleted from: the registry has {digest}, and says 404 to its deletion",
+                f"nothing can be deleted in {self._repository}: the registry has {digest}, but answers 404",
                 HTTPStatus.NOT_FOUND,
-                next_step="Delete it by the registry's own means.",
+                next_step="Delete the manifest by the registry's own tools.",
             )
 
     def _set_again(self, digest: Digest, tags: Collection[str]) -> None:
@@ -227,13 +231,13 @@ class Deletion:
                 self.put(tag, manifest)
         except RequestError as error:
             raise RequestError(
-                f"the tags {', '.join(tags)} of {self._repository} were removed, {digest} was refused, and the tags "
-                f"cannot be set again: {error.message}",
+                f"the tags {', '.join(tags)} of {self._repository} were deleted, the registry refused to delete "
+                f"{digest}, and the tags cannot be set again: {error.message}",
                 next_step="Push the image again under these tags, or undo the run by its journal.",
             ) from None
 
     def _went_along(self, tag: str, digest: Digest) -> bool:
-        """Whether a tag of a deleted manifest is gone; one that is still served is removed by its name."""
+        """Whether a tag was deleted with its manifest; one that is still served is deleted by its name."""
         now = self.now(tag)
         if now != digest:
             return now is None
@@ -254,7 +258,7 @@ class Deletion:
         what = "it" if reference == digest else f"its tag {reference}"
         return RequestError(
             f"the registry accepted the deletion of {self._repository}@{digest}, and still serves {what}",
-            next_step="Look again later; the registry's log may say more.",
+            next_step="Check again later whether it is gone; the registry's log may show the reason.",
         )
 
     def _send(self, reference: str) -> None:

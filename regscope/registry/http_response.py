@@ -1,4 +1,4 @@
-"""An answer as `requests` has them, for those who use the client's verbs, its session, or an error's `response`."""
+"""An answer as a `requests.Response`, as the client's verbs, its session and an error's `response` have it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def response_of(
     """The answer as a `requests.Response`.
 
     Args:
-        content: the body, where it was read; else it is read when it is asked for.
-        request: what was asked; by default one of method and URL alone.
+        content: the body, where it was read already; otherwise it is read on first access.
+        request: the request; by default one with the method and the URL only.
     """
     response = requests.Response()
     response.status_code = answer.status_code

@@ -13,9 +13,11 @@ from regscope.spec.schema1 import schema1_payload, signed_schema1
 
 
 class Pushed(NamedTuple):
-    """Attributes:
-    descriptor: of what the registry has now.
-    is_counted: whether the registry says that it lists the manifest among its subject's referrers (`OCI-Subject`).
+    """The result of a push.
+
+    Attributes:
+        descriptor: the descriptor of the pushed manifest.
+        is_counted: whether the registry states that it lists it among its subject's referrers (`OCI-Subject`).
     """
 
     descriptor: Descriptor
@@ -30,17 +32,17 @@ def push_manifest(
     *,
     timeout: AskTimeout = "default",
 ) -> Pushed:
-    """Push the bytes of a manifest, and nothing else: no list of referrers is changed.
+    """Push the bytes of a manifest; no list of referrers is changed.
 
-    A schema 1 manifest whose signatures do not fit its content is signed by the key that `get_private_key` gives.
+    A schema 1 manifest whose signatures are not valid for its content is signed with the key of `get_private_key`.
 
     Raises:
-        DigestMismatch: the digest that it is pushed under, or that the registry gives back, is another.
-        RequestError: it was refused.
+        DigestMismatch: `reference`, or the digest that the registry states, is not the manifest's digest.
+        RequestError: the registry refused the manifest.
     """
     raw, kind, what = manifest.raw, manifest.media_type, f"the manifest {repository}:{reference}"
     if isinstance(manifest, ManifestSchema1):
-        from regscope.registry.signing_key import get_private_key  # loads libtrust, which few need
+        from regscope.registry.signing_key import get_private_key  # imports libtrust, which is rarely needed
 
         raw, kind = signed_schema1(manifest, get_private_key()), ManifestSchema1.content_type()
     named = schema1_payload(raw) if isinstance(manifest, ManifestSchema1) else raw

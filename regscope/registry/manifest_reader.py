@@ -33,14 +33,14 @@ from regscope.text import plain
 
 
 class RawManifest(NamedTuple):
-    """A manifest as it was read: its exact bytes, which hash to `digest`, and the media type of its header."""
+    """A manifest as it was read: its exact bytes, which hash to `digest`, and the media type in `Content-Type`."""
 
     raw: bytes
     digest: Digest
     media_type: str | None = None
 
     def parse(self) -> Manifest:
-        """The model of it; see `parse_manifest` for what can be wrong."""
+        """The manifest as a model; for errors see `parse_manifest`."""
         return parse_manifest(self.raw, self.media_type)
 
 
@@ -48,10 +48,10 @@ class ManifestReader:
     """Reads a manifest in a repository, by tag or digest.
 
     Args:
-        repo: the repository's whole name.
+        repo: the repository's full name.
         reference: a tag or a digest.
-        client: of the registry.
-        timeout: seconds; the client's own by default.
+        client: the client of the registry; `default_client` by default.
+        timeout: seconds; the client's `default_timeout` by default.
     """
 
     def __init__(
@@ -77,18 +77,20 @@ class ManifestReader:
             self._url,
             headers={"Accept": accept, **conditions},
             timeout=self.timeout,
-            outlast_errors=method != "HEAD",  # which is followed by a GET
+            outlast_errors=method != "HEAD",  # a failed HEAD is followed by a GET
         )
 
     def fetch(self, accept: str = ACCEPT_MANIFESTS) -> RawManifest:
-        """The manifest's bytes, verified against the digest that was asked for.
+        """The manifest's bytes, verified against the requested digest.
 
-        For a tag the digest is that of the bytes. If the registry states another one, the registry must also have the
-        manifest under its own: then what it states is not believed any longer, else the bytes were damaged on their
-        way. Of a schema 1 manifest only what its signatures sign, which is what its digest names.
+        For a tag, the digest is computed from the bytes. If the registry states another one, it is asked for the
+        manifest by the computed digest: if it has it, its stated digests are ignored from then on; if not, the bytes
+        were damaged in transit. Of a schema 1 manifest only the signed payload is returned, which hashes to its digest.
 
         Raises:
-            DigestMismatch, TooLarge: and the RequestErrors.
+            DigestMismatch: the bytes do not hash to the requested or the stated digest.
+            TooLarge: the manifest is larger than regscope reads.
+            RequestError: the registry refused or failed.
 
         Warns:
             DigestWarning: `Docker-Content-Digest` is no digest, or the digest of another manifest.
@@ -99,12 +101,13 @@ class ManifestReader:
         return read_whole(lambda: self._ask("GET", accept), METADATA_LIMIT, self._what)
 
     def fetch_unless(self, known: Digest) -> RawManifest | None:
-        """The manifest, unless the tag still stands for `known`: then None, where the registry can say so.
+        """The manifest; None if the tag still points to `known` and the registry supports conditional requests.
 
-        By one GET with `If-None-Match` (RFC 9110, 13.1.2); a registry that knows no conditions sends the manifest.
+        It is one GET with `If-None-Match` (RFC 9110, 13.1.2); a registry without conditional requests sends the
+        manifest.
 
         Raises:
-            DigestMismatch, TooLarge: and the RequestErrors.
+            DigestMismatch, TooLarge, RequestError: as in `fetch`.
         """
         condition = {"If-None-Match": f'"{known}"'}
         response, raw = read_whole(lambda: self._ask("GET", ACCEPT_MANIFESTS, **condition), METADATA_LIMIT, self._what)
@@ -133,7 +136,7 @@ class ManifestReader:
         return RawManifest(raw, digest, media_type or None)
 
     def _is_there(self, digest: Digest) -> bool:
-        """Whether the repository has a manifest of this digest, asked only where it says another one."""
+        """Whether the repository has a manifest of this digest; True where its stated digests are ignored already."""
         if not self.client.stated_digests.are_believed:
             return True
         try:
@@ -146,12 +149,13 @@ class ManifestReader:
         """The manifest as a model.
 
         Args:
-            media_type: the kind that is wanted. With none, an image manifest, through an index to `platform`.
-            platform: the child of an index that is wanted: the one that fits best (see `Platform.distance`).
+            media_type: the kind of manifest to return. By default an image manifest; from an index the one for
+                `platform`.
+            platform: selects the child of an index that fits best (see `Platform.distance`).
 
         Raises:
-            UnSupportMediaType: `media_type` is no manifest's, or the registry has another kind.
-            ResourceNotFound: no such manifest, or none for `platform`.
+            UnSupportMediaType: `media_type` is not a manifest's, or the registry has another kind.
+            ResourceNotFound: there is no such manifest, or none for `platform`.
         """
         if media_type is None:
             wanted = Platform.parse(platform) if isinstance(platform, str) else platform
@@ -166,16 +170,16 @@ class ManifestReader:
         if manifest.media_type != media_type and not (
             isinstance(manifest, ManifestSchema1) and MODELS[media_type] is ManifestSchema1
         ):
-            raise UnSupportMediaType(f"{self.repo}:{self.reference} is {manifest.media_type}, not {media_type}")
+            raise UnSupportMediaType(f"{self.repo}:{self.reference} is of type {manifest.media_type}, not {media_type}")
         return manifest
 
     def get_metadata(self, media_type: str | None = None) -> Descriptor | None:
         """Media type, digest and size (bytes), by one HEAD request; None where there is no such manifest.
 
-        See `describe` for what it does where HEAD is not answered.
+        For registries that do not answer HEAD, see `describe`.
 
         Raises:
-            UnSupportMediaType: `media_type` is no manifest's.
+            UnSupportMediaType: `media_type` is not a manifest's.
         """
         try:
             return self.describe(media_type)
@@ -185,18 +189,18 @@ class ManifestReader:
     def describe(self, media_type: str | None = None) -> Descriptor:
         """Media type, digest and size (bytes), by one HEAD request.
 
-        By GET where HEAD is refused, finds nothing, or leaves something out, and where the registry has stated digests
-        that are not those of its manifests.
+        A GET follows if the answer to HEAD is an error or incomplete; only GET is used if the registry has stated
+        wrong digests before.
 
         Raises:
-            UnSupportMediaType: `media_type` is no manifest's.
+            UnSupportMediaType: `media_type` is not a manifest's.
             ResourceNotFound: there is no such manifest.
         """
         accept = _known(media_type) if media_type else ACCEPT_MANIFESTS
         return self._described(accept) or self._measured(accept)
 
     def answers_head(self) -> bool:
-        """Whether one HEAD request finds it. Where it does not, `describe` still may: not every registry knows HEAD."""
+        """Whether a HEAD request finds the manifest. Not all registries support HEAD: `describe` also uses GET."""
         return self._head(ACCEPT_MANIFESTS) is not None
 
     def _head(self, accept: str) -> Answer | None:
@@ -204,13 +208,13 @@ class ManifestReader:
             response = self._ask("HEAD", accept)
         except (AuthFailed, TooManyRequests):
             raise
-        except RequestErrorWithResponse:  # of any kind, 404 too (Nexus): some registries and proxies know GET alone
+        except RequestErrorWithResponse:  # any status, also 404 (Nexus): some registries and proxies support GET only
             return None
         discard(response)
         return response
 
     def _described(self, accept: str) -> Descriptor | None:
-        """As the header of a HEAD says; None where that says nothing, or not all, as at Red Hat's registry and ECR."""
+        """The descriptor by the header fields of a HEAD; None where they are incomplete, as at Red Hat and ECR."""
         stated = self.client.stated_digests
         response = self._head(accept) if stated.are_believed else None
         if response is None:
@@ -235,15 +239,15 @@ class ManifestReader:
 def image_below(
     found: RawManifest, platform: Platform, name: str, read: Callable[[Digest], RawManifest]
 ) -> RawManifest:
-    """What an index has for a platform, through indexes within it; `found` itself, where it is no index.
+    """The image manifest for a platform in an index, also through nested indexes; `found` itself if it is no index.
 
     Args:
-        name: what `found` is called.
-        read: a manifest by its digest.
+        name: the name of `found`, for errors.
+        read: reads a manifest by its digest.
 
     Raises:
-        ContentMissing: nothing for `platform`.
-        InvalidManifest: they are within one another without end.
+        ContentMissing: the index has no image for `platform`.
+        InvalidManifest: the indexes are nested too deep.
     """
     for _ in range(DEEPEST + 1):
         manifest = found.parse()
@@ -254,19 +258,19 @@ def image_below(
 
 
 def _no_manifest(what: str, media_type: str) -> InvalidManifest:
-    """The error for an answer of something before the registry, such as a portal's page."""
+    """The error for an answer that is not a registry's, such as the login page of a network."""
     return InvalidManifest(
-        f"{what} is no JSON object, but {plain(media_type, 100) or 'something without a media type'}",
+        f"{what} is not a JSON object, but {plain(media_type, 100) or 'content without a media type'}",
         next_step="Check that the address is a registry's: a portal or a proxy may answer in its place.",
     )
 
 
 def _known(media_type: str) -> str:
     if media_type not in MODELS:
-        raise UnSupportMediaType(f"{media_type!r} is not a manifest that regscope reads")
+        raise UnSupportMediaType(f"{media_type!r} is not the media type of a manifest that regscope reads")
     return media_type
 
 
 def _is_signed_schema1(raw: bytes) -> bool:
-    """Whether it looks like one, whatever the header says."""
+    """Whether the bytes look like a signed schema 1 manifest, also under another media type."""
     return b'"fsLayers"' in raw and b'"signatures"' in raw

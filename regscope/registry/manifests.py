@@ -1,4 +1,4 @@
-"""Manifests by tag or digest: read, pushed and deleted, with the lists of referrers that this changes."""
+"""Manifests by tag or digest: read, pushed and deleted, with the changes to the lists of referrers."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from regscope.spec.manifest import MODELS, Manifest, OCIIndex, OCIManifestSchema
 
 __all__ = ["ManifestRef", "RawManifest"]
 
-_LISTED_WITHIN = 1.0  # seconds after a push
+_LISTED_WITHIN = 1.0  # seconds after a push, for the registry's list of referrers
 
 
 class ManifestRef(ManifestReader):
     """A manifest in a repository, by tag or digest.
 
     Args:
-        repo: the repository's whole name.
+        repo: the repository's full name.
         reference: a tag or a digest.
-        client: of the registry.
-        timeout: seconds; the client's own by default.
+        client: the client of the registry; `default_client` by default.
+        timeout: seconds; the client's `default_timeout` by default.
 
     Attributes:
-        TYPES: the model of each media type that `get` can be asked for.
+        TYPES: the model of each media type that `get` accepts.
     """
 
     TYPES = MODELS
 
     def put(self, manifest: Manifest | bytes, media_type: str | None = None) -> Descriptor:
-        """Push a manifest under this tag or digest: the very bytes that were read, or given.
+        """Push a manifest under this tag or digest: the exact bytes that were read, or given.
 
-        What it names must be in the repository already. A schema 1 manifest whose signatures do not fit its content is
-        signed by the key that `get_private_key` gives. One with a `subject` is added to the list under the subject's
-        fallback tag where the registry does not list referrers itself.
+        The blobs and manifests that it names must be in the repository already. A schema 1 manifest whose signatures
+        are not valid for its content is signed with the key of `get_private_key`. A manifest with a `subject` is added
+        to the list under the subject's fallback tag if the registry does not list referrers itself.
 
         Args:
-            manifest: a model, or the bytes of one.
-            media_type: of bytes that do not name theirs.
+            manifest: a model, or the bytes of a manifest.
+            media_type: the media type of bytes that do not state it.
 
         Raises:
-            InvalidInput: neither a model nor bytes.
-            InvalidManifest: bytes that are no manifest.
-            DigestMismatch: the digest that it is pushed under, or that the registry gives back, is another.
-            RequestError: it was refused.
+            InvalidInput: `manifest` is neither a model nor bytes.
+            InvalidManifest: the bytes are not a manifest.
+            DigestMismatch: `reference`, or the digest that the registry states, is not the manifest's digest.
+            RequestError: the registry refused the manifest.
         """
         model = parse_manifest(manifest, media_type) if isinstance(manifest, bytes) else manifest
         if not isinstance(model, Manifest):
-            raise InvalidInput(f"a manifest is pushed as a model or as bytes, not as {type(model).__name__}")
+            raise InvalidInput(f"a manifest must be a model or bytes, not {type(model).__name__}")
         pushed = push_manifest(self.client, self.repo, self.reference, model, timeout=self.timeout)
         if model.subject is not None:
             referrer = _referrer(model, pushed.descriptor.digest)
@@ -63,7 +63,7 @@ class ManifestRef(ManifestReader):
         return pushed.descriptor
 
     def _is_listed(self, subject: Descriptor, referrer: Descriptor) -> bool:
-        """Whether the registry lists a referrer, as it says: some say so and have no list, or an empty one."""
+        """Whether the registry lists a referrer: some send `OCI-Subject` and have no list, or an empty one."""
 
         def is_there() -> bool:
             listed = list_referrers(self.client, self.repo, subject.digest)
@@ -72,19 +72,19 @@ class ManifestRef(ManifestReader):
         return eventually(is_there, _LISTED_WITHIN)
 
     def delete(self, raise_not_found: bool = True) -> bool:
-        """Delete the manifest, and with it every tag on it; `Tags.untag` removes one tag alone.
+        """Delete the manifest with all tags on it; `Tags.untag` removes one tag only.
 
-        Tags are looked for, since some registries refuse a manifest that has one, and others leave them: so every tag
-        of the repository is asked for, unless the registry was seen to take them along. One with a `subject` is taken
-        off the subject's fallback tag, too.
+        Some registries refuse to delete a manifest that has tags, and others keep the tags: so all tags of the
+        repository are requested to find them, unless the registry was observed to delete tags with their manifest. A
+        manifest with a `subject` is also removed from the list under the subject's fallback tag.
 
         Returns:
-            Whether it was there.
+            Whether the manifest existed.
 
         Raises:
-            ResourceNotFound: there is none, unless `raise_not_found` is False.
-            Unsupported: the registry deletes nothing.
-            RequestError: it was refused, or accepted and not done.
+            ResourceNotFound: there is no such manifest, unless `raise_not_found` is False.
+            Unsupported: the registry supports no deletion.
+            RequestError: the registry refused the deletion, or accepted it and still serves the manifest or a tag.
         """
         deletion = Deletion(self.client, self.repo, self.timeout)
         try:
@@ -100,13 +100,13 @@ class ManifestRef(ManifestReader):
         return True
 
     def _digest_and_subject(self) -> tuple[Digest, Descriptor | None]:
-        """What is to be deleted, and what it refers to: nothing, where a digest is named and cannot be read."""
+        """The digest to be deleted, and the manifest's subject; None for a digest whose manifest cannot be read."""
         try:
             found = self.fetch()
         except ContentError:
             if isinstance(self.reference, Digest):
                 return self.reference, None
-            raise  # of a tag whose manifest cannot be read nobody knows what would be deleted
+            raise  # the tag's manifest cannot be read, so its digest is not known
         with contextlib.suppress(ContentError):
             return found.digest, found.parse().subject
         return found.digest, None
@@ -116,7 +116,7 @@ class ManifestRef(ManifestReader):
 
 
 def _referrer(manifest: OCIManifestSchema1 | OCIIndex, digest: Digest) -> Descriptor:
-    """How a manifest stands in the list of its subject's referrers (distribution-spec, Listing referrers)."""
+    """The entry of a manifest in the list of its subject's referrers (distribution-spec, Listing referrers)."""
     kind = manifest.artifactType
     if kind is None and isinstance(manifest, OCIManifestSchema1):
         kind = manifest.config.mediaType

@@ -106,5 +106,5 @@ def _unsafe(source: str, target: str, why: str) -> UnsafeRedirect:
     return UnsafeRedirect(
         f"{without_secrets(source)} points to {without_secrets(target)}, which {why}: not followed",
         url=without_secrets(target),
-        next_step="Ask whoever runs the registry to correct the address that it hands out.",
+        next_step="Ask whoever runs the registry to correct the address that it sends.",
     )

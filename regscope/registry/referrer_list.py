@@ -1,4 +1,4 @@
-"""Referrers at a registry without the API for them: an index under a tag (distribution-spec, Referrers Tag Schema)."""
+"""Referrers in a registry without the referrers API: an index under a tag (distribution-spec, Referrers Tag Schema)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from regscope.spec.manifest import OCIIndex
 from regscope.spec.referring import fallback_tag
 
 _MOST_ATTEMPTS = 20
-_LOOKS = 2  # after a push, to see whether somebody else has pushed over it
-_PAUSE = 0.05  # seconds, and up to twice as many
+_LOOKS = 2  # after a push, to detect that another client has replaced the index
+_PAUSE = 0.05  # seconds; at random up to twice as many
 
 
 class ReferrerList:
     """The index under the fallback tag of one subject.
 
-    No registry can be told to change a tag only if nobody else has: so it is looked at again after a moment, and done
-    again where another client wrote at the same time.
+    Registries have no conditional update of a tag: so the index is read again shortly after a change, and the change is
+    repeated if another client wrote at the same time.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class ReferrerList:
         self._at = ManifestReader(repository, fallback_tag(subject), client, timeout=timeout)
 
     def add(self, referrer: Descriptor) -> None:
-        """Put a referrer into the index, and see to it that it stays.
+        """Add a referrer to the index, and check that it stays.
 
         Raises:
-            InvalidManifest: what is under the tag is no index.
-            RequestError: it cannot be written.
+            InvalidManifest: the manifest under the tag is not an index.
+            RequestError: the index cannot be read or pushed.
         """
 
         def with_it(entries: Sequence[Descriptor]) -> list[Descriptor] | None:
@@ -46,11 +46,11 @@ class ReferrerList:
         self._until_it_stays(with_it)
 
     def remove(self, digest: Digest) -> None:
-        """Take a referrer out of the index, if it is in there.
+        """Remove a referrer from the index, if it is listed.
 
         Raises:
-            InvalidManifest: what is under the tag is no index.
-            RequestError: it cannot be written.
+            InvalidManifest: the manifest under the tag is not an index.
+            RequestError: the index cannot be read or pushed.
         """
 
         def without_it(entries: Sequence[Descriptor]) -> list[Descriptor] | None:
@@ -71,8 +71,8 @@ class ReferrerList:
             looks += 1
             time.sleep(_PAUSE * random.uniform(1, 2))
         raise RegscopeError(
-            f"the referrers under {at.repo}:{at.reference} are written over time and again by somebody else",
-            next_step="Try again when nobody else pushes to this repository.",
+            f"another client repeatedly replaced the list of referrers under {at.repo}:{at.reference}",
+            next_step="Try again when no other client pushes to this repository.",
         )
 
     def _entries(self) -> list[Descriptor]:
@@ -83,6 +83,6 @@ class ReferrerList:
             return []
         if not isinstance(found, OCIIndex):
             raise InvalidManifest(
-                f"{at.repo}:{at.reference} should be an index of referrers, and is {found.media_type}"
+                f"{at.repo}:{at.reference} must be an index of referrers, but its media type is {found.media_type}"
             )
         return found.manifests

@@ -1,4 +1,4 @@
-"""What refers to a manifest: signatures, SBOMs, attestations (distribution-spec, Listing referrers)."""
+"""The referrers of a manifest: signatures, SBOMs, attestations (distribution-spec, Listing referrers)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def list_referrers(
 ) -> list[Descriptor] | None:
     """The referrers of a manifest by the registry's API; None where the registry has no such API.
 
-    Where there is none the referrers stand under the fallback tag, which the tag list shows already.
+    In a registry without it the referrers are listed under the fallback tag, which is in the tag list.
 
     Args:
-        artifact_type: of those that are wanted. Registries may choose not to filter (they say so by
-            `OCI-Filters-Applied`), so what comes is looked through in any case.
+        artifact_type: return only referrers of this type. Registries need not filter (`OCI-Filters-Applied` states
+            whether they did), so the answer is always filtered here.
 
     Raises:
         RequestError: the registry has the API, and it failed.
@@ -44,16 +44,16 @@ def list_referrers(
 
 
 def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
-    """Whether the registry answers for referrers at all: asked once, of a digest that nothing has."""
+    """Whether the registry has the referrers API; tried once for each client, for a digest that no manifest has."""
     if client.has_referrers_api is None:
         nothing = Digest.of(b"regscope asks whether there is a referrers API")
         try:
             page = next(pages(client, client.url(repository, "referrers", nothing), "referrers", "manifests"))
             client.has_referrers_api = isinstance(page.get("manifests", ""), list | None)
         except RequestErrorWithResponse as error:
-            if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page, whatever is asked for
+            if error.status_code not in (200, 400, 401, 403, 404, 405):  # 200: a web page for every path
                 raise
-            if error.code == "NAME_UNKNOWN":  # of a repository that is not there it tells nothing
+            if error.code == "NAME_UNKNOWN":  # no answer about the API: the repository does not exist
                 return False
             client.has_referrers_api = False
     return client.has_referrers_api

@@ -1,15 +1,26 @@
-"""What can be said of one request to a registry."""
+"""The options of one request to a registry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isinf
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Timeout: TypeAlias = float | tuple[float, float] | None
-"""Seconds: for everything, or for connecting and for each read."""
+"""Seconds: one number for both, or a pair: to connect, and for each read. None for no limit."""
 
 AskTimeout: TypeAlias = Timeout | Literal["default"]
-"""A timeout of its own, or the client's."""
+"""A timeout for one request, or the client's `default_timeout`."""
+
+Seconds: TypeAlias = tuple[float | None, float | None]
+"""Seconds to connect, and for each read; None for no limit."""
+
+
+def seconds_of(timeout: AskTimeout, default: Timeout) -> Seconds:
+    """A timeout as a pair. "default" stands for `default`, and so does infinity, as in moby-distribution."""
+    if timeout == "default" or (isinstance(timeout, float) and isinf(timeout)):
+        timeout = default
+    return timeout if isinstance(timeout, tuple) else (timeout, timeout)
 
 
 class RequestOptions(TypedDict, total=False):
@@ -17,11 +28,11 @@ class RequestOptions(TypedDict, total=False):
 
     headers: header fields.
     params: the query.
-    data: the body: text, bytes, an open file, or anything that yields bytes.
-    timeout: seconds, or a pair for connecting and for each read; the client's own by default.
-    stream: leave the body to be read later, which is the default; False reads it at once, up to 256 MiB.
-    allow_redirects: go where the answer leads, which is the default; else that is returned.
-    outlast_errors: send it again after a server's error, which is the default.
+    data: the body: text, bytes, an open file, or an iterable of bytes.
+    timeout: seconds, or a pair: to connect, and for each read; the client's `default_timeout` by default.
+    stream: True, the default, leaves the body unread; False reads it at once, up to 256 MiB.
+    allow_redirects: True, the default, follows redirects; False returns the redirect itself.
+    outlast_errors: True, the default, sends the request again after a server error.
     """
 
     headers: Mapping[str, str | bytes | None] | None

@@ -1,4 +1,4 @@
-"""The client's session: one of `requests`, whose requests go the client's own way."""
+"""The client's session: a `requests.Session` whose requests are sent by the client."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from regscope.registry.tls import ClientCertificate
 from regscope.registry.transport import HEADERS
 
 LARGEST_HELD = 2**28
-"""Bytes of an answer that are read whole; what is larger is read with `stream=True`."""
+"""The most bytes of an answer that are read at once; a larger one must be read with `stream=True`."""
 
-_OF_CONNECTION = {"Content-Length", "Transfer-Encoding", "Connection", "Host"}  # which the client's own way writes
+_OF_CONNECTION = {"Content-Length", "Transfer-Encoding", "Connection", "Host"}  # the client writes these itself
 
 
 class _Client(Protocol):
-    """What a session needs of its client."""
+    """The part of a client that its session uses."""
 
     verify_certificate: bool | str
     client_certificate: ClientCertificate | None
@@ -53,15 +53,15 @@ class _Client(Protocol):
 class RegistrySession(requests.Session):
     """A session whose requests are sent as the client sends its own: see `DockerRegistryV2Client.session`.
 
-    Credentials go to the registry and its token service alone, redirects are checked and followed by the client, and
-    what is answered is bounded. `verify`, `cert`, `headers` and `hooks` hold for the client's own requests, too.
+    Credentials are sent to the registry and its token service only, the client checks and follows redirects, and the
+    size of answers is limited. `verify`, `cert`, `headers` and `hooks` apply to the client's own requests too.
     """
 
     def __init__(self, client: _Client) -> None:
         self._client: _Client | None = None
         super().__init__()
         self._client = client
-        self.trust_env = False  # the client itself looks for proxies and authorities, and sends no netrc
+        self.trust_env = False  # the client reads proxies and authorities from the environment itself, and no netrc
         self.headers = CaseInsensitiveDict(HEADERS)
         adapter = ClientAdapter(client)
         self.mount("https://", adapter)
@@ -69,7 +69,7 @@ class RegistrySession(requests.Session):
 
     @property
     def verify(self) -> bool | str | None:
-        """Whether certificates are verified, or the path of a PEM file; the client's own."""
+        """Whether certificates are verified, or the path of a PEM file: the client's `verify_certificate`."""
         return True if self._client is None else self._client.verify_certificate
 
     @verify.setter
@@ -80,7 +80,7 @@ class RegistrySession(requests.Session):
 
     @property
     def cert(self) -> ClientCertificate | None:
-        """The client's certificate."""
+        """The client's `client_certificate`."""
         return None if self._client is None else self._client.client_certificate
 
     @cert.setter
@@ -89,29 +89,36 @@ class RegistrySession(requests.Session):
             self._client.trust(self._client.verify_certificate, cert)
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """As every session; redirects are followed by the client, which alone knows where they may lead."""
+        """As `requests.Session.send`; redirects are followed by the client, which checks their targets."""
         request.follows_redirects = options.get("allow_redirects", True)  # type: ignore[attr-defined]
         return super().send(request, **options)
 
-    def fields(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The header fields of a request of the client's own: the session's, and those of the request."""
-        return fields_of({**fields_of(self.headers), **fields_of(headers)})
+    def exchange(self, headers: Mapping[str, str], send: Callable[[Mapping[str, str]], Answer]) -> Answer:
+        """The answer to a request of the client's own, sent with the session's header fields and passed to its hooks.
 
-    def show(self, response: requests.Response) -> None:
-        """Show the hooks a response to one of the client's own requests."""
-        dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
-
-    def show_answer(self, answer: Answer) -> None:
-        """As `show`; what the hooks read of the answer can be read again."""
+        Args:
+            headers: the request's own header fields, which replace the session's.
+            send: sends the request with the given header fields.
+        """
+        try:
+            answer = send(fields_of({**fields_of(self.headers), **fields_of(headers)}))
+        except RequestErrorWithResponse as error:
+            if error.response is not None:
+                self._call_hooks(error.response)
+            raise
         if self.hooks.get("response"):
             response = response_of(answer)
-            self.show(response)
-            if isinstance(response._content, bytes):
+            self._call_hooks(response)
+            if isinstance(response._content, bytes):  # a hook has read the body: it must be readable once more
                 answer.raw = HeldBody(response._content)
+        return answer
+
+    def _call_hooks(self, response: requests.Response) -> None:
+        dispatch_hook("response", self.hooks, response)  # type: ignore[no-untyped-call]
 
 
 class ClientAdapter(BaseAdapter):
-    """Sends what a session has prepared by a client's own way."""
+    """Sends the prepared requests of a session by a client."""
 
     def __init__(self, client: _Client) -> None:
         super().__init__()
@@ -126,15 +133,15 @@ class ClientAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """The answer, whatever its status; its body is read at once unless `stream`.
+        """The answer, of any status; its body is read at once unless `stream` is set.
 
         Args:
-            timeout: seconds, or a pair; None for the client's own.
-            proxies: not heard: those of the environment are used.
+            timeout: seconds, or a pair; None for the client's `default_timeout`.
+            proxies: ignored: the proxies of the environment are used.
 
         Raises:
-            RequestException: there is no answer; its cause is the client's own error.
-            TooLarge: it has more than `LARGEST_HELD` bytes; with `stream` any number can be read.
+            RequestException: there is no answer; its `__cause__` is the client's own error.
+            TooLarge: the answer has more than `LARGEST_HELD` bytes; with `stream` its size is not limited.
         """
         client = self._client.trusting(verify, cert)
         try:
@@ -162,7 +169,7 @@ class ClientAdapter(BaseAdapter):
 
 
 def fields_of(headers: Mapping[str, str | bytes | None]) -> dict[str, str]:
-    """Header fields by their usual names, without those of None and those that belong to the connection."""
+    """Header fields with names in title case, without those of None and those that the client writes itself."""
     named = {name.title(): value for name, value in headers.items() if value is not None}
     return {
         name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -172,7 +179,7 @@ def fields_of(headers: Mapping[str, str | bytes | None]) -> dict[str, str]:
 
 
 def payload_of(data: Any) -> Payload | None:
-    """A request's body as the client sends it: text, bytes, an open file, or anything that yields bytes."""
+    """A request's body as the client sends it, from text, bytes, an open file, or an iterable of bytes."""
     if data is None or isinstance(data, RequestBody):
         return data
     if isinstance(data, str):

@@ -1,4 +1,4 @@
-"""The key that signs the schema 1 manifests which are pushed."""
+"""The key that signs schema 1 manifests before they are pushed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _logger = logging.getLogger(__name__)
 
 
 def get_private_key() -> Any:
-    """The PEM key in `MOBY_DISTRIBUTION_PRIVATE_KEY`, as the older client names it; without one, a key made anew.
+    """The private key (libtrust, EC or RSA) in the environment variable `MOBY_DISTRIBUTION_PRIVATE_KEY`, as PEM.
 
-    `MOBY_DISTRIBUTION_PRIVATE_KEY_PASSWORD` opens it. It is a private key of libtrust's, EC or RSA.
+    `MOBY_DISTRIBUTION_PRIVATE_KEY_PASSWORD` decrypts it. Where the variable is unset or invalid, a new EC key.
     """
     stated = os.environ.get("MOBY_DISTRIBUTION_PRIVATE_KEY")
     password = os.environ.get("MOBY_DISTRIBUTION_PRIVATE_KEY_PASSWORD")
@@ -22,7 +22,7 @@ def get_private_key() -> Any:
         for read in (ec_key.ECPrivateKey.from_pem, rs_key.RSAPrivateKey.from_pem):
             try:
                 return read(stated, password)
-            except Exception:  # libtrust lets everything through that its own libraries raise
+            except Exception:  # libtrust raises any error of the libraries that it uses
                 continue
-        _logger.warning("MOBY_DISTRIBUTION_PRIVATE_KEY is no PEM key that can be read: a new key signs instead")
+        _logger.warning("MOBY_DISTRIBUTION_PRIVATE_KEY is not a readable PEM key: a new key is used to sign")
     return ec_key.generate_private_key()

@@ -1,4 +1,4 @@
-"""How a request gets an answer: at the host's pace, again where that helps, and along the redirects that are safe."""
+"""Sending requests: the rate limit of each host, retries, and redirects that are safe to follow."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity
 """The header fields of each request."""
 
 SECRETS = {"Authorization", "Cookie", "Proxy-Authorization"}
-"""The header fields that go to the registry alone."""
+"""The header fields that are sent to the registry only."""
 
-_LONGEST_TURN = 0.05  # seconds; a header that took longer to make was asked for
-_NEXT_STEP = "Ask whoever runs the registry to correct the address that it hands out."
+_LONGEST_TURN = 0.05  # seconds; a header that took longer was fetched from a token service
+_NEXT_STEP = "Ask whoever runs the registry to correct the address that it sends."
 
 Authorize = Callable[[], str | None]
-"""Makes the `Authorization` header of one request; None for an anonymous one."""
+"""Returns the `Authorization` header for one request; None for an anonymous one."""
 
 
 class Transport:
-    """Sends requests for one registry, to it and to where it points.
+    """Sends requests to one registry, and to the hosts that it redirects to.
 
     Args:
-        home: the registry's own address, which may always be asked.
-        connections: to send them over.
-        patience: how often a request is sent again, and how long is waited before.
+        home: the registry's own address, which is allowed whatever network it is in.
+        connections: the connections that requests are sent over.
+        retry_policy: how often a request is sent again, and the waits between the attempts.
         concurrency: requests at once to each host; None for no limit.
         rate: requests a second to each host; None for no limit.
     """
@@ -70,18 +70,18 @@ class Transport:
         outlast_errors: bool = True,
         follow: bool = True,
     ) -> Answer:
-        """The answer in the end, whatever its status; its body is still unread.
+        """The last answer, of any status, after retries and redirects; its body is still unread.
 
         Args:
-            authorize: makes the `Authorization` header, once the request's turn has come: tokens expire in a queue.
-            follow: go where a redirect leads; else that is the answer.
+            authorize: returns the `Authorization` header; called just before sending, since tokens expire in a queue.
+            follow: follow redirects; otherwise the redirect itself is the answer.
 
-        Credentials stay behind when a redirect leads to another origin, and what changes something never goes there.
+        After a redirect to another origin no credentials are sent; only GET and HEAD follow such a redirect.
 
         Raises:
-            ConnectionFailed: or one of its kinds, where there was none.
-            UnsafeRedirect: it points somewhere that it must not be followed to; or `url`, which the registry gave, is
-                such a place.
+            ConnectionFailed: or one of its kinds, where there was no answer.
+            UnsafeRedirect: a redirect leads to an address that must not be followed; or `url`, which the registry
+                named, is such an address.
         """
         most = self._most(self._home, url)
         for _ in range(_MOST_REDIRECTS + 1):
@@ -94,14 +94,14 @@ class Transport:
             most = self._most(url, target)
             if not same_origin(target, url):
                 if method not in READING:
-                    raise _unsafe(f"{without_secrets(url)} sends what was meant for it on to {without_secrets(target)}")
+                    raise _unsafe(f"{without_secrets(url)} redirects a {method} request to {without_secrets(target)}")
                 headers = {name: value for name, value in headers.items() if name not in SECRETS}
                 authorize = None
             url = requote_uri(target)
         raise _unsafe(f"more than {_MOST_REDIRECTS} redirects from {without_secrets(url)}")
 
     def _most(self, source: str, target: str) -> Reach:
-        """How far the address of `target` may reach, where `source` leads to it; that of the registry, anywhere."""
+        """The least public kind of address that `target` may have, named by `source`; any for the registry itself."""
         return Reach.METADATA if same_origin(target, self._home) else check_hop(source, target)
 
     def _patiently(
@@ -134,7 +134,7 @@ class Transport:
     def _authorized(
         self, headers: dict[str, str], authorize: Authorize, pace: RateLimiter, leave: Callable[[], None]
     ) -> dict[str, str]:
-        """`headers` with the one that says who asks. A turn that a question to the token service took is over."""
+        """`headers` with `Authorization`. If a token had to be fetched, the request waits for its turn once more."""
         try:
             began = time.monotonic()
             header = authorize()

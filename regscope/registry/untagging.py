@@ -1,7 +1,7 @@
 """Removing one tag, and nothing else (distribution-spec, Deleting tags).
 
-Where a registry deletes no tag by its name, a manifest of its own is pushed over the tag and then deleted, which takes
-the tag along. Before that it is made sure that the registry deletes at all: or the tag would be lost to the stand-in.
+If a registry does not delete tags by name, a new manifest (the stand-in) is pushed over the tag and then deleted, which
+also deletes the tag. Before that, deletion is checked to be supported: otherwise the tag would keep the stand-in.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ def untag(
     timeout: AskTimeout = "default",
     standing_in: Callable[[Digest], None] | None = None,
 ) -> None:
-    """Remove `tag`; its manifest and the other tags on it stay.
+    """Remove `tag`; its manifest and the other tags on it are kept.
 
     Args:
-        standing_in: hears the digest of the manifest that is to stand in for the tag's own, before it is pushed.
+        standing_in: called with the digest of the stand-in before it is pushed over the tag.
 
     Raises:
-        ResourceNotFound: no such tag.
-        Unsupported: the registry deletes nothing; nothing was changed.
-        RequestError: it cannot be removed, and points to what it did; or its manifest went with it, and is back.
+        ResourceNotFound: there is no such tag.
+        Unsupported: the registry supports no deletion; nothing was changed.
+        RequestError: the tag cannot be removed, and still points to its manifest; or the registry deleted the manifest
+            with it, and both were restored.
     """
     deletion = Deletion(client, repository, timeout)
     tagged = ManifestRef(repository, tag, client, timeout=timeout)
@@ -54,15 +55,15 @@ def untag(
             original = None
     if original is None:
         deletion.make_sure()
-        original = tagged.fetch()  # as late as can be: tags move
+        original = tagged.fetch()  # read last of all: the tag may have been moved
         _by_stand_in(client, repository, tag, original, timeout, standing_in)
     client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
 
 
 def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> bool:
-    """Remove the tag by its name; False where that is unknown to the registry.
+    """Delete the tag by its name; False where the registry does not support this.
 
-    At Gitea a manifest that was pushed by a tag is stored under that tag alone: so it is put by its digest before.
+    Gitea stores a manifest that was pushed by tag under that tag only: so it is pushed by its digest first.
     """
     _keep_by_digest(deletion, repository, tag, original)
     if not deletion.tag(tag):
@@ -70,7 +71,7 @@ def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifes
     if not deletion.is_gone(tag, original.digest):
         raise RequestError(
             f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
-            next_step="Look again later; the registry's log may say more.",
+            next_step="Check again later whether it is gone; the registry's log may show the reason.",
         )
     return True
 
@@ -78,7 +79,7 @@ def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifes
 def _see_that_it_stays(
     deletion: Deletion, repository: str, tag: str, original: RawManifest, tags: Sequence[str]
 ) -> bool:
-    """Whether the manifest has stayed by itself; else it is put back, and so are `tags` that are gone with it."""
+    """Whether the registry kept the manifest; otherwise the manifest and those of `tags` that are gone are restored."""
     if deletion.now(original.digest) is not None:
         return True
     _keep_by_digest(deletion, repository, tag, original)
@@ -88,7 +89,7 @@ def _see_that_it_stays(
     if deletion.now(original.digest) is None:
         deletion.put(tag, original)
         raise RequestError(
-            f"the registry deletes {original.digest} with its last tag, so {repository}:{tag} was set again",
+            f"the registry deletes {original.digest} with its last tag, so the tag {repository}:{tag} was set again",
             next_step="Give the manifest another tag first, or delete it: regscope image delete.",
         )
     return False
@@ -99,16 +100,16 @@ def _keep_by_digest(deletion: Deletion, repository: str, tag: str, original: Raw
         deletion.put(original.digest, original)
     except (AuthFailed, PermissionDeny) as error:
         raise type(error)(
-            f"the tag {repository}:{tag} is not removed: its manifest must be put by its digest before, since some "
-            f"registries delete it with its last tag, and that was refused: {error.message}",
+            f"the tag {repository}:{tag} was not removed: some registries delete a manifest with its last tag, so it "
+            f"must be pushed by its digest first, and this push was refused: {error.message}",
             error.status_code,
             error.response,
             code=error.code,
             url=error.url,
-            next_step="Use a login that may push as well.",
+            next_step="Use credentials with the permission to push.",
         ) from None
     except RequestErrorWithResponse as error:
-        # What no registry takes now, as an index that lacks a child, cannot be kept better than it is.
+        # A manifest that the registry no longer accepts, such as an index that lacks a child, cannot be protected.
         if (error.status_code or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
 
@@ -138,10 +139,10 @@ def _by_stand_in(
         try:
             discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
         except ResourceNotFound:
-            # distribution deletes first, and stumbles over a tag that is being written: asked again, it has no stand-in
-            # any more, and the tag may be left without one.
+            # distribution deletes the stand-in and fails on a tag that is being written: the repeated request is a 404,
+            # and the tag may remain without a manifest.
             if over_the_tag.get_metadata() is not None:
-                return  # somebody has set it anew
+                return  # another client has set the tag
         except BaseException:
             over_the_tag.put(original.raw, original.media_type)
             raise
@@ -151,20 +152,20 @@ def _by_stand_in(
             break
     over_the_tag.put(original.raw, original.media_type)
     raise RequestError(
-        f"the tag {repository}:{tag} is not removed: the registry deletes what it points to, and leaves the tag",
-        next_step="Try again later; the registry's log may say more.",
+        f"the tag {repository}:{tag} was not removed: the registry deletes the manifest and keeps the tag",
+        next_step="Try again later; the registry's log may show the reason.",
     )
 
 
 def _is_forgotten(client: DockerRegistryV2Client, repository: str, tag: str, timeout: AskTimeout) -> bool:
-    """Whether a tag whose manifest was deleted is not listed any more: some registries go on listing it."""
+    """Whether a tag whose manifest was deleted is no longer listed: some registries continue to list it."""
     if not client.deletions.forgets_tags:
         client.deletions.forgets_tags = tag not in Deletion(client, repository, timeout).tags()
     return client.deletions.forgets_tags
 
 
 def _stand_in(like: str | None) -> tuple[bytes, str]:
-    """A manifest that nobody else has, of a kind that the registry takes: it has the original's family already."""
+    """A unique manifest, of Docker's or OCI's kind as the original: the registry has accepted that kind before."""
     is_docker = like in DOCKER_MANIFESTS
     config_type, media_type = (DOCKER_CONFIG, DOCKER_MANIFEST) if is_docker else (OCI_EMPTY, OCI_MANIFEST)
     document = {

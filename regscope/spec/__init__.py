@@ -1,1 +1,1 @@
-"""What the Docker and OCI specifications say: parsers and models. Bytes in, bytes out; no I/O."""
+"""The documents of the Docker and OCI specifications: parsers and models, from bytes to bytes, without I/O."""

@@ -1,4 +1,4 @@
-"""Keys of annotations that mean something here, each once.
+"""The annotation keys that regscope reads or writes.
 
 OCI image-spec, annotations.md; BuildKit, attestation-storage.md; containerd, `images/annotations.go`.
 """
@@ -15,10 +15,10 @@ VERSION: Final = "org.opencontainers.image.version"
 CONTAINERD_NAME: Final = "io.containerd.image.name"
 
 REFERENCE_TYPE: Final = "vnd.docker.reference.type"
-"""On an entry of an index: what it is to the entry that `REFERENCE_DIGEST` names. BuildKit knows one value."""
+"""On an entry of an index: its relation to the entry that `REFERENCE_DIGEST` names. BuildKit defines one value."""
 REFERENCE_DIGEST: Final = "vnd.docker.reference.digest"
 ATTESTATION_MANIFEST: Final = "attestation-manifest"
 """The value of `REFERENCE_TYPE` for an attestation; by BuildKit's rules an entry with any other value is ignored."""
 
 STANDS_IN: Final = "regscope.stands-in"
-"""On a manifest that is pushed over a tag to remove the tag: for people; no program believes it."""
+"""On a manifest that is pushed over a tag to remove the tag: information for people, which no program reads."""

@@ -1,4 +1,4 @@
-"""Which build step made which layer (OCI image-spec, config.md, `history`), as far as a history tells."""
+"""Which build step made which layer (OCI image-spec, config.md, `history`), where the history is complete."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _TOGETHER = "steps in one layer"
 _WRITES = ("RUN", "COPY", "ADD")
 _MAY_WRITE = (*_WRITES, "WORKDIR", "FROM")
 _OF_BUILDKIT = "buildkit."
-_ADDED_BY_BUILDKIT = "buildkit.exporter."  # a step that the history of the build lacked; such steps come last
+_ADDED_BY_BUILDKIT = "buildkit.exporter."  # a step that was missing in the build's history; such steps are last
 _MERGED = "merge sha256:"  # of `docker build --squash`
-_SLIMMED = "regscope slim"  # marks the steps whose layers it left out: these are in no other layer
+_SLIMMED = "regscope slim"  # on steps whose layers were removed: no other layer has their files
 
 
 def step_line(step: History) -> str | None:
-    """What a step says of itself: its instruction, or the comment of a builder that writes nothing else, as Nix's."""
+    """The instruction of a step (`created_by`); its comment where there is none, as with images built by Nix."""
     if step.created_by and step.created_by.strip():
         return step.created_by
     comment = step.comment or ""
@@ -26,7 +26,7 @@ def step_line(step: History) -> str | None:
 
 
 def history_fault(history: Sequence[History], n_layers: int) -> str | None:
-    """Why a history does not tell which step made which of `n_layers` layers; None where it does, or is empty."""
+    """Why a history cannot be matched to `n_layers` layers; None where it can, or is empty."""
     making = [step for step in history if not step.empty_layer]
     if history and len(making) != n_layers:
         return (
@@ -44,10 +44,10 @@ def history_fault(history: Sequence[History], n_layers: int) -> str | None:
 
 
 def steps_of_layers(history: Sequence[History], n_layers: int) -> list[range]:
-    """The numbers of the steps that made each layer, lowest first; none where that is unknown.
+    """For each layer, lowest first, the positions of the steps that made it; an empty range where they are unknown.
 
-    Usually that is one step. There are several where a builder wrote one layer for all of them (buildah without
-    `--layers`, a squashed image): then all but the last are marked `empty_layer`, though they wrote files.
+    Usually one step made a layer. Several did where a builder wrote one layer for all of them (buildah without
+    `--layers`, a squashed image): all but the last are then marked `empty_layer`, although they wrote files.
     """
     making = [number for number, step in enumerate(history) if not step.empty_layer]
     if len(making) != n_layers:
@@ -69,19 +69,19 @@ def steps_of_layers(history: Sequence[History], n_layers: int) -> list[range]:
 
 
 def layer_line(history: Sequence[History], steps: range) -> str | None:
-    """The line of a layer that these steps made."""
+    """The instruction to show for a layer that these steps made; a count where there are several."""
     if len(steps) > 1:
         return f"{len(steps)} {_TOGETHER}"
     return step_line(history[steps[0]]) if steps else None
 
 
 def is_of_many_steps(line: str) -> bool:
-    """Whether `layer_line` said of several steps that they made one layer: then the line names no instruction."""
+    """Whether a line of `layer_line` is the count of several steps, and not an instruction."""
     return re.fullmatch(rf"\d+ {_TOGETHER}", line) is not None
 
 
 def _made_one_layer(steps: Sequence[History], *, has_base: bool, is_slimmed: bool) -> bool:
-    """Whether the layer of the last of these steps holds what the others wrote, though they are marked empty."""
+    """Whether the layer of the last of these steps has the files of the others, although they are marked empty."""
     *before, last = steps
     if not before:
         return False
@@ -90,18 +90,18 @@ def _made_one_layer(steps: Sequence[History], *, has_base: bool, is_slimmed: boo
     if line is None or line.startswith(_MERGED):
         return not is_slimmed and any(keyword(_line(step)) in _WRITES for step in before)
     if word == OTHER:
-        return False  # a tool says what it did
+        return False  # written by a tool, which made this layer alone
     if word not in _MAY_WRITE:
         return True
     return not is_slimmed and any(_was_not_empty(step, has_base) for step in before)
 
 
 def _was_not_empty(step: History, has_base: bool) -> bool:
-    """Whether a step that is marked empty wrote files all the same. A command that wrote none is possible."""
+    """Whether a step that is marked empty may have written files: RUN, COPY and ADD usually do."""
     line = _line(step)
     word = keyword(line)
     if word == "RUN":
-        return not has_base or not _is_of_buildkit(step)  # nothing runs without a file system
+        return not has_base or not _is_of_buildkit(step)  # a command needs a file system: a lower step has written one
     return word in _WRITES
 
 

@@ -1,4 +1,4 @@
-"""Descriptors (OCI image-spec, descriptor.md): media type, digest and size of content that lives elsewhere."""
+"""Descriptors (OCI image-spec, descriptor.md): media type, digest and size of content that is stored separately."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def _null_as_empty_list(value: Any) -> Any:
     return [] if value is None else value
 
 
-# Go writes `null` for an empty map or list; to a reader they are the same.
+# Go writes `null` for an empty map or list; both mean the same.
 StringMap = Annotated[dict[str, str], BeforeValidator(_null_as_empty_map)]
 Strings = Annotated[list[str], BeforeValidator(_null_as_empty_list)]
 NullAsEmptyList = BeforeValidator(_null_as_empty_list)
 
 
 class Descriptor(BaseModel):
-    """What a manifest says of a blob or of another manifest. Sizes are bytes. Unknown fields survive."""
+    """The descriptor of a blob or a manifest. `size` is in bytes. Unknown fields are kept."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -48,7 +48,7 @@ class Descriptor(BaseModel):
 
     @property
     def attested(self) -> Digest | None:
-        """The manifest that an attestation is about; None for what is no attestation, or names no digest."""
+        """The digest of the manifest that an attestation is about; None for other entries, and without a digest."""
         if not self.is_attestation:
             return None
         try:
@@ -58,36 +58,36 @@ class Descriptor(BaseModel):
 
     @property
     def is_artifact(self) -> bool:
-        """Whether an entry of an index says that it is no image: by a type, as a reference, or for no platform.
+        """Whether an entry of an index is no image: it has an artifact type, a reference type or an unknown platform.
 
-        A Docker manifest list has no annotations: there, BuildKit's attestations show by their platform alone.
+        A Docker manifest list has no annotations: there BuildKit's attestations are recognised by their platform only.
         """
         is_for_none = self.platform is not None and self.platform.os == "unknown"
         return bool(self.artifactType) or REFERENCE_TYPE in self.annotations or is_for_none
 
     @property
     def is_image(self) -> bool:
-        """Whether an entry of an index is an image by its media type, and no artifact."""
+        """Whether an entry of an index has the media type of an image manifest, and is no artifact."""
         return self.mediaType in IMAGE_MANIFESTS and not self.is_artifact
 
 
 class DockerConfigDescriptor(Descriptor):
-    """A schema 2 manifest's `config`; the media type may be left out when writing one by hand."""
+    """The `config` of a schema 2 manifest; `mediaType` has a default."""
 
     mediaType: str = DOCKER_CONFIG
 
     @staticmethod
     def content_type() -> str:
-        """Its usual media type."""
+        """The usual media type of a config."""
         return DOCKER_CONFIG
 
 
 class DockerLayerDescriptor(Descriptor):
-    """A schema 2 manifest's layer; the media type may be left out when writing one by hand."""
+    """A layer of a schema 2 manifest; `mediaType` has a default."""
 
     mediaType: str = DOCKER_LAYER
 
     @staticmethod
     def content_types() -> list[str]:
-        """Its usual media types."""
+        """The usual media types of a layer."""
         return [DOCKER_LAYER, DOCKER_FOREIGN_LAYER]

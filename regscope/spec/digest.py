@@ -18,7 +18,7 @@ _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 class Digest(str):
-    """A checked digest such as `sha256:6c3c…`: a string that knows its algorithm and can verify content.
+    """A valid digest such as `sha256:6c3c…`: a string with its algorithm, which can verify content.
 
     Raises:
         InvalidDigest: the text is not `algorithm:encoded`, the algorithm is not sha256, sha384 or sha512, or
@@ -73,10 +73,10 @@ def mismatch(expected: str, found: str, what: str) -> DigestMismatch:
 
 
 class Passing:
-    """The digest and the size of bytes that pass by, whatever part of them passes more than once.
+    """Computes the digest and the size of a stream of bytes, also where a part of it is read more than once.
 
     Attributes:
-        size: bytes that were seen.
+        size: the number of bytes so far.
     """
 
     def __init__(self, algorithm: str = "sha256") -> None:
@@ -85,12 +85,12 @@ class Passing:
         self.size = 0
 
     def take(self, piece: bytes | memoryview) -> None:
-        """The bytes that follow."""
+        """Add the next bytes of the stream."""
         self._hasher.update(piece)
         self.size += len(piece)
 
     def through(self, pieces: Iterable[bytes], start: int | None = None) -> Generator[bytes, None, None]:
-        """`pieces` as they come; where the first of them begins at `start`, what was seen is not hashed again."""
+        """`pieces`, unchanged; the first begins at offset `start`, and bytes that were hashed already are skipped."""
         start = self.size if start is None else start
         for piece in pieces:
             if fresh := piece[max(self.size - start, 0) :]:
@@ -100,14 +100,14 @@ class Passing:
 
     @property
     def digest(self) -> Digest:
-        """Of what was seen."""
+        """The digest of the bytes so far."""
         return Digest(f"{self._algorithm}:{self._hasher.hexdigest()}")
 
 
 def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> Iterator[bytes]:
-    """`chunks` as they come, and DigestMismatch after the last if together they do not hash to `digest`.
+    """`chunks`, unchanged; DigestMismatch after the last one if they do not hash to `digest`.
 
-    Nothing may be made of the chunks before the iterator is exhausted.
+    The chunks must not be relied on before the iterator is exhausted.
     """
     passing = Passing(digest.algorithm)
     yield from passing.through(chunks)
@@ -116,20 +116,20 @@ def verified(chunks: Iterable[bytes], digest: Digest, what: str = "content") -> 
 
 
 def no_longer_than(chunks: Iterable[bytes], size: int | None, what: str) -> Iterator[bytes]:
-    """`chunks` as they come, cut off by TooLarge where they are more than `size` bytes; None for any number."""
+    """`chunks`, unchanged; TooLarge as soon as they have more than `size` bytes. None for no limit."""
     got = 0
     for chunk in chunks:
         got += len(chunk)
         if size is not None and got > size:
             raise TooLarge(
-                f"{what} has more than the {size:,} bytes that its descriptor says: not read further",
-                next_step="Push it again, or find out who pushed it; leave its tag out to read the rest.",
+                f"{what} has more than the {size:,} bytes that its descriptor states: reading was stopped",
+                next_step="Push it again, or find out who pushed it; exclude its tag to read the other images.",
             )
         yield chunk
 
 
 def first_bad(text: str) -> int:
-    """The index of the first character that keeps `text` from being a digest."""
+    """The index of the first character at which `text` is not a valid digest."""
     algorithm, _, encoded = text.partition(":")
     if algorithm not in _HEX_LENGTH:
         return 0
@@ -145,5 +145,5 @@ def _fault(text: str) -> str:
     if algorithm not in _HEX_LENGTH:
         return f"{shown} is not a digest regscope can check: unknown algorithm {algorithm!r}"
     if len(encoded) != _HEX_LENGTH[algorithm]:
-        return f"{shown} is not a digest: {algorithm} has {_HEX_LENGTH[algorithm]} digits, here are {len(encoded)}"
-    return f"{shown} is not a digest: only the digits 0-9 and a-f may stand after the colon"
+        return f"{shown} is not a digest: {algorithm} has {_HEX_LENGTH[algorithm]} digits, not {len(encoded)}"
+    return f"{shown} is not a digest: only the digits 0-9 and a-f are allowed after the colon"

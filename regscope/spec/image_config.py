@@ -1,4 +1,4 @@
-"""Image configs (OCI image-spec, config.md): what an image runs, and how it was built."""
+"""Image configs (OCI image-spec, config.md): the platform, the settings of a container, the layers, the history."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DATETIME: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 
 def parse_time(value: Any) -> datetime | None:
-    """An RFC 3339 time in UTC; None for what is absent, unreadable, or Go's zero time (year 1)."""
+    """An RFC 3339 time, in UTC; None where it is absent, invalid, or Go's zero time (year 1)."""
     if not isinstance(value, str | datetime):
         return None
     try:
@@ -41,7 +41,7 @@ Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 
 
 class HealthConfig(BaseModel):
-    """How to check that a container is healthy; times are nanoseconds."""
+    """The health check of a container; times are in nanoseconds."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -53,7 +53,7 @@ class HealthConfig(BaseModel):
 
 
 class ContainerConfig(BaseModel):
-    """The `config` object: what a container of the image runs with."""
+    """The `config` object: the settings of a container of the image."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -70,7 +70,7 @@ class ContainerConfig(BaseModel):
 
 
 class RootFS(BaseModel):
-    """The layers, by the digests of their uncompressed tars, lowest first."""
+    """The diff_ids of the layers (digests of their uncompressed tars), lowest first."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -79,7 +79,7 @@ class RootFS(BaseModel):
 
 
 class History(BaseModel):
-    """One build step, oldest first; a step with `empty_layer` made no layer."""
+    """One build step; a step with `empty_layer` made no layer."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -91,7 +91,7 @@ class History(BaseModel):
 
 
 class ImageJSON(RawBacked):
-    """An image config. Unknown fields survive, and `raw` is the document as it was read."""
+    """An image config. Unknown fields are kept, and `raw` is the document's bytes."""
 
     _needed: ClassVar[Collection[str]] = ()
     created: Time = None
@@ -107,7 +107,7 @@ class ImageJSON(RawBacked):
 
     @property
     def names_unreadable_time(self) -> bool:
-        """Whether `created` is there but is no time."""
+        """Whether `created` has a value that is not a valid time."""
         if self.created is not None:
             return False
         stated = from_json(self.raw if self._raw is None else self._raw).get("created")
@@ -118,7 +118,7 @@ def parse_image_config(raw: bytes) -> ImageJSON:
     """The image config in `raw`.
 
     Raises:
-        InvalidConfig: not a JSON object, or one with more faults than can be left out.
+        InvalidConfig: `raw` is not a JSON object, or has invalid values that cannot be ignored.
     """
     document = json_object(raw, "an image config", InvalidConfig)
     try:
@@ -128,7 +128,7 @@ def parse_image_config(raw: bytes) -> ImageJSON:
 
 
 def chain_ids(diff_ids: Iterable[str]) -> list[Digest]:
-    """The ChainID of each layer: the digest of it and all under it (OCI image-spec, config.md, Layer ChainID)."""
+    """The chain_id of each layer, which names it with all layers below (OCI image-spec, config.md, Layer ChainID)."""
     chain: list[Digest] = []
     for diff_id in diff_ids:
         if not chain:

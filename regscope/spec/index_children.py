@@ -1,4 +1,4 @@
-"""Which child of an index is meant, and how deep indexes are followed (OCI image-spec, image-index.md)."""
+"""The child of an index for a platform, and how deep nested indexes are followed (OCI image-spec, image-index.md)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from regscope.spec.manifest import Index
 from regscope.spec.platform import LINUX_AMD64, Platform
 
 DEEPEST = 8
-"""How far indexes within indexes are followed; nobody has use for more than two."""
+"""The levels of nested indexes that are followed; in practice there are at most two."""
 
 
 def too_deep(name: str) -> InvalidManifest:
-    """The error for indexes within indexes beyond that; `name` is what the first of them is called."""
+    """The error for indexes that are nested deeper than `DEEPEST`; `name` is the name of the outermost one."""
     return InvalidManifest(
         f"{name} is an index of indexes, more than {DEEPEST} deep",
         next_step="Name one of its images by digest, or push an index that lists the images directly.",
@@ -22,23 +22,26 @@ def too_deep(name: str) -> InvalidManifest:
 
 
 def child_for(index: Index, platform: Platform, name: str) -> Descriptor:
-    """The child of an index that fits `platform` best; of several for the same one the first.
+    """The child of an index that fits `platform` best; the first of several for the same platform.
+
+    Args:
+        name: the name of the index, for the error.
 
     Raises:
-        ContentMissing: there is none; `name` is what the index is called.
+        ContentMissing: the index has no child for `platform`.
     """
     fitting = best_children(index.manifests, platform)
     if not fitting:
         raise ContentMissing(
-            f"{name} has no image for {platform}", next_step=f"It is there for: {platforms_of(index)}."
+            f"{name} has no image for {platform}", next_step=f"Choose one of its platforms: {platforms_of(index)}."
         )
     return fitting[0]
 
 
 def best_children(children: Iterable[Descriptor], platform: Platform) -> list[Descriptor]:
-    """Those that fit `platform` best (see `Platform.distance`): several where they are for the same one.
+    """The children that fit `platform` best (see `Platform.distance`): several where they have the same platform.
 
-    Where none fits, an image that an index names without a platform is for linux/amd64, as crane and skopeo have it.
+    Where none fits, images that the index lists without a platform are taken for linux/amd64, as crane and skopeo do.
     """
     listed = list(children)
     distances = [(platform.distance(child.platform) if child.platform else None, child) for child in listed]
@@ -49,5 +52,5 @@ def best_children(children: Iterable[Descriptor], platform: Platform) -> list[De
 
 
 def platforms_of(index: Index) -> str:
-    """The platforms that an index names, for a message."""
+    """The platforms of an index, as text for a message."""
     return ", ".join(str(child.platform) for child in index.manifests if child.platform) or "none"

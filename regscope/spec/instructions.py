@@ -1,4 +1,4 @@
-"""Build instructions as a person wrote them: the same line in a hundred images reads the same."""
+"""Build instructions in a normal form, in which the same Dockerfile line is equal in all images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ OTHER = "other"
 
 _UNIX_SHELL = r"/(?:usr/(?:local/)?)?bin/(?:ba|da|a|z|k)?sh(?: -\w*o \w+| --?[\w-]+){0,8}? -\w*c"
 _CMD = r"(?i:(?:[a-z]:\\(?:[\w.-]+\\){0,8})?cmd(?:\.exe)? /s /c)"
-# Its SHELL instruction often sets preferences, `$ErrorActionPreference = 'Stop';`, before every command.
+# A SHELL instruction for it often sets preferences, `$ErrorActionPreference = 'Stop';`, before every command.
 _POWERSHELL = (
     r"(?i:(?:[a-z]:\\(?:[\w. -]+\\){0,8})?(?:powershell|pwsh)(?:\.exe)?(?: -[a-z]+(?: \w+)?){0,8}? -command)"
     r"(?: \$\w+ ?= ?'[^']*';)*"
 )
 _SHELL = re.compile(rf"(?<!\S)(?:{_UNIX_SHELL}|{_CMD}|{_POWERSHELL}) ")
 _WRAPPER = re.compile(
-    # Build arguments, `|2 A=1 B=2`, all at once: after them comes a shell, or no shell at all.
+    # All build arguments, `|2 A=1 B=2`, in one match: they are followed by a shell, or by none.
     r"(?P<arguments>(?:(?:RUN )?\|\d+ (?:\w+=\S* )*)+)"
     rf"|(?:RUN )?{_SHELL.pattern}(?P<nop>(?:#\(nop\) ?)+)?"
 )
@@ -30,11 +30,11 @@ _KEYWORD = re.compile(rf"({'|'.join(KEYWORDS)})(?:\s|$)")
 
 
 def normalised(created_by: str) -> str:
-    """An instruction without what differs from build to build: shell wrappers, content hashes, builder's marks.
+    """An instruction without the parts that differ between builds: shell wrappers, content hashes, builders' marks.
 
     `/bin/sh -c #(nop) COPY file:1a2b… in /app` becomes `COPY file:… in /app`; `RUN |1 V=1 /bin/sh -c make # buildkit`
-    becomes `RUN make`. What is normalised stays as it is. Values of build arguments are not quoted in the history, so
-    all up to the first shell counts as theirs.
+    becomes `RUN make`. A normalised instruction is not changed. The history does not quote the values of build
+    arguments, so all text before the first shell is taken for them.
     """
     line = _without_mark(" ".join(created_by.split()))
     start, is_run = 0, False
@@ -47,13 +47,13 @@ def normalised(created_by: str) -> str:
 
 
 def keyword(instruction: str) -> str:
-    """The Dockerfile keyword of a normalised instruction; `other` where a tool wrote something else."""
+    """The Dockerfile keyword of a normalised instruction; `other` where it begins with none."""
     match = _KEYWORD.match(instruction)
     return match[1] if match else OTHER
 
 
 def _without_mark(line: str) -> str:
-    """`line` without BuildKit's mark at its end."""
+    """`line` without BuildKit's mark (` # buildkit`) at its end."""
     marked = f" {line}"
     end = len(marked)
     while marked.endswith(_BUILDKIT, 0, end):

@@ -1,7 +1,7 @@
-"""Manifests of every kind, each with the very bytes it was read from (OCI image-spec, manifest.md, image-index.md).
+"""Manifests of every kind, each with the exact bytes it was read from (OCI image-spec, manifest.md, image-index.md).
 
-`parse_manifest` is the way in. A model's `raw` is what was read, never a re-serialisation; only a manifest that was
-built by hand, or changed, is serialised when its bytes are asked for.
+`parse_manifest` reads one. The `raw` of an unchanged model is the bytes that were read; a model that was built in
+Python, or changed, is serialised when `raw` is read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class FileSystemLayer(BaseModel):
 
     @property
     def digest(self) -> Digest:
-        """`blobSum`, as a descriptor calls it; schema 1 states neither sizes nor media types."""
+        """`blobSum`, by the name that it has in descriptors; schema 1 states neither sizes nor media types."""
         return self.blobSum
 
 
@@ -70,7 +70,7 @@ def _each_once(blobs: Iterable[_Blob]) -> tuple[_Blob, ...]:
 
 
 class _RefersToNothing:
-    """What Docker's kinds do not know; a document's own field of such a name is somebody else's."""
+    """Docker's kinds have neither `subject` nor `artifactType`; such a field in a document has no meaning there."""
 
     subject: ClassVar[None] = None
     artifactType: ClassVar[str | None] = None
@@ -93,7 +93,7 @@ class _HasOneType:
 
 
 class _NamesBlobs:
-    """What is asked of an image manifest."""
+    """The properties of image manifests: their config and layers."""
 
     is_index: ClassVar[Literal[False]] = False
     children: ClassVar[tuple[Descriptor, ...]] = ()
@@ -110,14 +110,14 @@ class _NamesBlobs:
 
     @property
     def stored_blobs(self) -> tuple[Descriptor, ...]:
-        """`blobs`, each once, but for layers that may be elsewhere (image-spec, layer.md, Non-Distributable Layers)."""
+        """`blobs`, each once, without non-distributable layers (image-spec, layer.md): they may be stored elsewhere."""
         return _each_once((self.config, *(layer for layer in self.layers if not is_foreign_layer(layer.mediaType))))
 
     @property
     def artifact_type(self) -> str | None:
-        """What an artifact is, by its `artifactType`, its config or its layers; None for an image.
+        """The type of an artifact, by its `artifactType`, its config or its layers; None for an image.
 
-        BuildKit's attestations have an image's config and no file system.
+        BuildKit's attestations have an image config, and are recognised by layers that are no file system.
         """
         if self.artifactType:
             return self.artifactType
@@ -132,7 +132,7 @@ class _NamesBlobs:
 
 
 class _ListsManifests:
-    """What is asked of an index."""
+    """The properties of indexes: the manifests that they list."""
 
     is_index: ClassVar[Literal[True]] = True
 
@@ -142,12 +142,12 @@ class _ListsManifests:
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests that it names."""
+        """The descriptors of the manifests in the index."""
         return tuple(entry for entry in self.manifests if names_manifest(entry.mediaType))
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What it names that is no manifest by its media type, such as the layers of BuildKit's older caches."""
+        """The entries whose media type is not a manifest's, such as the layers in BuildKit's older caches."""
         return tuple(entry for entry in self.manifests if not names_manifest(entry.mediaType))
 
     @property
@@ -157,7 +157,7 @@ class _ListsManifests:
 
     @property
     def artifact_type(self) -> str | None:
-        """What it says itself; None where it does not."""
+        """The index's own `artifactType`; None where it has none."""
         return self.artifactType
 
 
@@ -171,9 +171,9 @@ class JWS(BaseModel):
 
 
 class ManifestSchema1(_RefersToNothing, RawBacked):
-    """Docker image manifest, schema 1: layers newest first, the config folded into the history."""
+    """Docker image manifest, schema 1: layers newest first, the config contained in the history."""
 
-    _not_in_raw = frozenset({"signatures"})  # their digest names it without them
+    _not_in_raw = frozenset({"signatures"})  # the digest of a signed manifest excludes its signatures
 
     is_index: ClassVar[Literal[False]] = False
     children: ClassVar[tuple[Descriptor, ...]] = ()
@@ -189,12 +189,12 @@ class ManifestSchema1(_RefersToNothing, RawBacked):
 
     @staticmethod
     def content_type() -> str:
-        """The media type of a signed one, which is the form that registries store."""
+        """The media type of a signed schema 1 manifest, which is the form that registries store."""
         return DOCKER_SCHEMA1_SIGNED
 
     @property
     def media_type(self) -> str:
-        """The media type of this one."""
+        """The media type of this manifest, signed or not."""
         return DOCKER_SCHEMA1_SIGNED if self.signatures else DOCKER_SCHEMA1
 
     @property
@@ -221,7 +221,7 @@ class ManifestSchema2(_RefersToNothing, _NamesBlobs, _HasOneType, RawBacked):
 
 
 class OCIManifestSchema1(_NamesBlobs, _HasOneType, RawBacked):
-    """OCI image manifest; with `artifactType` or a config that is no image config, an artifact."""
+    """OCI image manifest; an artifact where it has an `artifactType`, or a config that is no image config."""
 
     _one_type: ClassVar[str] = OCI_MANIFEST
 
@@ -273,16 +273,16 @@ MODELS: dict[str, type[Manifest]] = {
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
-    """The manifest in `raw`, of the kind that its own `mediaType` says, else its fields and the `Content-Type` header.
+    """The manifest in `raw`, of the kind that its `mediaType` states; without one, its fields and the header decide.
 
     Args:
         raw: the document's bytes; they are kept as `.raw`.
-        media_type: the header's value, parameters and all; None or a generic type leaves it to the body.
+        media_type: the value of the `Content-Type` header, with its parameters; None and generic types are ignored.
 
     Raises:
-        InvalidManifest: not JSON, not an object, two kinds in one document, a header that contradicts a body without
-            `mediaType`, or a field that breaks the specification and that the image cannot do without.
-        UnSupportMediaType: the body names a media type that is no manifest.
+        InvalidManifest: `raw` is not a JSON object, has the fields of two kinds, has no `mediaType` and contradicts the
+            header, or breaks the specification in a field that is needed.
+        UnSupportMediaType: the document states a media type that is not a manifest's.
     """
     document = json_object(raw, "a manifest", InvalidManifest)
     kind = manifest_kind(document, without_parameters(media_type))
@@ -296,11 +296,11 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
 
 
 def json_object(raw: bytes, what: str, invalid: type[ContentError]) -> dict[str, Any]:
-    """The JSON object in `raw`, or an `invalid` that says what `what` is instead."""
+    """The JSON object in `raw`; `invalid`, an error class, is raised for `what` where it is none."""
     try:
         document = from_json(raw)
     except ValueError as error:
-        raise invalid(f"{what} that is not JSON: {error}") from None
+        raise invalid(f"the content of {what} is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise invalid(f"{what} must be a JSON object, and this is a {type(document).__name__}")
+        raise invalid(f"{what} must be a JSON object, not a {type(document).__name__}")
     return document

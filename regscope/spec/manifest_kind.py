@@ -1,4 +1,4 @@
-"""Which kind of manifest a JSON document is (OCI image-spec, manifest.md and image-index.md, `mediaType`)."""
+"""The kind of manifest that a JSON document is (OCI image-spec, manifest.md and image-index.md, `mediaType`)."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _PARTS = {"manifests", "config", "layers", "fsLayers"}
 
 
 def manifest_kind(document: dict[str, Any], header: str) -> str:
-    """The media type of a manifest: what its own `mediaType` says, else its fields and the header.
+    """The media type of a manifest: its own `mediaType`; without one, its fields and the header decide.
 
     Raises:
         InvalidManifest, UnSupportMediaType: see `parse_manifest`.
     """
-    # One document that reads as an index here and as an image there is how content is smuggled (CVE-2021-41190).
+    # A document that one client reads as an index and another as an image can hide content (CVE-2021-41190).
     body = document.get("mediaType")
     parts = _parts(document)
     is_index = "manifests" in parts or (isinstance(body, str) and body in INDEXES)
     if is_index and parts - {"manifests"}:
-        raise InvalidManifest("a manifest that is an index and an image at once")
+        raise InvalidManifest("the manifest has the fields of an index and of an image")
     if "fsLayers" in parts and parts - {"fsLayers"}:
-        raise InvalidManifest("a manifest that is of schema 1 and of schema 2 at once")
-    if body is not None:  # the digest vouches for it, and nothing for the header: some registries have one for all
+        raise InvalidManifest("the manifest has the fields of schema 1 and of schema 2")
+    if body is not None:  # the digest covers it, but not the header: some registries send one type for all manifests
         if not isinstance(body, str) or body not in MANIFESTS:
-            raise UnSupportMediaType(f"{str(body)[:120]!r} is not a manifest that regscope reads")
+            raise UnSupportMediaType(f"{str(body)[:120]!r} is not the media type of a manifest that regscope reads")
         return body
     shape = _shape(document, parts)
     if header in MANIFESTS and _family(header) is not _family(shape):
         raise InvalidManifest(
-            f"the registry calls it {header}, and the manifest reads as {shape}",
-            next_step="It does not say itself what it is, so it is not read as either: push it again with a mediaType.",
+            f"the registry states the media type {header}, but the manifest has the fields of {shape}",
+            next_step="Push the manifest again with a mediaType field, so that its kind is certain.",
         )
     return shape
 
 
 def _parts(document: dict[str, Any]) -> set[str]:
-    """What of an image or an index the document has; a null counts only where there is nothing else."""
+    """The fields of an image or an index that the document has; nulls count only where all of them are null."""
     return {name for name in _PARTS if document.get(name) is not None} or _PARTS & document.keys()
 
 
@@ -57,11 +57,11 @@ def _family(media_type: str) -> frozenset[str]:
 
 
 def _shape(document: dict[str, Any], parts: set[str]) -> str:
-    """The kind of a document that does not name it: umoci, for one, leaves `mediaType` out."""
+    """The media type of a document without `mediaType`, by its fields: umoci, for one, leaves `mediaType` out."""
     if "manifests" in parts:
         return OCI_INDEX
     if "config" in parts or "layers" in parts:
         return OCI_MANIFEST
     if "fsLayers" in parts or document.get("schemaVersion") == 1:
         return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
-    raise InvalidManifest("neither an image manifest nor an index: it has no config, layers or manifests")
+    raise InvalidManifest("the document is neither an image manifest nor an index: no config, layers or manifests")

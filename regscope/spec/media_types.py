@@ -1,4 +1,4 @@
-"""Media types of Docker and OCI content (OCI image-spec, media-types.md), and what kind of thing each names."""
+"""Media types of Docker and OCI content (OCI image-spec, media-types.md), and the kind of content of each."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ MANIFESTS = SCHEMA1 | IMAGE_MANIFESTS | INDEXES
 DOCKER_MANIFESTS = SCHEMA1 | {DOCKER_MANIFEST, DOCKER_MANIFEST_LIST}
 IMAGE_CONFIGS = frozenset({DOCKER_CONFIG, OCI_CONFIG})
 
-# Every type at once: a registry that is not offered the index answers with one of its children instead.
+# All types in one header: a registry that is not offered an index answers with one of its children instead.
 ACCEPT_MANIFESTS = ", ".join([OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST, *sorted(SCHEMA1)])
 
 _GENERIC = {"", "application/json", "application/octet-stream", "text/plain"}
-_LIKE_A_MANIFEST = re.compile(r"\.(manifest|index)\b")  # such as ORAS' own, which nobody reads any more
+_LIKE_A_MANIFEST = re.compile(r"\.(manifest|index)\b")  # such as the artifact manifest that ORAS once used
 
 _FILESYSTEM_LAYERS = (
     "application/vnd.docker.image.rootfs.",
@@ -42,23 +42,24 @@ _FILESYSTEM_LAYERS = (
 
 
 def without_parameters(media_type: str | None) -> str:
-    """The bare, lower-case type of a `Content-Type` header; empty where there is none."""
+    """The media type in a `Content-Type` header, in lower case and without parameters; empty without a header."""
     return (media_type or "").partition(";")[0].strip().lower()
 
 
 def names_manifest(media_type: str) -> bool:
-    """Whether a descriptor of this type, in an index, is of a manifest; a generic type leaves that open, and counts.
+    """Whether an entry of an index with this media type is a manifest; generic types count as manifests.
 
-    BuildKit's older caches are indexes of layers (`--cache-to type=registry,image-manifest=false`).
+    The other entries are blobs: BuildKit's older caches are indexes of layers (`--cache-to
+    type=registry,image-manifest=false`).
     """
     return media_type in MANIFESTS or media_type in _GENERIC or _LIKE_A_MANIFEST.search(media_type) is not None
 
 
 def is_filesystem_layer(media_type: str) -> bool:
-    """Whether a layer of this type is a tar of files (and not an artifact's payload)."""
+    """Whether a layer of this media type is a tar of files, and not the payload of an artifact."""
     return media_type.startswith(_FILESYSTEM_LAYERS)
 
 
 def is_foreign_layer(media_type: str) -> bool:
-    """Whether layers of this type need not be stored in the registry (non-distributable)."""
+    """Whether layers of this media type are non-distributable: the registry need not store them."""
     return ".foreign." in media_type or ".nondistributable." in media_type

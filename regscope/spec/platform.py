@@ -1,4 +1,4 @@
-"""Platforms (OCI image-spec, image-index.md, platform): what an image runs on, and which image runs on what."""
+"""Platforms (OCI image-spec, image-index.md, `platform`), and which images run on which platform."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _OS_NAMES = {"macos": "darwin"}
 _ARCHITECTURES = {"386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"}
 _ARCHITECTURES |= {"ppc64", "ppc64le", "riscv64", "s390x", "sparc64", "wasm"}
 _OLDEST_ARM, _OLDEST_ARM64, _LATEST_ARM64 = 5, 8, 9
-_ARM_V9_IS_V8 = 5  # Arm's v9.0 is v8.5 and more
+_ARM_V9_IS_V8 = 5  # Arm's v9.0 includes v8.5
 _LAST_CHOICE = 1000
 
 
 class Platform(BaseModel):
-    """Operating system, architecture and variant. Unknown fields survive."""
+    """Operating system, architecture and variant. Unknown fields are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
@@ -34,12 +34,12 @@ class Platform(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """`linux/amd64`, `linux/arm64/v8`, `windows(10.0.17763)/amd64`, or an architecture of Linux: `arm64`.
+        """Parse `linux/amd64`, `linux/arm64/v8`, `windows(10.0.17763)/amd64`, or an architecture of Linux: `arm64`.
 
-        The names are kept as they are written; `covers` and `distance` know which of them mean the same.
+        Names are kept as written; `covers` and `distance` treat synonyms as equal.
 
         Raises:
-            InvalidPlatform: anything else.
+            InvalidPlatform: `text` has another form.
         """
         parts = text.strip().split("/")
         if len(parts) == 1 and _usual(parts[0], "")[0] in _ARCHITECTURES:
@@ -55,18 +55,18 @@ class Platform(BaseModel):
         return cls(os=os, os_version=version, architecture=parts[1], variant=parts[2] if len(parts) == 3 else None)
 
     def covers(self, other: Platform) -> bool:
-        """Whether `other` is this platform, by whatever names; a variant that this one leaves open may be any."""
+        """Whether `other` is this platform; synonyms are equal, and without a variant this one covers all variants."""
         if not self._has_system_of(other):
             return False
         (architecture, variant), theirs = self._processor, other._processor
         return architecture == theirs[0] and (variant == theirs[1] or self._leaves_variant_open)
 
     def distance(self, other: Platform) -> int | None:
-        """How far an image for `other` is from this platform: 0 if it is made for it; None if it does not run there.
+        """The distance of an image for `other` from this platform: 0 for an exact match; None if it does not run here.
 
-        As containerd has it (containerd/platforms, `Only`), without its step to another architecture: names have their
-        synonyms, and a processor runs what is made for an older variant: arm/v7 takes v7, then v6, then v5; bare `arm`
-        is v7. A variant that this platform leaves open may, after all these, be any.
+        The rules are those of containerd (containerd/platforms, `Only`), except that the architecture must be the same:
+        synonyms are equal, and a processor runs images for older variants: arm/v7 takes v7, then v6, then v5; `arm`
+        without a variant is v7. A platform without a variant accepts any other variant last.
         """
         if not self._has_system_of(other):
             return None
@@ -87,7 +87,7 @@ class Platform(BaseModel):
         return not self.variant and self.architecture.lower() not in ("armhf", "armel")
 
     def _has_system_of(self, other: Platform) -> bool:
-        """Whether both have one operating system; a version of it is the other's with all that follows: 10.0.17763."""
+        """Whether both have one operating system; a version, such as 10.0.17763, also covers the versions within it."""
         if _usual_os(self.os) != _usual_os(other.os):
             return False
         return not self.os_version or f"{other.os_version or ''}.".startswith(f"{self.os_version}.")
@@ -103,7 +103,7 @@ def _usual_os(name: str) -> str:
 
 
 def _usual(architecture: str, variant: str) -> tuple[str, str]:
-    """Architecture and variant by the names that containerd gives them (containerd/platforms, database.go)."""
+    """Architecture and variant in containerd's normal form (containerd/platforms, database.go)."""
     architecture, variant = architecture.lower(), variant.lower()
     if architecture == "i386":
         return "386", ""
@@ -125,7 +125,7 @@ def _numbered(variant: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _runs(architecture: str, variant: str) -> tuple[str, ...]:
-    """The variants of which a processor runs images, the best first, by their usual names."""
+    """The variants whose images a processor runs, the best first, in normal form."""
     number = _NUMBERED.fullmatch(variant)
     if number is None:
         return (variant,)

@@ -1,4 +1,4 @@
-"""How many requests a registry still allows, as its answers say (`RateLimit-Limit` and `RateLimit-Remaining`)."""
+"""The quota of requests that a registry states in its answers (`RateLimit-Limit` and `RateLimit-Remaining`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _QUOTA = re.compile(r"\s*(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?")  # Docker Hub adds t
 
 
 class RateLimit(NamedTuple):
-    """What is left of a quota.
+    """A quota, and what remains of it.
 
     Attributes:
-        remaining: requests (on Docker Hub: pulls) left.
-        limit: of how many; None where it was not said.
-        window: seconds that the quota is for; None where it was not said.
+        remaining: the requests (on Docker Hub: pulls) that are left.
+        limit: the requests of the whole quota; None where the registry does not state it.
+        window: the seconds for which the quota counts; None where the registry does not state them.
     """
 
     remaining: int
@@ -31,7 +31,7 @@ class RateLimit(NamedTuple):
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """What the header fields of an answer say; None where they say nothing that can be read."""
+    """The quota in the header fields of an answer; None where they have none, or an invalid one."""
     remaining = _QUOTA.match(headers.get("RateLimit-Remaining") or headers.get("X-RateLimit-Remaining") or "")
     if remaining is None:
         return None

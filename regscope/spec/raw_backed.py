@@ -1,4 +1,4 @@
-"""Documents as models that keep the bytes they were read from for as long as nothing is changed."""
+"""Models of documents that keep the bytes they were read from as long as the model is not changed."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from regscope.spec.lenient_reading import NEEDED, first_fault, read_without_faul
 
 
 class RawBacked(BaseModel):
-    """A model of a document, and the document's bytes.
+    """A model of a document, with the document's bytes.
 
-    It can be changed, and so can what it holds: then `raw` and `digest` are those of the changed document.
+    The model, its lists and its maps can be changed: `raw` and `digest` are then those of the changed document.
     """
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
     _needed: ClassVar[Collection[str]] = NEEDED
-    _not_in_raw: ClassVar[frozenset[str]] = frozenset()  # fields that `raw` need not hold
+    _not_in_raw: ClassVar[frozenset[str]] = frozenset()  # fields that are not part of `raw`
     _raw: bytes | None = PrivateAttr(default=None)
 
     @classmethod
     def from_document(cls, document: Any, raw: bytes | None) -> Self:
-        """The model of an already decoded `document`, remembering the bytes it came from.
+        """The model of an already decoded `document`, with the bytes it was read from.
 
-        What is null is absent, as Go writes it. A value that cannot be read is left out if the rest can do without it,
-        and is one of `faults`.
+        A null counts as absent, as Go writes it. An invalid value is left out if nothing depends on it, and is listed
+        in `faults`.
 
         Raises:
-            ValidationError: the rest cannot.
+            ValidationError: an invalid value cannot be left out.
         """
         try:
             model = cls.model_validate(document)
         except ValidationError as error:
             model, faults = read_without_faults(cls, document, error, cls._needed)
             assert model.__pydantic_private__ is not None
-            model.__pydantic_private__["_faults"] = faults  # undeclared: each that is declared costs every model time
+            model.__pydantic_private__["_faults"] = faults  # not declared: a declared one takes time in every model
         assert model.__pydantic_private__ is not None
-        model.__pydantic_private__["_raw"] = raw  # as `model._raw = raw`, which takes longer
+        model.__pydantic_private__["_raw"] = raw  # faster than `model._raw = raw`
         return model
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What was left out since it could not be read: where it stood, and what is wrong with it."""
+        """The invalid values that were left out: for each, its field and what is wrong with it."""
         faults: tuple[str, ...] = (self.__pydantic_private__ or {}).get("_faults", ())
         return faults
 
     @property
     def raw(self) -> bytes:
-        """The exact bytes that were read, if nothing was changed since; else the JSON of what it says now.
+        """The exact bytes that were read, if the model was not changed since; otherwise its JSON.
 
-        In the JSON of a changed document, all that was not changed stands as it was read: unknown fields, the order of
-        the fields, the form of times. That of a model built by hand leaves out fields of None.
+        The JSON of a changed model keeps the unchanged parts as they were read: unknown fields, the order of fields,
+        the form of times. The JSON of a model that was built in Python omits fields that are None.
 
         Raises:
-            InvalidInput: a value that was put into it has no place in such a document.
+            InvalidInput: a value that was set is not valid in such a document.
         """
         if self._raw is None:
             return compact(self._checked(self._stated()))
@@ -72,7 +72,7 @@ class RawBacked(BaseModel):
 
     @property
     def read_size(self) -> int:
-        """The size (bytes) of the document as it was read, at no cost; of one built by hand, of its `raw`."""
+        """The size (bytes) of the document as it was read, without serialising it; of a new model, of its `raw`."""
         return len(self.raw if self._raw is None else self._raw)
 
     @property
@@ -83,7 +83,7 @@ class RawBacked(BaseModel):
     def json(  # type: ignore[override]
         self, *, indent: int | None = None, exclude: Any = None, exclude_none: bool = False, exclude_unset: bool = False
     ) -> str:
-        """What it says as JSON, as the models of pydantic 1 have it; what is pushed is `raw`."""
+        """The model as JSON, by the method name of pydantic 1; `raw`, and not this, is what is pushed."""
         return self.model_dump_json(
             indent=indent, exclude=exclude, by_alias=True, exclude_none=exclude_none, exclude_unset=exclude_unset
         )
@@ -94,12 +94,12 @@ class RawBacked(BaseModel):
         return stated
 
     def _checked(self, document: dict[str, Any]) -> dict[str, Any]:
-        """`document`, if it can be read again: what is put into a list or a map is checked by nobody before."""
+        """`document`, if it is valid: values that were put into a list or a map are not checked earlier."""
         try:
             type(self).model_validate(document)
         except ValidationError as error:
             raise InvalidInput(
-                f"this {type(self).__name__} cannot be written: {first_fault(error)}",
+                f"this {type(self).__name__} has an invalid value: {first_fault(error)}",
                 next_step="Correct the value that was set.",
             ) from None
         return document
@@ -108,11 +108,11 @@ class RawBacked(BaseModel):
         """Whether `other` is the same kind of document with the same bytes."""
         return isinstance(other, RawBacked) and type(self) is type(other) and self.raw == other.raw
 
-    __hash__ = None  # type: ignore[assignment]  # it can be changed
+    __hash__ = None  # type: ignore[assignment]  # a mutable model has no hash
 
 
 def _with_changes(document: Any, before: Any, after: Any) -> Any:
-    """`document`, which was read as `before`, with that changed in which `after` differs."""
+    """`document`, which was read as `before`, with the changes from `before` to `after`."""
     if before == after:
         return document
     if isinstance(document, dict) and isinstance(before, dict) and isinstance(after, dict):
@@ -131,7 +131,7 @@ def _with_changes(document: Any, before: Any, after: Any) -> Any:
 
 
 def _without_empty(value: Any) -> Any:
-    # An absent annotations map and an empty one mean the same; the shorter form is the customary one.
+    # An absent annotations map and an empty one mean the same; the shorter form is usual.
     if isinstance(value, dict):
         return {k: _without_empty(v) for k, v in value.items() if k not in {"annotations", "urls"} or v not in ({}, [])}
     return [_without_empty(item) for item in value] if isinstance(value, list) else value

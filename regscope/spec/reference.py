@@ -28,9 +28,9 @@ class Reference:
     """A parsed image reference.
 
     Attributes:
-        host: the registry, with its port where one was given; Docker Hub's names all become `docker.io`.
-        repository: the repository's whole name; a bare name on Docker Hub gets `library/`.
-        tag: the tag, `latest` where neither tag nor digest was given, None beside a digest alone.
+        host: the registry's host, with its port where one was given; all names of Docker Hub become `docker.io`.
+        repository: the repository's full name; a name without a slash on Docker Hub gets `library/`.
+        tag: the tag; `latest` where neither tag nor digest was given; None where only a digest was given.
         digest: the digest, or None.
     """
 
@@ -41,10 +41,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Parse `text` as docker, skopeo and podman would.
+        """Parse `text` by the rules of docker, skopeo and podman.
 
         Raises:
-            InvalidReference: with a pointer at the first bad character.
+            InvalidReference: `text` is invalid; the message points to the first invalid character.
         """
         host, rest, offset = _split_host(text)
         repository, tag, digest = _split_name(text, rest, offset)
@@ -58,7 +58,7 @@ class Reference:
 
     @property
     def target(self) -> str:
-        """What a registry is asked for: the digest if there is one, else the tag."""
+        """The tag or digest to request from the registry: the digest if there is one, otherwise the tag."""
         return self.digest or self.tag or "latest"
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Reference:
 
 
 def split_image(text: str) -> tuple[str, str | None, str | None]:
-    """`name[:tag][@digest]` in its three parts, unchecked: names in a layout are whatever its writer chose."""
+    """The three parts of `name[:tag][@digest]`, not validated: a layout may contain any names."""
     name, _, digest = text.partition("@")
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
@@ -77,20 +77,20 @@ def split_image(text: str) -> tuple[str, str | None, str | None]:
 
 
 def check_repository(name: str) -> str:
-    """`name` itself, if it is a repository's name (distribution-spec, Pulling manifests).
+    """`name`, if it is a valid repository name (distribution-spec, Pulling manifests).
 
     Raises:
-        InvalidReference: with a pointer at the first bad character.
+        InvalidReference: `name` is invalid; the message points to the first invalid character.
     """
     _check_repository(name, name, 0)
     return name
 
 
 def check_tag(tag: str) -> str:
-    """`tag` itself, if it is a tag.
+    """`tag`, if it is a valid tag.
 
     Raises:
-        InvalidReference: with a pointer at the first bad character.
+        InvalidReference: `tag` is invalid; the message points to the first invalid character.
     """
     _check_tag(tag, tag, 0)
     return tag
@@ -104,10 +104,10 @@ def _split_host(text: str) -> tuple[str, str, int]:
         good = _HOST.match(first) or _OPEN_BRACKET.match(first)
         _fail(text, good.end() if good else 0, "is not part of a registry's host name")
     if first.startswith("[") and not _is_ipv6(first[1 : first.index("]")]):
-        _fail(text, 1, "does not begin an IPv6 address")
+        _fail(text, 1, "is not the beginning of an IPv6 address")
     _, _, port = first.rpartition(":") if not first.endswith("]") else ("", "", "")
     if port.isdigit() and int(port) > 65535:
-        _fail(text, len(first) - len(port), "starts a port above 65535")
+        _fail(text, len(first) - len(port), "is the beginning of a port above 65535")
     return (DOCKER_HUB if first in _HUB_ALIASES else first), rest, len(first) + 1
 
 
@@ -141,14 +141,14 @@ def _split_name(text: str, rest: str, offset: int) -> tuple[str, str | None, Dig
     return repository, tag if colon else None, digest
 
 
-@functools.lru_cache(maxsize=1024)  # asked for with every request
+@functools.lru_cache(maxsize=1024)  # called for every request
 def _check_repository(text: str, repository: str, offset: int) -> None:
     position = offset
     for component in repository.split("/"):
         match = _COMPONENT.match(component)
         if match is None or match.end() != len(component):
             fault = position + (match.end() if match else 0)
-            _fail(text, fault, "is not allowed there in a repository name (lower-case letters, digits, . _ - /)")
+            _fail(text, fault, "is not allowed here in a repository name (lower-case letters, digits, . _ - /)")
         position += len(component) + 1
     if len(repository) > _LONGEST_NAME:
         _fail(text, offset + _LONGEST_NAME, _TOO_LONG)

@@ -1,8 +1,8 @@
-"""Which manifest refers to which, and so goes with it: decided here alone, by what manifests, indexes and tags say.
+"""Which manifest is a referrer of which subject, as stated by manifests, indexes and tags; decided only here.
 
-A manifest by its `subject` (OCI image-spec, manifest.md); an index by what its entries are to one another (BuildKit,
-attestation-storage.md); a tag by its name: the fallback tag of a subject names the list of its referrers
-(distribution-spec, Referrers Tag Schema), and each of cosign's tags names one of them.
+A manifest states it by its `subject` (OCI image-spec, manifest.md); an index by the annotations of its entries
+(BuildKit, attestation-storage.md); a tag by its name: the fallback tag of a subject points to the list of its referrers
+(distribution-spec, Referrers Tag Schema), and each of cosign's tags to one of them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _COSIGN_TYPES = {"sig": "signature", "sbom": "SBOM", "att": "attestation"}
 
 
 class Referral(NamedTuple):
-    """That one manifest refers to another.
+    """The statement that one manifest is a referrer of another.
 
     Attributes:
-        subject: what is referred to.
-        referrer: what refers to it.
-        artifact_type: what the referrer is; None where this does not say it.
-        how: what says so; "api" is the registry's own list.
+        subject: the digest of the manifest that is referred to.
+        referrer: the digest of the manifest that refers to it.
+        artifact_type: the type of the referrer; None where the source does not state it.
+        how: the source of the statement; "api" is the registry's list of referrers.
     """
 
     subject: Digest
@@ -38,10 +38,10 @@ class Referral(NamedTuple):
 
 
 def stated_by_manifest(digest: Digest, manifest: Manifest) -> Iterator[Referral]:
-    """What a manifest says: of itself by its `subject`, and an index of the attestations among its children.
+    """The referrals in a manifest: its own `subject`, and in an index the attestations among its children.
 
     Args:
-        digest: the manifest's.
+        digest: the manifest's digest.
     """
     for child in manifest.children:
         if attested := child.attested:
@@ -51,7 +51,7 @@ def stated_by_manifest(digest: Digest, manifest: Manifest) -> Iterator[Referral]
 
 
 def stated_by_list(subject: Digest, entries: Iterable[Descriptor]) -> Iterator[Referral]:
-    """What a registry's answer to a request for the referrers of `subject` says."""
+    """The referrals in a registry's list of the referrers of `subject`."""
     for entry in entries:
         yield Referral(subject, entry.digest, entry.artifactType, "api")
 
@@ -59,13 +59,13 @@ def stated_by_list(subject: Digest, entries: Iterable[Descriptor]) -> Iterator[R
 def stated_by_tag(
     tag: str, subject: Digest, digest: Digest, children: Sequence[Descriptor] | None
 ) -> Iterator[Referral]:
-    """What a tag that is about `subject` says: a fallback tag of each child of its index, another one of its manifest.
+    """The referrals of a tag about `subject`: the children of its index for a fallback tag, otherwise its manifest.
 
-    A manifest that has a fallback tag and is no index is taken for a referrer, as under cosign's tags.
+    A manifest under a fallback tag that is no index counts as a referrer itself, as under cosign's tags.
 
     Args:
-        digest: of the manifest that the tag names.
-        children: of that, where it is an index; None where it is none, or `is_list` says that they do not matter.
+        digest: the digest of the manifest that the tag points to.
+        children: the children of that manifest; None where it is no index, or `is_list` is False for the tag.
     """
     if children is not None and is_list(tag):
         for child in children:
@@ -75,14 +75,14 @@ def stated_by_tag(
 
 
 def fallback_tag(subject: Digest) -> str:
-    """The tag of the list of the referrers of `subject`: of a sha512 digest only half is in it."""
+    """The fallback tag of `subject`, for the list of its referrers; of a sha512 digest it has only half the digits."""
     return f"{subject.algorithm[:32]}-{subject.encoded[:64]}"
 
 
 def subject_of_tag(tag: str) -> Digest | None:
-    """The digest that a tag is about: a referrers fallback tag `sha256-…`, or cosign's `sha256-….sig`; else None.
+    """The digest that is part of a tag: a referrers fallback tag `sha256-…`, or cosign's `sha256-….sig`; else None.
 
-    The fallback tag of a sha512 digest does not tell it; `is_about` knows that tag as well.
+    The fallback tag of a sha512 digest does not contain all of it; `is_about` recognises that tag too.
     """
     match = _TAG.fullmatch(tag)
     if match is None or len(match["encoded"]) != _ENCODED_LENGTH[match["algorithm"]]:
@@ -91,16 +91,16 @@ def subject_of_tag(tag: str) -> Digest | None:
 
 
 def is_about(tag: str, subject: Digest) -> bool:
-    """Whether a tag is the fallback tag of `subject`, or one of cosign's about it."""
+    """Whether a tag is the fallback tag of `subject`, or one of cosign's tags for it."""
     return tag == fallback_tag(subject) or subject_of_tag(tag) == subject
 
 
 def is_list(tag: str) -> bool:
-    """Whether a tag that is about something names the list of its referrers, and not one of them."""
+    """Whether a tag about a subject is a fallback tag, for the list of referrers, and not a tag of one referrer."""
     return "." not in tag
 
 
 def type_of_tag(tag: str) -> str | None:
-    """What the suffix of a cosign tag says: signature, SBOM or attestation; None for another tag."""
+    """The artifact type by the suffix of a cosign tag: signature, SBOM or attestation; None for other tags."""
     match = _TAG.fullmatch(tag)
     return _COSIGN_TYPES.get(match["suffix"] or "") if match else None

@@ -1,4 +1,4 @@
-"""How long a server wants to be left alone (RFC 9110, 10.2.3: `Retry-After` in seconds or as a date)."""
+"""The wait that a server asks for (RFC 9110, 10.2.3: `Retry-After` in seconds or as a date)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 
 def wait_asked_for(retry_after: str | None) -> float | None:
-    """Seconds that a `Retry-After` asks for; None where there is none that can be read."""
+    """The seconds that a `Retry-After` header asks for; None where it is absent or invalid."""
     if not retry_after:
         return None
     if retry_after.isascii() and retry_after.isdigit():

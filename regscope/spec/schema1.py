@@ -1,4 +1,4 @@
-"""Schema 1 manifests (Docker image manifest version 2, schema 1) seen as an image config with its history."""
+"""Schema 1 manifests (Docker image manifest version 2, schema 1): their signatures and the image config in them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from regscope.spec.manifest import JWS, ManifestSchema1
 
 
 def schema1_payload(raw: bytes) -> bytes:
-    """What a schema 1 manifest's signatures sign, and its digest names: the document without them.
+    """The signed part of a schema 1 manifest, which is the part that its digest is computed from.
 
-    It is put together as each signature's `protected` header says (docs/spec/manifest-v2-1.md, Signed Manifests), so
-    that nothing which somebody added around the signed part is ever read. An unsigned manifest is its own payload.
+    It is assembled by the `protected` header of the signatures (docs/spec/manifest-v2-1.md, Signed Manifests), so that
+    unsigned additions are never read. The payload of an unsigned manifest is all of it.
 
     Raises:
-        InvalidManifest: the signatures cannot be read, sign different things, or do not fit what they sign.
+        InvalidManifest: the signatures cannot be read, are not all for the same payload, or are not valid.
     """
     signatures = _step(raw).get("signatures")
     if not signatures:
@@ -31,13 +31,13 @@ def schema1_payload(raw: bytes) -> bytes:
         headers = [from_json(_decoded(signature["protected"])) for signature in signatures]
         parts = {(int(header["formatLength"]), _decoded(header["formatTail"])) for header in headers}
     except (ValueError, LookupError, TypeError, OverflowError):
-        raise InvalidManifest("a schema 1 manifest whose signatures cannot be read") from None
+        raise InvalidManifest("the signatures of the schema 1 manifest cannot be read") from None
     if len(parts) != 1:
-        raise InvalidManifest("a schema 1 manifest whose signatures sign different things")
+        raise InvalidManifest("the signatures of the schema 1 manifest are for different payloads")
     [(length, tail)] = parts
     if not 0 <= length <= len(raw):
-        raise InvalidManifest("a schema 1 manifest whose signatures sign more than is there")
-    from regscope.spec.schema1_signatures import check_signatures  # only the few who still meet one wait for it
+        raise InvalidManifest("the signatures of the schema 1 manifest are for more bytes than it has")
+    from regscope.spec.schema1_signatures import check_signatures  # slow to import, and rarely needed
 
     payload = raw[:length] + tail
     check_signatures(payload, signatures)
@@ -45,18 +45,18 @@ def schema1_payload(raw: bytes) -> bytes:
 
 
 def signatures_of(raw: bytes) -> list[JWS] | None:
-    """The signatures in a schema 1 manifest that `schema1_payload` has checked; None where it has none."""
+    """The signatures of a schema 1 manifest that was verified by `schema1_payload`; None where it has none."""
     stated = _step(raw).get("signatures")
     return [JWS.model_validate(each) for each in stated] if stated else None
 
 
 def signed_schema1(manifest: ManifestSchema1, key: Any) -> bytes:
-    """A schema 1 manifest with signatures: its own where they fit what it says, else one by `key`.
+    """A schema 1 manifest with signatures: its own where they are valid for its content, otherwise one by `key`.
 
     Args:
         key: a private key of libtrust's.
     """
-    from regscope.spec.schema1_signatures import signed  # only the few who write one wait for it
+    from regscope.spec.schema1_signatures import signed  # slow to import, and rarely needed
 
     document = from_json(manifest.raw)
     as_it_is = manifest.raw if document.pop("signatures", None) else _with_signatures(manifest)
@@ -64,12 +64,12 @@ def signed_schema1(manifest: ManifestSchema1, key: Any) -> bytes:
         if as_it_is and schema1_payload(as_it_is):
             return as_it_is
     except InvalidManifest:
-        pass  # it was changed since it was signed
+        pass  # the manifest was changed after it was signed
     return signed(schema1_form(document), key)
 
 
 def _with_signatures(manifest: ManifestSchema1) -> bytes:
-    """The manifest with its signatures where the first of them was; empty where it has none, or none that says so."""
+    """The manifest with its signatures, at the offset that the first one states; empty where there is none."""
     if not manifest.signatures:
         return b""
     try:
@@ -85,16 +85,16 @@ def _decoded(text: str) -> bytes:
 
 
 def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
-    """The image config that a schema 1 manifest carries in its history, oldest step first.
+    """The image config that is contained in the history of a schema 1 manifest, its steps oldest first.
 
-    `rootfs.diff_ids` is empty: schema 1 does not know them.
+    `rootfs.diff_ids` is empty: schema 1 has none.
 
     Raises:
-        InvalidManifest: a history entry that is no image's JSON object, or not one entry for each layer.
+        InvalidManifest: a history entry is not a valid JSON object, or there is not one entry for each layer.
     """
     if len(manifest.history) != len(manifest.fsLayers):
         raise InvalidManifest(
-            f"a schema 1 manifest with {len(manifest.fsLayers)} layers and {len(manifest.history)} history entries"
+            f"the schema 1 manifest has {len(manifest.fsLayers)} layers, but {len(manifest.history)} history entries"
         )
     steps = [_step(entry.v1Compatibility) for entry in reversed(manifest.history)]
     newest = steps[-1] if steps else {}
@@ -108,16 +108,16 @@ def schema1_config(manifest: ManifestSchema1) -> ImageJSON:
     try:
         return ImageJSON.from_document(document, None)
     except ValidationError as error:
-        raise InvalidManifest(f"a schema 1 history entry that breaks its form: {first_fault(error)}") from None
+        raise InvalidManifest(f"a history entry of the schema 1 manifest is invalid: {first_fault(error)}") from None
 
 
 def _step(text: str | bytes) -> dict[str, Any]:
     try:
         step = from_json(text)
     except ValueError as error:
-        raise InvalidManifest(f"a schema 1 document that is not JSON: {error}") from None
+        raise InvalidManifest(f"the schema 1 document is not JSON: {error}") from None
     if not isinstance(step, dict):
-        raise InvalidManifest("a schema 1 document that is not a JSON object")
+        raise InvalidManifest("the schema 1 document is not a JSON object")
     return step
 
 

@@ -15,9 +15,9 @@ from regscope.text import plain
 
 
 def signed(document: str, key: Any) -> bytes:
-    """A document in ASCII with a signature by `key`, a private key of libtrust's.
+    """A document with a signature by `key`, a private key of libtrust's.
 
-    In ASCII, since libtrust counts characters where docker counts bytes.
+    The document must be ASCII: libtrust counts characters where docker counts bytes.
     """
     signature = libtrust.JSONSignature.new(document)
     signature.sign(key, datetime.now(UTC).replace(tzinfo=None))
@@ -25,15 +25,15 @@ def signed(document: str, key: Any) -> bytes:
 
 
 def check_signatures(payload: bytes, signatures: Sequence[dict[str, Any]]) -> None:
-    """Make sure that each of the signatures is of `payload`.
+    """Check that all signatures are valid for `payload`.
 
     Raises:
-        InvalidManifest: one is not.
+        InvalidManifest: a signature is not valid.
     """
     encoded = base64.urlsafe_b64encode(payload).decode().rstrip("=")
     try:
         found = [JsSignature(JSHeader(**one["header"]), one["signature"], one["protected"]) for one in signatures]
         libtrust.JSONSignature(encoded, 3, len(payload), "", found).verify()
-    except Exception as error:  # libtrust lets everything through that its own libraries raise
+    except Exception as error:  # libtrust raises any error of the libraries that it uses
         why = plain(error, 200) or type(error).__name__
-        raise InvalidManifest(f"a schema 1 manifest whose signature does not fit: {why}") from None
+        raise InvalidManifest(f"a signature of the schema 1 manifest is not valid: {why}") from None

@@ -112,7 +112,7 @@ def as_store(place: ContentStore | str) -> ContentStore:
         return open(place)
     if isinstance(place, type) or not (hasattr(place, "location") and hasattr(place, "stored_blobs")):
         raise InvalidInput(
-            f"a store is wanted here, and this is {text.plain(repr(place), 100)}",
+            f"expected a store, got {text.plain(repr(place), 100)}",
             next_step=f"Pass the result of regscope.open(...), or a location: {listed()}.",
         )
     return place

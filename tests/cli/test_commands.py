@@ -167,7 +167,7 @@ def test_capabilities_of_a_registry(run: Run, registry: Registry) -> None:
     done = run("capabilities", registry.url)
     assert (done.code, done.err) == (0, "")
     assert "catalog        yes" in done.out
-    assert "referrers      no: it does not answer for them" in done.out
+    assert "referrers      no: the registry does not list them" in done.out
     as_json = json.loads(run("capabilities", registry.url, "-r", "team/api", "--json").out)
     assert as_json["delete"] is True
     assert set(as_json["reasons"]) == {"tag_delete", "referrers"}

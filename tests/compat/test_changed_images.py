@@ -119,5 +119,5 @@ def test_a_changed_image_is_saved_as_it_says(api: ImageRef, tmp_path: Path) -> N
 def test_what_is_said_of_a_layer_in_the_list_must_be_so(hub: Registry, tmp_path: Path) -> None:
     image = ImageRef.from_image("legacy", "1")
     image.layers.append(LayerRef(local_path=layer_file(tmp_path), size=1))
-    with pytest.raises(ValueError, match="was said to have 1"):
+    with pytest.raises(ValueError, match="its LayerRef states 1"):
         image.push()

@@ -124,7 +124,7 @@ def test_a_body_may_end_with_its_connection(answer: bytes) -> None:
         pytest.param(b"HTTP/1.1 101 Switching\r\n\r\n", "unexpected status", id="another protocol"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 40, "unexpected status", id="endless interim answers"),
         pytest.param(
-            OK + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello", "not asked for", id="an unknown encoding"
+            OK + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello", "not requested", id="an unknown encoding"
         ),
         pytest.param(
             OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n\x1f\x8b\x08lo", "damaged gzip",

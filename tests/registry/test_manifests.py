@@ -377,6 +377,6 @@ def test_a_header_that_contradicts_a_manifest_which_does_not_name_its_type_is_an
 ) -> None:
     image = {"schemaVersion": 2, "config": {"mediaType": OCI_CONFIG, "digest": EMPTY, "size": 2}, "layers": []}
     proxy.rule(lambda request, forward: ProxyResponse(200, [("Content-Type", OCI_INDEX)], json.dumps(image).encode()))
-    with pytest.raises(InvalidManifest, match="the registry calls it") as caught:
+    with pytest.raises(InvalidManifest, match="the registry states the media type") as caught:
         ManifestRef("base", "1", proxied).fetch().parse()
     assert caught.value.next_step

@@ -109,7 +109,7 @@ def test_a_portals_page_is_no_manifest_and_has_no_digest(proxy: FaultProxy, medi
     """A login page that answers in the registry's place, with 200."""
     page = ProxyResponse(200, [("Content-Type", media_type)] if media_type else [], b"<html>Log in</html>")
     proxy.rule(lambda request: "/manifests/" in request.path, lambda request, forward: page)
-    with pytest.raises(InvalidManifest, match="is no JSON object"):
+    with pytest.raises(InvalidManifest, match="is not a JSON object"):
         rs.open(proxy.url, cache=False).resolve("base", "1")
 
 

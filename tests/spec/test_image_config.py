@@ -185,7 +185,7 @@ def test_an_empty_config_and_nulls_read_as_nothing_said() -> None:
         (rb'{"author": "\ud800"}', "not JSON"),
         (b'{"config":' * 100_000, "not JSON"),
         (b'{"x": ' + b"1" * 100_000 + b"}", "not JSON"),
-        (b"[]", "must be a JSON object, and this is a list"),
+        (b"[]", "must be a JSON object, not a list"),
     ],
 )
 def test_what_is_no_config_is_refused_with_the_reason(raw: bytes, complaint: str) -> None:

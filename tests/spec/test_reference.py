@@ -98,9 +98,9 @@ def test_a_reference_is_read_as_docker_reads_it(
         ("app@", 4, "not a digest"),
         ("app:1@", 6, "not a digest"),
         ("app@md5:" + "a" * 32, 4, "unknown algorithm"),
-        ("app@sha256:" + "a" * 63, 74, "here are 63"),
+        ("app@sha256:" + "a" * 63, 74, "not 63"),
         ("app@sha256:" + "a" * 63 + "Z", 74, "only the digits"),
-        (f"example.com/app:1@{DIGEST}x", 18 + 71, "here are 65"),
+        (f"example.com/app:1@{DIGEST}x", 18 + 71, "not 65"),
         (f"app@{DIGEST}@{DIGEST}", 4 + 71, "not of the form"),
         ("example.com/" + "a" * 256, 12 + 255, "255 characters"),
         ("a" * 248, 247, "255 characters"),  # Docker Hub's library/ counts, too

@@ -1,6 +1,6 @@
-"""The names and manners of moby-distribution, the older client: `regscope.compat.moby` in place of `moby_distribution`.
+"""The names of the older client moby-distribution: import `regscope.compat.moby` in place of `moby_distribution`.
 
-The same objects are at the top of `regscope`. `regscope/manual/older-client.md` says what is the same and what is not.
+`regscope` itself exports the same objects. `regscope/manual/older-client.md` lists what is the same and what differs.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def test_a_registry_without_deletion_that_says_404_is_told_from_one_without_the_
     digest = pushed(tag_deleting.url, "1")
     page = ProxyResponse(404, [("Content-Type", "text/html")], b"<html>404 Not Found</html>")
     tag_deleting.rule(lambda request: request.method == "DELETE", lambda request, forward: page)
-    with pytest.raises(Unsupported, match=r"the registry has sha256:.*, and says 404"):
+    with pytest.raises(Unsupported, match=r"the registry has sha256:.*, but answers 404"):
         ManifestRef("app", digest, DockerRegistryV2Client(tag_deleting.url)).delete()
     with pytest.raises(Unsupported):
         Tags("app", DockerRegistryV2Client(tag_deleting.url)).untag("1")

@@ -1,1 +1,1 @@
-"""Clients, resources and errors by the older client's names."""
+"""Clients, resources and errors under the older client's module names."""

@@ -1,6 +1,7 @@
-"""Ways to answer a registry that asks who is there, for `DockerRegistryV2Client(authenticator_class=…)`.
+"""Classes that answer a registry's challenge, for `DockerRegistryV2Client(authenticator_class=…)`.
 
-Without one of them the client has its own, which ask for a token once for each scope and renew it in time.
+Without one of them the client uses Basic or Bearer as the challenge asks, with one token for each scope, renewed in
+time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from regscope.registry.origin import cut
 from regscope.registry.responses import read_json
 
 AUTH_TIMEOUT = 30
-"""Seconds for a token service to answer."""
+"""The timeout (seconds) of a token service."""
 
 _TOKEN_LIMIT = 2**20
 _NEXT_STEP = "Pass username=… and password=…, or log in with `docker login`."
@@ -34,7 +35,7 @@ __all__ = [
 
 
 class BasicAuthAuthorizationProvider:
-    """Provides a user's name and password (RFC 7617)."""
+    """Provides a user name and a password as an `Authorization` header (Basic, RFC 7617)."""
 
     def __init__(self, username: str, password: str) -> None:
         self.username = username
@@ -46,7 +47,7 @@ class BasicAuthAuthorizationProvider:
 
 
 class TokenAuthorizationProvider:
-    """Provides the token that a token service gave."""
+    """Provides the token of a token service as an `Authorization` header."""
 
     def __init__(self, token_response: TokenResponse, token_type: str = "Bearer") -> None:
         self.token_response = token_response
@@ -56,19 +57,23 @@ class TokenAuthorizationProvider:
         """The value of the `Authorization` header.
 
         Raises:
-            AuthFailed: the service gave no token.
+            AuthFailed: the response of the service has no token.
         """
         token = self.token_response.token or self.token_response.access_token
         if not token:
-            raise AuthFailed("the token service gave no token", 401, next_step="Report it to whoever runs it.")
+            raise AuthFailed(
+                "the response of the token service has no token",
+                401,
+                next_step="Report this to the registry's administrator.",
+            )
         return f"{self.token_type} {token}"
 
 
 class BaseAuthentication:
-    """An answer to one challenge; a class of one's own has an `authenticate` of its own.
+    """Base of classes that answer one challenge; a subclass implements `authenticate`.
 
     Args:
-        www_authenticate: the header of the registry's 401.
+        www_authenticate: the `WWW-Authenticate` header of the registry's 401.
     """
 
     def __init__(self, www_authenticate: str) -> None:
@@ -79,43 +84,43 @@ class BaseAuthentication:
         """The challenges, by their schemes in lower case.
 
         Raises:
-            AuthFailed: the header cannot be read.
+            AuthFailed: the header is invalid.
         """
         return parse_challenges(self.raw_www_authenticate)
 
     def authenticate(
         self, username: str | None = None, password: str | None = None, *, timeout: AskTimeout = AUTH_TIMEOUT
     ) -> AuthorizationProvider:
-        """What says who asks. `timeout` is in seconds.
+        """The answer to the challenge. `timeout` is in seconds.
 
         Raises:
-            AuthFailed: it was refused, or something is missing.
+            AuthFailed: the credentials were refused, or are incomplete.
         """
         raise NotImplementedError
 
 
 class HTTPBasicAuthentication(BaseAuthentication):
-    """Answers with the user's name and password."""
+    """Answers a challenge with a user name and a password (Basic)."""
 
     def authenticate(
         self, username: str | None = None, password: str | None = None, *, timeout: AskTimeout = AUTH_TIMEOUT
     ) -> BasicAuthAuthorizationProvider:
-        """Asks nobody.
+        """The header for user name and password; nothing is sent.
 
         Raises:
-            AuthFailed: one of the two is missing.
+            AuthFailed: the user name or the password is missing.
         """
         if username is None or password is None:
-            raise AuthFailed("the registry wants a user name and a password", 401, next_step=_NEXT_STEP)
+            raise AuthFailed("the registry requires a user name and a password", 401, next_step=_NEXT_STEP)
         return BasicAuthAuthorizationProvider(username, password)
 
 
 class DockerRegistryTokenAuthentication(BaseAuthentication):
-    """Answers with a token of the service that the challenge names (distribution, docs/spec/auth/token.md).
+    """Answers a challenge with a token of the service that it names (distribution, docs/spec/auth/token.md).
 
     Attributes:
-        backend: the service's address.
-        service, scope: what it is asked for; `scope` is None where the challenge names none.
+        backend: the address of the token service.
+        service, scope: the parameters of the token request; `scope` is None where the challenge names none.
 
     Raises:
         AuthFailed: the challenge names no token service.
@@ -134,11 +139,11 @@ class DockerRegistryTokenAuthentication(BaseAuthentication):
     def authenticate(
         self, username: str | None = None, password: str | None = None, *, timeout: AskTimeout = AUTH_TIMEOUT
     ) -> TokenAuthorizationProvider:
-        """Asks the service, anonymously unless both name and password are given.
+        """Request a token, anonymously unless both user name and password are given. `timeout` is in seconds.
 
         Raises:
-            AuthFailed: the service refuses, or the connection to it is not private.
-            RequestError: it fails.
+            AuthFailed: the token service refused the credentials, or the connection to it is not private.
+            RequestError: the token service failed.
         """
         asked = {
             "service": self.service,
@@ -155,7 +160,7 @@ class DockerRegistryTokenAuthentication(BaseAuthentication):
                 raise
             except RequestErrorWithResponse as error:
                 raise AuthFailed(
-                    f"the token service gives no token: {error.message}",
+                    f"the token service refused a token: {error.message}",
                     error.status_code,
                     error.response,
                     url=error.url,
@@ -165,7 +170,7 @@ class DockerRegistryTokenAuthentication(BaseAuthentication):
 
 
 class UniversalAuthentication(BaseAuthentication):
-    """Answers as the challenge wants it: by Basic where it names that, else by a token."""
+    """Answers by Basic where the challenge offers it, otherwise with a token."""
 
     def authenticate(
         self, username: str | None = None, password: str | None = None, *, timeout: AskTimeout = AUTH_TIMEOUT

@@ -1,4 +1,4 @@
-"""The errors."""
+"""The errors of `regscope.errors` that the older client has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the older client's users took from its `registry.utils`."""
+"""The public functions of the older client's `registry.utils`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class NamedImage(NamedTuple):
-    """Where an image is, and what it is called there; `tag` is None where none was given."""
+    """The registry's host, the repository and the tag of an image; `tag` is None where none was given."""
 
     domain: str
     name: str
@@ -41,11 +41,11 @@ def parse_image(image: str, default_registry: str | None = None) -> NamedImage:
     """The parts of `[registry/]repository[:tag]`.
 
     Args:
-        default_registry: host of the images that name none; that of the default client by default. There a name
-            without a slash is short for one in `library/`.
+        default_registry: the host for names without one; by default that of the default client. At this host a name
+            without a slash gets `library/`.
 
     Raises:
-        InvalidReference: it is not the name of an image.
+        InvalidReference: `image` is not a valid image reference.
     """
     Reference.parse(image)
     name, tag, _ = split_image(image)
@@ -59,10 +59,10 @@ def parse_image(image: str, default_registry: str | None = None) -> NamedImage:
 
 
 def validate_media_type(cls: Any, media_type: str) -> str:
-    """`media_type` itself, if it is one of those that the class `cls` names in `content_type` or `content_types`.
+    """`media_type`, if the class `cls` has it in `content_type` or `content_types`, or has neither of them.
 
     Raises:
-        ValueError: it is another.
+        ValueError: `media_type` is not one of these.
     """
     known = [cls.content_type()] if hasattr(cls, "content_type") else []
     known += cls.content_types() if hasattr(cls, "content_types") else []
@@ -72,7 +72,7 @@ def validate_media_type(cls: Any, media_type: str) -> str:
 
 
 class LazyProxy:
-    """Stands for what `factory` makes, which is made when it is first used."""
+    """A proxy for the object that `factory` returns; it is called on first use."""
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         self.__dict__["_factory"] = factory

@@ -1,1 +1,1 @@
-"""Documents by the older client's names."""
+"""Models of documents under the older client's module names."""

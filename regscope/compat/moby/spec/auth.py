@@ -1,4 +1,4 @@
-"""What a token service answers (distribution, docs/spec/auth/token.md, Token Response Fields)."""
+"""The response of a token service (distribution, docs/spec/auth/token.md, Token Response Fields)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BaseModel
 
 
 class TokenResponse(BaseModel):
-    """A token, and for how long it is good.
+    """A token, and how long it is valid.
 
     Attributes:
-        token, access_token: the same by two names; a service gives one of them or both.
-        issued_at: when that time begins.
+        token, access_token: the token, under one of these names or both.
+        issued_at: the time from which `expires_in` counts.
         expires_in: seconds.
-        refresh_token: for other tokens of the same user.
+        refresh_token: a token for requesting other tokens of the same user.
     """
 
     token: str = ""

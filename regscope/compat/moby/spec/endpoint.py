@@ -1,4 +1,4 @@
-"""A registry's address."""
+"""The address of a registry."""
 
 from __future__ import annotations
 

@@ -10,5 +10,5 @@ __all__ = ["ContainerConfig", "HealthConfig", "History", "ImageJSON", "RootFS", 
 
 
 def default_created() -> datetime:
-    """Now, in UTC, to the second."""
+    """The current time in UTC, without fractions of a second."""
     return datetime.now(UTC).replace(microsecond=0)

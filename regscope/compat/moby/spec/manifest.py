@@ -1,4 +1,4 @@
-"""Manifests and what they name."""
+"""Manifests and their descriptors."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ __all__ = [
 
 
 class OCIManifestConfigDescriptor(Descriptor):
-    """An OCI image manifest's `config`."""
+    """The `config` of an OCI image manifest."""
 
     @staticmethod
     def content_type() -> str:
-        """Its usual media type."""
+        """The usual media type of a config."""
         return OCI_CONFIG
 
 
 class OCIManifestLayerDescriptor(Descriptor):
-    """An OCI image manifest's layer."""
+    """A layer of an OCI image manifest."""
 
     @staticmethod
     def content_types() -> list[str]:
-        """Its usual media types."""
+        """The usual media types of a layer."""
         return [OCI_LAYER, OCI_LAYER_GZIP]

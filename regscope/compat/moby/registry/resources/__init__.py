@@ -1,1 +1,1 @@
-"""Blobs, manifests, tags and images by the older client's names."""
+"""Blobs, manifests, tags and images under the older client's module names."""

@@ -1,4 +1,4 @@
-"""An image as a list of layers and a config, both of which can be changed before it is pushed or saved."""
+"""An image as a list of layers and a config, both of which can be changed before the image is pushed or saved."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["ImageRef", "LayerRef", "ManifestSchema2"]
 class LayerRef(BaseModel):
     """A layer: in a repository (`exists`), or in a file (`local_path`), a tar that may be gzip-compressed.
 
-    `size` is in bytes; -1 where it is to be found out.
+    `size` is in bytes; -1 where it is not known and is to be measured.
     """
 
     repo: str = ""
@@ -54,13 +54,13 @@ class LayerRef(BaseModel):
 class ImageRef:
     """An image to be saved or pushed as `repo`:`reference`.
 
-    `layers` and `image_json` can be changed, and what is pushed is what they say; `regscope.Image` does the work.
+    `layers` and `image_json` can be changed; their state at that time is pushed. Built on `regscope.Image`.
 
     Args:
-        repo, reference: the name that it gets.
-        layers: lowest first.
+        repo, reference: the repository and the tag of the new image.
+        layers: the layers, lowest first.
         initial_config: the image config (JSON).
-        client: of the registry.
+        client: the client of the registry.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ImageRef:
         self.client = client or default_client
         self.timeout = timeout
         self._config = parse_image_config(initial_config.encode())
-        self._told = list(self._config.rootfs.diff_ids)  # the layers that `_config` was made to fit
+        self._told = list(self._config.rootfs.diff_ids)  # the diff_ids that `_config` was last made for
         self._original: Image | None = None
         self._held: dict[str, HeldLayer] = {}
         self._diff_ids: dict[str, Digest] = {}
@@ -98,10 +98,10 @@ class ImageRef:
         *,
         platform: Platform | str = LINUX_AMD64,
     ) -> ImageRef:
-        """An image of the registry, through an index the one for `platform`; named as it is where nothing else is said.
+        """An image of the registry; from an index the one for `platform`. By default it keeps its repository and tag.
 
         Raises:
-            InvalidInput: it is of schema 1, which names no config, or an artifact.
+            InvalidInput: the image is of schema 1, which has no config, or an artifact.
         """
         client = client or default_client
         image = Image.read(RegistryStore(client), named(from_repo, from_reference), platform)
@@ -129,13 +129,13 @@ class ImageRef:
         """The first image of a docker-archive (`docker save`), its layers compressed into files in `workplace`.
 
         Raises:
-            InvalidInput: no name was given, and the archive has none.
+            InvalidInput: no name was given, and the archive has no name for the image.
             NotAStore, StoreError, ContentError: the archive cannot be read.
         """
         archive = DockerArchiveStore(src)
         digest, names = archive.images[0]
         if not names and not (to_repo and to_reference):
-            raise InvalidInput(f"{src} names no image: give to_repo and to_reference")
+            raise InvalidInput(f"the image in {src} has no name", next_step="Pass to_repo and to_reference to name it.")
         found = Reference.parse(names[0]) if names else None
         repo = to_repo or (found.repository if found else "")
         image = Image.read(archive, named(repo, digest)).recompress("gzip")
@@ -160,11 +160,11 @@ class ImageRef:
         return made
 
     def add_layer(self, layer: LayerRef, history: History | None = None) -> DockerLayerDescriptor:
-        """Put a layer on top; what is not said of it is found out by reading it.
+        """Add a layer on top; it is read to find its digest, size and diff_id.
 
         Raises:
-            InvalidInput: it is neither in a repository nor in a file, or its size is not what was said.
-            DigestMismatch: its digest is not what was said.
+            InvalidInput: the layer has neither a repository nor a file, or its size differs from `layer.size`.
+            DigestMismatch: its digest differs from `layer.digest`.
         """
         held = self._measured(layer)
         if history is not None:
@@ -174,10 +174,10 @@ class ImageRef:
 
     @property
     def image_json(self) -> ImageJSON:
-        """The image config; made to fit `layers`, where they are others than it was made for.
+        """The image config; its diff_ids and history are updated if `layers` was changed.
 
         Raises:
-            InvalidInput, DigestMismatch: as `add_layer`, of a layer that was put into `layers`.
+            InvalidInput, DigestMismatch: as in `add_layer`, for a layer that was put into `layers`.
         """
         diff_ids = [self._layer(layer).diff_id for layer in self.layers]
         if diff_ids != self._told:
@@ -188,11 +188,11 @@ class ImageRef:
 
     @property
     def image_json_str(self) -> str:
-        """The image config as it is pushed; as it was read where nothing was changed."""
+        """The image config as it is pushed; without changes, exactly as it was read."""
         return self.image_json.raw.decode()
 
     def image(self) -> Image:
-        """The image that is pushed or saved: byte for byte the one that was read, where nothing was changed."""
+        """The image that is pushed or saved; without changes, byte for byte the one that was read."""
         raw = self.image_json.raw
         layers = tuple(self._layer(layer) for layer in self.layers)
         original = self._original
@@ -202,20 +202,20 @@ class ImageRef:
         return Image(manifest, json.loads(raw), layers, None, raw)
 
     def push(self, media_type: str | None = None, *, max_worker: int = 5) -> ImageManifest:
-        """Push layers (mounted where they are in the registry), config and manifest.
+        """Push layers (mounted where the registry already has them), config and manifest.
 
         Args:
             media_type: `ManifestSchema2.content_type()` or `OCIManifestSchema1.content_type()`; by default that of the
-                image it was made from, whose manifest is pushed byte for byte where nothing was changed.
-            max_worker: layers at once.
+                original image, whose manifest is pushed byte for byte if nothing was changed.
+            max_worker: the layers that are pushed at once.
 
         Raises:
-            InvalidInput: another media type, or a layer that it has no name for.
+            InvalidInput: `media_type` is another one, or has no media type for one of the layers.
         """
         image = self.image()
         wanted = media_type or image.media_type
         if wanted not in (DOCKER_MANIFEST, OCI_MANIFEST):
-            raise InvalidInput(f"an image is pushed as {DOCKER_MANIFEST} or {OCI_MANIFEST}, not as {wanted}")
+            raise InvalidInput(f"an image can be pushed as {DOCKER_MANIFEST} or {OCI_MANIFEST}, not as {wanted}")
         image = image.to_docker() if wanted == DOCKER_MANIFEST else image.to_oci()
         client = self.client
         if self.timeout != "default":
@@ -223,14 +223,14 @@ class ImageRef:
             client.default_timeout = self.timeout
         image.write_to(RegistryDestination(client), named(self.repo, self.reference), at_once=max_worker)
         manifest: Any = image.raw.parse()
-        return manifest  # type: ignore[no-any-return]  # of an image, as it was made
+        return manifest  # type: ignore[no-any-return]  # always an image manifest
 
     def push_v2(self, *, max_worker: int = 5) -> ImageManifest:
-        """Push it as a Docker image of schema 2."""
+        """Push the image as a Docker image of schema 2; see `push`."""
         return self.push(DOCKER_MANIFEST, max_worker=max_worker)
 
     def save(self, dest: Path | str) -> Path | str:
-        """Write a docker-archive, as `docker load` reads it; returns `dest`."""
+        """Write the image as a docker-archive, which `docker load` reads; returns `dest`."""
         self.image().write_to(ArchiveDestination(dest), named(self.repo, self.reference))
         return dest
 
@@ -243,9 +243,9 @@ class ImageRef:
         return self._held[layer.digest]
 
     def _measured(self, layer: LayerRef) -> HeldLayer:
-        """The layer, read from end to end, and what was not said of it filled in."""
+        """The layer, after reading all of it; digest, size and media type are set on `layer`."""
         if layer.local_path is None and not layer.exists:
-            raise InvalidInput("a layer is added from a repository (exists=True) or from a file (local_path)")
+            raise InvalidInput("a layer must be in a repository (exists=True) or in a file (local_path)")
         passing = Passing()
         if layer.local_path is not None:
             content = LocalContent(layer.local_path, None).pieces()
@@ -255,7 +255,7 @@ class ImageRef:
         if layer.digest and layer.digest != passing.digest:
             raise mismatch(layer.digest, passing.digest, "the layer to add")
         if layer.size not in (-1, passing.size):
-            raise InvalidInput(f"the layer to add has {passing.size:,} bytes, and was said to have {layer.size:,}")
+            raise InvalidInput(f"the layer to add has {passing.size:,} bytes, but its LayerRef states {layer.size:,}")
         layer.digest, layer.size = passing.digest, passing.size
         if layer.local_path is not None:
             layer.repo = self.repo
@@ -273,10 +273,10 @@ class ImageRef:
         return HeldLayer(descriptor, diff_id, content)
 
     def _history(self, diff_ids: Sequence[Digest]) -> list[History]:
-        """The steps for these layers: their own; one without a layer stays behind the layer that it followed."""
+        """The history for these layers: the step of each, followed by the steps without a layer that came after it."""
         steps = self._config.history
         if sum(not step.empty_layer for step in steps) != len(self._told):
-            return steps  # which do not tell of every layer
+            return steps  # they cannot be matched to the layers
         own, behind = defaultdict[Digest, list[History]](list), defaultdict[Digest | None, list[History]](list)
         layers, below = iter(self._told), None
         for step in steps:
