@@ -49,15 +49,16 @@ def test_a_session_asks_as_requests_does(client: DockerRegistryV2Client) -> None
         assert b"".join(streamed.iter_content(5)) == response.content
 
 
-def test_a_session_uploads_text_bytes_files_and_pieces(client: DockerRegistryV2Client, tmp_path: Path) -> None:
+def test_a_session_uploads_text_bytes_files_and_pieces(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     digest = Digest.of(b"content")
-    with (tmp_path / "file").open("rb") as file:
+    with Registry(tmp_path / "empty") as server, (tmp_path / "file").open("rb") as file:
+        client = DockerRegistryV2Client(server.url)
         for body in ("content", b"content", file, iter([b"con", b"tent"])):
             place = client.session.post(client.url("up", "blobs", "uploads", "")).headers["Location"]
             done = client.session.put(place, params={"digest": digest}, data=body)
             assert done.status_code == 201
-    assert Blob("up", digest, client=client).read(10) == b"content"
+        assert Blob("up", digest, client=client).read(10) == b"content"
 
 
 def test_a_session_logs_in_as_the_client_does(tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def _of_docker(pushed: Pushed) -> Pushed:
     document = json.loads(pushed.raw)
     for each in (document, document.get("config", {}), *document.get("layers", ()), *document.get("manifests", ())):
         each["mediaType"] = _DOCKER.get(each.get("mediaType"), each.get("mediaType"))
+    if len(document.get("manifests", ())) != len(children):  # one that names a child twice stays as it is
+        return pushed
     for entry, child in zip(document.get("manifests", ()), children, strict=True):
         entry.update(digest=child.digest, size=len(child.raw))
     document = {key: value for key, value in document.items() if value != {}}
