@@ -168,7 +168,7 @@ def test_anything_else_is_refused_in_words(still: World, taken: Taken) -> None:
     others = [7, pd.DataFrame({"location": ["oci:x"]}), b"localhost", rs.DockerRegistryV2Client, Path("layout")]
     others += [still.snap] if taken.is_store else [still.store, "registry.example.com"]
     others += [] if taken.may_be_none else [None]
-    refused = "expected a store, and this is " if taken.is_store else "expected a snapshot, got "
+    refused = "expected a store, got " if taken.is_store else "expected a snapshot, got "
     for other in others:
         with pytest.raises(InvalidInput, match=refused) as caught:
             still.call(taken, other)

@@ -54,7 +54,8 @@ _HOLDING_IPV4 = (
     (IPv6Network("2002::/16"), 80),  # 6to4
     (IPv6Network("2001::/32"), 64),  # Teredo's server
 )
-_MAPPED = IPv6Network("::ffff:0:0/96")
+# What counts in these is the IPv4 address inside; Python 3.11.2 takes all of 6to4 for private.
+_AS_THEIR_IPV4 = (IPv6Network("::ffff:0:0/96"), IPv6Network("2002::/16"))
 _ISATAP = {0x00005EFE, 0x02005EFE}
 
 
@@ -151,7 +152,7 @@ def _held_by(address: _Address) -> list[IPv4Address]:
 def _reach(address: _Address) -> Reach:
     if _is_in(address, _METADATA):
         return Reach.METADATA
-    if address in _MAPPED:  # it is the IPv4 address inside it
+    if _is_in(address, _AS_THEIR_IPV4):
         return Reach.PUBLIC
     inside = not address.is_global or address.is_multicast or getattr(address, "is_site_local", False)
     return Reach.PRIVATE if inside or _is_in(address, _PRIVATE) else Reach.PUBLIC

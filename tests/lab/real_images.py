@@ -76,7 +76,8 @@ def of_wheel() -> bytes:
     """A wheel as pip would install it: files without headers of their folders."""
     import ensurepip
 
-    wheel = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    folders = (Path(ensurepip.__file__).parent / "_bundled", Path("/usr/share/python-wheels"))  # the second is Debian's
+    wheel = next(path for folder in folders for path in folder.glob("pip-*.whl"))
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if archive.getinfo(name).file_size < SMALL][:MANY]
         return tar(*(entry(f"site/{name}", content=archive.read(name)) for name in names))

@@ -84,7 +84,7 @@ def test_a_tag_that_stays_listed_after_its_manifest_is_set_again_and_told(tmp_pa
             return ProxyResponse(200, [("Content-Type", "application/json")], body)
 
         proxy.rule(listed_on)
-        with pytest.raises(rs.RequestError, match="and leaves the tag"):
+        with pytest.raises(rs.RequestError, match="and keeps the tag"):
             Tags("app", DockerRegistryV2Client(proxy.url)).untag("1")
         assert rs.open(server.url, cache=False).resolve("app", "1") == IMAGE.digest
 
