@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -11,8 +11,7 @@ import requests
 from regscope.registry.answer import Answer
 from regscope.registry.credentials import Credentials, Keychain
 from regscope.registry.http_response import response_of
-from regscope.registry.request_body import Payload
-from regscope.registry.request_options import AskTimeout, RequestOptions
+from regscope.registry.request_options import RequestOptions
 from regscope.registry.responses import read_bounded
 from regscope.registry.tls import ClientCertificate
 
@@ -31,19 +30,9 @@ class RequestsFacade:
         verify_certificate: bool | str
         client_certificate: ClientCertificate | None
         request: Callable[..., Answer]
+        answer: Callable[..., Answer]
         _requests: AuthorizedRequests
         _connect: Callable[[], None]
-
-        def answer(
-            self,
-            method: str,
-            url: str,
-            headers: Mapping[str, str],
-            data: Payload | None,
-            timeout: AskTimeout,
-            outlast_errors: bool = True,
-            allow_redirects: bool = True,
-        ) -> Answer: ...
 
         def close(self) -> None: ...
 

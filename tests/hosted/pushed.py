@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from regscope.tables import Snapshot
 from tests.lab.drawn_registries import Contents, Pushed, artifact, image, index, layer
 from tests.servers.hosted.upstream import Upstream
 from tests.servers.registry import Registry
@@ -24,10 +25,28 @@ PUSHES: list[tuple[str, str | None, Pushed]] = [
     ("other/app", "1", image([layer("other", 80)], 10)),
 ]
 
+FOUND = {
+    NEW.digest: "tag",
+    BOTH.digest: "tag",
+    AMD.digest: "index child",
+    ARM.digest: "index child",
+    SBOM.digest: "referrer",
+    OLD.digest: "untagged",
+    LONE.digest: "untagged",
+    LONE.children[0].digest: "index child",
+}
+"""How a scan that sees untagged manifests finds each manifest of `team/app`."""
+
 
 def fill(registry: Registry) -> None:
     """Push all of it."""
     Contents(pushes=PUSHES).push_to(registry.url)
+
+
+def found(snap: Snapshot, repository: str = "team/app") -> dict[str, str]:
+    """How each manifest of a repository was found, by its digest."""
+    rows = snap.placements[snap.placements["repository"] == repository]
+    return dict(zip(rows["digest"], rows["found"], strict=True))
 
 
 def uploaded(registry: Registry, repository: str, pushed: Pushed, days: int) -> datetime:

@@ -12,7 +12,7 @@ import regscope as rs
 from regscope.errors import InvalidDigest, ResourceNotFound
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
-from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
+from tests.hosted.pushed import FOUND, NEW, OLD, fill, found, uploaded
 from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import NOBODY, AzureRegistry
@@ -37,27 +37,12 @@ def scanned(store: rs.ContentStore) -> rs.Snapshot:
     return rs.scan(store, progress=False)
 
 
-def found(snap: rs.Snapshot, repository: str = "team/app") -> dict[str, str]:
-    rows = snap.placements[snap.placements["repository"] == repository]
-    return dict(zip(rows["digest"], rows["found"], strict=True))
-
-
 def test_what_has_no_tag_is_told_from_children_and_referrers(behind: Registry, azure: AzureRegistry) -> None:
     fill(behind)
     store = opened(azure)
     assert store.repositories() == ["other/app", "team/app", "team/tools/base"]
     snap = scanned(store)
-    child = json.loads(LONE.raw)["manifests"][0]["digest"]
-    assert found(snap) == {
-        NEW.digest: "tag",
-        BOTH.digest: "tag",
-        AMD.digest: "index child",
-        ARM.digest: "index child",
-        SBOM.digest: "referrer",
-        OLD.digest: "untagged",
-        LONE.digest: "untagged",
-        child: "index child",
-    }
+    assert found(snap) == FOUND
     assert snap.sees_everything
     assert not len(snap.problems)
 

@@ -85,7 +85,7 @@ def test_only_behind_a_providers_host_a_path_is_a_prefix(location: str, expected
 
 @pytest.mark.parametrize("location", ["gcr.io/project:tag", "gcr.io/Project", "gcr.io/a/../b", "gcr.io/a?b=c"])
 def test_what_is_no_beginning_of_a_name_is_refused(location: str) -> None:
-    with pytest.raises(InvalidLocation, match="no beginning of a repository's name"):
+    with pytest.raises(InvalidLocation, match="no prefix of a repository's name"):
         rs.open(location)
 
 

@@ -140,5 +140,5 @@ def test_how_bytes_come_back_is_known_without_a_request(google: GoogleRegistry) 
     store = opened(google)
     google.requests.clear()
     (said,) = how_space_is_freed(store)
-    assert said.startswith("Google Artifact Registry gives the bytes back by itself")
+    assert said.startswith("Google Artifact Registry frees the storage by itself")
     assert not google.requests
