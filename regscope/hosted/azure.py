@@ -1,7 +1,7 @@
 """Azure Container Registry: its own API below `/acr/v1` on the registry's host (Azure/acr-cli, docs/swagger.yaml).
 
-It lists manifests with their tags, times and locks, those without a tag too. It takes the registry's own login, with
-one more right in the token: `metadata_read`.
+It lists all manifests, untagged ones too, with their tags, times and locks. It accepts the registry's own login; the
+token needs one more right: `metadata_read`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _METHOD_NOT_ALLOWED = 405
 
 
 class Azure(Provider):
-    """A registry at Azure, read with the login that it takes."""
+    """A registry at Azure, read with the registry's own login."""
 
     name = "Azure Container Registry"
     frees = (
-        "Azure Container Registry gives the bytes back by itself: they are not billed any more at once, and are free "
-        "later. Where soft delete is on, what is deleted stays and is billed for 7 days, or as many as are set (1 to "
-        "90); until then `az acr manifest list-deleted` and `az acr manifest restore` bring it back."
+        "Azure Container Registry frees the storage by itself: deleted bytes are no longer billed, and freed later. "
+        "Where soft delete is enabled, deleted manifests are stored and billed for 7 days, or for the number of days "
+        "that is set (1 to 90); until then `az acr manifest list-deleted` and `az acr manifest restore` restore them."
     )
     adds = ("manifests without a tag", "push times", "locks", "sizes", "the removal of a tag alone")
     needs = "the registry's login: pull and metadata_read to read, delete to delete"
@@ -68,11 +68,11 @@ class Azure(Provider):
 
     @classmethod
     def is_named_by(cls, service: TokenService, host: str) -> bool:
-        """A host of one's own, whose tokens are for `NAME.azurecr.io`, and come from `/oauth2/token`."""
+        """A custom domain, whose tokens are for `NAME.azurecr.io`, and come from `/oauth2/token`."""
         return _HOSTS.fullmatch(service.service) is not None and urlsplit(service.realm).path == _TOKENS
 
     def is_partial(self, prefix: str) -> bool:
-        """Every prefix: all repositories of a registry share their layers."""
+        """True for every prefix: all repositories of a registry share their layers."""
         return bool(prefix)
 
     def repositories(self, prefix: str) -> list[str]:
@@ -84,11 +84,12 @@ class Azure(Provider):
         return sorted(name for name in names if not prefix or f"{name}/".startswith(f"{prefix}/"))
 
     def manifests(self, repository: str) -> list[ListedManifest] | None:
-        """By pages of a hundred manifests, and of a hundred tags, since each has locks of its own; None where the token
-        does not get `metadata_read`, or what is before the registry lets its `/v2` through alone.
+        """By pages of a hundred manifests, and of a hundred tags, since manifests and tags have locks of their own.
+
+        None where the token service does not grant `metadata_read`, or a proxy forwards requests below `/v2` only.
 
         Warns:
-            CapabilityWarning: so it is.
+            CapabilityWarning: the result is None.
         """
         try:
             return self._listed(repository)
@@ -125,25 +126,25 @@ class Azure(Provider):
         if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
             raise RequestError(
                 f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
-                next_step="Look again later.",
+                next_step="Check again later whether it is gone.",
             )
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
-        """A lock answers 405 to every deletion."""
+        """The registry answers 405 to the deletion of what is locked."""
         if not isinstance(error, RequestErrorWithResponse) or error.status_code != _METHOD_NOT_ALLOWED:
             return error
         return Unsupported(
-            f"what is to go from {repository} is locked (deleteEnabled or writeEnabled is false): {error.message}",
+            f"a manifest or tag in {repository} is locked (deleteEnabled or writeEnabled is false): {error.message}",
             error.status_code,
             error.response,
             code=error.code,
             url=error.url,
-            next_step="Let it stay, or unlock it: az acr repository update --name REGISTRY --image NAME@DIGEST "
+            next_step="Keep it, or unlock it: az acr repository update --name REGISTRY --image NAME@DIGEST "
             "--delete-enabled true --write-enabled true, and the same for its tags.",
         )
 
     def _pages(self, path: str, key: str, need: Need, what: str) -> Iterator[dict[str, Any]]:
-        """The pages of a list until one is empty: what follows the last name of each is asked for."""
+        """The pages of a list until an empty one: each request asks for the entries after the last one so far."""
         growth, last = ListGrowth(what, self._client.most_names), ""
         while True:
             query = urlencode({"n": _PAGE, **({"last": last} if last else {})})
@@ -163,7 +164,7 @@ def _need(repository: str, action: str) -> Need:
 
 
 def _name(entry: Any) -> str:
-    """What a page goes on from."""
+    """The value of `last` for the page after this entry."""
     said = entry.get("digest" if "name" not in entry else "name") if isinstance(entry, dict) else entry
     return str(said)
 
@@ -176,7 +177,7 @@ def _row(said: dict[str, Any], tags: list[Mapping[str, Any]]) -> ListedManifest:
     """A manifest of a list, with the entries of its tags.
 
     Raises:
-        InvalidDigest: it has none that can be read.
+        InvalidDigest: the entry has no valid digest.
     """
     kind, size = said.get("mediaType"), said.get("imageSize")
     names = {*strings(said, "tags"), *(str(tag.get("name")) for tag in tags)}
@@ -197,7 +198,7 @@ def _is_locked(said: Mapping[str, Any]) -> bool:
 
 
 def _time(said: Any) -> datetime | None:
-    """Written with seven digits after the second; of nothing, or of no time, nothing is known."""
+    """The time, which Azure writes with seven digits after the second; None for any other value."""
     try:
         found = datetime.fromisoformat(said) if isinstance(said, str) else None
         return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None

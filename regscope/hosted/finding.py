@@ -1,6 +1,6 @@
-"""Which provider runs a registry: by its host's name, else by the token service that it has named already.
+"""Which provider runs a registry: by the host name, else by the token service that a challenge has named.
 
-Nothing is asked for it: a registry that nobody hosts costs no request more.
+This sends no request of its own: other registries get the same requests as before.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _OWN: tuple[type[Provider], ...] = (Google, Azure)
 
 @functools.cache
 def providers() -> tuple[type[Provider], ...]:
-    """Those that are registered by others, which come first, and regscope's own.
+    """The providers of other packages, which come first, and those of regscope.
 
     Warns:
-        RegscopeWarning: one that is registered cannot be loaded; it is left out.
+        RegscopeWarning: a registered provider cannot be loaded; it is not used.
     """
     found: list[type[Provider]] = []
     for entry in entry_points(group=GROUP):
         try:
             found.append(entry.load())
-        except Exception as error:  # whatever somebody else's module does when it is imported
+        except Exception as error:  # another package's module may raise anything when it is imported
             said = plain(f"the provider {entry.name} ({entry.value}) is left out: {error!r}", 500)
             warnings.warn(RegscopeWarning(said), stacklevel=2)
     return (*found, *_OWN)
 
 
 def provider_of(client: DockerRegistryV2Client) -> Provider | None:
-    """The provider of a client's registry; None where nothing that is known so far names one."""
+    """The provider of a client's registry; None where the host and the challenges so far show none."""
     host, service = _host(client.api_base_url), client.token_service
     for kind in providers():
         if kind.is_at(host) or (service is not None and kind.is_named_by(service, host)):
@@ -52,13 +52,13 @@ def provider_of(client: DockerRegistryV2Client) -> Provider | None:
 
 
 def without_prefix(location: str) -> tuple[str, str]:
-    """A registry's address, and the prefix of names that follows it where its host alone shows who runs it.
+    """A registry's address and the prefix of repository names after it, where the host name shows the provider.
 
-    `gcr.io/project` is one registry's address, and `project` the beginning of names; elsewhere a path may be a part of
-    the address, and stays.
+    `gcr.io/project` has the address `gcr.io` and the prefix `project`. After other hosts a path may belong to the
+    address, and is not removed.
 
     Raises:
-        InvalidLocation: what follows is no beginning of a repository's name.
+        InvalidLocation: the path is no prefix of a repository's name.
     """
     scheme, separator, rest = location.rpartition("://")
     place, _, path = rest.partition("/")
@@ -70,7 +70,7 @@ def without_prefix(location: str) -> tuple[str, str]:
         check_repository(prefix)
     except InvalidReference as error:
         raise InvalidLocation(
-            f"{without_secrets(location)!r}: what follows the registry is no beginning of a repository's name: "
+            f"{without_secrets(location)!r}: the path after the registry is no prefix of a repository's name: "
             f"{error.message}",
             next_step=f"Write {place.rpartition('@')[2]}/PROJECT, without a tag.",
         ) from None
@@ -80,5 +80,5 @@ def without_prefix(location: str) -> tuple[str, str]:
 def _host(address: str) -> str:
     try:
         return urlsplit(address).hostname or ""
-    except ValueError:  # no address: whoever opens it will say so
+    except ValueError:  # no valid address: opening it raises the error
         return ""

@@ -1,7 +1,8 @@
-"""Google Artifact Registry, and gcr.io, whose names live on as its repositories.
+"""Google Artifact Registry, which also serves the names of gcr.io.
 
-`GET /v2/NAME/tags/list` itself says more than the distribution-spec: `manifest` has every manifest, tagged or not, with
-size, media type and times, and `child` the names one level below (google/go-containerregistry, pkg/v1/google/list.go).
+The answer of `GET /v2/NAME/tags/list` has more than the distribution-spec says: `manifest` has every manifest, tagged
+or not, with size, media type and times, and `child` the names one level below (google/go-containerregistry,
+pkg/v1/google/list.go).
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ _HELD = "GOOGLE_MANIFEST_DANGLING_"  # TAG, PARENT_IMAGE
 
 
 class Google(Provider):
-    """Artifact Registry, read with the login that the registry takes."""
+    """Artifact Registry, read with the registry's own login."""
 
     name = "Google Artifact Registry"
     frees = (
-        "Google Artifact Registry gives the bytes back by itself, in its own time: nothing is to be done. There is no "
-        "way back after that but a backup; sizeBytes of `gcloud artifacts repositories describe` shows it."
+        "Google Artifact Registry frees the storage by itself, after a while: nothing has to be done. After that undo "
+        "needs a backup; sizeBytes of `gcloud artifacts repositories describe` shows the stored bytes."
     )
     adds = ("manifests without a tag", "push times", "repositories below a project", "sizes")
     needs = "the registry's login: artifactregistry.reader to read, artifactregistry.repoAdmin to delete"
@@ -56,30 +57,30 @@ class Google(Provider):
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
-        self._lists_all = True  # as far as was seen
+        self._lists_all = True  # as observed so far
 
     @classmethod
     def is_at(cls, host: str) -> bool:
-        """`gcr.io`, `eu.gcr.io`, `europe-west1-docker.pkg.dev` and their like."""
+        """`gcr.io`, `eu.gcr.io`, `europe-west1-docker.pkg.dev` and others of these forms."""
         return _HOSTS.fullmatch(host) is not None
 
     @classmethod
     def is_named_by(cls, service: TokenService, host: str) -> bool:
-        """Never: its hosts have names of their own."""
+        """False: its registries have no custom domains."""
         return False
 
     def is_partial(self, prefix: str) -> bool:
-        """Below a repository of Artifact Registry (PROJECT at gcr.io, else PROJECT/REPOSITORY), and where not all names
-        were listed."""
+        """True for a prefix below a repository of Artifact Registry (PROJECT at gcr.io, else PROJECT/REPOSITORY), and
+        where not all names were listed."""
         host = urlsplit(self._client.api_base_url).hostname or ""
         whole = (1 if host.endswith("gcr.io") else 2) + ("." in prefix.partition("/")[0])  # example.com/project
         return prefix.count("/") >= whole or not self._lists_all
 
     def repositories(self, prefix: str) -> list[str]:
-        """By a walk through the names below the prefix: one request for each."""
+        """By one request for each name below the prefix."""
         if not prefix:
             raise Unsupported(
-                f"{self._client.api_base_url} lists repositories below a project alone",
+                f"{self._client.api_base_url} lists repositories only below a project",
                 next_step=f"Name the project: {self._client.api_base_url.rpartition('/')[2]}/PROJECT.",
             )
         found: list[str] = []
@@ -97,7 +98,7 @@ class Google(Provider):
         return sorted(found)
 
     def manifests(self, repository: str) -> list[ListedManifest] | None:
-        """By one request; None where the answer has no such list, as at the mirror of Docker Hub."""
+        """By one request; None where the answer has no such list, as that of the mirror of Docker Hub."""
         listed: dict[Digest, ListedManifest] = {}
         named: set[str] = set()
         for page in self._pages(repository):
@@ -115,7 +116,7 @@ class Google(Provider):
         return list(listed.values())
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
-        """A tag that cannot be deleted holds its manifest: where tags are immutable none can be."""
+        """A manifest with a tag cannot be deleted; where tags are immutable, tags cannot be deleted either."""
         if not isinstance(error, RequestErrorWithResponse):
             return error
         if "immutab" in error.message.lower() or error.code == _PRECONDITION:
@@ -140,7 +141,7 @@ class Google(Provider):
         """Whether there are images under this name itself, and the names one level below.
 
         Raises:
-            RequestError: it cannot be read: then nothing is known of what is below.
+            RequestError: the list of this name cannot be read, so the names below are not known.
         """
         has_images, below = False, list[str]()
         for page in self._pages(name):
@@ -151,17 +152,17 @@ class Google(Provider):
         return has_images, below
 
     def _below(self, name: str) -> tuple[bool, list[str]]:
-        """As the first; one that cannot be read may have images: whoever scans it will be told why not."""
+        """As `_below_the_first`; a name whose list cannot be read counts as one with images: its scan has the error."""
         try:
             return self._below_the_first(name)
         except RequestError:
             return True, []
 
     def _is_cut(self, page: dict[str, Any], name: str) -> bool:
-        """Whether an answer is as long as one can be: there may be more that it does not list.
+        """Whether an answer has the greatest length, so that there may be more names than it lists.
 
         Warns:
-            CapabilityWarning: it is.
+            CapabilityWarning: it has.
         """
         names, manifests = len(strings(page, "tags")) + len(strings(page, "child")), page.get("manifest")
         if max(names, len(manifests) if isinstance(manifests, dict) else 0) < _MOST_IN_A_PAGE:
@@ -178,10 +179,10 @@ class Google(Provider):
 
 
 def _rows(about: Mapping[str, Any]) -> Iterator[ListedManifest]:
-    """One for each entry of `manifest`; its numbers are written as strings, and its times in milliseconds.
+    """A row for each entry of `manifest`, whose numbers are strings, and whose times are in milliseconds.
 
     Raises:
-        InvalidDigest: one is none.
+        InvalidDigest: an entry has no valid digest.
     """
     for name, said in about.items():
         entry = said if isinstance(said, dict) else {}
@@ -201,7 +202,7 @@ def _number(said: Any) -> int | None:
 
 
 def _time(said: Any) -> datetime | None:
-    """Of nothing, or of a time that no calendar has, nothing is known."""
+    """The time; None for a missing or an impossible one."""
     if not (milliseconds := _number(said)):
         return None
     try:
@@ -211,7 +212,7 @@ def _time(said: Any) -> datetime | None:
 
 
 def _valid(name: str) -> str:
-    """The name, where it can be a repository's; else nothing."""
+    """The name, where it is a valid repository name; else empty."""
     try:
         return check_repository(name)
     except InvalidReference:

@@ -1,4 +1,4 @@
-"""The one protocol of providers: what stands beside a registry's API and tells what that does not."""
+"""The protocol of providers: what a hosted registry's own API offers in addition to the distribution API."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from regscope.spec.digest import Digest
 
 
 class ListedManifest(NamedTuple):
-    """A manifest in a repository, as the provider lists it; None for what it does not say.
+    """A manifest in a repository, as the provider lists it; None for what the provider does not state.
 
     Attributes:
-        tags: those on it; empty for one without a tag, which an index or a subject may hold all the same.
-        size: as the provider counts it (bytes): of an image with its layers.
+        tags: the tags on it; an untagged one may still be a child of an index, or a referrer.
+        size: bytes as the provider counts them: of an image with its layers.
         pushed: when it was uploaded, UTC.
         updated: when it or its tags changed last, UTC.
         pulled: when it was downloaded last, UTC.
         locked: whether the provider refuses to delete it, or to move one of its tags.
-        native_id: what the provider's own API calls it.
+        native_id: its id in the provider's own API.
     """
 
     digest: Digest
@@ -37,19 +37,19 @@ class ListedManifest(NamedTuple):
 
 
 class Provider(Protocol):
-    """Whoever runs a registry, and what its own API adds to that of the distribution-spec.
+    """A service that runs registries, and what its own API adds to the distribution API.
 
-    A class is chosen by `is_at` or `is_named_by`, and made with the client of the registry. Others than regscope's are
-    registered as entry points of the group `regscope.providers`; they may inherit from this class.
+    A class is chosen by `is_at` or `is_named_by`, and instantiated with the client of the registry. Classes of other
+    packages are registered as entry points of the group `regscope.providers`; they may inherit from this class.
 
     Attributes:
-        name: what people call it.
+        name: of the service.
         frees: when and how storage is freed after a deletion: a sentence.
-        adds: what it adds with the login that the registry takes itself, in words.
-        needs: which rights that login needs for it, to read and to delete.
-        would_add: by the credential that it takes, what more it offers; regscope does not ask for that yet.
-        untags: whether it removes a tag in its own way; else that is done as at any registry.
-        takes_tags_along: whether the deletion of a manifest by its digest takes its tags along, and needs no other.
+        adds: what it adds with the registry's own login, in words.
+        needs: the rights that this login needs to read and to delete.
+        would_add: what it would add with another credential, by the kind of credential; regscope does not use that yet.
+        untags: whether `untag` removes a tag; otherwise a tag is removed as at any registry.
+        takes_tags_along: whether the deletion of a manifest by its digest deletes its tags too.
     """
 
     name: ClassVar[str]
@@ -64,37 +64,37 @@ class Provider(Protocol):
 
     @classmethod
     def is_at(cls, host: str) -> bool:
-        """Whether a host's name alone shows that the provider runs it; then a path after it is a prefix of names."""
+        """Whether the provider runs this host, by its name; a path after it is then a prefix of repository names."""
 
     @classmethod
     def is_named_by(cls, service: TokenService, host: str) -> bool:
-        """Whether the token service that the registry at `host` names is this provider's."""
+        """Whether the token service in a challenge of `host` is this provider's."""
 
     def is_partial(self, prefix: str) -> bool:
-        """Whether a prefix leaves out what may share blobs with what is below it."""
+        """Whether repositories outside the prefix may share blobs with those below it."""
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories at and below a prefix, or all where it is empty; sorted.
 
         Raises:
-            PermissionDeny, Unsupported: they are not listed for these credentials.
+            PermissionDeny, Unsupported: these credentials may not list them.
         """
 
     def manifests(self, repository: str) -> list[ListedManifest] | None:
-        """Every manifest of a repository, those without a tag too; None where this registry does not list them.
+        """Every manifest of a repository, untagged ones too; None where this registry does not list them.
 
         Raises:
             ResourceNotFound: no such repository.
         """
 
     def untag(self, repository: str, tag: str) -> None:
-        """Remove a tag; its manifest and the other tags on it stay. Only asked where `untags`.
+        """Remove a tag; its manifest and the other tags on it stay. Called only where `untags` is True.
 
         Raises:
             ResourceNotFound: no such tag.
-            RequestError: it is refused.
+            RequestError: the provider refused.
         """
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
-        """The error for a change that was refused, with what the provider means by it and what is to be done."""
+        """The error for a refused change, with the provider's reason and what to do next."""
         return error
