@@ -62,9 +62,8 @@ class FilesOnDisk:
         found: dict[str, list[tuple[Path, int, int]]] = defaultdict(list)
         for path in self.parts:
             with readable(path, _NEXT_STEP):
-                about = pq.read_metadata(path)
-                for number, layer in enumerate(word_of_each_row_group(path, "layer_digest")):
-                    found[layer].append((path, number, about.row_group(number).num_rows))
+                for number, (layer, rows) in enumerate(word_of_each_row_group(path, "layer_digest")):
+                    found[layer].append((path, number, rows))
         return dict(found)
 
     @property

@@ -71,8 +71,8 @@ def read_columns(path: Path, columns: Sequence[str], row_groups: Sequence[int] |
     return table.select(list(columns)).replace_schema_metadata(None)
 
 
-def word_of_each_row_group(path: Path, column: str) -> Iterator[str]:
-    """For each row group, the one value that all of its rows have in a text column.
+def word_of_each_row_group(path: Path, column: str) -> Iterator[tuple[str, int]]:
+    """For each row group, the one value that all of its rows have in a text column, and how many rows there are.
 
     It is read from the rows, not from the statistics: where those are damaged, Arrow ends the process.
 
@@ -83,10 +83,11 @@ def word_of_each_row_group(path: Path, column: str) -> Iterator[str]:
         numbers = range(file.num_row_groups)
         _check_claims(file, path.stat().st_size, [column], numbers)
         for number in numbers:
-            words = pc.unique(file.read_row_group(number, columns=[column], use_threads=False).column(0))
+            rows = file.read_row_group(number, columns=[column], use_threads=False).column(0)
+            words = pc.unique(rows)
             if len(words) != 1 or not words[0].is_valid:
                 raise ValueError(f"row group {number} has {text.count(len(words), 'value')} of {column}")
-            yield words[0].as_py()
+            yield words[0].as_py(), len(rows)
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
