@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import regscope as rs
-from tests.lab.busy_registries import Case
+from regscope.stores.registry_store import RegistryStore
+from tests.lab.busy_registries import Case, Policy
 from tests.lab.drawn_registries import NOW, Contents, Pushed, state
 from tests.remediation.test_to_the_byte import IN_MEMORY, rows, without_the_impossible
 from tests.servers.certificates import CertificateAuthority
@@ -43,42 +44,47 @@ def carry_out(case: Case, make: Make, location: str) -> dict[str, int]:
     """Plan by what the provider shows, apply, collect the garbage behind it, and undo; the figures of it."""
     case = replace(case, contents=below_the_prefix(case.contents))
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place, upstream(Path(place) / "registry") as registry:
-        folder = Path(place)
         case.contents.push_to(registry.url)
-        with reached(make(registry, CertificateAuthority(folder / "authority"))) as profile:
+        with reached(make(registry, CertificateAuthority(Path(place) / "authority"))) as profile:
             _age(profile)
             store = rs.open(location, verify=profile.ca, cache=False)
-            snap = rs.scan(store, progress=False)
-            inside = rs.scan(rs.open(f"storage:{registry.storage}"), progress=False)
-            assert rows(snap.placements) == rows(inside.placements)
-            assert dict(_found(snap)) == dict(_found(inside))
-            plan = rs.plan(snap, case.policy)
-            assert not plan.at_most, snap.problems.to_string()
-            before, blobs = state(registry.url, snap), registry.blob_digests()
-            journal, backup = folder / "journal", f"oci:{folder}/backup"
-            done = plan.apply(store, dry_run=False, journal=journal, backup=backup, progress=False)
-            assert done.ok, repr(done)
-            after = state(registry.url, snap)
-            goes = set(zip(plan.steps["repository"], plan.steps["tag"].fillna(plan.steps["digest"]), strict=True))
-            goes |= set(plan.tags.loc[plan.tags["goes"], ["repository", "tag"]].itertuples(index=False, name=None))
-            assert {key for key in before if before[key] and not after.get(key)} == goes
-            registry.garbage_collect()
-            left = registry.blob_digests()
-            freed = {digest: size for digest, size in blobs.items() if digest not in left}
-            orphans = {*inside.orphans["digest"]}  # which no manifest needs: no provider shows them
-            assert {*freed} - orphans == {*plan.blobs["digest"]}
-            freed_bytes = sum(size for digest, size in freed.items() if digest not in orphans)
-            assert freed_bytes == plan.freed_bytes
-            undone = rs.undo(journal, store, backup=backup, dry_run=False, progress=False)
-            assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
-            return {
-                "registries": 1,
-                "in which something goes": len(plan.steps) > 0,
-                "steps": len(plan.steps),
-                "untagged seen": int((snap.placements["found"] == "untagged").sum()),
-                "bytes predicted": plan.freed_bytes,
-                "bytes freed": freed_bytes,
-            }
+            assert isinstance(store, RegistryStore)
+            with store.client:
+                return _carried_out(case.policy, registry, store, Path(place))
+
+
+def _carried_out(policy: Policy, registry: Registry, store: RegistryStore, folder: Path) -> dict[str, int]:
+    snap = rs.scan(store, progress=False)
+    inside = rs.scan(rs.open(f"storage:{registry.storage}"), progress=False)
+    assert rows(snap.placements) == rows(inside.placements)
+    assert dict(_found(snap)) == dict(_found(inside))
+    plan = rs.plan(snap, policy)
+    assert not plan.at_most, snap.problems.to_string()
+    before, blobs = state(registry.url, snap), registry.blob_digests()
+    journal, backup = folder / "journal", f"oci:{folder}/backup"
+    done = plan.apply(store, dry_run=False, journal=journal, backup=backup, progress=False)
+    assert done.ok, repr(done)
+    after = state(registry.url, snap)
+    goes = set(zip(plan.steps["repository"], plan.steps["tag"].fillna(plan.steps["digest"]), strict=True))
+    goes |= set(plan.tags.loc[plan.tags["goes"], ["repository", "tag"]].itertuples(index=False, name=None))
+    assert {key for key in before if before[key] and not after.get(key)} == goes
+    registry.garbage_collect()
+    left = registry.blob_digests()
+    freed = {digest: size for digest, size in blobs.items() if digest not in left}
+    orphans = {*inside.orphans["digest"]}  # which no manifest needs: no provider shows them
+    assert {*freed} - orphans == {*plan.blobs["digest"]}
+    freed_bytes = sum(size for digest, size in freed.items() if digest not in orphans)
+    assert freed_bytes == plan.freed_bytes
+    undone = rs.undo(journal, store, backup=backup, dry_run=False, progress=False)
+    assert state(registry.url, snap) == without_the_impossible(undone, before, snap)
+    return {
+        "registries": 1,
+        "in which something goes": len(plan.steps) > 0,
+        "steps": len(plan.steps),
+        "untagged seen": int((snap.placements["found"] == "untagged").sum()),
+        "bytes predicted": plan.freed_bytes,
+        "bytes freed": freed_bytes,
+    }
 
 
 def _age(profile: Profile) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import http.client
-import select
 import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from .loopback import LoopbackHandler, LoopbackServer
+from .passing_on import pieces_between
 
 
 class ForwardProxy(LoopbackServer):
@@ -63,7 +63,8 @@ class _Handler(LoopbackHandler):
         with socket.create_connection(self.proxy.address(self.path)) as upstream:
             self.send_response_only(200)
             self.end_headers()
-            _pass_on(self.connection, upstream)
+            for _, target, piece in pieces_between(self.connection, upstream):
+                target.sendall(piece)
         self.close_connection = True
 
     def _forward(self) -> None:
@@ -88,11 +89,3 @@ class _Handler(LoopbackHandler):
         upstream.close()
 
     do_GET = do_HEAD = do_POST = _forward
-
-
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    while True:
-        for source in select.select([one, other], [], [])[0]:
-            if not (data := source.recv(65536)):
-                return
-            (other if source is one else one).sendall(data)

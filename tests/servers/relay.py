@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
+
+from .passing_on import pieces_between
 
 
 class Relay:
@@ -64,14 +65,13 @@ class Relay:
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         sent = 0
         with client, server, contextlib.suppress(OSError):
-            while not self.is_enough(sent):
-                for source in select.select([client, server], [], [])[0]:
-                    if not (data := source.recv(65536)):
-                        return
-                    (server if source is client else client).sendall(data)
-                    self._count(source is client, len(data))
-                    sent += len(data) if source is client else 0
-                    time.sleep(len(data) / self._rate)
+            for source, target, piece in pieces_between(client, server):
+                target.sendall(piece)
+                self._count(source is client, len(piece))
+                sent += len(piece) if source is client else 0
+                time.sleep(len(piece) / self._rate)
+                if self.is_enough(sent):
+                    return
 
     def _count(self, sent: bool, number: int) -> None:
         with self._lock:
