@@ -37,6 +37,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("digest", "category", "digest of the manifest that the tag points to"),
         Column("subject", "category", "digest in the name of a fallback or cosign tag (sha256-…): its subject"),
         Column("pushed", TIME, "when the tag was last pushed; absent if the store does not tell"),
+        Column("pulled", TIME, "when the tag was last pulled; absent if it never was, or the store does not tell"),
     ),
     "manifests": (
         _DIGEST,
@@ -59,6 +60,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("found", "category", "how the manifest was found: tag, index child, referrer or untagged"),
         Column("pushed", TIME, "when the manifest was pushed there; absent where the store does not know"),
         Column("locked", "bool", "whether the registry refuses to delete it, or to move its tags"),
+        Column("pulled", TIME, "when it was last pulled there; absent if it never was, or the store does not tell"),
     ),
     "platforms": (
         Column("index_digest", "category", "digest of the index"),
@@ -161,7 +163,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
-ADDED: dict[str, dict[str, bool | None]] = {"placements": {"pushed": None, "locked": False}}
+ADDED: dict[str, dict[str, bool | None]] = {
+    "tags": {"pulled": None},
+    "placements": {"pushed": None, "locked": False, "pulled": None},
+}
 """Columns that snapshots of earlier versions do not have, by table, with what they hold there."""
 
 _EARLIEST = pd.Timestamp(datetime(1, 1, 1, tzinfo=UTC))

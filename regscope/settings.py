@@ -17,6 +17,7 @@ VARIABLES = {
     "REGSCOPE_CACHE_DIR": "folder of the cache, and beside it of open uploads; the user's cache folder by default",
     "REGSCOPE_USERNAME": "user name for every registry that is opened without another",
     "REGSCOPE_PASSWORD": "its password",
+    "REGSCOPE_API_TOKEN": "token for the own API of a hosted registry's provider, beside the registry's login",
     "REGSCOPE_CA": "a certificate authority's PEM file to trust in place of the usual ones",
     "REGSCOPE_CLIENT_CERT": "PEM file with a client certificate, for registries that want one",
     "REGSCOPE_CLIENT_KEY": "PEM file with its key, where that is a file of its own",
@@ -45,6 +46,7 @@ class Settings:
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    api_token: str | None = field(default=None, repr=False)
     ca: str | None = None
     client_certificate: str | tuple[str, str] | None = None
     insecure: frozenset[str] = frozenset()
@@ -68,6 +70,7 @@ def read_settings() -> Settings:
     return Settings(
         username=username,
         password=password,
+        api_token=_value("REGSCOPE_API_TOKEN"),
         ca=_file("REGSCOPE_CA"),
         client_certificate=_client_certificate(),
         insecure=frozenset(_hosts("REGSCOPE_INSECURE")),

@@ -51,6 +51,7 @@ class About(BaseModel):
     rate_limit: RateLimit | None = None
     remembers_since: _Time | None = None
     checked: Annotated[int, Field(ge=0)] | None = None
+    sees_pulls: bool = False
     files_on_disk: bool | None = None
 
 

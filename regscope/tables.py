@@ -29,6 +29,7 @@ class Snapshot:
         location: the store that was scanned, without secrets.
         taken_at: when the scan began, UTC.
         sees_untagged: whether the store could list untagged manifests.
+        sees_pulls: whether the store could state when images were pulled: what has no such time never was.
         filtered: what the scan was limited to: repositories, tags, platforms; empty for the whole store.
         remembers_since: the time of the earliest snapshot that the scan was given, from which manifests that lost
             their tags since then are known; None without one.
@@ -61,6 +62,7 @@ class Snapshot:
     remembers_since: datetime | None = None
     first_seen: pd.DataFrame = field(default_factory=lambda: table_of(FIRST_SEEN, ()))
     checked: int | None = None
+    sees_pulls: bool = False
 
     @classmethod
     def from_rows(
@@ -74,6 +76,7 @@ class Snapshot:
         rate_limit: RateLimit | None = None,
         remembers_since: datetime | None = None,
         checked: int | None = None,
+        sees_pulls: bool = False,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
         tables = {name: make_table(name, rows.get(name, ())) for name in TABLES}
@@ -86,6 +89,7 @@ class Snapshot:
             rate_limit=rate_limit,
             remembers_since=remembers_since,
             checked=checked,
+            sees_pulls=sees_pulls,
         )
 
     @property
@@ -218,7 +222,16 @@ class Snapshot:
         return text.card(self._title(), self.facts(), self.notes())
 
 
-_NO_TABLES = ("location", "taken_at", "sees_untagged", "filtered", "rate_limit", "remembers_since", "checked")
+_NO_TABLES = (
+    "location",
+    "taken_at",
+    "sees_untagged",
+    "filtered",
+    "rate_limit",
+    "remembers_since",
+    "checked",
+    "sees_pulls",
+)
 assert {field.name for field in fields(Snapshot)} == {*TABLES, *_NO_TABLES, "first_seen"}, "Snapshot and TABLES differ"
 
 

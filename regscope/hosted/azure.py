@@ -23,7 +23,7 @@ from regscope.errors import (
     ResourceNotFound,
     Unsupported,
 )
-from regscope.hosted.provider import ListedManifest, Provider
+from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.eventually import eventually
 from regscope.registry.list_growth import ListGrowth
@@ -83,7 +83,7 @@ class Azure(Provider):
             names.update(strings(page, "repositories"))
         return sorted(name for name in names if not prefix or f"{name}/".startswith(f"{prefix}/"))
 
-    def manifests(self, repository: str) -> list[ListedManifest] | None:
+    def manifests(self, repository: str) -> Listing | None:
         """By pages of a hundred manifests, and of a hundred tags, since manifests and tags have locks of their own.
 
         None where the token service does not grant `metadata_read`, or a proxy forwards requests below `/v2` only.
@@ -103,7 +103,7 @@ class Azure(Provider):
         warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
         return None
 
-    def _listed(self, repository: str) -> list[ListedManifest]:
+    def _listed(self, repository: str) -> Listing:
         name, need = quote(repository), _need(repository, "metadata_read")
         on: dict[str, list[Mapping[str, Any]]] = {}
         for page in self._pages(f"{name}/_tags", "tags", need, f"the tags of {repository}"):
@@ -116,7 +116,16 @@ class Azure(Provider):
                 found[row.digest] = row
         for digest, tags in on.items():  # pushed between the two lists
             found[Digest(digest)] = _row({"digest": digest}, tags)
-        return list(found.values())
+        return Listing(list(found.values()), self._count(repository) <= len(found))
+
+    def _count(self, repository: str) -> int:
+        """The number of manifests, of which those with `listEnabled: false` are in no list."""
+        url = f"{self._client.api_base_url}/acr/v1/{quote(repository)}"
+        what = f"the attributes of {repository}"
+        need = _need(repository, "metadata_read")
+        response, body = read_whole(partial(self._client.request, "GET", url, need=need), _PAGE_LIMIT, what)
+        count = parse_json(response, body, what).get("manifestCount")
+        return count if isinstance(count, int) else 0
 
     def untag(self, repository: str, tag: str) -> None:
         """By `DELETE /acr/v1/NAME/_tags/TAG`."""
@@ -180,10 +189,11 @@ def _row(said: dict[str, Any], tags: list[Mapping[str, Any]]) -> ListedManifest:
         InvalidDigest: the entry has no valid digest.
     """
     kind, size = said.get("mediaType"), said.get("imageSize")
-    names = {*strings(said, "tags"), *(str(tag.get("name")) for tag in tags)}
+    names: dict[str, datetime | None] = dict.fromkeys(strings(said, "tags"))
+    names |= {str(tag.get("name")): _time(tag.get("lastUpdateTime")) for tag in tags}
     return ListedManifest(
         Digest(str(said.get("digest"))),
-        tags=tuple(sorted(names)),
+        tags=tuple(ListedTag(name, pushed) for name, pushed in sorted(names.items())),
         media_type=kind if isinstance(kind, str) else None,
         size=size if isinstance(size, int) and not isinstance(size, bool) else None,
         pushed=_time(said.get("createdTime")),

@@ -24,7 +24,7 @@ from regscope.errors import (
     TooLarge,
     Unsupported,
 )
-from regscope.hosted.provider import ListedManifest, Provider
+from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import pages, strings
@@ -97,7 +97,7 @@ class Google(Provider):
                     break
         return sorted(found)
 
-    def manifests(self, repository: str) -> list[ListedManifest] | None:
+    def manifests(self, repository: str) -> Listing | None:
         """By one request; None where the answer has no such list, as that of the mirror of Docker Hub."""
         listed: dict[Digest, ListedManifest] = {}
         named: set[str] = set()
@@ -110,10 +110,10 @@ class Google(Provider):
                 listed.update({row.digest: row for row in _rows(about)})
             except InvalidDigest:
                 return None
-        tagged = {tag for row in listed.values() for tag in row.tags}
+        tagged = {tag for row in listed.values() for tag in row.tag_names}
         for tag in sorted(named - tagged):  # pushed between the two halves of one answer
             self._put_on_its_manifest(repository, tag, listed)
-        return list(listed.values())
+        return Listing(list(listed.values()))
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """A manifest with a tag cannot be deleted; where tags are immutable, tags cannot be deleted either."""
@@ -175,7 +175,7 @@ class Google(Provider):
         found = ManifestRef(repository, tag, self._client).get_metadata()
         if found is not None:
             row = listed.get(found.digest, ListedManifest(found.digest, media_type=found.mediaType))
-            listed[found.digest] = row._replace(tags=tuple(sorted({*row.tags, tag})))
+            listed[found.digest] = row._replace(tags=(*row.tags, ListedTag(tag)))
 
 
 def _rows(about: Mapping[str, Any]) -> Iterator[ListedManifest]:
@@ -189,7 +189,7 @@ def _rows(about: Mapping[str, Any]) -> Iterator[ListedManifest]:
         kind = entry.get("mediaType")
         yield ListedManifest(
             Digest(name),
-            tags=tuple(sorted(strings(entry, "tag"))),
+            tags=tuple(map(ListedTag, sorted(strings(entry, "tag")))),
             media_type=kind if isinstance(kind, str) else None,
             size=_number(entry.get("imageSizeBytes")),
             pushed=_time(entry.get("timeUploadedMs")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -10,6 +10,19 @@ from regscope.errors import RequestError
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tokens import TokenService
 from regscope.spec.digest import Digest
+
+
+class ListedTag(NamedTuple):
+    """A tag, as the provider lists it; None for what the provider does not state.
+
+    Attributes:
+        pushed: when the tag was set last, UTC.
+        pulled: when an image was downloaded by this tag last, UTC.
+    """
+
+    name: str
+    pushed: datetime | None = None
+    pulled: datetime | None = None
 
 
 class ListedManifest(NamedTuple):
@@ -26,7 +39,7 @@ class ListedManifest(NamedTuple):
     """
 
     digest: Digest
-    tags: tuple[str, ...] = ()
+    tags: tuple[ListedTag, ...] = ()
     media_type: str | None = None
     size: int | None = None
     pushed: datetime | None = None
@@ -34,6 +47,31 @@ class ListedManifest(NamedTuple):
     pulled: datetime | None = None
     locked: bool = False
     native_id: str | None = None
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """The names of its tags."""
+        return tuple(tag.name for tag in self.tags)
+
+    def pushed_as(self, tag: str) -> datetime | None:
+        """When the tag was set last; where the provider does not state that, when the manifest was uploaded."""
+        return next((each.pushed for each in self.tags if each.name == tag and each.pushed), self.pushed)
+
+    def pulled_as(self, tag: str) -> datetime | None:
+        """When an image was downloaded by the tag last; where the provider does not state that, the manifest."""
+        return next((each.pulled for each in self.tags if each.name == tag and each.pulled), self.pulled)
+
+
+class Listing(NamedTuple):
+    """The manifests of a repository, as a provider lists them.
+
+    Attributes:
+        is_complete: whether these are all its manifests, untagged ones too: others do not exist. Otherwise all its tags
+            are there, and manifests without a tag may exist that are not.
+    """
+
+    manifests: Sequence[ListedManifest]
+    is_complete: bool = True
 
 
 class Provider(Protocol):
@@ -48,7 +86,12 @@ class Provider(Protocol):
         adds: what it adds with the registry's own login, in words.
         needs: the rights that this login needs to read and to delete.
         would_add: what it would add with another credential, by the kind of credential; regscope does not use that yet.
+        lists_untagged: whether it lists manifests without a tag.
+        lists_pulls: whether it states when manifests or tags were downloaded; one without a time never was.
+        counts_pulls: whether the provider counts a GET of a manifest as a download.
         untags: whether `untag` removes a tag; otherwise a tag is removed as at any registry.
+        deletes: whether `delete` deletes manifests; otherwise they are deleted as at any registry.
+        restores: whether `restore` restores deleted manifests.
         takes_tags_along: whether the deletion of a manifest by its digest deletes its tags too.
     """
 
@@ -57,7 +100,12 @@ class Provider(Protocol):
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]] = {}
+    lists_untagged: ClassVar[bool] = True
+    lists_pulls: ClassVar[bool] = False
+    counts_pulls: ClassVar[bool] = False
     untags: ClassVar[bool] = False
+    deletes: ClassVar[bool] = False
+    restores: ClassVar[bool] = False
     takes_tags_along: ClassVar[bool] = False
 
     def __init__(self, client: DockerRegistryV2Client) -> None: ...
@@ -80,8 +128,8 @@ class Provider(Protocol):
             PermissionDeny, Unsupported: these credentials may not list them.
         """
 
-    def manifests(self, repository: str) -> list[ListedManifest] | None:
-        """Every manifest of a repository, untagged ones too; None where this registry does not list them.
+    def manifests(self, repository: str) -> Listing | None:
+        """The manifests of a repository; None where this registry does not list them.
 
         Raises:
             ResourceNotFound: no such repository.
@@ -94,6 +142,32 @@ class Provider(Protocol):
             ResourceNotFound: no such tag.
             RequestError: the provider refused.
         """
+
+    def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:
+        """Delete manifests with their tags, in the given order; called only where `deletes` is True.
+
+        Returns:
+            Why each manifest that stays was not deleted: `ResourceNotFound` where there was none.
+
+        Raises:
+            RequestError: none of them could be deleted.
+        """
+        raise NotImplementedError
+
+    def check_deletes(self, repository: str) -> None:
+        """Check that manifests can be deleted, without changing anything; called only where `deletes` is True.
+
+        Raises:
+            PermissionDeny, AuthFailed, Unsupported: they cannot.
+        """
+
+    def restore(self, repository: str, digest: Digest) -> bool:
+        """Restore a deleted manifest; False where the provider has it no longer. Called only where `restores` is True.
+
+        Raises:
+            RequestError: the provider refused.
+        """
+        raise NotImplementedError
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """The error for a refused change, with the provider's reason and what to do next."""

@@ -16,10 +16,10 @@ from regscope.registry.origin import origin, same_origin, without_secrets
 from regscope.registry.request_body import Payload, is_repeatable
 from regscope.registry.request_options import Seconds
 from regscope.registry.responses import discard, error_from, read_bounded, short_body
-from regscope.registry.retry_policy import TOO_MANY
 from regscope.registry.scopes import Asked, Need, need_of
 from regscope.registry.tokens import TokenService
 from regscope.registry.transport import SECRETS, Transport
+from regscope.spec.retry_after import TOO_MANY
 
 _LONGEST_HELLO = 4096  # bytes
 _MOST_ANSWERS = 4  # answers to one request, of which all but the last ask for other credentials

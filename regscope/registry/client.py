@@ -71,6 +71,7 @@ class DockerRegistryV2Client(RequestsFacade):
         guessed_http: the registry uses plain HTTP, and the user has not stated `http://`: it is then read only, unless
             it is on this machine, or `insecure`.
         retry_policy: how often a request is sent again, and the waits between the attempts.
+        api_token: a token for the own API of whoever runs the registry; it is not sent to the registry.
 
     Attributes:
         rate_limit: the quota that an answer of the registry stated last; None before that.
@@ -142,6 +143,7 @@ class DockerRegistryV2Client(RequestsFacade):
         most_names: int | None = None,
         guessed_http: bool = False,
         retry_policy: RetryPolicy | None = None,
+        api_token: str | None = None,
     ) -> None:
         self.api_base_url = api_base_url.rstrip("/")
         given = login_from(username, password or "") if username else None
@@ -163,10 +165,12 @@ class DockerRegistryV2Client(RequestsFacade):
         self.has_referrers_api: bool | None = None  # None before it was tried
         self.uploads = UploadBehaviour()
         self.deletions = DeletionBehaviour()
+        self.api_token = api_token
         self._session: RegistrySession | None = None
         self._connect()
 
     def _connect(self) -> None:
+        self._beside: dict[str, DockerRegistryV2Client] = {}
         self._at_hub = is_docker_hub(self.api_base_url)
         self._warnings = ServerWarnings()
         self._stated_digests = StatedDigests()
@@ -192,6 +196,25 @@ class DockerRegistryV2Client(RequestsFacade):
     def close(self) -> None:
         """Close the connections that are kept open; the next request makes new ones."""
         self._transport.close()
+        for other in self._beside.values():
+            other.close()
+
+    def beside(self, address: str) -> DockerRegistryV2Client:
+        """A client for another address of whoever runs the registry: the same settings, and no login."""
+        if address not in self._beside:
+            self._beside[address] = DockerRegistryV2Client(
+                address,
+                verify_certificate=self.verify_certificate,
+                default_timeout=self.default_timeout,
+                insecure=self.insecure,
+                pool_size=self.pool_size,
+                concurrency=self.concurrency,
+                rate=self.rate,
+                slowest=self.slowest,
+                most_names=self.most_names,
+                retry_policy=self.retry_policy,
+            )
+        return self._beside[address]
 
     def __enter__(self) -> Self:
         return self

@@ -25,7 +25,7 @@ from regscope.registry.answer import Answer
 from regscope.registry.framing import whole_number
 from regscope.registry.http_response import response_of
 from regscope.registry.origin import without_secrets
-from regscope.spec.retry_after import wait_asked_for
+from regscope.spec.retry_after import is_rate_limited, wait_asked_for
 from regscope.text import plain
 
 METADATA_LIMIT = 8 * 2**20
@@ -172,10 +172,11 @@ def error_from(response: Answer) -> RequestErrorWithResponse:
     status, url = response.status_code, without_secrets(response.url)
     body = short_body(response)
     code, message = _stated_error(body, status)
-    kind = _KINDS.get(status, RequestErrorWithResponse)
+    is_limited = is_rate_limited(status, response.headers)
+    kind = TooManyRequests if is_limited else _KINDS.get(status, RequestErrorWithResponse)
     if code == "UNSUPPORTED":
         kind, status_step = Unsupported, _NEXT_STEPS[405]
-    elif (wait := wait_asked_for(response.headers.get("Retry-After"))) is not None and status in (429, 503):
+    elif (wait := wait_asked_for(response.headers)) is not None and (is_limited or status == 503):
         back = datetime.now(UTC) + timedelta(seconds=min(wait, _LONGEST_WAIT_SHOWN))
         status_step = f"The registry asks to be left alone until {back:%Y-%m-%d %H:%M} UTC: try again then."
     else:
@@ -207,7 +208,10 @@ def short_body(response: Answer) -> bytes:
 
 def _stated_error(body: bytes, status: int) -> tuple[str | None, str]:
     try:
-        return _joined(json.loads(body)["errors"])
+        document = json.loads(body)
+        if isinstance(document.get("message"), str):  # the own API of a provider
+            return None, plain(document["message"], 300)
+        return _joined(document["errors"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None, plain(body.decode(errors="replace").strip(), 300) if status == 400 else ""
 

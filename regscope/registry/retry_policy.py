@@ -10,9 +10,8 @@ from http import HTTPStatus
 from regscope.errors import ConnectionFailed, TLSFailed
 from regscope.registry.answer import Answer
 from regscope.registry.rate_limiter import RateLimiter
-from regscope.spec.retry_after import wait_asked_for
+from regscope.spec.retry_after import TOO_MANY, is_rate_limited, wait_asked_for
 
-TOO_MANY = 429
 _STUMBLES = {500, 502, 503, 504}
 _REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
 _MOST_REFUSALS = 100
@@ -69,7 +68,7 @@ class Attempts:
 
     def again_instead_of(self, response: Answer) -> bool:
         """Wait, and return True, where the request is to be sent again after this answer; else False."""
-        status = response.status_code
+        status = TOO_MANY if is_rate_limited(response.status_code, response.headers) else response.status_code
         if status != TOO_MANY:
             self._pace.answered()
             if status not in _STUMBLES or not self._repeatable or not self._outlasts_errors:
@@ -83,7 +82,7 @@ class Attempts:
         if self._is_hopeless(status):
             self._pace.stumbles_pass &= status != HTTPStatus.INTERNAL_SERVER_ERROR
             return False
-        asked = wait_asked_for(response.headers.get("Retry-After"))
+        asked = wait_asked_for(response.headers)
         if asked is not None and asked > self._retry_policy.longest:
             return False
         pause = self._retry_policy.pause(self._refusals) if asked is None else asked

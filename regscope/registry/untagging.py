@@ -33,11 +33,13 @@ def untag(
     tag: str,
     timeout: AskTimeout = "default",
     standing_in: Callable[[Digest], None] | None = None,
+    delete: Callable[[Digest], None] | None = None,
 ) -> None:
     """Remove `tag`; its manifest and the other tags on it are kept.
 
     Args:
         standing_in: called with the digest of the stand-in before it is pushed over the tag.
+        delete: deletes a manifest with its tags, where the registry deletes none by its API.
 
     Raises:
         ResourceNotFound: there is no such tag.
@@ -48,15 +50,16 @@ def untag(
     deletion = Deletion(client, repository, timeout)
     tagged = ManifestRef(repository, tag, client, timeout=timeout)
     original, others = None, []
-    if deletion.knows_tags():
+    if delete is None and deletion.knows_tags():
         original = tagged.fetch()
         others = [] if client.deletions.keeps_untagged else deletion.tags()
         if not _by_name(deletion, repository, tag, original):
             original = None
     if original is None:
-        deletion.make_sure()
+        if delete is None:
+            deletion.make_sure()
         original = tagged.fetch()  # read last of all: the tag may have been moved
-        _by_stand_in(client, repository, tag, original, timeout, standing_in)
+        _by_stand_in(client, repository, tag, original, timeout, standing_in, delete)
     client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
 
 
@@ -121,6 +124,7 @@ def _by_stand_in(
     original: RawManifest,
     timeout: AskTimeout,
     standing_in: Callable[[Digest], None] | None,
+    delete: Callable[[Digest], None] | None,
 ) -> None:
     config = io.BytesIO(_EMPTY)
     Blob(repository, Digest.of(_EMPTY), fileobj=config, client=client, timeout=timeout).upload()
@@ -137,7 +141,10 @@ def _by_stand_in(
     for _ in range(_TRIES):
         over_the_tag.put(stand_in, media_type)
         try:
-            discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
+            if delete is None:
+                discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
+            else:
+                delete(digest)
         except ResourceNotFound:
             # distribution deletes the stand-in and fails on a tag that is being written: the repeated request is a 404,
             # and the tag may remain without a manifest.

@@ -97,6 +97,7 @@ def scan(
                     if some
                 ),
                 rate_limit=store.rate_limit,
+                sees_pulls=registry is not None and registry.sees_pulls,
                 remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
             )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from regscope.errors import RegscopeError
-from regscope.hosted.provider import ListedManifest
+from regscope.hosted.provider import ListedManifest, Listing
 from regscope.registry.responses import METADATA_LIMIT
 from regscope.scanning.known_rows import keep_rows, known_rows
 from regscope.scanning.manifest_rows import ManifestRows, manifest_rows, needs_config
@@ -48,6 +48,7 @@ class ReadManifest:
     Attributes:
         found: the manifest's rows; None if the manifest could not be read.
         pushed: when the tag was last pushed.
+        pulled: when an image was last pulled by the tag.
         was_lost: whether no tag led to the manifest, and it is known only from an earlier snapshot or its referrers.
     """
 
@@ -55,6 +56,7 @@ class ReadManifest:
     reference: str
     found: ManifestRows | None = None
     pushed: datetime | None = None
+    pulled: datetime | None = None
     was_lost: bool = False
     referrers: list[Descriptor] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -75,7 +77,7 @@ class ListedRepository:
     """A repository's tags and untagged manifests.
 
     Attributes:
-        manifests: all manifests of the repository, where a provider lists them; one that is not listed does not exist.
+        listing: the manifests of the repository, where a provider lists them.
         sees_untagged: whether `untagged` is complete.
         faults: problems of tags or manifests that are listed, but cannot be used as listed.
     """
@@ -83,7 +85,7 @@ class ListedRepository:
     repository: str
     tags: list[str] = field(default_factory=list)
     untagged: list[Digest] = field(default_factory=list)
-    manifests: list[ListedManifest] | None = None
+    listing: Listing | None = None
     sees_untagged: bool = False
     faults: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -116,7 +118,7 @@ def list_repository(store: ContentStore, repository: str) -> ListedRepository:
         listed.tags = store.tags(repository)
         listed.untagged = store.untagged(repository)
         registry = registry_of(store)
-        listed.manifests = registry.listed_manifests(repository) if registry is not None else None
+        listed.listing = registry.listing(repository) if registry is not None else None
         listed.sees_untagged = store.sees_untagged
         listed.faults = [Problem(repository, *fault) for fault in store.faults(repository)]
     except RegscopeError as error:
@@ -136,7 +138,8 @@ def read_manifest(
     try:
         result.found = _found(store, result, listed.digest if listed else reference)
         if ":" not in reference:
-            result.pushed = listed.pushed if listed else store.pushed(repository, reference)
+            result.pushed = listed.pushed_as(reference) if listed else store.pushed(repository, reference)
+            result.pulled = listed.pulled_as(reference) if listed else None
         result.referrers = store.referrers(repository, result.found.digest) or []
     except RegscopeError as error:
         result.fail("referrers" if result.found else MISSING_MANIFEST if is_gone(error) else "manifest", error)

@@ -12,7 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from regscope.errors import RegscopeError
-from regscope.hosted.provider import ListedManifest
+from regscope.hosted.provider import ListedManifest, Listing
 from regscope.scanning.blob_rows import FoundBlobs
 from regscope.scanning.found_referrers import FoundReferrers
 from regscope.scanning.manifest_rows import ManifestRows, Rows
@@ -63,11 +63,12 @@ class ScanState:
         self._missing: set[tuple[str, str]] = set()
         self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
-        self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # all that a repository has, by digest
+        self._listings: dict[str, Listing] = {}  # of providers, by repository
+        self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # their rows, by digest
         self._is_blind = False  # a list has not shown what has no tag
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
-        self._tags: list[tuple[str, str, str, str | None, datetime | None]] = []
+        self._tags: list[tuple[str, str, str, str | None, datetime | None, datetime | None]] = []
         self._untagged: list[tuple[str, str]] = []
         self._referrers = FoundReferrers()
         self._looked_at: set[tuple[str, str]] = set()  # repository and digest of listed subjects
@@ -130,7 +131,7 @@ class ScanState:
 
         A signed image that is deployed by digest may have no tag.
         """
-        tagged = [(name, digest, subject) for name, _, digest, subject, _ in self._tags]
+        tagged = [(name, digest, subject) for name, _, digest, subject, *_ in self._tags]
         left = _ASKED_ELSEWHERE
         for name, subjects in self._referrers.lost(self._placed.how, tagged).items():
             wanted = {(other, subject) for subject in subjects for other in self._listed - {name}}
@@ -149,9 +150,11 @@ class ScanState:
             raise listed.problems[0].error
         self._take_problems((*listed.faults, *listed.problems))
         self._is_blind |= not (listed.sees_untagged or listed.problems)
-        if listed.manifests is not None:
-            self._by_provider[listed.repository] = {row.digest: row for row in listed.manifests}
-        on_tags = {tag: row for row in listed.manifests or () for tag in row.tags}
+        rows = listed.listing.manifests if listed.listing is not None else ()
+        if listed.listing is not None:
+            self._listings[listed.repository] = listed.listing
+            self._by_provider[listed.repository] = {row.digest: row for row in rows}
+        on_tags = {tag: row for row in rows for tag in row.tag_names}
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
                 self._work.add(read_manifest, self._store, listed.repository, tag, on_tags.get(tag))
@@ -193,7 +196,7 @@ class ScanState:
 
     def _take_tag(self, read: ReadManifest, found: ManifestRows) -> None:
         subject = subject_of_tag(read.reference)
-        self._tags.append((read.repository, read.reference, found.digest, subject, read.pushed))
+        self._tags.append((read.repository, read.reference, found.digest, subject, read.pushed, read.pulled))
         if subject is not None:
             children = found.children if found.kind == "index" else None
             for referral in stated_by_tag(read.reference, subject, found.digest, children):
@@ -298,14 +301,16 @@ class ScanState:
 
     def _has(self, repository: str, digest: str) -> bool | None:
         """Whether a repository has a manifest of its own; None where that takes a request to find out."""
-        if repository in self._by_provider:
+        if repository in self._listings and self._listings[repository].is_complete:
             return digest in self._by_provider[repository]
         return self._store.has_manifest(repository, digest)
 
     def _placement(self, repository: str, digest: str, how: str) -> tuple[Any, ...]:
         """A row of `placements`, with what a provider says of it."""
         listed = self._by_provider.get(repository, {}).get(digest)
-        return repository, digest, how, listed.pushed if listed else None, bool(listed and listed.locked)
+        if listed is None:
+            return repository, digest, how, None, False, None
+        return repository, digest, how, listed.pushed, listed.locked, listed.pulled
 
     def _note_too_deep(self) -> None:
         """Add one problem for each repository with manifests below the depth limit, which may be thousands."""

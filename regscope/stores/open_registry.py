@@ -39,6 +39,7 @@ class Access:
     rate: float | None = None
     slowest: float | None = None
     most_names: int | None = None
+    api_token: str | None = field(default=None, repr=False)
 
     def completed(self, settings: Settings) -> Access:
         """The options, completed from the environment; a login in the address precedes that of the environment."""
@@ -50,6 +51,7 @@ class Access:
             rate=settings.rate if self.rate is None else self.rate,
             slowest=settings.slowest if self.slowest is None else self.slowest,
             most_names=settings.most_names if self.most_names is None else self.most_names,
+            api_token=settings.api_token if self.api_token is None else self.api_token,
         )
 
 
@@ -89,6 +91,7 @@ def _client(location: str, login: Login | None, access: Access, settings: Settin
         rate=access.rate,
         slowest=access.slowest,
         most_names=access.most_names,
+        api_token=access.api_token,
     )
 
 
@@ -117,7 +120,7 @@ def _mirror(place: str, access: Access, settings: Settings) -> Mirror | None:
     below, api, _ = f"{path.rstrip('/')}/".rpartition("/v2/")
     prefix = f"{check_repository(path.rstrip('/'))}/" if path.strip("/") and not api else ""
     address = f"{scheme}{separator}{host}" + (f"/{below}" if api else "")
-    own = replace(access, insecure=False, client_certificate=None)
+    own = replace(access, insecure=False, client_certificate=None, api_token=None)
     try:
         client = _client(address, _login_in(address), own, settings)
     except RequestError as error:

@@ -35,6 +35,7 @@ def open(
     rate: float | None = None,
     slowest: float | None = None,
     most_names: int | None = None,
+    api_token: str | None = None,
 ) -> ContentStore:
     """Open a registry, an OCI image layout, a saved archive or a registry's storage for reading.
 
@@ -64,6 +65,7 @@ def open(
         slowest: bytes a second; a response that is slower for the timeout of a read is aborted. 1000 by default, 0 for
             no limit.
         most_names: the most names that are read from a list of repositories or tags; 250,000 by default.
+        api_token: a token for the own API of a hosted registry's provider, where the registry's login does not do.
 
     Raises:
         InvalidLocation: `location` has none of these forms, for example a repository's name after the registry's.
@@ -93,6 +95,7 @@ def open(
         rate=rate,
         slowest=slowest,
         most_names=most_names,
+        api_token=api_token,
     )
     return _cached(open_registry(location, access, mirrors), DigestCache() if cache is True else cache)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from regscope.errors import RequestError
 from regscope.hosted.provider import Provider
@@ -42,26 +43,39 @@ class RegistryRemoval:
             if self._provider is not None and self._provider.untags:
                 self._provider.untag(repository, tag)
             else:
-                untag(self.client, repository, tag, standing_in=standing_in)
+                delete = partial(self._delete, repository) if self._deletes else None
+                untag(self.client, repository, tag, standing_in=standing_in, delete=delete)
 
     def delete_manifest(self, repository: str, digest: Digest) -> None:
         """Deletes the manifest, and all tags that point to it."""
         with self._explaining(repository):
-            ManifestRef(repository, digest, self.client).delete()
+            if self._deletes:
+                self._delete(repository, digest)
+            else:
+                ManifestRef(repository, digest, self.client).delete()
 
     def forget_manifest(self, repository: str, digest: Digest, tags: Collection[str]) -> None:
         """Deletes the manifest, and looks up the given tags afterwards."""
         with self._explaining(repository):
-            Deletion(self.client, repository).manifest(digest, tags)
+            if self._deletes:
+                self._delete(repository, digest)
+            else:
+                Deletion(self.client, repository).manifest(digest, tags)
 
     def check_deletes(self, repository: str) -> None:
-        """Check by a request to delete a manifest that cannot exist."""
+        """Check by a request to delete a manifest that cannot exist, or as the provider does."""
+        if self._deletes:
+            assert self._provider is not None
+            self._provider.check_deletes(repository)
+            return
         Deletion(self.client, repository).make_sure()
 
     def how_tags_go(self, repository: str) -> str:
         """Find out by a request to delete a tag that cannot exist."""
         if self._provider is not None and self._provider.untags:
             return ""
+        if self._deletes:
+            return _NOT_BY_NAME
         return _BY_NAME if Deletion(self.client, repository).knows_tags() else _NOT_BY_NAME
 
     def check_untags(self, repository: str) -> None:
@@ -73,6 +87,16 @@ class RegistryRemoval:
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()
+
+    @property
+    def _deletes(self) -> bool:
+        return self._provider is not None and self._provider.deletes
+
+    def _delete(self, repository: str, digest: Digest) -> None:
+        """Delete a manifest with its tags by the provider's own API."""
+        assert self._provider is not None
+        for error in self._provider.delete(repository, [digest]).values():
+            raise error
 
     @contextmanager
     def _explaining(self, repository: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from regscope import text
 from regscope.errors import PermissionDeny, ResourceNotFound, Unsupported
 from regscope.hosted.finding import provider_of
-from regscope.hosted.provider import ListedManifest, Provider
+from regscope.hosted.provider import Listing, Provider
 from regscope.registry.blobs import Blob
 from regscope.registry.capabilities import Capabilities, probe_capabilities
 from regscope.registry.catalog import list_repositories
@@ -44,7 +44,7 @@ class RegistryStore:
         self._capabilities: Capabilities | None = None
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
-        self._listed_manifests: dict[str, list[ListedManifest] | None] = {}
+        self._listings: dict[str, Listing | None] = {}
         self._knows_conditions = True  # until a request shows the opposite
 
     @functools.cached_property
@@ -62,7 +62,17 @@ class RegistryStore:
     @property
     def sees_untagged(self) -> bool:
         """Whether a provider lists them; that it did not, once, shows when it is asked."""
-        return self.provider is not None and None not in self._listed_manifests.values()
+        listings = self._listings.values()
+        return (
+            self.provider is not None
+            and self.provider.lists_untagged
+            and all(listing is not None and listing.is_complete for listing in listings)
+        )
+
+    @property
+    def sees_pulls(self) -> bool:
+        """Whether a provider states when images were pulled; that it did not, once, shows when it is asked."""
+        return self.provider is not None and self.provider.lists_pulls and None not in self._listings.values()
 
     @property
     def is_partial(self) -> bool:
@@ -76,8 +86,8 @@ class RegistryStore:
 
     @property
     def counts_pulls(self) -> bool:
-        """Whether fetching a manifest counts as a pull, as far as the client knows."""
-        return self.client.counts_pulls
+        """Whether fetching a manifest counts as a pull, as far as the client and the provider know."""
+        return self.client.counts_pulls or (self.provider is not None and self.provider.counts_pulls)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -109,32 +119,30 @@ class RegistryStore:
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
-        manifests = self.manifests(repository)
-        if manifests is not None:
-            return sorted({tag for row in manifests for tag in row.tags})
+        listing = self.manifests(repository)
+        if listing is not None:
+            return sorted({tag for row in listing.manifests for tag in row.tag_names})
         found = read_tag_list(self.client, check_repository(repository))
         self._listed = repository
         self._listed_digests[repository] = found.digests
         return found.tags
 
-    def manifests(self, repository: str) -> list[ListedManifest] | None:
-        """Every manifest, with what the provider says of it; None where there is none, or it does not list them."""
+    def manifests(self, repository: str) -> Listing | None:
+        """The manifests, with what the provider says of each; None without one, or where it does not list them."""
         found = self.provider.manifests(check_repository(repository)) if self.provider else None
-        self._listed_manifests[repository] = found
+        self._listings[repository] = found
         self._listed = repository if found is not None else self._listed
         return found
 
-    def listed_manifests(self, repository: str) -> list[ListedManifest] | None:
+    def listing(self, repository: str) -> Listing | None:
         """As `manifests`, as they were listed last."""
-        if repository not in self._listed_manifests:
-            return self.manifests(repository)
-        return self._listed_manifests[repository]
+        return self._listings[repository] if repository in self._listings else self.manifests(repository)
 
     def untagged(self, repository: str) -> list[Digest]:
         """The manifests without a tag that a provider listed last, children and referrers included; else the digests
         in the tag list, once it was read: only zuul-registry lists untagged manifests there."""
-        if (manifests := self.listed_manifests(repository)) is not None:
-            return sorted(row.digest for row in manifests if not row.tags)
+        if (listing := self.listing(repository)) is not None:
+            return sorted(row.digest for row in listing.manifests if not row.tags) if listing.is_complete else []
         return self._listed_digests.get(repository, [])
 
     def resolve(self, repository: str, tag: str) -> Digest:
@@ -193,9 +201,10 @@ class RegistryStore:
         return None
 
     def pushed(self, repository: str, tag: str) -> datetime | None:
-        """The push time that the provider listed last for the tag's manifest; None without one."""
-        manifests = self.listed_manifests(repository) or ()
-        return next((row.pushed for row in manifests if tag in row.tags), None)
+        """The push time that the provider listed last for the tag, or its manifest; None without one."""
+        listing = self.listing(repository)
+        rows = listing.manifests if listing is not None else ()
+        return next((row.pushed_as(tag) for row in rows if tag in row.tag_names), None)
 
     def faults(self, repository: str) -> list[Fault]:
         """None: names are unique."""

@@ -113,7 +113,7 @@ def _link(header: str) -> None:
 
 
 def _wait(value: str) -> None:
-    wait_asked_for(value)
+    wait_asked_for({"Retry-After": value})
     str(parse_rate_limit({"RateLimit-Remaining": value, "RateLimit-Limit": value}))
 
 

@@ -91,7 +91,11 @@ def test_lists_are_read_to_their_end_page_by_page(behind: Registry, azure: Azure
     assert store.tags("team/app") == sorted(f"t{at}" for at in range(1, number, 2))
     assert set(store.untagged("team/app")) == {each.digest for each in images[::2]}
     asked = [line for line in azure.asked() if "/acr/v1/" in line and line.endswith(" 200")]
-    assert [line.partition("?")[0].rpartition("/")[2] for line in asked] == ["_tags"] * 2 + ["_manifests"] * 3
+    assert [line.partition("?")[0].rpartition("/")[2] for line in asked] == [
+        *["_tags"] * 2,
+        *["_manifests"] * 3,
+        "app 200",
+    ]
 
 
 def test_a_second_scan_asks_for_the_lists_alone(behind: Registry, azure: AzureRegistry) -> None:
@@ -103,7 +107,8 @@ def test_a_second_scan_asks_for_the_lists_alone(behind: Registry, azure: AzureRe
     lists = [line.split("?")[0] for line in azure.asked()]
     repositories = ("other/app", "team/app", "team/tools/base")
     expected = [f"GET /acr/v1/{name}/{kind}" for name in repositories for kind in ("_manifests", "_tags")]
-    assert sorted(lists) == sorted(["GET /v2/_catalog", *expected * 2])  # each list until it is empty
+    counts = [f"GET /acr/v1/{name} 200" for name in repositories]
+    assert sorted(lists) == sorted(["GET /v2/_catalog", *expected * 2, *counts])  # each list until it is empty
     assert second.fingerprint == first.fingerprint
 
 

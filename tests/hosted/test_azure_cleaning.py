@@ -132,3 +132,15 @@ def test_how_bytes_come_back_names_soft_delete(azure: AzureRegistry) -> None:
     (said,) = how_space_is_freed(store)
     assert "soft delete" in said
     assert not azure.requests
+
+
+def test_children_of_an_index_that_no_list_shows_are_not_taken_for_untagged(
+    behind: Registry, azure: AzureRegistry
+) -> None:
+    azure.hidden = {("team/app", BOTH.digest), ("team/app", "2.0")}
+    store = opened(azure)
+    snap = scanned(store)
+    assert not snap.sees_untagged
+    plan = rs.plan(snap, rs.Retention(untagged=True, repositories="team/app"))
+    assert plan.at_most
+    assert not len(plan.steps)

@@ -14,7 +14,7 @@ from regscope.errors import InvalidLocation, RegscopeWarning
 from regscope.hosted import finding
 from regscope.hosted.finding import GROUP, provider_of, providers, without_prefix
 from regscope.hosted.google import Google
-from regscope.hosted.provider import ListedManifest, Provider
+from regscope.hosted.provider import Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tokens import TokenService
 from regscope.stores.registry_store import RegistryStore
@@ -36,7 +36,7 @@ class Ours(Google):
     def is_named_by(cls, service: TokenService, host: str) -> bool:
         return service.service == "registry.test"
 
-    def manifests(self, repository: str) -> list[ListedManifest] | None:
+    def manifests(self, repository: str) -> Listing | None:
         return None
 
 
@@ -93,7 +93,7 @@ def test_a_plain_registry_has_no_provider_and_is_asked_nothing_more(proxy: Fault
     store = RegistryStore(DockerRegistryV2Client(proxy.url))
     assert store.provider is None
     assert not store.sees_untagged
-    assert store.listed_manifests("base") is None
+    assert store.listing("base") is None
     assert store.pushed("base", "1") is None
     assert not store.is_partial
     assert not proxy.requests

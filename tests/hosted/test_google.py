@@ -162,7 +162,9 @@ def test_what_an_entry_does_not_say_as_it_should_is_not_known(
     google.password = ""
     store = unwrapped(opened(google))
     assert isinstance(store, RegistryStore)
-    (row,) = store.manifests("team/app") or ()
+    listing = store.manifests("team/app")
+    assert listing is not None
+    (row,) = listing.manifests
     assert (row.digest, row.tags, row.size, row.pushed, row.media_type) == (OLD.digest, (), None, None, None)
 
 

@@ -14,7 +14,7 @@ from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.rate_limiter import RateLimiter
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.registry.tags import Tags
-from regscope.spec.retry_after import wait_asked_for
+from regscope.spec.retry_after import is_rate_limited, wait_asked_for
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse
 
@@ -114,4 +114,26 @@ def test_a_wait_beyond_patience_is_not_waited_for(proxy: FaultProxy, proxied: Do
     [("0", 0), ("7", 7), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), (None, None), ("", None), ("soon", None), ("-1", None)],
 )
 def test_retry_after_in_both_forms(stated: str | None, seconds: float | None) -> None:
-    assert wait_asked_for(stated) == seconds
+    assert wait_asked_for({} if stated is None else {"Retry-After": stated}) == seconds
+
+
+def test_the_moment_in_the_forms_of_docker_hub_and_github() -> None:
+    soon = str(int(time.time()) + 60)
+    for headers in ({"X-Retry-After": soon}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}):
+        assert 55 < (wait_asked_for(headers) or 0) <= 60
+    assert wait_asked_for({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": soon}) is None
+    assert wait_asked_for({"X-Retry-After": "soon"}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_limited"),
+    [
+        (429, {}, True),
+        (403, {"X-RateLimit-Remaining": "0"}, True),
+        (403, {"Retry-After": "60"}, True),
+        (403, {"X-RateLimit-Remaining": "12"}, False),
+        (200, {"X-RateLimit-Remaining": "0"}, False),
+    ],
+)
+def test_a_403_with_a_used_up_quota_asks_to_wait(status: int, headers: dict[str, str], is_limited: bool) -> None:
+    assert is_rate_limited(status, headers) == is_limited

@@ -33,6 +33,8 @@ class AzureRegistry(Profile):
         locked: repository and tag or digest of what may be neither deleted nor written; its deletion is refused if
             one of the two is off (reported: acr-cli#134, acr#561).
         read_only: the same of what may be deleted and not written.
+        hidden: repository and digest of what is in no list, `listEnabled: false`; `manifestCount` counts it (no source
+            says whether it does).
         unreadable: repositories of which nothing may be pulled (reported: acr-cli#523).
         scopes: those that tokens were asked for.
     """
@@ -52,6 +54,7 @@ class AzureRegistry(Profile):
         self.password, self.refresh_token, self.metadata = password, refresh_token, metadata
         self.locked: set[tuple[str, str]] = set()
         self.read_only: set[tuple[str, str]] = set()
+        self.hidden: set[tuple[str, str]] = set()
         self.unreadable: set[str] = set()
         self.scopes: list[str] = []
         self._tokens: dict[str, set[str]] = {}
@@ -110,14 +113,19 @@ class AzureRegistry(Profile):
         repository, _, kind = path.removeprefix("/acr/v1/").rpartition("/")
         if kind == "_catalog":
             return answered({"repositories": _page(self.upstream_files.repositories(), query)})
-        manifests = self.upstream_files.manifests(repository)
+        whole = "/" not in path.removeprefix("/acr/v1/") or not kind.startswith("_")
+        manifests = self.upstream_files.manifests(path.removeprefix("/acr/v1/") if whole else repository)
         if not manifests:
             return error(404, "NAME_UNKNOWN", "repository name not known to registry")
+        if whole:
+            return answered({"imageName": repository, "manifestCount": len(manifests)})
+        manifests = [each for each in manifests if (repository, each.digest) not in self.hidden]
         about: dict[str, Any] = {"registry": "ours.azurecr.io", "imageName": repository}
         if kind == "_manifests":
             rows = {each.digest: self._manifest(repository, each) for each in manifests}
         else:
-            rows = {tag: self._tag(repository, tag, each) for each in manifests for tag in each.tags}
+            shown = [(tag, each) for each in manifests for tag in each.tags if (repository, tag) not in self.hidden]
+            rows = {tag: self._tag(repository, tag, each) for tag, each in shown}
         return answered({**about, kind.strip("_"): [rows[name] for name in _page(sorted(rows), query)]})
 
     def _manifest(self, repository: str, stored: Stored) -> dict[str, Any]:
