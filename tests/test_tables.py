@@ -25,18 +25,18 @@ WHEN = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "123")
 ROWS: dict[str, list[tuple[Any, ...]]] = {
     "tags": [
-        ("team/app", "1.0", ONE, None, WHEN),
-        ("team/app", "latest", TWO, None, None),
-        ("b", f"sha256-{'1' * 64}.sig", TWO, ONE, None),
+        ("team/app", "1.0", ONE, None, WHEN, datetime(2024, 6, 7, tzinfo=UTC)),
+        ("team/app", "latest", TWO, None, None, None),
+        ("b", f"sha256-{'1' * 64}.sig", TWO, ONE, None, None),
     ],
     "manifests": [
         (ONE, "m", "image", 500, THREE, None, None, "linux", "arm64", "v8", WHEN, 2, 2**40),
         (TWO, "m", "index", 700, None, None, None, None, None, None, None, None, None),
     ],
     "placements": [
-        ("team/app", ONE, "tag", datetime(2024, 1, 2, tzinfo=UTC), False),
-        ("team/app", TWO, "tag", None, True),
-        ("b", TWO, "tag", None, False),
+        ("team/app", ONE, "tag", datetime(2024, 1, 2, tzinfo=UTC), False, datetime(2024, 6, 8, tzinfo=UTC)),
+        ("team/app", TWO, "tag", None, True, None),
+        ("b", TWO, "tag", None, False, None),
     ],
     "platforms": [(TWO, ONE, "linux", "arm64", "v8", False)],
     "layers": [

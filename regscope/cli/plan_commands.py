@@ -27,7 +27,7 @@ _MOST_SHOWN = 25  # steps, and repositories
 _DIFFERS = columns(repository="text", tag="text", digest="digest", action="text", other_action="text")
 _RULES = (
     "tags", "exclude_tags", "exclude_repositories", "keep_last", "keep_last_by", "keep_last_per", "older_than",
-    "platforms", "labels", "untagged", "orphans", "protect", "in_use",
+    "not_pulled_for", "platforms", "labels", "untagged", "orphans", "protect", "in_use",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ _RULES = (
 @click.option("--keep-last-by", type=click.Choice(["created", "pushed", "version"]), help="Order for --keep-last.")
 @click.option("--keep-last-per", metavar="REGEX", help="Apply --keep-last to each value of its groups: '(.+)-[0-9]+'.")
 @click.option("--older-than", metavar="AGE", help="Delete only images older than this: 30d, 12h, 90m.")
+@click.option("--not-pulled-for", metavar="AGE", help="Delete only images neither pulled nor pushed for this long.")
 @click.option(
     "--only-platform",
     "platforms",

@@ -101,6 +101,21 @@ class Ages:
         at = _microseconds(self._graph.snap.placements["pushed"])
         return _later(self.built.of(nodes), Age(at, np.where(at > UNKNOWN, _PUSHED, _UNKNOWN)).of(nodes))
 
+    def last_used(self, tags: Ints) -> Ints:
+        """When each of these rows of `tags` was pulled last, or pushed, whichever was later (microseconds).
+
+        A pull of a part counts: of a child of an index, or of what is attached. Where the store does not state when
+        images were pulled, the time is `UNKNOWN`.
+        """
+        graph, snap = self._graph, self._graph.snap
+        if not snap.sees_pulls:
+            return np.full(len(tags), UNKNOWN)
+        placed = np.maximum(_microseconds(snap.placements["pulled"]), _microseconds(snap.placements["pushed"]))
+        root, node = graph.children.closure(graph.tag_node[tags])
+        within = greatest(root, placed[node], len(tags), absent=UNKNOWN)
+        own = np.maximum(_microseconds(snap.tags["pulled"])[tags], self.pushed.at[tags])
+        return np.maximum(within, own)
+
     def built_or_pushed(self, tags: Ints) -> Age:
         """When each of these rows of `tags` was built; if that is not known, when it was pushed."""
         built, pushed = self._built_under(tags), self.pushed.of(tags)

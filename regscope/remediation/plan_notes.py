@@ -7,6 +7,7 @@ from regscope.remediation.plan_data import PlanData
 from regscope.remediation.plan_surprises import surprises
 from regscope.remediation.policy import each_rule, overruled
 from regscope.remediation.reclaiming import when_bytes_come_back
+from regscope.remediation.tag_rules import PULLS_UNKNOWN
 from regscope.stores.kinds import REGISTRY, stated_kind
 
 
@@ -22,6 +23,11 @@ def plan_notes(plan: PlanData) -> list[str]:
         found.append(f"{lost} already missing or damaged in the store: see plan.lacking.")
     found += surprises(plan.table, plan.policy)
     found += _judged_otherwise(plan)
+    if unknown := int(plan.table["reason"].str.endswith(PULLS_UNKNOWN).sum()):
+        found.append(
+            f"It is not known when {text.count(unknown, 'tag was', 'tags were')} pulled last, so not_pulled_for does "
+            "not match them. Only the APIs of some hosted registries state it."
+        )
     for number, earlier in overruled(plan.policy):
         found.append(f"Rule {number} decides about no tag: rule {earlier} comes first, and includes all its tags.")
     if plan.in_use and set(plan.in_use) <= set(plan.unknown):

@@ -72,8 +72,8 @@ class Retention(BaseModel):
     1. A *candidate* is a tag that `repositories` and `tags` include and `exclude_repositories` and `exclude_tags` do
        not. Tags that are attachments (`sha256-….sig`, lists of referrers) are no candidates: they are removed with
        their subject.
-    2. A candidate is *matched* where each given rule about tags matches: `keep_last`, `older_than`, `platforms`,
-       `labels`, and `tags` itself. Where none of them is given no tag is matched.
+    2. A candidate is *matched* where each given rule about tags matches: `keep_last`, `older_than`, `not_pulled_for`,
+       `platforms`, `labels`, and `tags` itself. Where none of them is given no tag is matched.
     3. Manifests without a tag are matched by `untagged`; referrers without a subject and indexes without children by
        `orphans`.
     4. *Keep always wins*: an image that `protect` or `in_use` names stays, with all that it needs and its attachments.
@@ -115,6 +115,9 @@ class Retention(BaseModel):
             `main-41` and `main-42` as `main`; `keep_last_per="v([0-9]+)"` counts per major version.
         older_than: only images that were built (or, where the store knows it, pushed) longer ago than this, counted
             back from the time of the snapshot. `older_than="30d"`
+        not_pulled_for: only images that were neither pulled nor pushed for this long, counted back from the time of the
+            snapshot; a pull of one image of an index counts for the index. Nothing matches where the registry does not
+            state when images were pulled. `not_pulled_for="90d"`
         platforms: only images for these platforms and no others. `platforms=["linux/arm/v7"]`
         labels: only tags all of whose images have these labels or annotations: key to pattern.
             `labels={"stage": "test*"}`
@@ -163,6 +166,7 @@ class Retention(BaseModel):
     keep_last_by: Literal["created", "pushed", "version"] = "created"
     keep_last_per: Annotated[str | None, BeforeValidator(_group)] = None
     older_than: Duration = None
+    not_pulled_for: Duration = None
     platforms: Annotated[tuple[str, ...], BeforeValidator(_platforms)] = ()
     labels: Annotated[dict[str, str], BeforeValidator(_labels)] = Field(default_factory=dict)
     untagged: Annotated[bool | str, BeforeValidator(_duration)] = False
@@ -181,7 +185,8 @@ class Retention(BaseModel):
         if not (self.is_about_tags or self.untagged or self.orphans):
             raise InvalidInput(
                 "the policy has no rule by which anything may be deleted",
-                next_step="Give one of tags, keep_last, older_than, platforms, labels, untagged and orphans.",
+                next_step="Give one of tags, keep_last, older_than, not_pulled_for, platforms, labels, untagged and "
+                "orphans.",
             )
         if self.keep_last_per is not None and self.keep_last is None:
             raise InvalidInput("keep_last_per without keep_last", next_step="Add the number to keep: keep_last=3")
@@ -190,9 +195,8 @@ class Retention(BaseModel):
     @property
     def is_about_tags(self) -> bool:
         """Whether the policy has a rule that matches tags."""
-        return bool(
-            self.tags or self.keep_last is not None or self.older_than is not None or self.platforms or self.labels
-        )
+        of_age = (self.keep_last, self.older_than, self.not_pulled_for)
+        return bool(self.tags or self.platforms or self.labels or any(rule is not None for rule in of_age))
 
     @classmethod
     def from_file(cls, path: Path | str) -> Retention:

@@ -19,6 +19,10 @@ from regscope.remediation.platform_tags import NO_PLATFORM_TAGS, PlatformTags, j
 from regscope.remediation.policy import Policy, each_rule, named_rules
 from regscope.remediation.retention import Retention
 from regscope.spec.platform import Platform
+from regscope.text import count
+
+PULLS_UNKNOWN = "it is not known when it was pulled"
+"""The end of `Judged.reason` for a tag that `not_pulled_for` does not match since its last use is not known."""
 
 _DAY = 86_400_000_000
 
@@ -125,6 +129,7 @@ def first_words(policy: Retention) -> str:
         f"tags={_listed(policy.tags)}": bool(policy.tags),
         f"keep_last={policy.keep_last}: ": policy.keep_last is not None,
         f"older_than={policy.older_than}: ": policy.older_than is not None,
+        f"not_pulled_for={policy.not_pulled_for}: ": policy.not_pulled_for is not None,
         f"platforms={_listed(policy.platforms)}": bool(policy.platforms),
         f"labels={_listed(_labels(policy))}": bool(policy.labels),
     }
@@ -139,6 +144,8 @@ def _rules(graph: ReferenceGraph, ages: Ages, policy: Retention, rows: Ints) -> 
         yield _beyond_the_last(graph, ages, policy, rows, policy.keep_last)
     if policy.older_than is not None:
         yield older_than(graph, ages.last_active(rows), str(policy.older_than), f"older_than={policy.older_than}")
+    if policy.not_pulled_for is not None:
+        yield _not_pulled_for(graph, ages.last_used(rows), policy.not_pulled_for)
     if policy.platforms:
         yield _for_platforms(graph, policy, rows)
     if policy.labels:
@@ -238,14 +245,31 @@ def _last(at: Ints, marked: Bools) -> Ints:
 
 def older_than(graph: ReferenceGraph, active: Age, limit: str, name: str) -> _Rule:
     """The rule `older_than`: tags that were `active` longer ago than `limit` before the snapshot was taken."""
-    taken = pd.Timestamp(graph.snap.taken_at).value // 1000
-    known = active.at > UNKNOWN
-    age = np.maximum(np.where(known, taken - active.at, 0), 0)
+    known, age = _age_of(graph, active.at)
     days, at = np.unique(age // _DAY, return_inverse=True)
     old = [f"{many} {'day' if many == 1 else 'days'} old" for many in days.tolist()]
     words = np.array([[f"{name}: {said}", f"{name}: at least {said}"] for said in old], dtype=object).reshape(-1, 2)
     said = words[at, (active.by == BY.index(FIRST_SEEN)).astype(np.int64)]
     return _Rule(known & (age > duration(limit).value // 1000), np.where(known, said, f"{name}: its age is unknown"))
+
+
+def _not_pulled_for(graph: ReferenceGraph, used: Ints, limit: str) -> _Rule:
+    """The rule `not_pulled_for`: tags that were `used` longer ago than `limit` before the snapshot was taken."""
+    known, age = _age_of(graph, used)
+    name = f"not_pulled_for={limit}"
+    days, at = np.unique(age // _DAY, return_inverse=True)
+    ago = [f"{name}: not pulled or pushed for {count(many, 'day')}" for many in days.tolist()]
+    return _Rule(
+        known & (age > duration(limit).value // 1000),
+        np.where(known, np.array(ago, dtype=object)[at], f"{name}: {PULLS_UNKNOWN}"),
+    )
+
+
+def _age_of(graph: ReferenceGraph, at: Ints) -> tuple[Bools, Ints]:
+    """Which times are known, and how long before the snapshot they were (microseconds)."""
+    known = at > UNKNOWN
+    taken = pd.Timestamp(graph.snap.taken_at).value // 1000
+    return known, np.maximum(np.where(known, taken - at, 0), 0)
 
 
 def _for_platforms(graph: ReferenceGraph, policy: Retention, rows: Ints) -> _Rule:

@@ -52,8 +52,8 @@ class Built:
             line = step.partition("=")[2] if made else step
             self.rows["history"].append((image, number, created, line or None, None, not made, None, None))
         if tagged:
-            self.rows["tags"].append((repository, tag, image, None, None))
-        self.rows["placements"].append((repository, image, "tag" if tagged else "untagged", None, False))
+            self.rows["tags"].append((repository, tag, image, None, None, None))
+        self.rows["placements"].append((repository, image, "tag" if tagged else "untagged", None, False, None))
 
     def snapshot(self) -> Snapshot:
         return Snapshot.from_rows(self.rows, location="made", taken_at=NOW, sees_untagged=True)

@@ -94,12 +94,12 @@ def fallback_tagged() -> Snapshot:
     rows = {
         "manifests": manifests,
         "blobs": [(row[0], "manifest", row[3], "m", False) for row in manifests],
-        "tags": [("r", "1", image, None, None), ("r", image.replace(":", "-"), index, image, None)],
+        "tags": [("r", "1", image, None, None, None), ("r", image.replace(":", "-"), index, image, None, None)],
         "platforms": [(index, sbom, None, None, None, False)],
         "placements": [
-            ("r", image, "tag", None, False),
-            ("r", index, "tag", None, False),
-            ("r", sbom, "index child", None, False),
+            ("r", image, "tag", None, False, None),
+            ("r", index, "tag", None, False, None),
+            ("r", sbom, "index child", None, False, None),
         ],
         "referrers": [(image, sbom, "sbom", "fallback tag")],
     }

@@ -97,7 +97,7 @@ def _snapshot(names: list[str], sizes: list[int], rng: np.random.Generator) -> S
         stack = [base, (base + 1) % n_bases, *own[3 * number : 3 * number + 3]]
         image = digest(f"image {number}")
         manifests.append((image, "m", "image", 500, None, None, None, "linux", "amd64", None, NOW, len(stack), 0))
-        placements.append((f"team/{number % 50}", image, "tag", None, False))
+        placements.append((f"team/{number % 50}", image, "tag", None, False, None))
         layers += [
             (image, position, names[layer], None, None, "l", sizes[layer] // 3, f"RUN make {layer % 100}")
             for position, layer in enumerate(stack)

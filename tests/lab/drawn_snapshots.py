@@ -103,9 +103,9 @@ class Drawn:
             {
                 **rows,
                 "blobs": list(blobs.values()),
-                "tags": [(r, t, digest(f"manifest {m}"), None, None) for (r, t), m in self.tags.items()],
+                "tags": [(r, t, digest(f"manifest {m}"), None, None, None) for (r, t), m in self.tags.items()],
                 "placements": [
-                    (r, digest(f"manifest {m}"), "untagged" if (r, m) in standing else "tag", None, False)
+                    (r, digest(f"manifest {m}"), "untagged" if (r, m) in standing else "tag", None, False, None)
                     for r, m in self.placed()
                 ],
                 "referrers": [

@@ -53,8 +53,8 @@ def tables(images: Mapping[str, Sequence[bytes]]) -> Snapshot:
         found["manifests"][image] = (
             image, OCI_MANIFEST, "image", 1, None, None, None, "linux", "amd64", None, NOW, len(layers), 1
         )  # fmt: skip
-        found["placements"][image] = (repository, image, "tag", None, False)
-        found["tags"][name] = (repository, tag, image, None, None)
+        found["placements"][image] = (repository, image, "tag", None, False, None)
+        found["tags"][name] = (repository, tag, image, None, None, None)
         for position, tar in enumerate(layers):
             layer = Digest.of(tar)
             made_by = f"/bin/sh -c step {position}"

@@ -50,10 +50,10 @@ class RegistryRows:
         inside = "".join(layer.digest for layer in layers)
         config, digest = sha("config", inside, created, architecture), sha("manifest", inside, created, architecture)
         for tag in tags:
-            self.rows["tags"].append((repository, tag, digest, None, None))
+            self.rows["tags"].append((repository, tag, digest, None, None, None))
         if (repository, digest) not in self.placed:
             self.placed.add((repository, digest))
-            self.rows["placements"].append((repository, digest, "tag" if tags else "untagged", None, False))
+            self.rows["placements"].append((repository, digest, "tag" if tags else "untagged", None, False, None))
         if digest in self.manifests:
             return digest
         self.manifests.add(digest)

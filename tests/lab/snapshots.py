@@ -87,13 +87,13 @@ class Registry:
         """Name a manifest, `repository:tag`; its repository keeps it."""
         for name in tags:
             repository, _, tag = name.partition(":")
-            self.rows["tags"].append((repository, tag, manifest, None, None))
+            self.rows["tags"].append((repository, tag, manifest, None, None, None))
             self.place(repository, manifest, "tag")
 
     def place(self, repository: str, manifest: str, found: str = "index child") -> None:
         """Put a manifest into a repository."""
         if (repository, manifest) not in {row[:2] for row in self.rows["placements"]}:
-            self.rows["placements"].append((repository, manifest, found, None, False))
+            self.rows["placements"].append((repository, manifest, found, None, False, None))
 
     def snapshot(self) -> Snapshot:
         """The tables."""

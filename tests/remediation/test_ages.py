@@ -172,7 +172,7 @@ def test_manifests_without_a_tag_are_judged_in_the_same_way() -> None:
     undated(registry, "blank")
     registry.rows["tags"].clear()
     registry.rows["placements"] = [
-        (repository, each, "untagged", None, False) for repository, each, *_ in registry.rows["placements"]
+        (repository, each, "untagged", None, False, None) for repository, each, *_ in registry.rows["placements"]
     ]
     plan = rs.plan(seen(registry.snapshot(), seen=9), rs.Retention(untagged="7d"))
     assert set(plan.goes["digest"]) == {digest("old"), digest("seen")}
@@ -183,7 +183,7 @@ def test_manifests_without_a_tag_are_judged_in_the_same_way() -> None:
 
 def test_a_tag_that_could_not_be_read_has_no_age() -> None:
     registry = Registry()
-    registry.rows["tags"].append(("app", "broken", digest("never read"), None, None))
+    registry.rows["tags"].append(("app", "broken", digest("never read"), None, None, None))
     assert judged(rs.plan(registry.snapshot(), rs.Retention(older_than="1d"))) == {"broken": ("unknown", None)}
     registry.image("old", ["o"], "app:old", created=days_ago(90))
     plan = rs.plan(registry.snapshot(), rs.Retention(older_than="1d"))

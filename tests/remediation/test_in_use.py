@@ -253,7 +253,7 @@ def test_an_attachment_whose_tag_is_kept_keeps_what_it_is_attached_to(rule: str,
     made = Registry()
     image, signature = made.image("image", ["l"], "app:old"), made.image("signature", ["s"], kind="artifact")
     tag = f"{image.replace(':', '-')}.sig"
-    made.rows["tags"].append(("app", tag, signature, image, None))
+    made.rows["tags"].append(("app", tag, signature, image, None, None))
     made.rows["referrers"].append((image, signature, "signature", "cosign tag"))
     made.place("app", signature, "tag")
     assert len(rs.plan(made.snapshot(), rs.Retention(tags="old")).steps) == 2

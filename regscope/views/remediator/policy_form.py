@@ -44,6 +44,7 @@ FIELDS = {
     "keep_last_by": Field("Newest by", str, "", ("created", "pushed", "version")),
     "keep_last_per": Field("Newest for each value of a regular expression's groups", str, "(.+)-[0-9]+"),
     "older_than": Field("Only images older than", str, "30d"),
+    "not_pulled_for": Field("Only images neither pulled nor pushed for", str, "90d"),
     "tags": Field("Tags that may be deleted", _names, "pr-*, /sha-[0-9a-f]{7}/"),
     "exclude_tags": Field("Tags excluded from this policy", _names, "latest"),
     "repositories": Field("Repositories", _names, "team/*"),
