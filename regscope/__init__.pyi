@@ -18,6 +18,7 @@ from .analysis.twins import twins as twins
 from .analysis.waste import waste as waste, wasted_files as wasted_files
 from .analysis.what_if import WhatIf as WhatIf, what_if as what_if
 from .demo import build_demo as build_demo
+from .checkup.doctor import Checkup as Checkup, doctor as doctor
 from .demo_registry import DemoRegistry as DemoRegistry
 from .errors import (
     AuthFailed as AuthFailed,

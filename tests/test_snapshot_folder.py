@@ -122,7 +122,7 @@ def test_a_second_save_that_is_cut_short_is_not_read_as_a_mix_of_both(tmp_path: 
 
 def test_a_save_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     snapshot().save(tmp_path)
-    too_long = snapshot({"tags": [("a", "b", "c", None, None)]}, filtered=("tags",))
+    too_long = snapshot({"tags": [("a", "b", "c", None, None, None)]}, filtered=("tags",))
     broken = dataclasses.replace(too_long, tags=too_long.tags.assign(tag=[object()]))
     with pytest.raises(StoreError, match="cannot be saved"):
         broken.save(tmp_path)

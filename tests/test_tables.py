@@ -136,7 +136,7 @@ def test_absent_values_stay_absent_in_every_kind_of_column() -> None:
         True
     ] * 5
     assert bool(make_table("history", ROWS["history"])["comment"].isna()[0])
-    only_absent = make_table("tags", [("r", None, "d", None, None)])
+    only_absent = make_table("tags", [("r", None, "d", None, None, None)])
     assert_schema({**snapshot().tables, "tags": only_absent})
 
 
@@ -155,13 +155,14 @@ def test_times_are_utc_to_the_microsecond_to_the_year_9999() -> None:
 
 def test_categories_are_shared_and_keep_the_order_of_their_first_row() -> None:
     names = [("b", "1"), ("a", "1"), ("b", "2")]
-    repositories = make_table("tags", [(name, tag, ONE, None, None) for name, tag in names])["repository"]
+    repositories = make_table("tags", [(name, tag, ONE, None, None, None) for name, tag in names])["repository"]
     assert list(repositories) == ["b", "a", "b"]
     assert list(repositories.cat.categories) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
-    "rows", [[("r", "t", "d")], [("r", "t", "d", None, None, "more")], [("r", "t", "d", None, None), ("r",)]]
+    "rows",
+    [[("r", "t", "d")], [("r", "t", "d", None, None, None, "more")], [("r", "t", "d", None, None, None), ("r",)]],
 )
 def test_a_row_with_too_few_or_too_many_cells_is_refused(rows: list[tuple[Any, ...]]) -> None:
     with pytest.raises(ValueError, match=r"zip|columns|shorter|longer"):
@@ -187,7 +188,7 @@ def test_hostile_text_is_kept_as_it_is_where_it_is_text_at_all(value: object) ->
 
 def test_a_name_that_is_not_utf8_becomes_readable_and_stays_distinct() -> None:
     names = [b"caf\xe9".decode("utf-8", "surrogateescape"), b"caf\xe8".decode("utf-8", "surrogateescape"), "café", None]
-    tags = make_table("tags", [(name, name, ONE, None, None) for name in names])
+    tags = make_table("tags", [(name, name, ONE, None, None, None) for name in names])
     assert list(tags["tag"][:3]) == list(tags["repository"][:3]) == ["caf\\udce9", "caf\\udce8", "café"]
     assert bool(tags["tag"].isna()[3])
     assert_schema({**snapshot().tables, "tags": tags})

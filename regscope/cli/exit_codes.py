@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 MEANINGS = {
     0: "done",
-    OTHER: "failed for another reason, or a rule of `waste --ci` failed",
+    OTHER: "failed for another reason, or a rule of `waste --ci` or a question of `doctor` failed",
     USAGE: "wrong arguments",
     NOT_FOUND: "the repository, image, folder or file does not exist",
     NOT_ALLOWED: "wrong credentials, no permission, or the registry does not offer it",

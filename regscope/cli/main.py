@@ -14,6 +14,7 @@ from regscope.cli.blob_commands import blob
 from regscope.cli.cache_commands import cache
 from regscope.cli.commands import capabilities, demo, history, layers, lineage, report, scan, sharing, tags, what_if
 from regscope.cli.copy_commands import copy, load, pull, push, save
+from regscope.cli.doctor_command import doctor
 from regscope.cli.edit_commands import append, attach, convert, flatten, index, mutate, rebase, recompress
 from regscope.cli.file_commands import (
     diff,
@@ -81,6 +82,7 @@ for command in (
     undo,
     journal,
     capabilities,
+    doctor,
     image,
     blob,
     repo,
