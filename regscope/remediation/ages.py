@@ -74,7 +74,10 @@ class Ages:
         own = self._said.of(graph.node_manifest)
         own = own.where(own.at >= newest.at, newest)
         seen = self._first_seen.of(graph.node_manifest)
-        at_least, all_seen = _newest(self._said.where(self._said.at > UNKNOWN, self._first_seen), root, manifest, total)
+        at_least, all_seen = newest, complete
+        if not graph.snap.first_seen.empty:
+            known = self._said.where(self._said.at > UNKNOWN, self._first_seen)
+            at_least, all_seen = _newest(known, root, manifest, total)
         found = seen.where(seen.at > UNKNOWN, at_least.where(all_seen, _nothing(total)))
         found = Age(np.maximum(found.at, np.where(found.at > UNKNOWN, newest.at, UNKNOWN)), found.by)
         found = own.where(self._said.at[graph.node_manifest] > UNKNOWN, found)
@@ -140,6 +143,8 @@ class Ages:
     def _stated(self, source: str) -> Age:
         """The build times in the manifests' labels or annotations."""
         table = stated(self._graph.snap, source)
+        if table.empty:
+            return _nothing(len(self._graph.manifests))
         numbers, times = numbered(self._graph.manifests, table["digest"])[0], _microseconds(table["at"])
         if source == "config":
             times = np.where(inherited(self._graph.snap, table), UNKNOWN, times)
@@ -150,6 +155,8 @@ class Ages:
     @cached_property
     def _first_seen(self) -> Age:
         table = self._graph.snap.first_seen
+        if table.empty:
+            return _nothing(len(self._graph.manifests))
         at = np.full(len(self._graph.manifests), UNKNOWN)
         numbers = numbered(self._graph.manifests, table["digest"])[0]
         at[numbers[numbers >= 0]] = _microseconds(table["at"])[numbers >= 0]

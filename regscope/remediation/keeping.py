@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from regscope.analysis.columns import Words, strings
+from regscope.analysis.columns import Words
 from regscope.analysis.reference_graph import ReferenceGraph
 from regscope.arrays import NONE, Bools, Ints, looked_up
 from regscope.remediation.in_use import is_image
@@ -57,9 +57,10 @@ class Kept:
         """
         if not names:
             return
-        tags, nodes = self._tags_by_end(), self._nodes_by_digest()
-        for text in names:
-            repository, tag, digest = named(text)
+        wanted = {text: named(text) for text in names}
+        tags = self._tags_by_end({name.tag for name in wanted.values() if name.tag})
+        nodes = self._nodes_by_digest({name.digest for name in wanted.values() if name.digest})
+        for text, (repository, tag, digest) in wanted.items():
             if digest is not None:
                 found_tags, found_nodes = [], nodes[digest]
             else:
@@ -124,21 +125,24 @@ class Kept:
         ours = ((manifests["digest"] == digest) | (manifests["config_digest"] == digest)).to_numpy()
         return ours[self._graph.node_manifest]
 
-    def _tags_by_end(self) -> dict[str, list[tuple[int, str]]]:
-        """Rows of `tags` with their repository, by its last component and the tag."""
+    def _tags_by_end(self, wanted: Collection[str]) -> dict[str, list[tuple[int, str]]]:
+        """Rows of `tags` with one of the wanted tags, and their repository, by its last component and the tag."""
         found: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for row, (repository, tag) in enumerate(zip(self._graph.snap.tags["repository"], self._tag_names, strict=True)):
+        rows = np.flatnonzero(self._tag_names.isin(list(wanted)))
+        repositories = self._graph.snap.tags["repository"].array[rows]
+        for row, repository, tag in zip(rows.tolist(), repositories, self._tag_names[rows], strict=True):
             found[f"{repository.rpartition('/')[2]}:{tag}"].append((row, repository))
         return found
 
-    def _nodes_by_digest(self) -> dict[str, list[int]]:
-        """Placements by the digest of the manifest and of the config: some clusters report only the latter."""
+    def _nodes_by_digest(self, wanted: Collection[str]) -> dict[str, list[int]]:
+        """Placements by the wanted digest of manifest or config: some clusters report only the latter."""
         found: dict[str, list[int]] = defaultdict(list)
+        of_node = self._graph.node_manifest
         for column in ("digest", "config_digest"):
-            digests = strings(self._graph.snap.manifests[column]).take(self._graph.node_manifest)
-            for node, digest in enumerate(digests.tolist()):
-                if isinstance(digest, str):
-                    found[digest].append(node)
+            digests = self._graph.snap.manifests[column]
+            nodes = np.flatnonzero(digests.isin(list(wanted)).to_numpy()[of_node])
+            for node, digest in zip(nodes.tolist(), digests.array[of_node[nodes]], strict=True):
+                found[digest].append(node)
         return found
 
     def _note(self, tags: Ints | list[int], nodes: Ints | list[int], why: str) -> None:
