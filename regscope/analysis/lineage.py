@@ -54,15 +54,16 @@ def lineage(snap: Snapshot) -> pd.DataFrame:
     names = image_names(snap)
     table["name"] = table["digest"].map(names)
     table["base_name"] = table["base_digest"].map(names)
-    table["newer_base"] = table["base_digest"].map(newer_bases(snap, candidates.tops, table["base_digest"]))
-    table.loc[_is_successor(snap, table), "newer_base"] = None
+    tagged = families(snap)
+    newer = newer_bases(snap, tagged, candidates.tops, table["base_digest"])
+    table["newer_base"] = table["base_digest"].map(newer)
+    table.loc[_is_successor(tagged, table), "newer_base"] = None
     table["base_is_old"] = table["newer_base"].notna()
     return recast(LINEAGE, table).sort_values(["name", "digest"], ignore_index=True)
 
 
-def _is_successor(snap: Snapshot, table: pd.DataFrame) -> pd.Series[bool]:
+def _is_successor(tagged: pd.DataFrame, table: pd.DataFrame) -> pd.Series[bool]:
     """For each row, whether the image is a later version of its own base; its base is then not reported as old."""
-    tagged = families(snap)
     pairs = table[["digest", "base_digest"]].merge(tagged, on="digest")
     pairs = pairs.merge(tagged.add_prefix("base_"), on="base_digest")
     same = pairs["repository"].eq(pairs["base_repository"]) & pairs["family"].eq(pairs["base_family"])

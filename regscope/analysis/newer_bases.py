@@ -16,8 +16,8 @@ _NUMBER = re.compile(r"\b[0-9a-f]*\d[\w.]*")
 _Found = dict[str, Any]
 
 
-def newer_bases(snap: Snapshot, tops: pd.DataFrame, bases: pd.Series[str]) -> dict[str, str]:
-    """For each of `bases` with a newer comparable image, the name of the newest.
+def newer_bases(snap: Snapshot, named: pd.DataFrame, tops: pd.DataFrame, bases: pd.Series[str]) -> dict[str, str]:
+    """For each of `bases` with a newer comparable image, the name of the newest; `named` are the `families`.
 
     A newer image of one of several equal images (see `Candidates.tops`) counts for all of them, for example for a copy
     in another repository or with other compression.
@@ -25,7 +25,7 @@ def newer_bases(snap: Snapshot, tops: pd.DataFrame, bases: pd.Series[str]) -> di
     described = snap.manifests[["digest", "os", "architecture", "variant"]].astype("str")
     described = described.fillna("").assign(created=snap.manifests["created"])
     images = tops.merge(described[described["created"].notna()], on="digest")
-    tagged = families(snap).merge(images, on="digest")
+    tagged = named.merge(images, on="digest")
     found = _by_family(tagged)
     found |= _by_instructions(
         snap, tagged, images[images["digest"].isin(bases) & ~images["digest"].isin(tagged["digest"])]
@@ -35,8 +35,8 @@ def newer_bases(snap: Snapshot, tops: pd.DataFrame, bases: pd.Series[str]) -> di
     for digest, image in found.items():
         known = newest.setdefault(alike[digest], image)
         newest[alike[digest]] = max(known, image, key=lambda one: one.created)
-    named = {digest: newest[alike[digest]] for digest in bases.unique() if alike[digest] in newest}
-    return {digest: f"{image.repository}:{image.tag}" for digest, image in named.items()}
+    of_base = {digest: newest[alike[digest]] for digest in bases.unique() if alike[digest] in newest}
+    return {digest: f"{image.repository}:{image.tag}" for digest, image in of_base.items()}
 
 
 def families(snap: Snapshot) -> pd.DataFrame:
