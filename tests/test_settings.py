@@ -48,6 +48,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "REGSCOPE_CACHE_DIR": "/cache",
         "REGSCOPE_USERNAME": "ann",
         "REGSCOPE_PASSWORD": " hunter2 ",
+        "REGSCOPE_API_TOKEN": "glpat-1",
         "REGSCOPE_CA": str(tmp_path / "ca.pem"),
         "REGSCOPE_CLIENT_CERT": "~/cert.pem",
         "REGSCOPE_CLIENT_KEY": "~/key.pem",
@@ -66,6 +67,7 @@ def test_all_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings == Settings(
         username="ann",
         password=" hunter2 ",
+        api_token="glpat-1",
         ca=str(tmp_path / "ca.pem"),
         client_certificate=(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")),
         insecure=frozenset({"registry.lan:5000", "10.0.0.1", "[fd00::1]:5000"}),

@@ -23,10 +23,15 @@ def login(source: Source) -> None:
 
     if not source.username:
         raise InvalidInput("no user name was given", next_step="Add --username NAME; the password is asked for.")
-    client = source.client()
+    store = source.registry()
+    client = store.client
     given = client.keychain.login("")
     assert isinstance(given, Credentials)  # the given user name and password
-    where = log_in(client, APIEndpoint(url=source.source).host, given.username, given.password)
+    try:
+        where = log_in(client, APIEndpoint(url=store.client.api_base_url).host, given.username, given.password)
+    finally:
+        if store.provider is not None:
+            click.echo(f"{store.provider.name} needs {store.provider.needs}", err=True)
     click.echo(
         f"logged in to {plain(without_secrets(source.source))} as {plain(given.username)}; saved in {plain(where)}"
     )

@@ -15,8 +15,8 @@ from regscope.cli.completion import locations
 from regscope.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from regscope.registry.client import DockerRegistryV2Client
     from regscope.stores.content_store import ContentStore
+    from regscope.stores.registry_store import RegistryStore
     from regscope.tables import Snapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -108,19 +108,19 @@ class Source:
             "most_names": self.most_names,
         }
 
-    def client(self) -> DockerRegistryV2Client:
-        """The client of the registry, to log in to it.
+    def registry(self) -> RegistryStore:
+        """The registry, to log in to it.
 
         Raises:
             InvalidInput: SOURCE is no registry.
         """
-        from regscope.stores.registry_store import client_of
+        from regscope.stores.registry_store import registry_of
 
         store = self.fresh_store()
-        client = client_of(store)
-        if client is None:
+        registry = registry_of(store)
+        if registry is None:
             raise InvalidInput(f"{store.location} is no registry", next_step="Name a registry: registry.example.com.")
-        return client
+        return registry
 
     def snapshot(
         self,

@@ -45,6 +45,7 @@ class Azure(Provider):
     """A registry at Azure, read with the registry's own login."""
 
     name = "Azure Container Registry"
+    locations = ("NAME.azurecr.io",)
     frees = (
         "Azure Container Registry frees the storage by itself: deleted bytes are no longer billed, and freed later. "
         "Where soft delete is enabled, deleted manifests are stored and billed for 7 days, or for the number of days "

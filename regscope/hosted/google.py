@@ -44,6 +44,7 @@ class Google(Provider):
     """Artifact Registry, read with the registry's own login."""
 
     name = "Google Artifact Registry"
+    locations = ("LOCATION-docker.pkg.dev/PROJECT", "gcr.io/PROJECT")
     frees = (
         "Google Artifact Registry frees the storage by itself, after a while: nothing has to be done. After that undo "
         "needs a backup; sizeBytes of `gcloud artifacts repositories describe` shows the stored bytes."

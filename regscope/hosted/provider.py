@@ -82,6 +82,7 @@ class Provider(Protocol):
 
     Attributes:
         name: of the service.
+        locations: what to open, for example: `gcr.io/PROJECT`.
         frees: when and how storage is freed after a deletion: a sentence.
         adds: what it adds with the registry's own login, in words.
         needs: the rights that this login needs to read and to delete.
@@ -96,6 +97,7 @@ class Provider(Protocol):
     """
 
     name: ClassVar[str]
+    locations: ClassVar[tuple[str, ...]]
     frees: ClassVar[str]
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
