@@ -20,7 +20,7 @@ from tests.forked import forked
 from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
-ROUNDS = int(os.environ.get("KILLED_ROUNDS", "24"))
+ROUNDS = int(os.environ.get("KILLED_ROUNDS", "12"))
 _IN_MEMORY = Path("/dev/shm")
 
 
