@@ -1,6 +1,6 @@
 """Killed at any moment: the same journal goes on, to the same end, and undo brings back the same beginning.
 
-KILLED_ROUNDS in the environment is how often a run is killed; 24 times by default.
+KILLED_ROUNDS in the environment is how often a run is killed; 12 times by default.
 """
 
 from __future__ import annotations
