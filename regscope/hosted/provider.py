@@ -143,6 +143,13 @@ class Provider(Protocol):
             RequestError: the provider refused.
         """
 
+    def check_untags(self, repository: str) -> None:
+        """Check that `untag` can remove tags, without changing anything; called only where `untags` is True.
+
+        Raises:
+            PermissionDeny, AuthFailed, Unsupported: it cannot.
+        """
+
     def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:
         """Delete manifests with their tags, in the given order; called only where `deletes` is True.
 
