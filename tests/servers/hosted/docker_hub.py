@@ -36,6 +36,7 @@ class DockerHubRegistry(Profile):
 
     Attributes:
         private: repositories that are shown to `ann` alone.
+        api_secret: what the API takes in place of the password; the same by default.
         hidden: repositories that the API shows to nobody, as with an organization's token without the scope.
         may_delete: whether `ann` may delete.
         refuses_tokens: whether the API answers 403 to requests with a token (reported: hub-feedback#2171, #2438).
@@ -57,7 +58,7 @@ class DockerHubRegistry(Profile):
         self, registry: Registry, authority: CertificateAuthority, *, password: str = "secret", pulls: int | None = None
     ) -> None:
         super().__init__(registry, authority)
-        self.password, self.pulls = password, pulls
+        self.password, self.pulls, self.api_secret = password, pulls, password
         self.private: set[str] = set()
         self.hidden: set[str] = set()
         self.may_delete = True
@@ -196,7 +197,7 @@ class DockerHubRegistry(Profile):
 
     def _web_token(self, said: dict[str, Any]) -> ProxyResponse:
         """For the user's name with a password or an access token (HubAPI, AuthCreateAccessToken)."""
-        if said != {"identifier": "ann", "secret": self.password}:
+        if said != {"identifier": "ann", "secret": self.api_secret}:
             return answered({"detail": "Incorrect authentication credentials"}, status=401)  # hub-feedback#2227
         token = secrets.token_urlsafe(12)
         self.web_tokens.add(token)
