@@ -1,4 +1,4 @@
-"""A drawn registry at a provider that lists no manifest without a tag: what it shows is right, and a plan is at most."""
+"""A drawn registry at a provider that lists no manifest without a tag: what it shows is right, a plan is at most."""
 
 from __future__ import annotations
 
