@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from regscope import text
-from regscope.errors import PermissionDeny, ResourceNotFound, Unsupported
+from regscope.errors import AuthFailed, PermissionDeny, ResourceNotFound, Unsupported
 from regscope.hosted.finding import provider_of
 from regscope.hosted.provider import Listing, Provider
 from regscope.registry.blobs import Blob
@@ -112,7 +112,7 @@ class RegistryStore:
             return self.provider.repositories(self.prefix)
         try:
             return list_repositories(self.client)
-        except (PermissionDeny, Unsupported):
+        except (AuthFailed, PermissionDeny, Unsupported):
             if self.provider is None:
                 raise
             return self.provider.repositories("")
