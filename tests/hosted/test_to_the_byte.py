@@ -17,10 +17,12 @@ from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.docker_hub import DockerHubRegistry
 from tests.servers.hosted.google import GoogleRegistry
+from tests.servers.hosted.harbor import HOST, HarborRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
+    "Harbor": (HarborRegistry, HOST),
 }
 
 NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {"Docker Hub": (DockerHubRegistry, "docker.io/team")}

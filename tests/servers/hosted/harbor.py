@@ -52,6 +52,10 @@ class HarborRegistry(Profile):
         for rule in (self._token, self._challenge, self._api, self._pull, self._delete):
             self.rule(rule)
 
+    def forget_tokens(self) -> None:
+        """Let all tokens so far have expired."""
+        self._tokens.clear()
+
     def _is_ann(self, request: ProxyRequest) -> bool:
         return authorization(request) == f"Basic {base64.b64encode(f'ann:{self.password}'.encode()).decode()}"
 
@@ -119,7 +123,7 @@ class HarborRegistry(Profile):
         if stored is None:
             return error(404, "NOT_FOUND", f"artifact {repository}@{digest} not found")
         if any(digest in each.children for each in manifests.values()):
-            return error(412, "PRECONDITION", "the deleting artifact is referenced by others")
+            return error(412, "VIOLATE_FOREIGN_KEY_CONSTRAINT", "the deleting artifact is referenced by others")
         for tag in stored.tags:
             if (repository, tag) in self.immutable:
                 return error(412, "PRECONDITION", f"the tag {tag} configured as immutable, cannot be deleted")
@@ -227,13 +231,16 @@ class HarborRegistry(Profile):
         return f"{when:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z" if when else _NEVER
 
     def _page(self, request: ProxyRequest, query: dict[str, str], rows: list[dict[str, Any]]) -> ProxyResponse:
-        """With X-Total-Count, and a Link that has no host (server/v2.0/handler/base.go)."""
+        """With X-Total-Count, and links that have no host and are not quoted (server/v2.0/handler/base.go)."""
         size, number = min(int(query.get("page_size", 10)), _PAGE), int(query.get("page", 1))
         start = (number - 1) * size
-        headers = [("X-Total-Count", str(len(rows)))]
-        if start + size < len(rows):
-            after = request.path.replace(f"page={number}&", f"page={number + 1}&")
-            headers.append(("Link", f'<{after}>; rel="next"'))
+        links = []
+        for relation, other in (("prev", number - 1), ("next", number + 1)):
+            if 0 <= (other - 1) * size < len(rows):
+                asked_for = sorted({**query, "page": str(other), "page_size": str(size)}.items())
+                after = f"{urlsplit(request.path).path}?{'&'.join(f'{name}={value}' for name, value in asked_for)}"
+                links.append(f'<{after}>; rel="{relation}"')
+        headers = [("X-Total-Count", str(len(rows))), *([("Link", " , ".join(links))] if links else [])]
         return answered(rows[start : start + size], *headers)
 
 
