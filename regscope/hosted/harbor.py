@@ -71,6 +71,7 @@ class Harbor(Provider):
         "read, Delete Artifact and Delete Tag to clean up"
     )
     would_add: ClassVar[Mapping[str, str]] = {"an administrator's login": "the start of a garbage collection"}
+    lists_all = True
     lists_pulls = True
     counts_pulls = True
     untags = True

@@ -86,6 +86,7 @@ class Provider(Protocol):
         adds: what it adds with the registry's own login, in words.
         needs: the rights that this login needs to read and to delete.
         would_add: what it would add with another credential, by the kind of credential; regscope does not use that yet.
+        lists_all: whether it lists all repositories, where no prefix is given.
         lists_untagged: whether it lists manifests without a tag.
         lists_pulls: whether it states when manifests or tags were downloaded; one without a time never was.
         counts_pulls: whether the provider counts a GET of a manifest as a download.
@@ -100,6 +101,7 @@ class Provider(Protocol):
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]] = {}
+    lists_all: ClassVar[bool] = False
     lists_untagged: ClassVar[bool] = True
     lists_pulls: ClassVar[bool] = False
     counts_pulls: ClassVar[bool] = False

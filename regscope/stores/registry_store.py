@@ -99,10 +99,10 @@ class RegistryStore:
             CapabilityWarning: the registry lacks a capability; one warning for each.
         """
         if self._capabilities is None:
-            first = self._listed or (next(iter(self.repositories()), None) if self.prefix else None)
+            first = self._listed or (next(iter(self.repositories()), None) if self._is_listed_by_provider else None)
             self._capabilities = probe_capabilities(self.client, first)
             if self.provider is not None:
-                self._capabilities = self._capabilities.beside(self.provider, lists=bool(self.prefix))
+                self._capabilities = self._capabilities.beside(self.provider, lists=self._is_listed_by_provider)
             self._capabilities.warn(self.location)
         return self._capabilities
 
@@ -113,9 +113,19 @@ class RegistryStore:
         try:
             return list_repositories(self.client)
         except (AuthFailed, PermissionDeny, Unsupported):
-            if self.provider is None:
+            provider = self.provider or self._asked_for_provider()
+            if provider is None:
                 raise
-            return self.provider.repositories("")
+            return provider.repositories("")
+
+    @property
+    def _is_listed_by_provider(self) -> bool:
+        return self.provider is not None and (bool(self.prefix) or self.provider.lists_all)
+
+    def _asked_for_provider(self) -> Provider | None:
+        """The provider after a request for `/v2/`: the catalog may have a challenge of its own, which shows none."""
+        self.client.ping()
+        return self.provider
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""

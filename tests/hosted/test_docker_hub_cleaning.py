@@ -32,7 +32,7 @@ def opened(hub: DockerHubRegistry, *, user: str = "ann") -> RegistryStore:
     login = {"username": user, "password": hub.password} if user else {}
     store = rs.open("docker.io/team", verify=hub.ca, cache=False, **login)  # type: ignore[arg-type]
     assert isinstance(store, RegistryStore)
-    store.client.retry_policy = RetryPolicy(failures=1, refusals=1, backoff=0.01, settling=3)
+    store.client.retry_policy = RetryPolicy(failures=1, refusals=5, backoff=0.01, settling=3)
     return store
 
 

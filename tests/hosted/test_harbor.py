@@ -218,7 +218,7 @@ def test_capabilities_name_the_provider_and_what_it_adds(behind: Registry, harbo
     with pytest.warns(rs.CapabilityWarning):
         capabilities = store.capabilities
     assert capabilities is not None
-    assert (capabilities.delete, capabilities.tag_delete) == (True, True)
+    assert (capabilities.catalog, capabilities.delete, capabilities.tag_delete) == (True, True, True)
     assert capabilities.provider == "Harbor"
     assert {"immutable tags", "pull times"} <= {*capabilities.adds}
     assert "robot account" in capabilities.needs
