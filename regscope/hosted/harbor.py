@@ -81,6 +81,7 @@ class Harbor(Provider):
         self._client = client
         self._api = RestAPI(client, f"{client.api_base_url}/api/v2.0", _Login(client))
         self._not_shown: set[str] = set()  # repositories; the empty name stands for all
+        self._lists_what_is_seen = False
 
     @classmethod
     def is_at(cls, host: str) -> bool:
@@ -93,11 +94,12 @@ class Harbor(Provider):
         return service.service == _SERVICE and urlsplit(service.realm).path.endswith(_TOKENS)
 
     def is_partial(self, prefix: str) -> bool:
-        """True for every prefix: all projects share their layers."""
-        return bool(prefix)
+        """True for every prefix, and where the login does not see all projects: they share their layers."""
+        return bool(prefix) or self._lists_what_is_seen
 
     def repositories(self, prefix: str) -> list[str]:
         """By the list of all repositories that these credentials may see; `_catalog` is for administrators."""
+        self._lists_what_is_seen = True
         names: set[str] = set()
         for page in self._pages("repositories", {"page": 1, "page_size": _PAGE}, "the repositories"):
             names.update(each["name"] for each in page if isinstance(each, dict) and isinstance(each.get("name"), str))

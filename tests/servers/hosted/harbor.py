@@ -28,7 +28,7 @@ class HarborRegistry(Profile):
 
     Args:
         password: of the user `ann`; without one everybody may read and write.
-        is_admin: whether she may list the catalog (server/middleware/v2auth/auth.go).
+        is_admin: whether she may list the catalog (server/middleware/v2auth/auth.go); without a password, everybody.
 
     Attributes:
         may_list: whether she may list artifacts: a robot account may lack that right.
@@ -41,7 +41,7 @@ class HarborRegistry(Profile):
     hosts = (HOST,)
 
     def __init__(
-        self, registry: Registry, authority: CertificateAuthority, *, password: str = "", is_admin: bool = False
+        self, registry: Registry, authority: CertificateAuthority, *, password: str = "", is_admin: bool = True
     ) -> None:
         super().__init__(registry, authority)
         self.password, self.is_admin = password, is_admin
@@ -82,7 +82,7 @@ class HarborRegistry(Profile):
             return None
         known, name = self._tokens.get(authorization(request).removeprefix("Bearer ")), _repository(path)
         if path == "/v2/_catalog":
-            if self.is_admin and self._is_ann(request):
+            if self.is_admin and (not self.password or self._is_ann(request)):
                 return None
             said = "unauthorized to list catalog: unauthorized to list catalog"
             return error(401, "UNAUTHORIZED", said, ("WWW-Authenticate", 'Basic realm="harbor"'))
