@@ -12,6 +12,9 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidLocation, Unsupported
+from regscope.hosted.docker_hub import DockerHub
+from regscope.hosted.finding import provider_of, without_prefix
+from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.stores.registry_store import RegistryStore
 from tests.hosted.pushed import AMD, ARM, BOTH, NEW, OLD, fill, found, uploaded
@@ -196,3 +199,14 @@ def test_capabilities_name_the_provider_and_what_it_adds(behind: Registry, hub: 
     assert {"push times", "pull times"} <= {*capabilities.adds}
     assert "Read, Write, Delete" in capabilities.needs
     assert hub.manifests_pulled == 0
+
+
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"])
+def test_all_its_names_are_known_and_a_namespace_may_follow(host: str) -> None:
+    assert isinstance(provider_of(DockerRegistryV2Client(f"https://{host}")), DockerHub)
+    assert without_prefix(f"{host}/team") == (host, "team")
+
+
+@pytest.mark.parametrize("host", ["hub.docker.com", "docker.io.example.com", "mirror.gcr.io", "xdocker.io"])
+def test_other_hosts_are_not_it(host: str) -> None:
+    assert not isinstance(provider_of(DockerRegistryV2Client(f"https://{host}")), DockerHub)
