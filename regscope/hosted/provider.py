@@ -121,7 +121,7 @@ class Provider(Protocol):
         """Whether the token service in a challenge of `host` is this provider's."""
 
     def is_partial(self, prefix: str) -> bool:
-        """Whether repositories outside the prefix, or such as this login does not see, may share blobs with the others."""
+        """Whether others, outside the prefix or not shown to this login, may share blobs with repositories below it."""
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories at and below a prefix, or all where it is empty; sorted.

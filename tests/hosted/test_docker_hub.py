@@ -137,7 +137,7 @@ def test_without_a_namespace_repositories_have_to_be_named(behind: Registry, hub
     store = opened(hub, "docker.io")
     with pytest.raises(Unsupported, match="only below a namespace"):
         store.repositories()
-    snap = rs.scan(store, ["team/app"], progress=False)
+    snap = rs.scan(store, repositories=["team/app"], progress=False)
     assert set(snap.tags["tag"]) == {"latest", "1.0", "2.0"}
     assert snap.tags["pushed"].notna().all()
 

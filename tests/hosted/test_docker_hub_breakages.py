@@ -50,11 +50,11 @@ def test_a_repository_that_the_api_does_not_show_is_asked_for_once_and_read_as_f
     hub.hidden = {"team/app"}
     store = opened(hub, "docker.io")
     with pytest.warns(rs.CapabilityWarning, match="team/app: when tags were pushed and pulled is not known"):
-        snap = rs.scan(store, "team/app", progress=False)
+        snap = rs.scan(store, repositories="team/app", progress=False)
     assert set(snap.tags["tag"]) == {"latest", "1.0", "2.0"}
     assert not snap.sees_pulls
     assert not len(snap.problems)
-    rs.scan(store, "team/app", progress=False)
+    rs.scan(store, repositories="team/app", progress=False)
     assert len([line for line in asked(hub) if "/namespaces/" in line]) == 1
 
 
@@ -66,7 +66,7 @@ def test_where_only_the_registry_is_reached_the_api_is_asked_once_for_all(
     with reached(DockerHubRegistry(behind, authority)) as hub:
         store = opened(hub, "docker.io")
         with pytest.warns(rs.CapabilityWarning) as caught:
-            snap = rs.scan(store, ["team/app", "other/app"], progress=False)
+            snap = rs.scan(store, repositories=["team/app", "other/app"], progress=False)
     assert 1 <= len([each for each in caught if "pulled is not known" in str(each.message)]) <= 2
     assert len(snap.tags) == 4
 
@@ -101,7 +101,7 @@ def test_an_api_that_refuses_requests_with_tokens_is_an_api_that_shows_nothing(
     fill(behind)
     hub.refuses_tokens = True
     with pytest.warns(rs.CapabilityWarning, match="forbidden with personal access token"):
-        snap = rs.scan(opened(hub, "docker.io"), "team/app", progress=False)
+        snap = rs.scan(opened(hub, "docker.io"), repositories="team/app", progress=False)
     assert set(snap.tags["tag"]) == {"latest", "1.0", "2.0"}
 
 
@@ -109,10 +109,10 @@ def test_a_wrong_password_is_an_error_that_says_so(behind: Registry, hub: Docker
     fill(behind)
     store = rs.open("docker.io", username="ann", password="wrong", verify=hub.ca, cache=False)
     with (
-        pytest.warns(rs.CapabilityWarning, match="public repositories only"),
+        pytest.warns(rs.CapabilityWarning),
         pytest.raises(AuthFailed, match="refuses") as caught,
     ):
-        rs.scan(store, "team/app", progress=False)
+        rs.scan(store, repositories="team/app", progress=False)
     assert "docker login" in caught.value.next_step
 
 
@@ -180,7 +180,7 @@ def test_an_api_that_answers_nonsense_does_not_keep_a_scan_from_reading(
     fill(behind)
     hub.rules.insert(0, lambda request, _: nonsense if "/repositories/app/tags" in request.path else None)
     with pytest.warns(rs.CapabilityWarning, match="team/app: when tags were pushed"):
-        snap = rs.scan(opened(hub, "docker.io"), "team/app", progress=False)
+        snap = rs.scan(opened(hub, "docker.io"), repositories="team/app", progress=False)
     assert set(snap.tags["tag"]) == {"latest", "1.0", "2.0"}
     assert not len(snap.problems)
 

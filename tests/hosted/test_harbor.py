@@ -137,12 +137,12 @@ def test_a_login_that_may_not_list_artifacts_sees_what_any_registry_shows(
     harbor.may_list = False
     store = opened(harbor)
     with pytest.warns(rs.CapabilityWarning, match="needs List Artifact"):
-        snap = rs.scan(store, "team/app", progress=False)
+        snap = rs.scan(store, repositories="team/app", progress=False)
     assert found(snap)[NEW.digest] == "tag"
     assert OLD.digest not in found(snap)
     assert not snap.sees_untagged
     asked(harbor)
-    rs.scan(store, "team/app", progress=False)
+    rs.scan(store, repositories="team/app", progress=False)
     assert not [line for line in asked(harbor) if "/api/" in line]
 
 
@@ -152,10 +152,10 @@ def test_another_service_with_the_same_token_service_is_asked_once(behind: Regis
     harbor.has_api = False
     store = opened(harbor)
     with pytest.warns(rs.CapabilityWarning, match="immutable tags are not shown"):
-        snap = rs.scan(store, ["team/app", "other/app"], progress=False)
+        snap = rs.scan(store, repositories=["team/app", "other/app"], progress=False)
     assert len(snap.tags) == 4
     asked(harbor)
-    rs.scan(store, ["team/app", "other/app"], progress=False)
+    rs.scan(store, repositories=["team/app", "other/app"], progress=False)
     assert not [line for line in asked(harbor) if "/api/" in line]
 
 
