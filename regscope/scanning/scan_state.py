@@ -174,8 +174,8 @@ class ScanState:
         found, repository = read.found, read.repository
         further = self._same.pop((repository, read.reference), ())
         if found is None:
-            for tag, row in further:
-                self._work.add(read_manifest, self._store, repository, tag, row)
+            for tag, listed in further:
+                self._work.add(read_manifest, self._store, repository, tag, listed)
             if any(problem.what == MISSING_MANIFEST for problem in read.problems):
                 self._missing.add((repository, read.reference))
             return
@@ -192,8 +192,8 @@ class ScanState:
             self._manifests[found.digest] = found.rows
             self._children[found.digest] = [child.digest for child in self._wanted(found.children)]
         self._note_if_none_fits(read, found)
-        for tag, row in further:
-            again = ReadManifest(repository, tag, pushed=row.pushed_as(tag), pulled=row.pulled_as(tag))
+        for tag, listed in further:
+            again = ReadManifest(repository, tag, pushed=listed.pushed_as(tag), pulled=listed.pulled_as(tag))
             self._take_tag(again, found)
             self._note_if_none_fits(again, found)
         for child in self._children[found.digest]:

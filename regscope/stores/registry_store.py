@@ -129,10 +129,12 @@ class RegistryStore:
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
-        listing = self.manifests(repository)
-        if listing is not None:
-            return sorted({tag for row in listing.manifests for tag in row.tag_names})
+        was_known = self.provider is not None
+        if (listing := self.manifests(repository)) is not None:
+            return _tags_of(listing)
         found = read_tag_list(self.client, check_repository(repository))
+        if not was_known and (listing := self.manifests(repository)) is not None:  # a challenge has shown the provider
+            return _tags_of(listing)
         self._listed = repository
         self._listed_digests[repository] = found.digests
         return found.tags
@@ -233,6 +235,10 @@ class RegistryStore:
 
     def _run_by(self) -> dict[str, str]:
         return {"run by": self.provider.name} if self.provider else {}
+
+
+def _tags_of(listing: Listing) -> list[str]:
+    return sorted({tag for row in listing.manifests for tag in row.tag_names})
 
 
 def registry_of(store: ContentStore) -> RegistryStore | None:

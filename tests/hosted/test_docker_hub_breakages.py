@@ -230,7 +230,7 @@ def test_pulls_that_are_used_up_are_said_with_what_is_left(behind: Registry, aut
         hub.pulls = 4
         late = scanned(store)  # nothing is kept: cache=False
         assert set(late.problems["what"]) == {"manifest"}
-        assert late.problems["message"].str.contains("429").all()
+        assert late.problems["error"].str.contains("429").all()
 
 
 def test_a_repository_that_is_not_there_is_an_error(hub: DockerHubRegistry) -> None:

@@ -87,7 +87,8 @@ class HarborRegistry(Profile):
             said = "unauthorized to list catalog: unauthorized to list catalog"
             return error(401, "UNAUTHORIZED", said, ("WWW-Authenticate", 'Basic realm="harbor"'))
         action = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "push")
-        if self._is_ann(request) or (known is not None and (not name or f"{name}:{action}" in known)):
+        is_allowed = self.may_delete or action != "delete"
+        if (self._is_ann(request) and is_allowed) or (known is not None and (not name or f"{name}:{action}" in known)):
             return None
         challenge = f'Bearer realm="https://{HOST}/service/token",service="harbor-registry"'
         if name:
