@@ -225,7 +225,10 @@ def test_pulls_that_are_used_up_are_said_with_what_is_left(behind: Registry, aut
     with reached(DockerHubRegistry(behind, authority, pulls=100)) as hub:
         store = opened(hub)
         snap = scanned(store)
-        assert (store.rate_limit.remaining, store.rate_limit.limit, store.rate_limit.window) == (96, 100, 21600)  # type: ignore[union-attr]
+        assert hub.manifests_pulled == 4
+        assert store.rate_limit is not None
+        assert (store.rate_limit.limit, store.rate_limit.window) == (100, 21600)
+        assert 96 <= store.rate_limit.remaining < 100  # as the answer that came last has stated it
         assert snap.rate_limit == store.rate_limit
         hub.pulls = 4
         late = scanned(store)  # nothing is kept: cache=False
