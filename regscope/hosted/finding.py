@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
 from regscope.hosted.azure import Azure
+from regscope.hosted.docker_hub import DockerHub
 from regscope.hosted.google import Google
+from regscope.hosted.harbor import Harbor
 from regscope.hosted.provider import Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.origin import without_secrets
@@ -22,7 +24,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, DockerHub, Harbor)
 
 
 @functools.cache

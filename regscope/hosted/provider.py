@@ -87,6 +87,7 @@ class Provider(Protocol):
         adds: what it adds with the registry's own login, in words.
         needs: the rights that this login needs to read and to delete.
         would_add: what it would add with another credential, by the kind of credential; regscope does not use that yet.
+        lists_all: whether it lists all repositories, where no prefix is given.
         lists_untagged: whether it lists manifests without a tag.
         lists_pulls: whether it states when manifests or tags were downloaded; one without a time never was.
         counts_pulls: whether the provider counts a GET of a manifest as a download.
@@ -102,6 +103,7 @@ class Provider(Protocol):
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]] = {}
+    lists_all: ClassVar[bool] = False
     lists_untagged: ClassVar[bool] = True
     lists_pulls: ClassVar[bool] = False
     counts_pulls: ClassVar[bool] = False
@@ -121,7 +123,7 @@ class Provider(Protocol):
         """Whether the token service in a challenge of `host` is this provider's."""
 
     def is_partial(self, prefix: str) -> bool:
-        """Whether repositories outside the prefix may share blobs with those below it."""
+        """Whether others, outside the prefix or not shown to this login, may share blobs with repositories below it."""
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories at and below a prefix, or all where it is empty; sorted.
@@ -143,6 +145,13 @@ class Provider(Protocol):
         Raises:
             ResourceNotFound: no such tag.
             RequestError: the provider refused.
+        """
+
+    def check_untags(self, repository: str) -> None:
+        """Check that `untag` can remove tags, without changing anything; called only where `untags` is True.
+
+        Raises:
+            PermissionDeny, AuthFailed, Unsupported: it cannot.
         """
 
     def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:

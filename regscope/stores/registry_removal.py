@@ -36,6 +36,8 @@ class RegistryRemoval:
         self._provider = provider
         if provider is not None and provider.takes_tags_along:
             client.deletions.by_tag, client.deletions.takes_tags_along = False, True
+        elif provider is not None and provider.untags:
+            client.deletions.by_tag, client.deletions.untag = True, provider.untag
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """Deletes the tag by name; if the registry does not support it, by pushing and deleting a stand-in manifest."""
@@ -69,6 +71,9 @@ class RegistryRemoval:
             self._provider.check_deletes(repository)
             return
         Deletion(self.client, repository).make_sure()
+        if self.client.deletions.untag is not None:
+            assert self._provider is not None
+            self._provider.check_untags(repository)
 
     def how_tags_go(self, repository: str) -> str:
         """Find out by a request to delete a tag that cannot exist."""
@@ -79,8 +84,9 @@ class RegistryRemoval:
         return _BY_NAME if Deletion(self.client, repository).knows_tags() else _NOT_BY_NAME
 
     def check_untags(self, repository: str) -> None:
-        """Check by a PUT of invalid content: removing a tag needs a PUT of its manifest or of a stand-in."""
+        """Check by a PUT of invalid content, since removing a tag needs a PUT; or as the provider does."""
         if self._provider is not None and self._provider.untags:
+            self._provider.check_untags(repository)
             return
         Deletion(self.client, repository).make_sure_it_takes()
 

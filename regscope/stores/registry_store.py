@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from regscope import text
-from regscope.errors import PermissionDeny, ResourceNotFound, Unsupported
+from regscope.errors import AuthFailed, PermissionDeny, ResourceNotFound, Unsupported
 from regscope.hosted.finding import provider_of
 from regscope.hosted.provider import Listing, Provider
 from regscope.registry.blobs import Blob
@@ -77,7 +77,7 @@ class RegistryStore:
     @property
     def is_partial(self) -> bool:
         """Whether other repositories, which are not among those that are meant, may share their blobs."""
-        return bool(self.prefix) and self.provider is not None and self.provider.is_partial(self.prefix)
+        return self.provider is not None and self.provider.is_partial(self.prefix)
 
     @property
     def rate_limit(self) -> RateLimit | None:
@@ -99,10 +99,10 @@ class RegistryStore:
             CapabilityWarning: the registry lacks a capability; one warning for each.
         """
         if self._capabilities is None:
-            first = self._listed or (next(iter(self.repositories()), None) if self.prefix else None)
+            first = self._listed or (next(iter(self.repositories()), None) if self._is_listed_by_provider else None)
             self._capabilities = probe_capabilities(self.client, first)
             if self.provider is not None:
-                self._capabilities = self._capabilities.beside(self.provider, lists=bool(self.prefix))
+                self._capabilities = self._capabilities.beside(self.provider, lists=self._is_listed_by_provider)
             self._capabilities.warn(self.location)
         return self._capabilities
 
@@ -112,17 +112,29 @@ class RegistryStore:
             return self.provider.repositories(self.prefix)
         try:
             return list_repositories(self.client)
-        except (PermissionDeny, Unsupported):
-            if self.provider is None:
+        except (AuthFailed, PermissionDeny, Unsupported):
+            provider = self.provider or self._asked_for_provider()
+            if provider is None:
                 raise
-            return self.provider.repositories("")
+            return provider.repositories("")
+
+    @property
+    def _is_listed_by_provider(self) -> bool:
+        return self.provider is not None and (bool(self.prefix) or self.provider.lists_all)
+
+    def _asked_for_provider(self) -> Provider | None:
+        """The provider after a request for `/v2/`: the catalog may have a challenge of its own, which shows none."""
+        self.client.ping()
+        return self.provider
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
-        listing = self.manifests(repository)
-        if listing is not None:
-            return sorted({tag for row in listing.manifests for tag in row.tag_names})
+        was_known = self.provider is not None
+        if (listing := self.manifests(repository)) is not None:
+            return _tags_of(listing)
         found = read_tag_list(self.client, check_repository(repository))
+        if not was_known and (listing := self.manifests(repository)) is not None:  # a challenge has shown the provider
+            return _tags_of(listing)
         self._listed = repository
         self._listed_digests[repository] = found.digests
         return found.tags
@@ -223,6 +235,10 @@ class RegistryStore:
 
     def _run_by(self) -> dict[str, str]:
         return {"run by": self.provider.name} if self.provider else {}
+
+
+def _tags_of(listing: Listing) -> list[str]:
+    return sorted({tag for row in listing.manifests for tag in row.tag_names})
 
 
 def registry_of(store: ContentStore) -> RegistryStore | None:
