@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -14,11 +16,14 @@ from tests.hosted.carrying_out import Make, carry_out
 from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
+from tests.servers.hosted.ghcr import GHCRRegistry
 from tests.servers.hosted.google import GoogleRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
+    "GitHub": (GHCRRegistry, "ghcr.io/team"),
+    "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
 }
 
 
