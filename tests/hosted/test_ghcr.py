@@ -12,6 +12,7 @@ import regscope as rs
 from regscope.errors import RequestError, ResourceNotFound, Unsupported
 from regscope.hosted.finding import provider_of
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.hosted.pushed import FOUND, NEW, OLD, fill, found, uploaded
@@ -231,7 +232,7 @@ def test_an_answer_in_another_form_is_an_error_and_never_an_empty_list(
     ghcr: GHCRRegistry, answer: ProxyResponse
 ) -> None:
     ghcr.rules.insert(0, lambda request, _: answer if "/versions?" in request.path else None)
-    with pytest.raises(RequestError, match="unknown form|no JSON") as caught:
+    with pytest.raises(RequestError, match=r"unknown form|no JSON") as caught:
         opened(ghcr).tags("team/app")
     assert caught.value.next_step
 
@@ -249,13 +250,7 @@ def test_a_version_whose_name_is_no_digest_leaves_the_list_incomplete(ghcr: GHCR
 def test_an_api_that_is_down_is_an_error_after_some_attempts(ghcr: GHCRRegistry, status: int) -> None:
     ghcr.rules.insert(0, lambda request, _: ProxyResponse(status) if "/versions?" in request.path else None)
     store = itself(opened(ghcr))
-    store.client.retry_policy = rs_quick(store)
+    store.client.retry_policy = RetryPolicy(failures=1, refusals=1, backoff=0.01, settling=0.2)
     with pytest.raises(RequestError) as caught:
         store.tags("team/app")
     assert caught.value.status_code == status
-
-
-def rs_quick(store: RegistryStore) -> Any:
-    from regscope.registry.retry_policy import RetryPolicy
-
-    return RetryPolicy(failures=1, refusals=1, backoff=0.01, settling=0.2)

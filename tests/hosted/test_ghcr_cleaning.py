@@ -243,17 +243,12 @@ def test_what_was_deleted_since_the_list_counts_as_gone(ghcr: GHCRRegistry, tmp_
     store = opened(ghcr)
     plan = rs.plan(scanned(store), rs.Retention(untagged=True, repositories="team/app"))
 
-    def first_by_another(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
-        if request.method == "DELETE":
-            forward()  # somebody else's, a moment before
-        return None
-
-    def again(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
-        if request.method == "DELETE" and forward().status == 204:
+    def by_another(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        if request.method == "DELETE" and forward().status == 204:  # somebody else's, a moment before
             return ProxyResponse(404, [("Content-Type", "application/json")], b'{"message": "Package not found."}')
         return None
 
-    ghcr.rules.insert(0, again)
+    ghcr.rules.insert(0, by_another)
     done = applied(plan, store, tmp_path)
     assert done.ok, repr(done)
     assert {*done.table["outcome"]} == {"gone already"}
