@@ -102,12 +102,17 @@ class GHCR(Provider):
     def manifests(self, repository: str) -> Listing | None:
         """By pages of a hundred versions; None where there is no token that GitHub's API shows the package to.
 
+        Raises:
+            AuthFailed: the token has expired since an earlier request.
+
         Warns:
             CapabilityWarning: the result is None.
         """
         try:
             return self._listed(repository)
         except (AuthFailed, PermissionDeny, UnknownHost) as error:
+            if isinstance(error, AuthFailed) and self._at(repository)[0].were_open:
+                raise
             why = f"{error.message}. {error.next_step}"
         except ResourceNotFound as error:
             why = f"GitHub's API has no such package, or hides it from this token: {error.message}"
@@ -209,7 +214,7 @@ class GHCR(Provider):
             if number is None or not packages.restore(name, number):
                 return False
         except (AuthFailed, PermissionDeny) as error:
-            said = f"{repository}@{digest} is not restored by GitHub: {error.message}. {error.next_step}"
+            said = f"{repository}: GitHub does not restore its versions: {error.message}. {error.next_step}"
             warnings.warn(RegscopeWarning(said), stacklevel=2)
             return False
         self._deleted.pop(repository, None)

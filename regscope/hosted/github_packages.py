@@ -119,6 +119,11 @@ class Packages:
         self._places: dict[str, str] = {}  # by token
         self._scopes: dict[str, frozenset[str]] = {}
 
+    @property
+    def were_open(self) -> bool:
+        """Whether the API has accepted a token for them before."""
+        return bool(self._places)
+
     def names(self) -> list[str]:
         """The names of the packages that the token can see, without the owner."""
         query = {"package_type": "container", "per_page": _PAGE}
@@ -240,8 +245,8 @@ class Packages:
                 error.message, error.status_code, url=error.url, next_step="Wait some minutes, and run it again."
             )
         if isinstance(error, AuthFailed):
-            said = f"GitHub's API refuses the token, or it has expired: {error.url}"
-            return AuthFailed(said, 401, url=error.url, next_step=_LOG_IN)
+            said = f"GitHub's API refuses the token for {self.owner}, or it has expired"
+            return AuthFailed(said, 401, url=self._api.address, next_step=_LOG_IN)
         error.next_step = _LOG_IN
         if token.startswith(_OF_WORKFLOWS):
             error.next_step = (

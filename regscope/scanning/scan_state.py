@@ -64,6 +64,8 @@ class ScanState:
         self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
         self._listings: dict[str, Listing] = {}  # of providers, by repository
+        # By repository and tag, the other tags that a provider lists on the same manifest.
+        self._same: defaultdict[tuple[str, str], list[tuple[str, ListedManifest]]] = defaultdict(list)
         self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # their rows, by digest
         self._is_blind = False  # a list has not shown what has no tag
         self._manifests: dict[str, Rows] = {}
@@ -155,14 +157,21 @@ class ScanState:
             self._listings[listed.repository] = listed.listing
             self._by_provider[listed.repository] = {row.digest: row for row in rows}
         on_tags = {tag: row for row in rows for tag in row.tag_names}
+        first: dict[str, str] = {}  # the tag by which a manifest is read
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
-                self._work.add(read_manifest, self._store, listed.repository, tag, on_tags.get(tag))
+                row = on_tags.get(tag)
+                if row is not None and first.setdefault(row.digest, tag) != tag:
+                    self._same[listed.repository, first[row.digest]].append((tag, row))
+                else:
+                    self._work.add(read_manifest, self._store, listed.repository, tag, row)
         for digest in listed.untagged if self._tag_globs is None else ():
             self._untagged.append((listed.repository, digest))
             self._ask(listed.repository, digest, 0)
 
     def _take_manifest(self, read: ReadManifest) -> None:
+        for tag, row in self._same.pop((read.repository, read.reference), ()):
+            self._take_manifest(read.under(tag, row))
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:

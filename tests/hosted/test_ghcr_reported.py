@@ -170,7 +170,7 @@ def test_delete_package_versions_231_the_last_tagged_version_is_named_in_the_pla
 def test_perf_sentinel_4785_signatures_are_found_without_the_referrers_api(
     behind: Registry, ghcr: GHCRRegistry
 ) -> None:
-    """artifacthub/hub#4785, NVIDIA/aicr#1957: the referrers API redirects to a page of github.com, which answers 429."""
+    """artifacthub/hub#4785, NVIDIA/aicr#1957: the referrers API redirects to a page that answers 429."""
     signature = artifact("sig", b"signed", NEW)
     Contents(pushes=[("team/app", "1", NEW), ("team/app", None, signature)]).push_to(behind.url)
     snap = rs.scan(opened(ghcr), progress=False)
