@@ -170,8 +170,8 @@ class ScanState:
             self._ask(listed.repository, digest, 0)
 
     def _take_manifest(self, read: ReadManifest) -> None:
-        for tag, row in self._same.pop((read.repository, read.reference), ()):
-            self._take_manifest(read.under(tag, row))
+        for tag, listed in self._same.pop((read.repository, read.reference), ()):
+            self._take_manifest(read.under(tag, listed))
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:
