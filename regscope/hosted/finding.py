@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
 from regscope.hosted.azure import Azure
 from regscope.hosted.docker_hub import DockerHub
+from regscope.hosted.ghcr import GHCR
 from regscope.hosted.google import Google
 from regscope.hosted.harbor import Harbor
 from regscope.hosted.provider import Provider
@@ -24,7 +25,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure, DockerHub, Harbor)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, Harbor)
 
 
 @functools.cache

@@ -172,11 +172,25 @@ class Provider(Protocol):
             PermissionDeny, AuthFailed, Unsupported: they cannot.
         """
 
-    def restore(self, repository: str, digest: Digest) -> bool:
-        """Restore a deleted manifest; False where the provider has it no longer. Called only where `restores` is True.
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Whether the provider says that it still has a deleted manifest; called only where `restores` is True.
+
+        Args:
+            native_id: the id of the manifest before its deletion, where it is known; see `ListedManifest`.
+        """
+        return False
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Restore a deleted manifest, with its tags if the provider does so; called only where `restores` is True.
+
+        Args:
+            native_id: as in `can_restore`.
+
+        Returns:
+            Whether the registry serves it now; False where the provider has it no longer, or may not restore it.
 
         Raises:
-            RequestError: the provider refused.
+            RequestError: the provider failed.
         """
         raise NotImplementedError
 

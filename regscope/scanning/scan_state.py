@@ -64,8 +64,9 @@ class ScanState:
         self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
         self._listings: dict[str, Listing] = {}  # of providers, by repository
+        # By repository and tag, the other tags that a provider lists on the same manifest.
+        self._same: defaultdict[tuple[str, str], list[tuple[str, ListedManifest]]] = defaultdict(list)
         self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # their rows, by digest
-        self._same: dict[tuple[str, str], list[tuple[str, ListedManifest]]] = {}  # further tags, by repository and tag
         self._is_blind = False  # a list has not shown what has no tag
         self._manifests: dict[str, Rows] = {}
         self._children: dict[str, list[str]] = {}
@@ -156,13 +157,12 @@ class ScanState:
             self._listings[listed.repository] = listed.listing
             self._by_provider[listed.repository] = {row.digest: row for row in rows}
         on_tags = {tag: row for row in rows for tag in row.tag_names}
-        first: dict[str, str] = {}  # tags by digest: one manifest is read once
+        first: dict[str, str] = {}  # the tag by which a manifest is read
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
                 row = on_tags.get(tag)
-                read_as = first.setdefault(row.digest, tag) if row is not None else tag
-                if row is not None and read_as != tag:
-                    self._same.setdefault((listed.repository, read_as), []).append((tag, row))
+                if row is not None and first.setdefault(row.digest, tag) != tag:
+                    self._same[listed.repository, first[row.digest]].append((tag, row))
                 else:
                     self._work.add(read_manifest, self._store, listed.repository, tag, row)
         for digest in listed.untagged if self._tag_globs is None else ():
@@ -170,12 +170,11 @@ class ScanState:
             self._ask(listed.repository, digest, 0)
 
     def _take_manifest(self, read: ReadManifest) -> None:
+        for tag, listed in self._same.pop((read.repository, read.reference), ()):
+            self._take_manifest(read.under(tag, listed))
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
-        further = self._same.pop((repository, read.reference), ())
         if found is None:
-            for tag, listed in further:
-                self._work.add(read_manifest, self._store, repository, tag, listed)
             if any(problem.what == MISSING_MANIFEST for problem in read.problems):
                 self._missing.add((repository, read.reference))
             return
@@ -192,10 +191,6 @@ class ScanState:
             self._manifests[found.digest] = found.rows
             self._children[found.digest] = [child.digest for child in self._wanted(found.children)]
         self._note_if_none_fits(read, found)
-        for tag, listed in further:
-            again = ReadManifest(repository, tag, pushed=listed.pushed_as(tag), pulled=listed.pulled_as(tag))
-            self._take_tag(again, found)
-            self._note_if_none_fits(again, found)
         for child in self._children[found.digest]:
             self._ask(repository, child, depth + 1)
 

@@ -34,6 +34,7 @@ class RegistryRemoval:
     def __init__(self, client: DockerRegistryV2Client, provider: Provider | None = None) -> None:
         self.client = client
         self._provider = provider
+        self._checked: set[str] = set()
         if provider is not None and provider.takes_tags_along:
             client.deletions.by_tag, client.deletions.takes_tags_along = False, True
         elif provider is not None and provider.untags:
@@ -45,6 +46,8 @@ class RegistryRemoval:
             if self._provider is not None and self._provider.untags:
                 self._provider.untag(repository, tag)
             else:
+                if self._deletes and repository not in self._checked:
+                    self.check_deletes(repository)
                 delete = partial(self._delete, repository) if self._deletes else None
                 untag(self.client, repository, tag, standing_in=standing_in, delete=delete)
 
@@ -67,8 +70,8 @@ class RegistryRemoval:
     def check_deletes(self, repository: str) -> None:
         """Check by a request to delete a manifest that cannot exist, or as the provider does."""
         if self._deletes:
-            assert self._provider is not None
-            self._provider.check_deletes(repository)
+            self._known_provider.check_deletes(repository)
+            self._checked.add(repository)
             return
         Deletion(self.client, repository).make_sure()
         if self.client.deletions.untag is not None:
@@ -90,6 +93,15 @@ class RegistryRemoval:
             return
         Deletion(self.client, repository).make_sure_it_takes()
 
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Asks the provider, where it restores what was deleted."""
+        return self._restores and self._known_provider.can_restore(repository, digest, native_id)
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """By the provider, where it restores what was deleted."""
+        with self._explaining(repository):
+            return self._restores and self._known_provider.restore(repository, digest, native_id)
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()
@@ -98,10 +110,18 @@ class RegistryRemoval:
     def _deletes(self) -> bool:
         return self._provider is not None and self._provider.deletes
 
+    @property
+    def _restores(self) -> bool:
+        return self._provider is not None and self._provider.restores
+
+    @property
+    def _known_provider(self) -> Provider:
+        assert self._provider is not None
+        return self._provider
+
     def _delete(self, repository: str, digest: Digest) -> None:
         """Delete a manifest with its tags by the provider's own API."""
-        assert self._provider is not None
-        for error in self._provider.delete(repository, [digest]).values():
+        for error in self._known_provider.delete(repository, [digest]).values():
             raise error
 
     @contextmanager

@@ -45,6 +45,7 @@ class RegistryStore:
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
         self._listings: dict[str, Listing | None] = {}
+        self._native_ids: dict[str, dict[str, str]] = {}
         self._knows_conditions = True  # until a request shows the opposite
 
     @functools.cached_property
@@ -100,7 +101,7 @@ class RegistryStore:
         """
         if self._capabilities is None:
             first = self._listed or (next(iter(self.repositories()), None) if self._is_listed_by_provider else None)
-            self._capabilities = probe_capabilities(self.client, first)
+            self._capabilities = probe_capabilities(self.client, first, self.counts_pulls)
             if self.provider is not None:
                 self._capabilities = self._capabilities.beside(self.provider, lists=self._is_listed_by_provider)
             self._capabilities.warn(self.location)
@@ -112,7 +113,7 @@ class RegistryStore:
             return self.provider.repositories(self.prefix)
         try:
             return list_repositories(self.client)
-        except (AuthFailed, PermissionDeny, Unsupported):
+        except (AuthFailed, PermissionDeny, ResourceNotFound, Unsupported):
             provider = self.provider or self._asked_for_provider()
             if provider is None:
                 raise
@@ -144,7 +145,13 @@ class RegistryStore:
         found = self.provider.manifests(check_repository(repository)) if self.provider else None
         self._listings[repository] = found
         self._listed = repository if found is not None else self._listed
+        rows = found.manifests if found is not None else ()
+        self._native_ids[repository] = {row.digest: row.native_id for row in rows if row.native_id is not None}
         return found
+
+    def native_id(self, repository: str, digest: str) -> str | None:
+        """The id of a manifest in the provider's own API, as it was listed last; None without one."""
+        return self._native_ids.get(repository, {}).get(digest)
 
     def listing(self, repository: str) -> Listing | None:
         """As `manifests`, as they were listed last."""

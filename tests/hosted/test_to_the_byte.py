@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.docker_hub import DockerHubRegistry
+from tests.servers.hosted.ghcr import GHCRRegistry
 from tests.servers.hosted.google import GoogleRegistry
 from tests.servers.hosted.harbor import HOST, HarborRegistry
 
@@ -23,6 +26,8 @@ PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
     "Harbor": (HarborRegistry, HOST),
+    "GitHub": (GHCRRegistry, "ghcr.io/team"),
+    "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
 }
 
 NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {"Docker Hub": (DockerHubRegistry, "docker.io/team")}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,10 +20,11 @@ from .upstream import Upstream
 class Profile(FaultProxy):
     """What a provider does otherwise than the registry behind it.
 
-    `hosts` are the names under which it is reached.
+    `hosts` are the names under which it is reached, and `login` has the arguments of `rs.open` that it needs at least.
     """
 
     hosts: tuple[str, ...] = ()
+    login: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, registry: Registry, authority: CertificateAuthority) -> None:
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))
@@ -34,7 +35,11 @@ class Profile(FaultProxy):
         """The requests since the last look, each as "METHOD path status", without those for tokens and of /v2/."""
         found = [f"{each.method} {each.path} {each.status}" for each in self.requests]
         self.requests.clear()
-        return [line for line in found if not any(f" {path}" in line for path in ("/v2/ ", "/v2/token", "/oauth2/"))]
+        return [
+            line
+            for line in found
+            if not any(f" {path}" in line for path in ("/v2/ ", "/v2/token", "/oauth2/", "/token?"))
+        ]
 
 
 @contextmanager
