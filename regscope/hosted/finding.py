@@ -15,6 +15,7 @@ from regscope.hosted.azure import Azure
 from regscope.hosted.gitlab import GitLab
 from regscope.hosted.google import Google
 from regscope.hosted.provider import Provider
+from regscope.hosted.quay import Quay
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.origin import without_secrets
 from regscope.spec.reference import check_repository
@@ -23,7 +24,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure, GitLab)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, GitLab, Quay)
 
 
 @functools.cache

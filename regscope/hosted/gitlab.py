@@ -85,7 +85,10 @@ class GitLab(Provider):
     def repositories(self, prefix: str) -> list[str]:
         """By the registry itself below a project; by the REST API below a group, and of all projects."""
         if prefix:
-            path, need = f"gitlab/v1/repository-paths/{quote(prefix)}/repositories/list/", Need(prefix, "", _pull(prefix))
+            path, need = (
+                f"gitlab/v1/repository-paths/{quote(prefix)}/repositories/list/",
+                Need(prefix, "", _pull(prefix)),
+            )
             try:
                 pages = self._pages(path, need, f"the repositories below {prefix}")
                 return sorted({str(entry["path"]) for page in pages for entry in page if "path" in entry})
@@ -106,10 +109,8 @@ class GitLab(Provider):
         """
         if not self._lists_tags:
             return None
-        url, need = (
-            f"gitlab/v1/repositories/{quote(repository)}/tags/list/",
-            Need(repository, "tags", _pull(repository)),
-        )
+        path = f"gitlab/v1/repositories/{quote(repository)}/tags/list/"
+        need = Need(repository, "tags", _pull(repository))
         rows: dict[Digest, ListedManifest] = {}
         try:
             for page in self._pages(path, need, f"the tags of {repository}"):
