@@ -8,7 +8,7 @@ it. Without a token it shows public repositories.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provide
 from regscope.hosted.rest_api import RestAnswer, RestAPI
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.deletion import Deletion
 from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.responses import discard
@@ -36,6 +37,7 @@ from regscope.spec.digest import Digest
 _HOST = "quay.io"
 _TOKENS = "/v2/auth"
 _PAGE = 100  # the most
+_NOT_SHOWN = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}  # OK: no JSON
 _ASK_FOR_TOKEN = "Give an OAuth access token of an application of the organization with the scope {scope}: "
 _BY = "api_token=…, REGSCOPE_API_TOKEN."
 
@@ -70,8 +72,8 @@ class Quay(Provider):
     }
     lists_untagged = False
     untags = True
+    deletes = True
     restores = True
-    takes_tags_along = True
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
@@ -117,14 +119,14 @@ class Quay(Provider):
         """
         rows: dict[Digest, ListedManifest] = {}
         try:
-            for said in self._history(repository, {"onlyActiveTags": "true"}):
-                row = _row(said)
+            for row in map(_row, self._history(repository, {"onlyActiveTags": "true"})):
                 before = rows.get(row.digest, row)
                 tags = row.tags if before is row else before.tags + row.tags
                 rows[row.digest] = row._replace(tags=tags, locked=row.locked or before.locked)
-        except (AuthFailed, PermissionDeny, ResourceNotFound, _NoQuay) as error:
-            token = self._client.api_token
-            step = "Its scope must be repo:read." if token else _ASK_FOR_TOKEN.format(scope="repo:read") + _BY
+        except RequestErrorWithResponse as error:
+            if error.status_code not in _NOT_SHOWN:
+                raise
+            step = f"{_ASK_FOR_TOKEN.format(scope='repo:read')}{_BY}"
             said = f"{repository}: push times, sizes and immutable tags are not shown: {error.message}. {step}"
             warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
             return None
@@ -146,6 +148,21 @@ class Quay(Provider):
                 f"Quay deletes {original.digest} with its last tag, so the tag {repository}:{tag} was set again",
                 next_step="Give the manifest another tag first, or delete it: regscope image delete.",
             )
+
+    def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:
+        """By the registry, with all tags. One without a tag is no longer there for Quay, even where it serves it for an
+        hour after a push by its digest, or as the child of an index."""
+        left: dict[Digest, RequestError] = {}
+        for digest in digests:
+            try:
+                discard(self._client.request("DELETE", self._client.url(repository, "manifests", digest)))
+            except ResourceNotFound as error:
+                left[digest] = error
+        return left
+
+    def check_deletes(self, repository: str) -> None:
+        """By a request to delete a manifest that cannot exist."""
+        Deletion(self._client, repository).make_sure()
 
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """Whether the tag history has a tag that pointed to it, which the token could restore."""
@@ -223,40 +240,36 @@ class Quay(Provider):
         return next((name for _, name in sorted(former, reverse=True) if name not in active), None)
 
     def _history(self, repository: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """The entries of the tag history, those of dead tags too unless the query leaves them out.
-
-        Raises:
-            _NoQuay: something other than this API has answered.
-        """
+        """The entries of the tag history, those of dead tags too unless the query leaves them out."""
         more = {"limit": _PAGE, "page": 1, **query}
         url = f"{self._api.address}/{_path(repository)}/tag/?{urlencode(more)}"
         for page in self._api.pages(url, f"the tags of {repository}", "tags", _by_number):
             yield from (entry for entry in page if isinstance(entry, dict))
 
 
-class _NoQuay(RequestErrorWithResponse):
-    """An answer of something other than this API."""
-
-
 def _by_number(url: str, answer: RestAnswer) -> str | None:
     """The address of the next page of tags, where `has_additional` says that there is one."""
-    found = answer.document
-    if not isinstance(found, dict) or not isinstance(found.get("tags"), list):
-        raise _NoQuay(f"the answer of {url} has no tags", HTTPStatus.OK, url=url)
+    found = _document(url, answer, "tags")
     return _with(url, page=int(parse_qs(urlsplit(url).query)["page"][0]) + 1) if found.get("has_additional") else None
 
 
 def _by_token(url: str, answer: RestAnswer) -> str | None:
     """The address of the next page of repositories, by the token `next_page`."""
-    found = answer.document
-    if not isinstance(found, dict) or not isinstance(found.get("repositories"), list):
-        raise RequestErrorWithResponse(
-            f"the answer of {url} has no repositories",
-            HTTPStatus.OK,
-            url=url,
-            next_step="Check that the address is that of a Quay.",
-        )
+    found = _document(url, answer, "repositories")
     return _with(url, next_page=found["next_page"]) if found.get("next_page") else None
+
+
+def _document(url: str, answer: RestAnswer, key: str) -> dict[str, Any]:
+    """The page of a list.
+
+    Raises:
+        RequestErrorWithResponse: something other than this API has answered.
+    """
+    found = answer.document
+    if isinstance(found, dict) and isinstance(found.get(key), list):
+        return found
+    step = "Check that the address is that of a Quay."
+    raise RequestErrorWithResponse(f"the answer of {url} has no {key}", HTTPStatus.OK, url=url, next_step=step)
 
 
 def _with(url: str, **more: Any) -> str:
