@@ -1,21 +1,18 @@
 """Quay: quay.io, and Red Hat Quay on a host of one's own.
 
-Its API below `/api/v1` on the registry's host (quay/quay, endpoints/api) lists tags with digests, sizes and times, and
-restores what the time machine still keeps. It wants an OAuth token; the registry's login, a robot's too, does not open
-it. Without a token it shows public repositories.
+A manifest is served as long as a tag is on it, or on an index that has it; what lost its last tag is kept for the time
+machine, served to nobody, and then deleted (quay/quay, data/model/oci). So nothing without a tag is listed.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from regscope.errors import (
-    AuthFailed,
     CapabilityWarning,
     PermissionDeny,
     RequestError,
@@ -24,7 +21,7 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
-from regscope.hosted.rest_api import RestAnswer, RestAPI
+from regscope.hosted.quay_api import QuayAPI, give_token, time_of
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.deletion import Deletion
@@ -36,23 +33,7 @@ from regscope.spec.digest import Digest
 
 _HOST = "quay.io"
 _TOKENS = "/v2/auth"
-_PAGE = 100  # the most
 _NOT_SHOWN = {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}  # OK: no JSON
-_ASK_FOR_TOKEN = "Give an OAuth access token of an application of the organization with the scope {scope}: "
-_BY = "api_token=…, REGSCOPE_API_TOKEN."
-
-
-class _OAuthToken:
-    """The client's own token for the API; without one requests are anonymous."""
-
-    def __init__(self, client: DockerRegistryV2Client) -> None:
-        self._client = client
-
-    def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self._client.api_token}"} if self._client.api_token else {}
-
-    def renew(self) -> bool:
-        return False
 
 
 class Quay(Provider):
@@ -77,7 +58,7 @@ class Quay(Provider):
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
-        self._api = RestAPI(client, f"{client.api_base_url}/api/v1", _OAuthToken(client))
+        self._api = QuayAPI(client)
 
     @classmethod
     def is_at(cls, host: str) -> bool:
@@ -102,12 +83,12 @@ class Quay(Provider):
                 f"{self._client.api_base_url} lists repositories only for a login, or below a namespace",
                 next_step=f"Name the namespace: {self._client.api_base_url.rpartition('/')[2]}/NAMESPACE.",
             )
-        found = {*self._of_namespace(prefix.partition("/")[0])}
+        found = {*self._api.repositories(prefix.partition("/")[0])}
         if self._client.keychain:
             try:
                 found.update(list_repositories(self._client))
             except (PermissionDeny, Unsupported):
-                if not self._client.api_token:
+                if not self._api.has_token:
                     raise
         return sorted(name for name in found if f"{name}/".startswith(f"{prefix}/"))
 
@@ -119,15 +100,15 @@ class Quay(Provider):
         """
         rows: dict[Digest, ListedManifest] = {}
         try:
-            for row in map(_row, self._history(repository, {"onlyActiveTags": "true"})):
+            for row in map(_row, self._api.tags(repository, active=True)):
                 before = rows.get(row.digest, row)
                 tags = row.tags if before is row else before.tags + row.tags
                 rows[row.digest] = row._replace(tags=tags, locked=row.locked or before.locked)
         except RequestErrorWithResponse as error:
             if error.status_code not in _NOT_SHOWN:
                 raise
-            step = f"{_ASK_FOR_TOKEN.format(scope='repo:read')}{_BY}"
-            said = f"{repository}: push times, sizes and immutable tags are not shown: {error.message}. {step}"
+            said = f"{repository}: push times, sizes and immutable tags are not shown: {error.message}. "
+            said += give_token("repo:read")
             warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
             return None
         return Listing(list(rows.values()), is_complete=False)
@@ -167,7 +148,7 @@ class Quay(Provider):
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """Whether the tag history has a tag that pointed to it, which the token could restore."""
         try:
-            return bool(self._client.api_token) and self._former_tag(repository, digest) is not None
+            return self._api.has_token and self._api.former_tag(repository, digest) is not None
         except RequestError:
             return False
 
@@ -177,19 +158,8 @@ class Quay(Provider):
         Returns:
             Whether the registry serves it now; False without a token, and after the time machine.
         """
-        if not self._client.api_token:
+        if not (self._api.has_token and self._api.restore(repository, digest)):
             return False
-        try:
-            tag = self._former_tag(repository, digest)
-            if tag is None:
-                return False
-            path = f"{_path(repository)}/tag/{quote(tag)}/restore"
-            self._api.send("POST", path, {"manifest_digest": digest})
-        except ResourceNotFound:
-            return False
-        except (AuthFailed, PermissionDeny) as error:
-            error.next_step = f"{_ASK_FOR_TOKEN.format(scope='repo:write')}{_BY} Or undo from a backup."
-            raise
         return ManifestRef(repository, digest, self._client).get_metadata() is not None
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
@@ -206,80 +176,6 @@ class Quay(Provider):
             "tag, or the policy of the organization that sets it.",
         )
 
-    def _of_namespace(self, namespace: str) -> Iterator[str]:
-        """The names that the API shows: with a token all that it may read, else the public ones.
-
-        Raises:
-            PermissionDeny: the API refuses the token.
-        """
-        query = urlencode({"namespace": namespace, "public": "true"})
-        url, what = f"{self._api.address}/repository?{query}", f"the repositories of {namespace}"
-        try:
-            for page in self._api.pages(url, what, "repositories", _by_token):
-                for said in page:
-                    if isinstance(said, dict) and isinstance(said.get("name"), str):
-                        yield f"{said.get('namespace', namespace)}/{said['name']}"
-        except (AuthFailed, PermissionDeny) as error:
-            raise PermissionDeny(
-                f"{what} are not shown: {error.message}",
-                error.status_code,
-                url=error.url,
-                next_step=f"{_ASK_FOR_TOKEN.format(scope='repo:read')}{_BY}",
-            ) from None
-
-    def _former_tag(self, repository: str, digest: Digest) -> str | None:
-        """The tag that pointed to a manifest last, of those that point to nothing now."""
-        active: set[str] = set()
-        former: list[tuple[float, str]] = []
-        for said in self._history(repository, {}):
-            name, ended = str(said.get("name")), said.get("end_ts")
-            if not isinstance(ended, int) or datetime.fromtimestamp(ended, UTC) > datetime.now(UTC):
-                active.add(name)
-            elif said.get("manifest_digest") == digest:
-                former.append((ended, name))
-        return next((name for _, name in sorted(former, reverse=True) if name not in active), None)
-
-    def _history(self, repository: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """The entries of the tag history, those of dead tags too unless the query leaves them out."""
-        more = {"limit": _PAGE, "page": 1, **query}
-        url = f"{self._api.address}/{_path(repository)}/tag/?{urlencode(more)}"
-        for page in self._api.pages(url, f"the tags of {repository}", "tags", _by_number):
-            yield from (entry for entry in page if isinstance(entry, dict))
-
-
-def _by_number(url: str, answer: RestAnswer) -> str | None:
-    """The address of the next page of tags, where `has_additional` says that there is one."""
-    found = _document(url, answer, "tags")
-    return _with(url, page=int(parse_qs(urlsplit(url).query)["page"][0]) + 1) if found.get("has_additional") else None
-
-
-def _by_token(url: str, answer: RestAnswer) -> str | None:
-    """The address of the next page of repositories, by the token `next_page`."""
-    found = _document(url, answer, "repositories")
-    return _with(url, next_page=found["next_page"]) if found.get("next_page") else None
-
-
-def _document(url: str, answer: RestAnswer, key: str) -> dict[str, Any]:
-    """The page of a list.
-
-    Raises:
-        RequestErrorWithResponse: something other than this API has answered.
-    """
-    found = answer.document
-    if isinstance(found, dict) and isinstance(found.get(key), list):
-        return found
-    step = "Check that the address is that of a Quay."
-    raise RequestErrorWithResponse(f"the answer of {url} has no {key}", HTTPStatus.OK, url=url, next_step=step)
-
-
-def _with(url: str, **more: Any) -> str:
-    query = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
-    return f"{url.partition('?')[0]}?{urlencode({**query, **more})}"
-
-
-def _path(repository: str) -> str:
-    return f"repository/{quote(repository)}"
-
 
 def _row(said: Mapping[str, Any]) -> ListedManifest:
     """The manifest of one tag.
@@ -290,14 +186,7 @@ def _row(said: Mapping[str, Any]) -> ListedManifest:
     size = said.get("size")
     return ListedManifest(
         Digest(str(said.get("manifest_digest"))),
-        tags=(ListedTag(str(said.get("name")), _time(said.get("start_ts"))),),
+        tags=(ListedTag(str(said.get("name")), time_of(said.get("start_ts"))),),
         size=size if isinstance(size, int) and not isinstance(size, bool) else None,
         locked=said.get("immutable") is True,
     )
-
-
-def _time(said: Any) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(said, UTC) if isinstance(said, int) and not isinstance(said, bool) else None
-    except (ValueError, OverflowError, OSError):
-        return None
