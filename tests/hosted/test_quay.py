@@ -214,8 +214,8 @@ def test_tokens_that_expire_in_mid_run_are_renewed(quay: QuayRegistry) -> None:
     store = opened(quay)
     with pytest.warns(rs.CapabilityWarning, match="OAuth"):
         store.tags("team/app")
-        quay.forget_tokens()
-        assert store.manifest("team/app", "1.0").digest == NEW.digest
+    quay.forget_tokens()
+    assert store.manifest("team/app", "1.0").digest == NEW.digest
 
 
 def test_where_there_are_too_many_requests_it_waits(quay: QuayRegistry) -> None:

@@ -347,5 +347,4 @@ def _is_immutable() -> ProxyResponse:
 
 def _refused(status: int, kind: str, said: str) -> ProxyResponse:
     document = {"detail": said, "error_message": said, "error_type": kind, "title": kind, "status": status}
-    challenge = [("WWW-Authenticate", f'Bearer error="{kind}" error_description="{said}"')] if status == 401 else []
-    return answered(document, *challenge, status=status)
+    return answered(document, status=status)
