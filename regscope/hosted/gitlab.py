@@ -120,10 +120,11 @@ class GitLab(Provider):
         except (ResourceNotFound, _NoList) as error:
             if error.code:
                 raise
-            self._lists_tags = False
-            said = f"{self._client.api_base_url}: push times and sizes are not shown: {error.message}. "
-            said += "The registry has no metadata database, or a proxy before it does not let /gitlab/v1 through."
-            warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
+            is_first, self._lists_tags = self._lists_tags, False
+            if is_first:
+                said = f"{self._client.api_base_url}: push times and sizes are not shown: {error.message}. "
+                said += "The registry has no metadata database, or a proxy before it does not let /gitlab/v1 through."
+                warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
             return None
         return Listing(list(rows.values()), is_complete=False)
 
