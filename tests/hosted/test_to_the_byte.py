@@ -11,15 +11,24 @@ from collections import Counter
 import pytest
 
 from tests.hosted.carrying_out import Make, carry_out
+from tests.hosted.carrying_out_unseen import carry_out_unseen
 from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
+from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
+from tests.servers.hosted.quay import QuayRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
 }
+
+NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {
+    "GitLab": (GitLabRegistry, "registry.gitlab.com/team"),
+    "Quay": (QuayRegistry, "quay.io/team"),
+}
+"""Those that list no manifest without a tag."""
 
 
 @pytest.mark.timeout(900)
@@ -32,6 +41,22 @@ def test_a_plan_by_what_the_provider_shows_frees_what_it_says_and_is_undone(prov
     @many(int(os.environ.get("DRAWN_CASES", 20)))
     def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
         figures.update(carry_out(case, make, location))
+
+    each()
+    print(f"{provider}: {dict(figures)}")
+    assert figures["in which something goes"] > figures["registries"] / 3
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@pytest.mark.parametrize("provider", NOT_ALL_SEEN)
+def test_where_not_all_is_seen_a_plan_is_at_most_and_is_undone(provider: str) -> None:
+    make, location = NOT_ALL_SEEN[provider]
+    figures: Counter[str] = Counter()
+
+    @many(int(os.environ.get("DRAWN_CASES", 20)))
+    def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
+        figures.update(carry_out_unseen(case, make, location))
 
     each()
     print(f"{provider}: {dict(figures)}")

@@ -20,15 +20,19 @@ from .upstream import Upstream
 class Profile(FaultProxy):
     """What a provider does otherwise than the registry behind it.
 
-    `hosts` are the names under which it is reached.
+    `hosts` are the names under which it is reached, `login` the user and the password that it wants.
     """
 
     hosts: tuple[str, ...] = ()
+    login: tuple[str | None, str | None] = (None, None)
 
     def __init__(self, registry: Registry, authority: CertificateAuthority) -> None:
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))
         self.upstream_files = Upstream(registry)
         self.ca = str(authority.ca)
+
+    def time_passes(self) -> None:
+        """Let the provider delete what it deletes by itself after a while."""
 
     def asked(self) -> list[str]:
         """The requests since the last look, each as "METHOD path status", without those for tokens and of /v2/."""
