@@ -40,7 +40,7 @@ class QuayRegistry(Profile):
     """Before `registry`.
 
     Args:
-        password: of the robot `org+robot`; without one everybody may read and write.
+        password: of the robot `org+robot`; others may read what is public.
 
     Attributes:
         private: repositories that the API shows only to a token.
@@ -55,9 +55,10 @@ class QuayRegistry(Profile):
 
     hosts = ("quay.io", "images.example.com")
 
-    def __init__(self, registry: Registry, authority: CertificateAuthority, *, password: str = "") -> None:
+    def __init__(self, registry: Registry, authority: CertificateAuthority, *, password: str = "secret") -> None:
         super().__init__(registry, authority)
         self.password = password
+        self.login = ("org+robot", password) if password else (None, None)
         self.private: set[str] = set()
         self.api_tokens: dict[str, set[str]] = {}
         self.immutable: set[tuple[str, str]] = set()
@@ -127,7 +128,7 @@ class QuayRegistry(Profile):
     def _granted(self, scope: str, is_known: bool) -> list[str]:
         name, _, actions = scope.rpartition(":")
         public = name.partition(":")[2] not in self.private
-        may = {"pull", "push"} if is_known or not self.password else {"pull"} if public else set()
+        may = {"pull", "push"} if is_known else {"pull"} if public else set()
         return [f"{name}:{action}" for action in actions.split(",") if action in may]
 
     def _challenge(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
