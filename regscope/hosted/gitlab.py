@@ -39,6 +39,7 @@ from regscope.spec.digest import Digest
 
 _HOST = "registry.gitlab.com"
 _SERVICE = "container_registry"
+_RIGHTS = "the scope write_registry, or its user a role that may delete images"
 _PAGE = 1000  # the most; 400 above it
 _PAGE_LIMIT = 2**24
 
@@ -150,6 +151,8 @@ class GitLab(Provider):
         """Protected tags are refused with 403, manifests that an index refers to with 409."""
         if not isinstance(error, RequestErrorWithResponse):
             return error
+        if isinstance(error, PermissionDeny) and error.status_code == HTTPStatus.UNAUTHORIZED:
+            error.next_step = f"The login lacks {_RIGHTS}."
         if error.status_code == HTTPStatus.FORBIDDEN:
             return PermissionDeny(
                 f"{repository}: GitLab refuses this: {error.message}",
@@ -158,8 +161,8 @@ class GitLab(Provider):
                 code=error.code,
                 url=error.url,
                 next_step="The tag is protected or immutable (Settings > Packages and registries > Container registry "
-                "> Protected container tags): keep it by the policy, or remove the rule. Otherwise the login lacks the "
-                "scope write_registry, or its user a role that may delete images.",
+                "> Protected container tags): keep it by the policy, or remove the rule. Otherwise the login lacks "
+                f"{_RIGHTS}.",
             )
         if error.status_code == HTTPStatus.CONFLICT:
             return Unsupported(

@@ -114,10 +114,17 @@ class Quay(Provider):
         return Listing(list(rows.values()), is_complete=False)
 
     def untag(self, repository: str, tag: str) -> None:
-        """By the registry; a tag whose manifest would go with it is set again."""
+        """By the registry; by the API where it deletes no tag by its name. A tag whose manifest goes with it is set
+        again."""
         tagged = ManifestRef(repository, tag, self._client)
         original = tagged.fetch()
-        discard(self._client.request("DELETE", self._client.url(repository, "manifests", tag)))
+        try:
+            discard(self._client.request("DELETE", self._client.url(repository, "manifests", tag)))
+        except Unsupported as error:  # before Quay 3.13
+            if not self._api.has_token:
+                error.next_step = give_token("repo:write")
+                raise
+            self._api.delete_tag(repository, tag)
         if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
             raise RequestError(
                 f"Quay accepted the deletion of the tag {repository}:{tag}, and still serves it",

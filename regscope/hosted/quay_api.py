@@ -91,15 +91,27 @@ class QuayAPI:
         tag = self.former_tag(repository, digest)
         if tag is None:
             return False
-        path = f"repository/{quote(repository)}/tag/{quote(tag)}/restore"
         try:
-            self._rest.send("POST", path, {"manifest_digest": digest})
+            self._write("POST", f"{_tag_path(repository, tag)}/restore", {"manifest_digest": digest})
         except ResourceNotFound:
             return False
+        return True
+
+    def delete_tag(self, repository: str, tag: str) -> None:
+        """Delete a tag by its name.
+
+        Raises:
+            ResourceNotFound: there is no such tag.
+            AuthFailed, PermissionDeny: the token has no right to do so.
+        """
+        self._write("DELETE", _tag_path(repository, tag))
+
+    def _write(self, method: str, path: str, document: Any = None) -> None:
+        try:
+            self._rest.send(method, path, document)
         except (AuthFailed, PermissionDeny) as error:
             error.next_step = give_token("repo:write")
             raise
-        return True
 
 
 def give_token(scope: str) -> str:
@@ -116,6 +128,10 @@ def time_of(said: Any) -> datetime | None:
         return datetime.fromtimestamp(said, UTC) if isinstance(said, int) and not isinstance(said, bool) else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _tag_path(repository: str, tag: str) -> str:
+    return f"repository/{quote(repository)}/tag/{quote(tag)}"
 
 
 def _by_number(url: str, answer: RestAnswer) -> str | None:

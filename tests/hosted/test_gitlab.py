@@ -78,6 +78,7 @@ def test_a_group_is_opened_and_scanned(gitlab: GitLabRegistry) -> None:
 
 
 def test_all_projects_of_the_user_where_no_group_is_named(gitlab: GitLabRegistry) -> None:
+    """Joxit/docker-registry-ui#443, portainer/portainer#2956: the catalog is refused to whoever is no administrator."""
     assert opened(gitlab, api_token=READS).repositories() == ["other/app", "team/app", "team/tools/base"]
 
 
@@ -116,6 +117,19 @@ def test_a_token_that_the_api_refuses_is_an_error_that_says_which_scope_is_missi
         opened(gitlab, f"{HOST}/team", api_token=token).repositories()
     assert "scope read_api" in caught.value.next_step
     assert token not in str(caught.value)
+
+
+def test_a_redirect_of_the_api_does_not_take_the_token_to_another_host(gitlab: GitLabRegistry) -> None:
+    def elsewhere(request: Any, forward: Any) -> ProxyResponse | None:
+        if request.headers["Host"] != "gitlab.com" or not request.path.startswith("/api/"):
+            return None
+        return ProxyResponse(302, [("Location", f"https://gitlab.example.com{request.path}")])
+
+    gitlab.rules.insert(0, elsewhere)
+    with pytest.raises(PermissionDeny):
+        opened(gitlab, f"{HOST}/team", api_token=READS).repositories()
+    sent = {each.headers["Host"]: each.headers.get("PRIVATE-TOKEN") for each in gitlab.requests if "/api/" in each.path}
+    assert sent == {"gitlab.com": READS, "gitlab.example.com": None}
 
 
 def test_names_below_a_project_are_quoted_and_found_by_the_projects_above(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import regscope as rs
-from regscope.errors import AuthFailed, PermissionDeny, RequestError, ResourceNotFound, Unsupported
+from regscope.errors import PermissionDeny, RequestError, ResourceNotFound, Unsupported
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.stores.removal import open_removal
 from tests.hosted.pushed import AMD, ARM, BOTH, NEW, OLD, fill
@@ -171,22 +171,33 @@ def test_what_an_unseen_index_refers_to_stays_and_the_run_says_why(
     assert state(behind.url, snap)["team/app", "multi"] == now.digest
 
 
-def test_credentials_that_may_not_delete_are_an_error_before_anything_is_done(
+def test_skopeo_856_a_login_that_may_not_delete_still_reads_and_the_error_says_what_is_missing(
     behind: Registry, gitlab: GitLabRegistry, tmp_path: Path
 ) -> None:
+    """Its one token for both was refused, so the manifest could not be read, and the error was about that."""
     fill(behind)
-    granted = gitlab._granted
-    gitlab._granted = lambda scope: [each for each in granted(scope) if not each.endswith(":delete")]  # type: ignore[method-assign]
+    gitlab.may_delete = False
     store = opened(gitlab)
     snap = scanned(store)
     before = state(behind.url, snap)
     plan = rs.plan(snap, rs.Retention(tags="*"))
-    try:
-        done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
-        assert isinstance(done.stopped_by, PermissionDeny | AuthFailed)
-    except (PermissionDeny, AuthFailed):
-        pass
+    with pytest.raises(PermissionDeny, match="may not do this"):
+        plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
     assert state(behind.url, snap) == before
+    with pytest.raises(PermissionDeny) as caught:
+        open_removal(store).untag("team/app", "1.0")
+    assert "role that may delete images" in caught.value.next_step
+
+
+def test_gitlab_registry_cleaner_4_more_tags_than_a_page_go_in_one_run(
+    behind: Registry, gitlab: GitLabRegistry, tmp_path: Path
+) -> None:
+    """10up/Gitlab-Registry-Cleaner#4: it read the list page by page while it deleted, and ended after 90 of 1,200."""
+    Contents(pushes=[("team/app", f"t{at}", OLD if at % 2 else NEW) for at in range(120)]).push_to(behind.url)
+    store = opened(gitlab)
+    plan = rs.plan(scanned(store), rs.Retention(tags="*", exclude_tags="t0"))
+    assert plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False).ok
+    assert store.tags("team/app") == ["t0"]
 
 
 def test_tokens_that_expire_in_mid_run_are_renewed(behind: Registry, gitlab: GitLabRegistry, tmp_path: Path) -> None:

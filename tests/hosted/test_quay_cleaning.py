@@ -174,11 +174,27 @@ def test_a_tag_is_removed_alone_and_the_last_one_is_not(behind: Registry, quay: 
         open_removal(store).untag("team/app", "1.0")
 
 
+def test_an_older_quay_deletes_a_tag_by_its_api_alone(behind: Registry, quay: QuayRegistry) -> None:
+    """regclient/regclient#393, quay/quay#3128: DELETE of a tag by /v2 was 405."""
+    fill(behind)
+    quay.by_name = False
+    before = quay.upstream_files.tags("team/app")
+    with pytest.raises(Unsupported) as caught:
+        open_removal(opened(quay)).untag("team/app", "1.0")
+    assert "scope repo:write" in caught.value.next_step
+    with pytest.raises(PermissionDeny) as refused:
+        open_removal(opened(quay, api_token="reads")).untag("team/app", "1.0")
+    assert "scope repo:write" in refused.value.next_step
+    assert quay.upstream_files.tags("team/app") == before
+    open_removal(opened(quay, api_token="writes")).untag("team/app", "1.0")
+    assert quay.upstream_files.tags("team/app") == {name: at for name, at in before.items() if name != "1.0"}
+
+
 def test_what_was_pushed_in_the_last_hour_goes_too(behind: Registry, quay: QuayRegistry, tmp_path: Path) -> None:
     """Children that were pushed by their digest have a hidden tag for an hour: served, and not found for a deletion."""
     fill(behind)
     store = opened(quay)
-    quay._temporary = {("team/app", each.digest) for each in (AMD, ARM)}
+    quay.time_machine.temporary = {("team/app", each.digest) for each in (AMD, ARM)}
     plan = rs.plan(scanned(store), rs.Retention(tags="2.0"))
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
     assert done.ok, repr(done)

@@ -35,6 +35,7 @@ class GitLabRegistry(Profile):
         access_tokens: those of the REST API, each with its scopes.
         job_project: that of the CI job whose token is the password of `gitlab-ci-token`.
         protected: repository and tag of what may not be deleted.
+        may_delete: whether the user's role allows it.
         by_name: whether the registry deletes a tag by its name (its fork does: rails client.rb, delete_repository_tag).
         being_deleted: repositories whose deletion is under way.
         referenced: whether a manifest in an index is refused to be deleted.
@@ -52,7 +53,7 @@ class GitLabRegistry(Profile):
         self.access_tokens: dict[str, set[str]] = {}
         self.job_project = ""
         self.protected: set[tuple[str, str]] = set()
-        self.by_name = True
+        self.may_delete = self.by_name = True
         self.being_deleted: set[str] = set()
         self.referenced = True
         self.scopes: list[str] = []
@@ -96,7 +97,7 @@ class GitLabRegistry(Profile):
         name, _, actions = rest.rpartition(":")
         if kind != "repository" or "/" not in name:
             return []
-        return [f"repository:{name}:{action}" for action in actions.split(",")]
+        return [f"repository:{name}:{action}" for action in actions.split(",") if action != "delete" or self.may_delete]
 
     def _challenge(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """Service and realm as in harbor adapter_test.go; what lies below /gitlab/v1 needs `pull` (spec)."""

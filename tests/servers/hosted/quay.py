@@ -10,8 +10,8 @@ import base64
 import json
 import re
 import secrets
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from regscope.spec.media_types import OCI_INDEX
@@ -21,19 +21,10 @@ from ..deleting import ask, asked
 from ..proxy import Forward, ProxyRequest, ProxyResponse
 from ..registry import Registry
 from .hosted import Profile, answered, authorization, error
+from .time_machine import Ended, TimeMachine
 
 _SCOPE = re.compile(r"repository:(?:[.a-zA-Z0-9_\-]+/)*[.a-zA-Z0-9_\-]+:(?:push|pull|\*)(?:,(?:push|pull|\*))*")
 _COSIGN = ("sig", "att", "sbom")
-
-
-class Ended(NamedTuple):
-    """A tag that was deleted or moved: it stays in the history."""
-
-    repository: str
-    name: str
-    digest: str
-    start: datetime
-    end: datetime
 
 
 class QuayRegistry(Profile):
@@ -46,10 +37,11 @@ class QuayRegistry(Profile):
         private: repositories that the API shows only to a token.
         api_tokens: OAuth tokens, each with its scopes.
         immutable: repository and tag of what may be neither moved nor deleted (v2/manifest.py, TagImmutable).
+        by_name: whether it deletes a tag by its name; before 3.13 it does not (reported: quay#3128, regclient#393).
         referrers: whether it lists referrers (v2/referrers.py, features.REFERRERS_API).
         expires_signatures: whether cosign's tags go with the last tag of their image (oci/tag.py,
             _expire_cosign_sibling_tags).
-        history: the tags that were deleted or moved.
+        time_machine: what is served, and the tags that were deleted or moved.
         scopes: those that tokens were asked for.
     """
 
@@ -62,11 +54,10 @@ class QuayRegistry(Profile):
         self.private: set[str] = set()
         self.api_tokens: dict[str, set[str]] = {}
         self.immutable: set[tuple[str, str]] = set()
-        self.referrers = self.expires_signatures = True
-        self.history: list[Ended] = []
+        self.by_name = self.referrers = self.expires_signatures = True
+        self.time_machine = TimeMachine(self.upstream_files)
         self.scopes: list[str] = []
         self._tokens: dict[str, set[str]] = {}
-        self._temporary: set[tuple[str, str]] = set()
         for rule in (self._token, self._api, self._challenge, self._lists, self._referrers, self._read, self._push):
             self.rule(rule)
         self.rule(self._delete)
@@ -80,30 +71,13 @@ class QuayRegistry(Profile):
 
     def time_passes(self) -> None:
         """Let the time machine and the hidden tags of pushes by digest end: what has no tag is deleted (oci/tag.py)."""
-        self.history.clear()
-        self._temporary.clear()
+        self.time_machine.history.clear()
+        self.time_machine.temporary.clear()
         for repository in self.upstream_files.repositories():
-            alive = self._alive(repository)
+            alive = self.time_machine.alive(repository)
             for each in self.upstream_files.manifests(repository):
                 if each.digest not in alive:
                     ask(self, "DELETE", f"/v2/{repository}/manifests/{each.digest}")
-
-    def _alive(self, repository: str, hidden: bool = True) -> set[str]:
-        """The digests that are served: tagged, and children of those (oci/manifest.py, _lookup_manifest). A hidden tag
-        is on what was pushed by its digest, for an hour (config.py, PUSH_TEMP_TAG_EXPIRATION_SEC), and on referrers
-        (oci/tag.py, create_temporary_tag_if_necessary)."""
-        manifests = {each.digest: each for each in self.upstream_files.manifests(repository)}
-        roots = {each.digest for each in manifests.values() if each.tags}
-        if hidden:
-            roots |= {digest for digest in manifests if (repository, digest) in self._temporary}
-        found: set[str] = set()
-        while roots - found:
-            found |= roots
-            roots |= {child for digest in roots for child in manifests[digest].children if child in manifests}
-            if hidden:
-                subjects = {each.digest: each.document.get("subject", {}).get("digest") for each in manifests.values()}
-                roots |= {digest for digest, subject in subjects.items() if subject in roots}
-        return found
 
     def _token(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """Its scopes are pull, push and * alone; any other is 400. Without a login and a scope there is no token
@@ -171,7 +145,7 @@ class QuayRegistry(Profile):
         repository, found, digest = urlsplit(request.path).path.removeprefix("/v2/").rpartition("/referrers/")
         if not found or not self.referrers:
             return None
-        alive = self._alive(repository)
+        alive = self.time_machine.alive(repository)
         if digest not in alive:
             return error(400, "MANIFEST_INVALID", "manifest invalid")
         rows = [each for each in self.upstream_files.manifests(repository) if each.digest in alive]
@@ -191,10 +165,14 @@ class QuayRegistry(Profile):
         if request.method not in ("GET", "HEAD") or not reference:
             return None
         if ":" in reference:
-            return None if reference in self._alive(repository) else error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            return (
+                None
+                if reference in self.time_machine.alive(repository)
+                else error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            )
         if reference in self.upstream_files.tags(repository):
             return None
-        if any((each.repository, each.name) == (repository, reference) for each in self.history):
+        if self.time_machine.ended(repository, reference):
             said = f"Tag {reference} was deleted or has expired. To pull, revive via time machine"
             return error(404, "TAG_EXPIRED", said)
         return None
@@ -206,12 +184,12 @@ class QuayRegistry(Profile):
         if (repository, reference) in self.immutable:
             return _is_immutable()
         before = self.upstream_files.tags(repository).get(reference)
-        start = self._starts(repository).get(reference, datetime.now(UTC))
+        start = self.time_machine.starts(repository).get(reference, datetime.now(UTC))
         answer = forward()
         if answer.status == 201 and ":" in reference:
-            self._temporary.add((repository, reference))
+            self.time_machine.temporary.add((repository, reference))
         elif answer.status == 201 and before and before != self.upstream_files.tags(repository)[reference]:
-            self.history.append(Ended(repository, reference, before, start, datetime.now(UTC)))
+            self.time_machine.history.append(Ended(repository, reference, before, start, datetime.now(UTC)))
         return answer
 
     def _delete(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
@@ -220,28 +198,25 @@ class QuayRegistry(Profile):
         repository, reference = asked(request)
         if request.method != "DELETE" or not reference:
             return None
+        if ":" not in reference and not self.by_name:
+            return error(405, "UNSUPPORTED", "The operation is unsupported.")
+        with self.time_machine.lock:
+            return self._deleted(repository, reference)
+
+    def _deleted(self, repository: str, reference: str) -> ProxyResponse:
         tags = self.upstream_files.tags(repository)
         names = [name for name, digest in tags.items() if reference in (name, digest)]
         if not names:
-            return error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            return _is_unknown()
         if any((repository, name) in self.immutable for name in names):
             return _is_immutable()
         digest = tags[names[0]]
-        self._end(repository, names)
+        self.time_machine.end(repository, names)
         if self.expires_signatures and digest not in self.upstream_files.tags(repository).values():
             dashed = digest.replace(":", "-")
             mutable = {f"{dashed}.{end}" for end in _COSIGN if (repository, f"{dashed}.{end}") not in self.immutable}
-            self._end(repository, sorted(mutable & {*tags}))
+            self.time_machine.end(repository, sorted(mutable & {*tags}))
         return ProxyResponse(202)
-
-    def _end(self, repository: str, names: list[str]) -> None:
-        tags, starts, now = self.upstream_files.tags(repository), self._starts(repository), datetime.now(UTC)
-        for name in names:
-            self.history.append(Ended(repository, name, tags[name], starts[name], now - timedelta(seconds=1)))
-            self.upstream_files.remove_tag(repository, name)
-
-    def _starts(self, repository: str) -> dict[str, datetime]:
-        return {tag: each.uploaded for each in self.upstream_files.manifests(repository) for tag in each.tags}
 
     def _api(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """By an OAuth token, anonymously what is public (api/__init__.py, auth/oauth.py); its errors have another form
@@ -267,6 +242,13 @@ class QuayRegistry(Profile):
             if "repo:write" not in scopes:
                 return _refused(403 if token else 401, "insufficient_scope", "Unauthorized")
             return self._restore(request, repository, rest.removesuffix("/restore"))
+        if request.method == "DELETE":  # a tag alone (api/tag.py, deleteFullTag)
+            if "repo:write" not in scopes:
+                return _refused(403 if token else 401, "insufficient_scope", "Unauthorized")
+            if rest not in self.upstream_files.tags(repository):
+                return _refused(404, "not_found", "Not Found")
+            self.time_machine.end(repository, [rest])
+            return ProxyResponse(204)
         return self._tags(repository, query)
 
     def _repositories(self, query: dict[str, list[str]], is_known: bool) -> ProxyResponse:
@@ -292,7 +274,7 @@ class QuayRegistry(Profile):
             for tag in each.tags
         ]
         if query.get("onlyActiveTags", ["false"])[0] != "true":
-            ended = [each for each in self.history if each.repository == repository]
+            ended = [each for each in self.time_machine.history if each.repository == repository]
             rows += [self._tag(repository, at.name, at.digest, 0, at.start, at.end, False) for at in ended]
         rows.sort(key=lambda row: (-row["start_ts"], row["name"]))
         number, size = int(query.get("page", ["1"])[0]), min(100, int(query.get("limit", ["50"])[0]))
@@ -322,7 +304,7 @@ class QuayRegistry(Profile):
         if (repository, tag) in self.immutable:
             return _refused(409, "tag_immutable", f"Cannot overwrite immutable tag '{tag}'")
         if tag in self.upstream_files.tags(repository):
-            self._end(repository, [tag])
+            self.time_machine.end(repository, [tag])
         self.upstream_files.set_tag(repository, tag, digest)
         return answered({})
 
@@ -340,6 +322,10 @@ def _wanted(request: ProxyRequest) -> tuple[str, list[str]]:
         if found:
             return name, ["pull"] if request.method in ("GET", "HEAD") else ["pull", "push"]
     return "", []
+
+
+def _is_unknown() -> ProxyResponse:
+    return error(404, "MANIFEST_UNKNOWN", "manifest unknown")
 
 
 def _is_immutable() -> ProxyResponse:
