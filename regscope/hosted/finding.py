@@ -14,9 +14,11 @@ from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
 from regscope.hosted.azure import Azure
 from regscope.hosted.docker_hub import DockerHub
 from regscope.hosted.ghcr import GHCR
+from regscope.hosted.gitlab import GitLab
 from regscope.hosted.google import Google
 from regscope.hosted.harbor import Harbor
 from regscope.hosted.provider import Provider
+from regscope.hosted.quay import Quay
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.origin import without_secrets
 from regscope.spec.reference import check_repository
@@ -25,7 +27,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, Harbor)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, GitLab, Harbor, Quay)
 
 
 @functools.cache

@@ -19,8 +19,10 @@ from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.docker_hub import DockerHubRegistry
 from tests.servers.hosted.ghcr import GHCRRegistry
+from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
 from tests.servers.hosted.harbor import HOST, HarborRegistry
+from tests.servers.hosted.quay import QuayRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
@@ -30,7 +32,11 @@ PROFILES: dict[str, tuple[Make, str]] = {
     "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
 }
 
-NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {"Docker Hub": (DockerHubRegistry, "docker.io/team")}
+NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {
+    "Docker Hub": (DockerHubRegistry, "docker.io/team"),
+    "GitLab": (GitLabRegistry, "registry.gitlab.com/team"),
+    "Quay": (QuayRegistry, "quay.io/team"),
+}
 """Those that list no manifest without a tag."""
 
 

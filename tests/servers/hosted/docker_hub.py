@@ -59,6 +59,7 @@ class DockerHubRegistry(Profile):
     ) -> None:
         super().__init__(registry, authority)
         self.password, self.pulls, self.api_secret = password, pulls, password
+        self.login = {"username": "ann", "password": password}
         self.private: set[str] = set()
         self.hidden: set[str] = set()
         self.may_delete = True

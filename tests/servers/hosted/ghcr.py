@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from ..certificates import CertificateAuthority
@@ -62,7 +62,7 @@ class GHCRRegistry(Profile):
     """
 
     hosts = ("ghcr.io", "containers.ours.ghe.com", *_APIS)
-    login: ClassVar[Mapping[str, str]] = {"username": "ann", "password": TOKEN}
+    login: Mapping[str, str] = {"username": "ann", "password": TOKEN}
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -24,12 +24,15 @@ class Profile(FaultProxy):
     """
 
     hosts: tuple[str, ...] = ()
-    login: ClassVar[Mapping[str, str]] = {}
+    login: Mapping[str, str] = {}
 
     def __init__(self, registry: Registry, authority: CertificateAuthority) -> None:
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))
         self.upstream_files = Upstream(registry)
         self.ca = str(authority.ca)
+
+    def time_passes(self) -> None:
+        """Let the provider delete what it deletes by itself after a while."""
 
     def asked(self) -> list[str]:
         """The requests since the last look, each as "METHOD path status", without those for tokens and of /v2/."""

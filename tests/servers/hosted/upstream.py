@@ -90,6 +90,13 @@ class Upstream:
         shutil.rmtree(folder)
         return True
 
+    def set_tag(self, repository: str, tag: str, digest: str) -> None:
+        """Let a tag point to a manifest that the repository has."""
+        folder = self._root / repository / "_manifests" / "tags" / tag
+        for link in (folder / "current" / "link", folder / "index" / "sha256" / digest.partition(":")[2] / "link"):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.write_text(digest)
+
     def upload_at(self, repository: str, digest: str, when: datetime) -> None:
         """Let a manifest have been uploaded then."""
         link = self._revisions(repository) / digest.removeprefix("sha256:") / "link"
