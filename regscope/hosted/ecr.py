@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from regscope.errors import (
@@ -40,6 +40,7 @@ _HOSTS = re.compile(
     r"(amazonaws\.com(\.cn|\.eu)?|on\.(?P<dual>aws)|sc2s\.sgov\.gov|c2s\.ic\.gov)",
     re.IGNORECASE,
 )
+Make = Callable[[DockerRegistryV2Client], Provider]
 _BATCH = 100  # images in a request to delete (botocore, ImageIdentifierList)
 _READS = "DescribeRepositories, DescribeImages and GetAccountSetting to read, BatchDeleteImage to delete"
 
@@ -102,8 +103,9 @@ class ByItsLogin(Provider):
         if not self._has_warned:
             self._has_warned = True
             (credential,) = self.would_add
-            said = f"{self._client.api_base_url}: {self._plane.lacks()}. With {credential} regscope also shows untagged images"
-            warnings.warn(CapabilityWarning(f"{said}, and push and pull times.", "provider"), stacklevel=2)
+            lacks = f"{self._client.api_base_url}: {self._plane.lacks()}"
+            said = f"{lacks}. With {credential} regscope also shows {self.would_add[credential]}."
+            warnings.warn(CapabilityWarning(said, "provider"), stacklevel=2)
         return None
 
 
@@ -132,8 +134,8 @@ class ECR(ByItsLogin):
     @classmethod
     def of(cls, client: DockerRegistryV2Client) -> Provider:
         """The control plane, where boto3 and AWS credentials are there; else what the registry's login opens."""
-        kind: type[Provider] = ByItsLogin if ControlPlane(cls.place(host_of(client))).lacks() else cls
-        return kind(client)
+        make: Make = ByItsLogin if ControlPlane(cls.place(host_of(client))).lacks() else cls
+        return make(client)
 
     @classmethod
     def login_source(cls, host: str) -> LoginSource | None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from regscope.errors import CapabilityWarning, ResourceNotFound
 from regscope.hosted.aws import EXTRA, ControlPlane, Place
 from regscope.hosted.aws_login import AWSLogin
-from regscope.hosted.ecr import ECR, ByItsLogin
+from regscope.hosted.ecr import ECR, ByItsLogin, Make
 from regscope.hosted.ecr_answers import row, time_of
 from regscope.hosted.provider import ListedManifest, Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
@@ -77,8 +77,8 @@ class ECRPublic(ECR):
     @classmethod
     def of(cls, client: DockerRegistryV2Client) -> Provider:
         """As for private registries."""
-        kind: type[Provider] = PublicByItsLogin if ControlPlane(_PLACE).lacks() else cls
-        return kind(client)
+        make: Make = PublicByItsLogin if ControlPlane(_PLACE).lacks() else cls
+        return make(client)
 
     @classmethod
     def login_source(cls, host: str) -> LoginSource | None:

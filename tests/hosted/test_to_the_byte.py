@@ -14,11 +14,13 @@ from tests.hosted.carrying_out import Make, carry_out
 from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
+from tests.servers.hosted.ecr import HOST, ECRRegistry
 from tests.servers.hosted.google import GoogleRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
+    "ECR": (ECRRegistry, f"{HOST}/team"),
 }
 
 

@@ -20,7 +20,7 @@ from .upstream import Upstream
 class Profile(FaultProxy):
     """What a provider does otherwise than the registry behind it.
 
-    `hosts` are the names under which it is reached.
+    `hosts` are the names under which it is reached, `environment` the variables that its users have set.
     """
 
     hosts: tuple[str, ...] = ()
@@ -29,6 +29,7 @@ class Profile(FaultProxy):
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))
         self.upstream_files = Upstream(registry)
         self.ca = str(authority.ca)
+        self.environment: dict[str, str] = {}
 
     def asked(self) -> list[str]:
         """The requests since the last look, each as "METHOD path status", without those for tokens and of /v2/."""
@@ -42,7 +43,8 @@ def reached(profile: Profile) -> Iterator[Profile]:
     """A profile that is running, by its own names: whoever asks for these hosts comes to it."""
     names = {f"{host}:443": f"127.0.0.1:{profile.port}" for host in profile.hosts}
     with profile, ForwardProxy(names) as border, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HTTPS_PROXY", border.url)
+        for name, value in {"HTTPS_PROXY": border.url, **profile.environment}.items():
+            patch.setenv(name, value)
         yield profile
 
 

@@ -80,6 +80,10 @@ class Upstream:
         shutil.rmtree(folder)
         return True
 
+    def remaining(self, repository: str, digest: str, tag: str) -> list[str]:
+        """The other tags on the manifest of a tag."""
+        return [name for name, at in self.tags(repository).items() if at == digest and name != tag]
+
     def upload_at(self, repository: str, digest: str, when: datetime) -> None:
         """Let a manifest have been uploaded then."""
         link = self._revisions(repository) / digest.removeprefix("sha256:") / "link"
