@@ -193,4 +193,4 @@ class ControlPlane:
 
 def said_of(error: RegscopeError) -> str:
     """The message and the next step of an error, for a warning."""
-    return f"{error.message} {error.next_step}".strip()
+    return f"{error.message.rstrip('.')}. {error.next_step}".strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -41,6 +42,7 @@ _HOSTS = re.compile(
     re.IGNORECASE,
 )
 Make = Callable[[DockerRegistryV2Client], Provider]
+_warning = threading.Lock()
 _BATCH = 100  # images in a request to delete (botocore, ImageIdentifierList)
 _READS = "DescribeRepositories, DescribeImages and GetAccountSetting to read, BatchDeleteImage to delete"
 
@@ -100,8 +102,9 @@ class ByItsLogin(Provider):
         Warns:
             CapabilityWarning: once.
         """
-        if not self._has_warned:
-            self._has_warned = True
+        with _warning:
+            has_warned, self._has_warned = self._has_warned, True
+        if not has_warned:
             (credential,) = self.would_add
             lacks = f"{self._client.api_base_url}: {self._plane.lacks()}"
             said = f"{lacks}. With {credential} regscope also shows {self.would_add[credential]}."

@@ -13,7 +13,7 @@ import pytest
 import regscope as rs
 from regscope.errors import RegscopeError, ResourceNotFound
 from regscope.hosted.ecr import ECR
-from regscope.stores.registry_store import RegistryStore, registry_of
+from regscope.stores.registry_store import registry_of
 from tests.hosted.pushed import AMD, BOTH, FOUND, LONE, NEW, OLD, fill, found, uploaded
 from tests.lab.drawn_registries import Contents, image, layer
 from tests.servers.certificates import CertificateAuthority
@@ -181,8 +181,8 @@ def test_capabilities_name_the_provider_and_what_it_adds(behind: Registry, ecr: 
 def test_hosts_of_each_form_lead_to_their_control_plane(
     ecr: ECRRegistry, host: str, service: str, region: str, api: str
 ) -> None:
-    store = rs.open(f"https://{host}", verify=ecr.ca)
-    assert isinstance(store, RegistryStore)
+    store = registry_of(rs.open(f"https://{host}", verify=ecr.ca))
+    assert store is not None
     assert isinstance(store.provider, ECR)
     assert (store.provider._plane.place.service, store.provider._plane.place.region) == (service, region)
     assert store.provider._plane._connected().meta.endpoint_url == f"https://{api}"
@@ -197,8 +197,11 @@ def test_a_host_that_only_looks_alike_is_nobodys(host: str) -> None:
 
 def test_boto3_is_loaded_for_this_provider_alone() -> None:
     code = (
-        "import sys, regscope as rs, regscope.hosted.finding\n"
-        "store = rs.open('https://registry.example.com'); store.provider\n"
+        "import sys\n"
+        "from regscope.hosted.finding import login_sources, provider_of\n"
+        "from regscope.registry.client import DockerRegistryV2Client\n"
+        "assert provider_of(DockerRegistryV2Client('https://registry.example.com')) is None\n"
+        "assert not login_sources('registry.example.com')\n"
         "print('boto3' in sys.modules, 'botocore' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)

@@ -67,7 +67,8 @@ class AWSAPI:
             if faults := _faults(given, model.input_shape):
                 raise Refused("InvalidParameterException", faults)
             said = self._operations[operation](given)
-            assert not (found := _faults(said, model.output_shape)), found
+            shown = {name: value for name, value in said.items() if value != []}  # the model has no empty lists
+            assert not (found := _faults(shown, model.output_shape)), found
             return ProxyResponse(200, [_TYPE], json.dumps(said, default=_seconds).encode())
         except Refused as error:
             said = {"__type": error.code, "message": error.message}
