@@ -176,9 +176,10 @@ class ECRRegistry(Profile):
                 raise Refused("ImageNotFoundException", f"The image with imageId {images} does not exist")
             return {"imageDetails": [self._image(name, each) for each in found if each is not None]}
         status, tagged = wanted.get("imageStatus", "ACTIVE"), wanted.get("tagStatus", "ANY")
-        rows = [self._image(name, each) for each in stored]
-        rows = [each for each in rows if status in ("ANY", each["imageStatus"])]
-        rows = [each for each in rows if tagged == "ANY" or ("imageTags" in each) == (tagged == "TAGGED")]
+        rows = [
+            self._image(name, each) for each in stored if tagged == "ANY" or bool(each.tags) == (tagged == "TAGGED")
+        ]
+        rows = [each for each in rows if status in ("ANY", each.get("imageStatus", "ACTIVE"))]
         shown, following = page(rows, given, self.most_in_a_page)
         return {"imageDetails": shown, **following}
 
