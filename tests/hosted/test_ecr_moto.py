@@ -1,6 +1,7 @@
 """Amazon ECR's control plane as moto has written it: what regscope asks is understood by more than its own profile.
 
-moto has no registry beside it, ignores page sizes and `filter`, and does not refuse what an index holds.
+moto has no registry beside it, ignores page sizes and `filter`, deletes an image whose tag is moved, and refuses none that
+an index holds.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[ECR]:
     monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
     api = boto3.client("ecr", region_name=REGION)
     api.create_repository(repositoryName="team/app")
-    for pushed, tag in zip(IMAGES, ("latest", "latest", "1.0"), strict=True):  # the first loses its tag
+    for pushed, tag in zip(IMAGES, ({}, {"imageTag": "latest"}, {"imageTag": "1.0"}), strict=True):
         document = {**json.loads(pushed.raw), "mediaType": pushed.media_type}
-        api.put_image(repositoryName="team/app", imageManifest=json.dumps(document), imageTag=tag)
+        api.put_image(repositoryName="team/app", imageManifest=json.dumps(document), **tag)
     yield ECR(DockerRegistryV2Client(f"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"))
     server.stop()
 

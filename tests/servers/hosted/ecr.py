@@ -175,10 +175,8 @@ class ECRRegistry(Profile):
             if None in found:
                 raise Refused("ImageNotFoundException", f"The image with imageId {images} does not exist")
             return {"imageDetails": [self._image(name, each) for each in found if each is not None]}
-        status, tagged = wanted.get("imageStatus", "ACTIVE"), wanted.get("tagStatus", "ANY")
-        rows = [
-            self._image(name, each) for each in stored if tagged == "ANY" or bool(each.tags) == (tagged == "TAGGED")
-        ]
+        status, tags = wanted.get("imageStatus", "ACTIVE"), wanted.get("tagStatus", "ANY")
+        rows = [self._image(name, each) for each in stored if tags == "ANY" or bool(each.tags) == (tags == "TAGGED")]
         rows = [each for each in rows if status in ("ANY", each.get("imageStatus", "ACTIVE"))]
         shown, following = page(rows, given, self.most_in_a_page)
         return {"imageDetails": shown, **following}

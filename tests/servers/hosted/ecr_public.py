@@ -22,7 +22,7 @@ _REGION = "us-east-1"
 
 
 class ECRPublicRegistry(ECRRegistry):
-    """Before a registry whose repositories below `team/` are those of the caller's account, and the others of others."""
+    """Before a registry whose repositories below `team/` are those of the caller's account."""
 
     hosts = (HOST, f"api.ecr-public.{_REGION}.amazonaws.com")
 
@@ -39,8 +39,9 @@ class ECRPublicRegistry(ECRRegistry):
     def _challenge(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """Bearer, at /token/ of the registry's own host; everybody gets a token. That only the account's own login may
         write is plain."""
-        user, _, password = base64.b64decode(authorization(request).removeprefix("Basic ")).decode().partition(":")
         if urlsplit(request.path).path == "/token/":
+            said = base64.b64decode(authorization(request).removeprefix("Basic ")).decode()
+            user, _, password = said.partition(":")
             if user and password not in self.passwords:
                 return error(401, "UNAUTHORIZED", "Not Authorized")
             return answered({"token": f"own-{secrets.token_hex(4)}" if user else "anonymous"})
