@@ -100,7 +100,7 @@ class ControlPlane:
             AuthFailed: the credentials are missing, wrong or expired.
             RequestError: there is no answer, or it is an error.
         """
-        from botocore import xform_name
+        from botocore import parsers, xform_name
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -109,7 +109,14 @@ class ControlPlane:
             raise self._refusal(error.response, operation) from None
         except BotoCoreError as error:
             raise self._failure(error, operation) from None
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (
+            parsers.ResponseParserError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise self._nonsense(operation, type(error).__name__) from None  # botocore cannot parse the answer
         return dict(answer)
 
@@ -180,15 +187,30 @@ class ControlPlane:
             return TimedOut(message, next_step="Try again later.")
         if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
             return ConnectionFailed(message, next_step="Check the network, and HTTPS_PROXY where there is a proxy.")
-        if isinstance(error, exceptions.ResponseParserError | exceptions.ParamValidationError):
-            return RequestError(message, next_step=f"Upgrade boto3: {EXTRA} --upgrade.")
-        return AuthFailed(message, 401, next_step=_LOG_IN)  # the rest is about profiles, single sign-on and roles
+        if isinstance(error, _errors_of_credentials()):
+            return AuthFailed(message, 401, next_step=_LOG_IN)
+        return RequestError(message, next_step="Check the configuration of the AWS tools: ~/.aws/config, AWS_PROFILE.")
 
     def _nonsense(self, operation: str, why: str) -> RequestError:
         return RequestErrorWithResponse(
             f"{self.permission(operation)}: the answer is not one of this API ({why})",
             next_step="Check AWS_ENDPOINT_URL and the proxy: something else than AWS may answer.",
         )
+
+
+def _errors_of_credentials() -> tuple[type[Exception], ...]:
+    """What botocore raises where a source has no credentials: profiles, roles, single sign-on."""
+    from botocore import exceptions
+
+    return (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.TokenRetrievalError,
+        exceptions.NoAuthTokenError,
+        exceptions.SSOError,
+        exceptions.LoginError,
+    )
 
 
 def said_of(error: RegscopeError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,12 +17,20 @@ from regscope.errors import AuthFailed, RequestError, TooManyRequests
 from regscope.hosted import aws
 from tests.hosted.pushed import FOUND, NEW, OLD, fill, found
 from tests.servers.certificates import CertificateAuthority
+from tests.servers.credential_helper import OwnHelper
+from tests.servers.hosted.aws_api import KEY, SECRET
 from tests.servers.hosted.ecr import HOST, ECRRegistry
 from tests.servers.hosted.hosted import reached
 from tests.servers.proxy import Forward, ProxyRequest, ProxyResponse
 from tests.servers.registry import Registry
 
 PASSWORD = "token-of-docker-login"
+SINGLE_SIGN_ON = """[profile team]
+sso_start_url = https://example.awsapps.com/start
+sso_region = eu-west-1
+sso_account_id = 123456789012
+sso_role_name = reader
+"""
 
 
 @pytest.fixture
@@ -229,3 +238,56 @@ def test_an_authority_that_boto3_does_not_know_is_named(ecr: ECRRegistry, monkey
     with pytest.raises(RequestError) as caught:
         rs.open(HOST, username="AWS", password=PASSWORD, verify=ecr.ca).tags("team/app")
     assert "AWS_CA_BUNDLE" in caught.value.next_step
+
+
+def test_the_helper_ecr_login_is_asked_again_when_its_login_has_expired(
+    ecr: ECRRegistry, docker_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """amazon-ecr-credential-helper gives the same token of 12 hours as AWS itself."""
+    helper = OwnHelper(tmp_path / "bin", "ecr-login", {HOST: ("AWS", PASSWORD)})
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    (docker_config / "config.json").write_text(json.dumps({"credHelpers": {HOST: "ecr-login"}}))
+    store = opened(ecr)
+    assert store.repositories()
+    ecr.passwords = {"token-of-the-next-12-hours"}
+    OwnHelper(tmp_path / "bin", "ecr-login", {HOST: ("AWS", "token-of-the-next-12-hours")})
+    assert store.manifest("team/app", "latest").digest == NEW.digest
+    assert helper.asked == [f"get {HOST}"] * 2
+    assert "GetAuthorizationToken" not in operations(ecr)
+
+
+@pytest.mark.usefixtures("without_credentials")
+def test_a_profile_whose_credentials_a_program_gives_will_do(
+    ecr: ECRRegistry, docker_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = json.dumps({"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET})
+    (tmp_path / "keys.json").write_text(said)
+    (tmp_path / "config").write_text(f"[profile team]\ncredential_process = cat {tmp_path}/keys.json\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    assert found(rs.scan(opened(ecr), progress=False)) == FOUND
+
+
+@pytest.mark.usefixtures("without_credentials", "saved_login")
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("[profile other]\n", "The config profile (team) could not be found"),
+        (SINGLE_SIGN_ON, "aws sso login"),
+        (
+            "[profile team]\ncredential_process = false\n",
+            "no AWS credentials were found: Error when retrieving credentials",
+        ),
+    ],
+    ids=["no such profile", "single sign-on has ended", "a program fails"],
+)
+def test_a_profile_without_credentials_is_told(
+    ecr: ECRRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, expected: str
+) -> None:
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    with pytest.warns(rs.CapabilityWarning) as caught:
+        snap = rs.scan(opened(ecr), progress=False)
+    assert all(expected in str(each.message) for each in caught)
+    assert found(snap)[NEW.digest] == "tag"

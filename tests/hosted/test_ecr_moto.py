@@ -1,6 +1,6 @@
 """Amazon ECR's control plane as moto has written it: what regscope asks is understood by more than its own profile.
 
-moto has no registry beside it, ignores page sizes and `filter`, deletes an image whose tag is moved, and refuses none that
+moto has no registry beside it, ignores page sizes and `filter`, deletes an image whose tag is moved, and deletes what
 an index holds.
 """
 
