@@ -185,6 +185,9 @@ MISSING_MANIFEST, MISSING_BLOB, DAMAGED = "missing manifest", "missing blob", "d
 LOST = (MISSING_MANIFEST, MISSING_BLOB, DAMAGED)
 """Values of `problems.what` for content that the registry lost or has damaged; no references are unknown by it."""
 
+ARCHIVED = "archived"
+"""Value of `problems.what` for an image that the registry stores where it cannot be read; it needs blobs alone."""
+
 UNCHECKED = "unchecked"
 """Value of `problems.what` for content of which the registry did not tell whether it exists."""
 

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from regscope.errors import RequestError
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.credentials import LoginSource
 from regscope.registry.tokens import TokenService
 from regscope.spec.digest import Digest
 
@@ -36,6 +37,7 @@ class ListedManifest(NamedTuple):
         pulled: when it was downloaded last, UTC.
         locked: whether the provider refuses to delete it, or to move one of its tags.
         native_id: its id in the provider's own API.
+        archived: whether it is stored, but cannot be read until somebody restores it.
     """
 
     digest: Digest
@@ -47,6 +49,7 @@ class ListedManifest(NamedTuple):
     pulled: datetime | None = None
     locked: bool = False
     native_id: str | None = None
+    archived: bool = False
 
     @property
     def tag_names(self) -> tuple[str, ...]:
@@ -122,6 +125,16 @@ class Provider(Protocol):
     def is_named_by(cls, service: TokenService, host: str) -> bool:
         """Whether the token service in a challenge of `host` is this provider's."""
 
+    @classmethod
+    def of(cls, client: DockerRegistryV2Client) -> Provider:
+        """The provider of this client's registry; a class of less abilities where its own API cannot be asked."""
+        return cls(client)
+
+    @classmethod
+    def login_source(cls, host: str) -> LoginSource | None:
+        """A source of logins for a host of this provider, used where none is saved; None where it has none."""
+        return None
+
     def is_partial(self, prefix: str) -> bool:
         """Whether others, outside the prefix or not shown to this login, may share blobs with repositories below it."""
 
@@ -153,6 +166,14 @@ class Provider(Protocol):
         Raises:
             PermissionDeny, AuthFailed, Unsupported: it cannot.
         """
+
+    def untags_alone(self, repository: str, tag: str) -> bool:
+        """Whether `untag` keeps the manifest of this tag; otherwise the tag is removed as at any registry.
+
+        Raises:
+            ResourceNotFound: no such tag.
+        """
+        return True
 
     def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:
         """Delete manifests with their tags, in the given order; called only where `deletes` is True.

@@ -124,6 +124,8 @@ class AuthorizedRequests:
         if answer.status_code == 403 and challenge and asked.has_sent_token:  # Keppel names another scope in this way
             with suppress(AuthFailed):
                 return self._authorizer.hear(challenge, asked)
+        if answer.status_code == 403 and isinstance(self._authorizer, Authorizer) and self._authorizer.renews(asked):
+            return True
         was_read = answer.status_code < 400 and method in ("GET", "HEAD")
         return was_read and bool(challenge) and self._authorizer.overhear(challenge, asked)
 

@@ -61,7 +61,7 @@ def untag(
             deletion.make_sure()
         original = tagged.fetch()  # read last of all: the tag may have been moved
         _by_stand_in(client, repository, tag, original, timeout, standing_in, delete)
-    client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
+    client.deletions.keeps_untagged |= see_that_it_stays(deletion, repository, tag, original, others)
 
 
 def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> bool:
@@ -80,7 +80,7 @@ def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifes
     return True
 
 
-def _see_that_it_stays(
+def see_that_it_stays(
     deletion: Deletion, repository: str, tag: str, original: RawManifest, tags: Sequence[str]
 ) -> bool:
     """Whether the registry kept the manifest; otherwise the manifest and those of `tags` that are gone are restored."""

@@ -43,7 +43,8 @@ class RegistryRemoval:
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """Deletes the tag by name; if the registry does not support it, by pushing and deleting a stand-in manifest."""
         with self._explaining(repository):
-            if self._provider is not None and self._provider.untags:
+            if self._untags(repository, tag):
+                assert self._provider is not None
                 self._provider.untag(repository, tag)
             else:
                 if self._deletes and repository not in self._checked:
@@ -105,6 +106,10 @@ class RegistryRemoval:
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()
+
+    def _untags(self, repository: str, tag: str) -> bool:
+        provider = self._provider
+        return provider is not None and provider.untags and provider.untags_alone(repository, tag)
 
     @property
     def _deletes(self) -> bool:

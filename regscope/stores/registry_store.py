@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -26,6 +27,8 @@ from regscope.stores.content_store import ContentStore
 from regscope.stores.kinds import REGISTRY
 from regscope.stores.stored_names import Fault
 from regscope.stores.wrapped_store import unwrapped
+
+_finding = threading.Lock()  # a scan's threads find one provider, which may take a second
 
 
 class RegistryStore:
@@ -57,7 +60,8 @@ class RegistryStore:
     def provider(self) -> Provider | None:
         """Whoever runs the registry, as far as its address and its answers have shown it."""
         if self._provider is None:
-            self._provider = provider_of(self.client)
+            with _finding:
+                self._provider = self._provider or provider_of(self.client)
         return self._provider
 
     @property

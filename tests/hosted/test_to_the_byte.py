@@ -18,6 +18,8 @@ from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.docker_hub import DockerHubRegistry
+from tests.servers.hosted.ecr import HOST as ECR_HOST
+from tests.servers.hosted.ecr import ECRRegistry
 from tests.servers.hosted.ghcr import GHCRRegistry
 from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
@@ -30,6 +32,7 @@ PROFILES: dict[str, tuple[Make, str]] = {
     "Harbor": (HarborRegistry, HOST),
     "GitHub": (GHCRRegistry, "ghcr.io/team"),
     "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
+    "ECR": (ECRRegistry, f"{ECR_HOST}/team"),
 }
 
 NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {

@@ -20,7 +20,8 @@ from .upstream import Upstream
 class Profile(FaultProxy):
     """What a provider does otherwise than the registry behind it.
 
-    `hosts` are the names under which it is reached, and `login` has the arguments of `rs.open` that it needs at least.
+    `hosts` are the names under which it is reached, `login` has the arguments of `rs.open` that it needs at least, and
+    `environment` the variables that its users have set.
     """
 
     hosts: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Profile(FaultProxy):
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))
         self.upstream_files = Upstream(registry)
         self.ca = str(authority.ca)
+        self.environment: dict[str, str] = {}
 
     def time_passes(self) -> None:
         """Let the provider delete what it deletes by itself after a while."""
@@ -50,7 +52,8 @@ def reached(profile: Profile) -> Iterator[Profile]:
     """A profile that is running, by its own names: whoever asks for these hosts comes to it."""
     names = {f"{host}:443": f"127.0.0.1:{profile.port}" for host in profile.hosts}
     with profile, ForwardProxy(names) as border, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HTTPS_PROXY", border.url)
+        for name, value in {"HTTPS_PROXY": border.url, **profile.environment}.items():
+            patch.setenv(name, value)
         yield profile
 
 

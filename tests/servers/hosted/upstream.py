@@ -97,6 +97,10 @@ class Upstream:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.write_text(digest)
 
+    def remaining(self, repository: str, digest: str, tag: str) -> list[str]:
+        """The other tags on the manifest of a tag."""
+        return [name for name, at in self.tags(repository).items() if at == digest and name != tag]
+
     def upload_at(self, repository: str, digest: str, when: datetime) -> None:
         """Let a manifest have been uploaded then."""
         link = self._revisions(repository) / digest.removeprefix("sha256:") / "link"
