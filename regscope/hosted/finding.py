@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
 from regscope.hosted.azure import Azure
+from regscope.hosted.gitea import Gitea
 from regscope.hosted.google import Google
 from regscope.hosted.provider import Provider
 from regscope.registry.client import DockerRegistryV2Client
@@ -22,7 +23,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, Gitea)
 
 
 @functools.cache

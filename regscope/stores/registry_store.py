@@ -77,7 +77,7 @@ class RegistryStore:
     @property
     def is_partial(self) -> bool:
         """Whether other repositories, which are not among those that are meant, may share their blobs."""
-        return bool(self.prefix) and self.provider is not None and self.provider.is_partial(self.prefix)
+        return self.provider is not None and self.provider.is_partial(self.prefix)
 
     @property
     def rate_limit(self) -> RateLimit | None:
