@@ -119,13 +119,16 @@ class RegistryStore:
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
+        was_known = self.provider is not None
         listing = self.manifests(repository)
         if listing is not None:
-            return sorted({tag for row in listing.manifests for tag in row.tag_names})
+            return _tags_of(listing)
         found = read_tag_list(self.client, check_repository(repository))
         self._listed = repository
         self._listed_digests[repository] = found.digests
-        return found.tags
+        if not was_known and self.provider is not None:  # shown by the challenge of this very request
+            listing = self.manifests(repository)
+        return found.tags if listing is None else _tags_of(listing)
 
     def manifests(self, repository: str) -> Listing | None:
         """The manifests, with what the provider says of each; None without one, or where it does not list them."""
@@ -223,6 +226,10 @@ class RegistryStore:
 
     def _run_by(self) -> dict[str, str]:
         return {"run by": self.provider.name} if self.provider else {}
+
+
+def _tags_of(listing: Listing) -> list[str]:
+    return sorted({tag for row in listing.manifests for tag in row.tag_names})
 
 
 def registry_of(store: ContentStore) -> RegistryStore | None:
