@@ -41,6 +41,7 @@ class Gitea(Provider):
     adds = ("manifests without a tag", "push times", "sizes")
     needs = f"a login with a token as its password: {READ} to read, {WRITE} to delete and to undo"
     counts_pulls = True
+    drops_blobs = True
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client

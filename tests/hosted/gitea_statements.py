@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import regscope as rs
-from regscope.errors import PermissionDeny, ResourceNotFound
+from regscope.errors import PermissionDeny, RegscopeError, ResourceNotFound
 from regscope.hosted.gitea_packages import Packages
 from regscope.hosted.provider import Provider
 from regscope.registry.client import DockerRegistryV2Client
@@ -210,6 +210,10 @@ def test_a_plan_frees_what_it_says_and_is_undone(place: Place, repository: str, 
     before = {tag: store.resolve(repository, tag) for tag in store.tags(repository)}
     plan = rs.plan(snap, rs.Retention(tags=["two", "multi", "also"], untagged=True, repositories=[repository]))
     assert plan.apply(store, progress=False).ok
+    assert {tag: store.resolve(repository, tag) for tag in store.tags(repository)} == before
+
+    with pytest.raises(RegscopeError, match=r"serves no blob any more .* and there is no backup for undo"):
+        plan.apply(store, dry_run=False, journal=tmp_path / "without", progress=False)
     assert {tag: store.resolve(repository, tag) for tag in store.tags(repository)} == before
 
     journal, backup = tmp_path / "journal", f"oci:{tmp_path / 'backup'}"

@@ -14,11 +14,13 @@ from tests.hosted.carrying_out import Make, carry_out
 from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
 from tests.servers.hosted.azure import AzureRegistry
+from tests.servers.hosted.gitea import GiteaRegistry
 from tests.servers.hosted.google import GoogleRegistry
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
+    "Gitea": (GiteaRegistry, "https://team:secret@git.example.com"),
 }
 
 

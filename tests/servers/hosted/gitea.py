@@ -185,8 +185,8 @@ class GiteaRegistry(Profile):
         return next((each for each in stored if version in (each.digest, *each.tags)), None)
 
     def _blob(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
-        """A blob is served as long as a version of the repository has it, or none had it since its upload: it is gone at
-        once with the last manifest that names it (seen; source: manifest.go, createFileFromBlobReference)."""
+        """A blob is served as long as a version of the repository has it, or none had it since its upload: it is gone
+        at once with the last manifest that names it (seen; source: manifest.go, createFileFromBlobReference)."""
         address = urlsplit(request.path)
         repository, found, digest = address.path.removeprefix("/v2/").rpartition("/blobs/")
         if request.method in ("POST", "PUT") and "/blobs/uploads/" in address.path:
