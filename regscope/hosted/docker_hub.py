@@ -43,6 +43,7 @@ class DockerHub(Provider):
     """Docker Hub, read with the registry's own login."""
 
     name = "Docker Hub"
+    locations = ("docker.io/NAMESPACE",)
     frees = (
         "Docker Hub frees the storage by itself, at a time of its own: nothing has to be done, and nothing brings "
         "deleted images back but a backup."

@@ -51,6 +51,7 @@ class ByItsLogin(Provider):
     """A registry at AWS without boto3 or AWS credentials: it shows and does what any registry does."""
 
     name = "Amazon Elastic Container Registry"
+    locations: ClassVar[tuple[str, ...]] = ("ACCOUNT.dkr.ecr.REGION.amazonaws.com",)
     frees = (
         "Amazon ECR frees the storage by itself; deleted images are no longer billed, and undo needs a backup. Unless "
         "the account has the setting BLOB_MOUNTING, each repository stores its own copy of a layer: where repositories "

@@ -26,6 +26,7 @@ class PublicByItsLogin(ByItsLogin):
     """Without boto3 or AWS credentials: what the registry shows to everybody."""
 
     name = "Amazon ECR Public"
+    locations: ClassVar[tuple[str, ...]] = ("public.ecr.aws/ALIAS",)
     frees = _FREES
     needs = "nothing to read, the registry's login to write"
     would_add: ClassVar[Mapping[str, str]] = {

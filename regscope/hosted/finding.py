@@ -16,6 +16,7 @@ from regscope.hosted.docker_hub import DockerHub
 from regscope.hosted.ecr import ECR
 from regscope.hosted.ecr_public import ECRPublic
 from regscope.hosted.ghcr import GHCR
+from regscope.hosted.gitea import Gitea
 from regscope.hosted.gitlab import GitLab
 from regscope.hosted.google import Google
 from regscope.hosted.harbor import Harbor
@@ -30,7 +31,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, GitLab, ECR, ECRPublic, Harbor, Quay)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, GitLab, ECR, ECRPublic, Quay, Harbor, Gitea)
 
 
 @functools.cache

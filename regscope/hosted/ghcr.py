@@ -45,6 +45,7 @@ class GHCR(Provider):
     """The container registry of github.com, or of an enterprise at ghe.com."""
 
     name = "GitHub Container Registry"
+    locations = ("ghcr.io/OWNER", "containers.NAME.ghe.com/OWNER")
     frees = (
         "GitHub Container Registry frees the storage by itself: nothing has to be done. For 30 days a deleted version "
         "can be restored: `regscope undo` does so, and needs no backup until then."

@@ -48,6 +48,7 @@ class GitLab(Provider):
     """A registry that belongs to a GitLab, read with the registry's own login."""
 
     name = "GitLab"
+    locations = ("registry.gitlab.com/GROUP", "a GitLab's registry host")
     frees = (
         "GitLab frees the storage by itself where its registry has the metadata database, as gitlab.com: a manifest "
         "without a tag is deleted after a day, and its blobs after that. Elsewhere an administrator runs "

@@ -52,6 +52,7 @@ class Harbor(Provider):
     """A registry run by Harbor, read with the registry's own login."""
 
     name = "Harbor"
+    locations = ("a Harbor's host",)
     frees = (
         "Harbor frees the bytes at its next garbage collection: Administration, Clean Up, Garbage Collection; or as an "
         'administrator `POST /api/v2.0/system/gc/schedule` with {"schedule": {"type": "Manual"}, "parameters": '

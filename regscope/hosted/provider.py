@@ -98,6 +98,7 @@ class Provider(Protocol):
         deletes: whether `delete` deletes manifests; otherwise they are deleted as at any registry.
         restores: whether `restore` restores deleted manifests.
         takes_tags_along: whether the deletion of a manifest by its digest deletes its tags too.
+        drops_blobs: whether a blob is not served any more once the last manifest that names it in a repository is deleted.
     """
 
     name: ClassVar[str]
@@ -114,6 +115,7 @@ class Provider(Protocol):
     deletes: ClassVar[bool] = False
     restores: ClassVar[bool] = False
     takes_tags_along: ClassVar[bool] = False
+    drops_blobs: ClassVar[bool] = False
 
     def __init__(self, client: DockerRegistryV2Client) -> None: ...
 

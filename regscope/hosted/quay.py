@@ -40,6 +40,7 @@ class Quay(Provider):
     """A registry that is run by Quay, read with the registry's own login and an OAuth token."""
 
     name = "Quay"
+    locations = ("quay.io/NAMESPACE", "a Quay's host")
     frees = (
         "Quay deletes a manifest and frees its storage by itself when the last tag on it has left the time machine: "
         "two weeks after the tag was deleted or moved, or as set for the namespace (0 s to 4 weeks). Until then the "

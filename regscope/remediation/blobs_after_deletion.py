@@ -44,9 +44,16 @@ class BlobsAfterDeletion:
         missing = {digest for repository, digest in self._missing if repository == step.repository}
         for blob in live.blobs_below(step.digest):
             if blob not in missing and not has_blob(self._store, step.repository, blob):
-                raise RegscopeError(
+                raise without_backup(
                     f"{self._store.location} deletes blobs at once with their manifest: {blob} is gone with "
-                    f"{step.repository}@{step.digest}, and there is no backup for undo",
-                    next_step="Continue with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
+                    f"{step.repository}@{step.digest}"
                 )
         self.stay = not self._freed.isdisjoint(live.blobs_of_alone(step.digest) - missing)
+
+
+def without_backup(why: str) -> RegscopeError:
+    """The error for a run whose undo would find no blobs."""
+    return RegscopeError(
+        f"{why}, and there is no backup for undo",
+        next_step="Continue with a backup: apply(…, journal=…, backup='oci:FOLDER'), --backup oci:FOLDER.",
+    )

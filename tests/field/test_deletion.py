@@ -11,8 +11,8 @@ from regscope.registry.tags import Tags
 from tests.field.contents import made, multi
 from tests.field.kinds import chosen
 from tests.field.servers.server import FieldServer
-from tests.field.wire import Wire, in_time
-from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
+from tests.field.wire import Wire, in_time, to_the_token_service_through
+from tests.servers.proxy import FaultProxy
 
 SERVERS = chosen(lambda kind: kind.deletes)
 
@@ -136,7 +136,7 @@ def test_repeated_deletions_ask_for_one_token(server: FieldServer, wire: Wire, r
     for number, image in enumerate(images):
         wire.push(repository, image, f"tag-{number}")
     with FaultProxy(server.url) as proxy:
-        proxy.rule(_to_the_token_service_through(proxy))
+        proxy.rule(to_the_token_service_through(proxy))
         with DockerRegistryV2Client(proxy.url, **server.login()) as client:
             ManifestRef(repository, images[0].digest, client).delete()
             first = _refused_and_tokens(proxy)
@@ -145,16 +145,6 @@ def test_repeated_deletions_ask_for_one_token(server: FieldServer, wire: Wire, r
         assert _refused_and_tokens(proxy) == first
         assert first[1] <= 3  # one to be let in, one to read, one to delete
     assert in_time(lambda: wire.digest(repository, images[4].digest), None) is None
-
-
-def _to_the_token_service_through(proxy: FaultProxy) -> Rule:
-    def rule(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
-        answer = forward()
-        if challenge := answer.header("WWW-Authenticate"):
-            answer.set_header("WWW-Authenticate", challenge.replace(f'realm="{proxy.upstream}', f'realm="{proxy.url}'))
-        return answer
-
-    return rule
 
 
 def _refused_and_tokens(proxy: FaultProxy) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import requests
 
 from tests.field.servers.server import FieldServer
 from tests.lab.drawn_registries import Pushed
+from tests.servers.proxy import FaultProxy, Forward, ProxyRequest, ProxyResponse, Rule
 
 _REALM = re.compile(r'Bearer\s+realm="([^"]+)"')
 _SCOPE = re.compile(r'scope="([^"]+:[^"]+)"')
@@ -213,3 +214,15 @@ def in_time(look: Callable[[], _Value], wanted: _Value, seconds: float = 10) -> 
     while (found := look()) != wanted and time.monotonic() < deadline:
         time.sleep(0.2)
     return found
+
+
+def to_the_token_service_through(proxy: FaultProxy) -> Rule:
+    """The server's challenges lead to the proxy before it, so that requests for tokens go through it, too."""
+
+    def rule(request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        answer = forward()
+        if challenge := answer.header("WWW-Authenticate"):
+            answer.set_header("WWW-Authenticate", challenge.replace(f'realm="{proxy.upstream}', f'realm="{proxy.url}'))
+        return answer
+
+    return rule

@@ -21,6 +21,7 @@ from tests.servers.hosted.docker_hub import DockerHubRegistry
 from tests.servers.hosted.ecr import HOST as ECR_HOST
 from tests.servers.hosted.ecr import ECRRegistry
 from tests.servers.hosted.ghcr import GHCRRegistry
+from tests.servers.hosted.gitea import GiteaRegistry
 from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
 from tests.servers.hosted.harbor import HOST, HarborRegistry
@@ -33,6 +34,7 @@ PROFILES: dict[str, tuple[Make, str]] = {
     "GitHub": (GHCRRegistry, "ghcr.io/team"),
     "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
     "ECR": (ECRRegistry, f"{ECR_HOST}/team"),
+    "Gitea": (GiteaRegistry, "https://team:secret@git.example.com"),
 }
 
 NOT_ALL_SEEN: dict[str, tuple[Make, str]] = {
