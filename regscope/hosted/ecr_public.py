@@ -50,6 +50,7 @@ class ECRPublic(ECR):
     """The public registry, with AWS credentials: more about the repositories of their account, nothing about others."""
 
     name = "Amazon ECR Public"
+    locations: ClassVar[tuple[str, ...]] = ("public.ecr.aws/ALIAS",)
     frees = _FREES
     adds: ClassVar[tuple[str, ...]] = (
         "in the account's own repositories manifests without a tag",

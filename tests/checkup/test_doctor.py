@@ -112,7 +112,7 @@ def test_a_registry_that_refuses_deletions(tmp_path: Path) -> None:
 
 def test_what_does_not_answer_is_one_row(behind_proxy: FaultProxy) -> None:
     store = rs.open(behind_proxy.url, cache=False)
-    behind_proxy.rule(faults.replace_body("/v2/", b"gone", status=503))
+    behind_proxy.rule(faults.replace_body("/v2/", b"gone", status=404))
     found = rs.doctor(store)
     assert outcomes(found) == {"regscope": WORKS, "the registry answers": FAILS}
 
