@@ -67,7 +67,16 @@ class GiteaRegistry(Profile):
         self._uploaded: set[tuple[str, str]] = set()  # repository and digest of blobs that no manifest names yet
         self._ids: dict[tuple[object, ...], int] = {}
         self._next = itertools.count(1)
-        for rule in (self._token, self._rest, self._challenge, self._refuse, self._blob, self._put, self._untag):
+        for rule in (
+            self._token,
+            self._rest,
+            self._challenge,
+            self._catalog,
+            self._refuse,
+            self._blob,
+            self._put,
+            self._untag,
+        ):
             self.rule(rule)
 
     def _token(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
@@ -93,6 +102,17 @@ class GiteaRegistry(Profile):
             realm += ',service="container_registry",scope="*"'
         headers = (("WWW-Authenticate", realm), ("WWW-Authenticate", 'Basic realm="Gitea Container Registry"'))
         return error(401, "UNAUTHORIZED", "", *headers)
+
+    def _catalog(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        """By a hundred at most: those that have a version (seen; source: container.go, GetRepositoryList)."""
+        address = urlsplit(request.path)
+        if address.path != "/v2/_catalog":
+            return None
+        query = parse_qs(address.query)
+        size = min(int(query.get("n", ["100"])[0]), 100)
+        after = [name for name in self.upstream_files.repositories() if name > query.get("last", [""])[0]]
+        link = f'</v2/_catalog?n={size}&last={after[size - 1]}>; rel="next"' if len(after) >= size else ""
+        return answered({"repositories": after[:size]}, *([("Link", link)] if link else []))
 
     def _refuse(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """What may only read gets 401 and another realm (seen)."""
