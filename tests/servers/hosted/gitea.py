@@ -159,7 +159,7 @@ class GiteaRegistry(Profile):
         return self._listed([name for name in names if part in name.partition("/")[2]], query, owner)
 
     def _package(self, owner: str, name: str, query: dict[str, list[str]]) -> ProxyResponse:
-        if f"{owner}/{name}" not in self.upstream_files.repositories():
+        if not self.upstream_files.manifests(f"{owner}/{name}"):
             return _said(404, "GetPackageByName: package does not exist")
         return self._listed([f"{owner}/{name}"], query, f"{owner}/container/{quote(name, safe='')}")
 
@@ -283,9 +283,10 @@ def _said(status: int, message: str) -> ProxyResponse:
 
 
 def _parts(stored: Stored) -> dict[str, int]:
-    """The size of the config and of each layer."""
+    """The size of the config and of each layer; 0 in schema 1, which a real one refuses (501, seen)."""
     parts = [stored.document.get("config"), *stored.document.get("layers", ())]
-    return {part["digest"]: part["size"] for part in parts if part}
+    sizes = {part["digest"]: part["size"] for part in parts if part}
+    return sizes | {part["blobSum"]: 0 for part in stored.document.get("fsLayers", ())}
 
 
 def _hashes(digest: str) -> dict[str, str]:
