@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +25,7 @@ from .upstream import Stored
 
 USER = "team"
 _API = "/api/v1/"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class GiteaRegistry(Profile):
@@ -218,7 +221,7 @@ class GiteaRegistry(Profile):
             return answer
         if not found or request.method not in ("GET", "HEAD") or (repository, digest) in self._uploaded:
             return None
-        if digest in {name for each in self.upstream_files.manifests(repository) for name in _parts(each)}:
+        if digest in {name for each in self.upstream_files.manifests(repository) for name in _named(each)}:
             return None
         return error(404, "BLOB_UNKNOWN", "blob unknown to registry")
 
@@ -232,7 +235,7 @@ class GiteaRegistry(Profile):
         answer = forward()
         if answer.status != 201:
             return answer
-        names = {name for each in self.upstream_files.manifests(repository) for name in _parts(each)}
+        names = {name for each in self.upstream_files.manifests(repository) for name in _named(each)}
         self._uploaded -= {(repository, name) for name in names}
         if ":" in reference:
             self.by_tag_alone.discard((repository, reference))
@@ -283,10 +286,14 @@ def _said(status: int, message: str) -> ProxyResponse:
 
 
 def _parts(stored: Stored) -> dict[str, int]:
-    """The size of the config and of each layer; 0 in schema 1, which a real one refuses (501, seen)."""
+    """The size of the config and of each layer."""
     parts = [stored.document.get("config"), *stored.document.get("layers", ())]
-    sizes = {part["digest"]: part["size"] for part in parts if part}
-    return sizes | {part["blobSum"]: 0 for part in stored.document.get("fsLayers", ())}
+    return {part["digest"]: part["size"] for part in parts if part}
+
+
+def _named(stored: Stored) -> set[str]:
+    """Every digest in a manifest, also in those of schema 1 and of artifacts, which a real one refuses."""
+    return set(_DIGEST.findall(json.dumps(stored.document)))
 
 
 def _hashes(digest: str) -> dict[str, str]:
