@@ -42,8 +42,10 @@ class Writing:
         ask("one tag is removed, and the image stays", self._untag)
         with tempfile.TemporaryDirectory() as folder:
             journal = Path(folder) / "journal"
-            if ask("the image is deleted by a plan", lambda: self._delete(journal)):
-                ask("undo restores it", lambda: self._undo(journal))
+            provider = self._store.provider
+            backup = f"oci:{folder}/backup" if provider is not None and provider.drops_blobs else None
+            if ask("the image is deleted by a plan", lambda: self._delete(journal, backup)):
+                ask("undo restores it", lambda: self._undo(journal, backup))
         ask("all of it is deleted again", self._clean)
 
     def _push(self) -> str:
@@ -82,22 +84,22 @@ class Writing:
         if resolved(self._store, self._repository, self._tag) != self._digest:
             raise RegscopeError(f"the image went with its tag: {self._tag} is gone")
 
-    def _delete(self, journal: Path) -> str:
+    def _delete(self, journal: Path, backup: str | None) -> str:
         snap = scan(self._store, repositories=[self._repository], progress=False)
         made = plan(snap, Retention(tags=[self._tag], repositories=[self._repository]))
-        done = made.apply(self._store, dry_run=False, journal=journal, progress=False)
+        done = made.apply(self._store, dry_run=False, journal=journal, backup=backup, progress=False)
         if done.stopped_by is not None:
             raise done.stopped_by
         if resolved(self._store, self._repository, self._digest) is not None:
             raise RegscopeError(f"the registry accepted the deletion of {self._digest}, and still serves it")
         return "with its tag"
 
-    def _undo(self, journal: Path) -> str:
-        done = undo(journal, self._store, dry_run=False, progress=False)
+    def _undo(self, journal: Path, backup: str | None) -> str:
+        done = undo(journal, self._store, backup=backup, dry_run=False, progress=False)
         if not done.ok:
             raise RegscopeError(str(done.table["reason"].dropna().iloc[0]))
         self._look_for_it()
-        return "byte for byte, with its tag"
+        return "byte for byte, with its tag" + (" from a backup, which is needed here" if backup else "")
 
     def _clean(self) -> str:
         removal = removing_from(self._store)

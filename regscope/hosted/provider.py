@@ -98,8 +98,7 @@ class Provider(Protocol):
         deletes: whether `delete` deletes manifests; otherwise they are deleted as at any registry.
         restores: whether `restore` restores deleted manifests.
         takes_tags_along: whether the deletion of a manifest by its digest deletes its tags too.
-        drops_blobs: whether a blob is not served any more once the last manifest of its repository that names it is
-            deleted.
+        drops_blobs: whether a blob is served no longer once the last manifest that names it in a repository is deleted.
     """
 
     name: ClassVar[str]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +25,7 @@ from .upstream import Stored
 
 USER = "team"
 _API = "/api/v1/"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class GiteaRegistry(Profile):
@@ -67,7 +70,16 @@ class GiteaRegistry(Profile):
         self._uploaded: set[tuple[str, str]] = set()  # repository and digest of blobs that no manifest names yet
         self._ids: dict[tuple[object, ...], int] = {}
         self._next = itertools.count(1)
-        for rule in (self._token, self._rest, self._challenge, self._refuse, self._blob, self._put, self._untag):
+        for rule in (
+            self._token,
+            self._rest,
+            self._challenge,
+            self._catalog,
+            self._refuse,
+            self._blob,
+            self._put,
+            self._untag,
+        ):
             self.rule(rule)
 
     def _token(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
@@ -93,6 +105,17 @@ class GiteaRegistry(Profile):
             realm += ',service="container_registry",scope="*"'
         headers = (("WWW-Authenticate", realm), ("WWW-Authenticate", 'Basic realm="Gitea Container Registry"'))
         return error(401, "UNAUTHORIZED", "", *headers)
+
+    def _catalog(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        """By a hundred at most: those that have a version (seen; source: container.go, GetRepositoryList)."""
+        address = urlsplit(request.path)
+        if address.path != "/v2/_catalog":
+            return None
+        query = parse_qs(address.query)
+        size = min(int(query.get("n", ["100"])[0]), 100)
+        after = [name for name in self.upstream_files.repositories() if name > query.get("last", [""])[0]]
+        link = f'</v2/_catalog?n={size}&last={after[size - 1]}>; rel="next"' if len(after) >= size else ""
+        return answered({"repositories": after[:size]}, *([("Link", link)] if link else []))
 
     def _refuse(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """What may only read gets 401 and another realm (seen)."""
@@ -139,7 +162,7 @@ class GiteaRegistry(Profile):
         return self._listed([name for name in names if part in name.partition("/")[2]], query, owner)
 
     def _package(self, owner: str, name: str, query: dict[str, list[str]]) -> ProxyResponse:
-        if f"{owner}/{name}" not in self.upstream_files.repositories():
+        if not self.upstream_files.manifests(f"{owner}/{name}"):
             return _said(404, "GetPackageByName: package does not exist")
         return self._listed([f"{owner}/{name}"], query, f"{owner}/container/{quote(name, safe='')}")
 
@@ -198,7 +221,7 @@ class GiteaRegistry(Profile):
             return answer
         if not found or request.method not in ("GET", "HEAD") or (repository, digest) in self._uploaded:
             return None
-        if digest in {name for each in self.upstream_files.manifests(repository) for name in _parts(each)}:
+        if digest in {name for each in self.upstream_files.manifests(repository) for name in _named(each)}:
             return None
         return error(404, "BLOB_UNKNOWN", "blob unknown to registry")
 
@@ -212,7 +235,7 @@ class GiteaRegistry(Profile):
         answer = forward()
         if answer.status != 201:
             return answer
-        names = {name for each in self.upstream_files.manifests(repository) for name in _parts(each)}
+        names = {name for each in self.upstream_files.manifests(repository) for name in _named(each)}
         self._uploaded -= {(repository, name) for name in names}
         if ":" in reference:
             self.by_tag_alone.discard((repository, reference))
@@ -266,6 +289,11 @@ def _parts(stored: Stored) -> dict[str, int]:
     """The size of the config and of each layer."""
     parts = [stored.document.get("config"), *stored.document.get("layers", ())]
     return {part["digest"]: part["size"] for part in parts if part}
+
+
+def _named(stored: Stored) -> set[str]:
+    """Every digest in a manifest, also in those of schema 1 and of artifacts, which a real one refuses."""
+    return set(_DIGEST.findall(json.dumps(stored.document)))
 
 
 def _hashes(digest: str) -> dict[str, str]:
