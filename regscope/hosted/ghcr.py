@@ -197,8 +197,8 @@ class GHCR(Provider):
         packages.check_deletes(name)
 
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
-        """Whether GitHub lists it among the versions that were deleted in the last 30 days."""
-        return digest in self._restorable(repository)
+        """Whether GitHub lists it among the versions that were deleted in the last 30 days, and the token may write."""
+        return digest in self._restorable(repository) and not self._at(repository)[0].lacks(WRITE)
 
     def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """By its id, as it was listed or as it is among the deleted versions.

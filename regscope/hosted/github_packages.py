@@ -55,6 +55,7 @@ class Tokens:
 
     def __init__(self, client: DockerRegistryV2Client, owner: str) -> None:
         self._client, self._owner = client, owner
+        self._changing = threading.Lock()
         self._refused: set[str] = set()
         self._current = ""
 
@@ -78,13 +79,16 @@ class Tokens:
         """False: `Packages` changes to another token, since the path of a request may depend on it."""
         return False
 
-    def next_one(self) -> bool:
-        """Change to another token, where there is one; otherwise the same stays in use."""
-        self._refused.add(before := self._current)
-        if self._choose():
-            return True
-        self._refused.discard(before)
-        return False
+    def next_after(self, token: str) -> bool:
+        """Change to another token than this one, where there is one; otherwise it stays in use."""
+        with self._changing:
+            if self._current != token:  # another thread has changed it
+                return True
+            self._refused.add(token)
+            if self._choose():
+                return True
+            self._refused.discard(token)
+            return False
 
     def _choose(self) -> bool:
         login = self._client.keychain.login(self._owner)  # asked again: a helper may have a newer one
@@ -173,13 +177,19 @@ class Packages:
             AuthFailed, PermissionDeny, ResourceNotFound: it does not, or has not.
         """
         self._with_a_token(lambda: self._api.get(self._path(package)))
-        scopes = self._scopes.get(self._tokens.current)
-        if scopes and DELETE not in scopes:  # absent for tokens that have permissions in place of scopes
+        if self.lacks(DELETE):
+            scopes = ", ".join(sorted(self._scopes[self._tokens.current]))
             raise PermissionDeny(
-                f"the token may not delete packages of {self.owner}: it has the scopes {', '.join(sorted(scopes))}",
-                403,
-                next_step=_LOG_IN,
+                f"the token may not delete packages of {self.owner}: it has the scopes {scopes}", 403, next_step=_LOG_IN
             )
+
+    def lacks(self, scope: str) -> bool:
+        """Whether GitHub has stated the scopes of the token, and this one is not among them.
+
+        Tokens that have permissions in place of scopes state none.
+        """
+        scopes = self._scopes.get(self._tokens.current)
+        return bool(scopes) and scope not in (scopes or ())
 
     def _versions(self, package: str, state: str) -> Iterator[Version]:
         what = f"the versions of {self.owner}/{package}"
@@ -231,11 +241,11 @@ class Packages:
     def _with_a_token(self, ask: Callable[[], _Found]) -> _Found:
         """The result of `ask`; where a token is refused, with the next one."""
         while True:
+            token = self._tokens.current
             try:
                 return ask()
             except (AuthFailed, PermissionDeny) as error:
-                token = self._tokens.current
-                if self._tokens.next_one():
+                if self._tokens.next_after(token):
                     continue
                 raise self._explained(error, token) from None
 
