@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from regscope.errors import (
@@ -24,7 +23,8 @@ from regscope.errors import (
     UnknownHost,
     Unsupported,
 )
-from regscope.hosted.github_packages import DELETE, READ, WRITE, Packages, Version
+from regscope.hosted.github_packages import Packages, Version
+from regscope.hosted.github_tokens import DELETE, READ, WRITE
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.eventually import eventually
@@ -35,10 +35,18 @@ from regscope.spec.reference import check_repository
 
 _HOST = "ghcr.io"
 _OF_ENTERPRISE = re.compile(r"containers\.(?P<name>[a-z0-9-]+\.ghe\.com)", re.IGNORECASE)
-_RESTORABLE = timedelta(days=30)
 _SOON = 5  # seconds
 _BAD_REQUEST = 400
-_MANY_DOWNLOADS, _LAST_TAGGED = "5000 downloads", "last tagged version"  # what its refusals say
+_KEPT = {  # by the words of a refusal: what GitHub does, and what to do
+    "5000 downloads": (
+        "keeps public versions with more than 5,000 downloads",
+        "Name its tags in the policy (protect): no API states the downloads. Or make the package private before.",
+    ),
+    "last tagged version": (
+        "deletes the last tagged version of a package only with the package",
+        "Let the policy keep one tag of it, or delete the whole package in its settings.",
+    ),
+}
 
 
 class GHCR(Provider):
@@ -50,13 +58,7 @@ class GHCR(Provider):
         "GitHub Container Registry frees the storage by itself: nothing has to be done. For 30 days a deleted version "
         "can be restored: `regscope undo` does so, and needs no backup until then."
     )
-    adds = (
-        "the packages of an owner",
-        "manifests without a tag",
-        "push times",
-        "deletion by version",
-        "undo by restoring within 30 days",
-    )
+    adds = ("packages of an owner", "manifests without a tag", "push times", "deletion", "undo by restoring")
     needs = f"a login with a classic personal access token: {READ} to read, {WRITE} and {DELETE} to delete and to undo"
     counts_pulls = True
     deletes = True
@@ -198,8 +200,8 @@ class GHCR(Provider):
         packages.check_deletes(name)
 
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
-        """Whether GitHub lists it among the versions that were deleted in the last 30 days."""
-        return digest in self._restorable(repository)
+        """Whether GitHub lists it among the versions that were deleted in the last 30 days, and the token may write."""
+        return digest in self._restorable(repository) and not self._at(repository)[0].lacks(WRITE)
 
     def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """By its id, as it was listed or as it is among the deleted versions.
@@ -227,9 +229,8 @@ class GHCR(Provider):
             packages, name = self._at(repository)
             found: dict[Digest, list[int]] = {}
             try:
-                for version in packages.versions(name, "deleted"):
-                    if version.deleted is None or datetime.now(UTC) - version.deleted < _RESTORABLE:
-                        found.setdefault(Digest(version.name), []).append(version.id)
+                for version in packages.restorable(name):
+                    found.setdefault(Digest(version.name), []).append(version.id)
             except (AuthFailed, PermissionDeny, ResourceNotFound, InvalidDigest):
                 pass
             self._deleted[repository] = found
@@ -237,24 +238,14 @@ class GHCR(Provider):
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """GitHub keeps public versions with many downloads, and the last tagged version of a package."""
-        if not isinstance(error, RequestErrorWithResponse) or error.status_code != _BAD_REQUEST:
-            return error
-        if _MANY_DOWNLOADS in error.message:
-            what = "GitHub keeps public versions with more than 5,000 downloads"
-            step = (
-                "Keep it: name its tags in the policy (protect). To delete it nevertheless, make the package private "
-                "before, or ask GitHub's support. No API states the downloads."
-            )
-        elif _LAST_TAGGED in error.message:
-            what = "GitHub deletes the last tagged version of a package only with the package"
-            step = (
-                "Let the policy keep one tag of it, or delete the whole package in its settings, which also resets who "
-                "may see it."
-            )
-        else:
-            return error
-        said = f"{repository}: {what}: {error.message}"
-        return Unsupported(said, error.status_code, error.response, code=error.code, url=error.url, next_step=step)
+        if isinstance(error, RequestErrorWithResponse) and error.status_code == _BAD_REQUEST:
+            for words, (what, step) in _KEPT.items():
+                if words in error.message:
+                    said = f"{repository}: GitHub {what}: {error.message}"
+                    return Unsupported(
+                        said, _BAD_REQUEST, error.response, code=error.code, url=error.url, next_step=step
+                    )
+        return error
 
     def _at(self, repository: str) -> tuple[Packages, str]:
         """The packages of the owner, and the name of the package."""

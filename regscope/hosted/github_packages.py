@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -19,22 +19,16 @@ from regscope.errors import (
     ResourceNotFound,
     TooManyRequests,
 )
+from regscope.hosted.github_tokens import DELETE, FINE_GRAINED, LOG_IN, OF_WORKFLOWS, Tokens
 from regscope.hosted.rest_api import RestAnswer, RestAPI
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.credentials import Credentials, IdentityToken, is_bearer_token
 from regscope.registry.links import next_link
 from regscope.registry.origin import resolved
 from regscope.text import plain
 
-READ, WRITE, DELETE = "read:packages", "write:packages", "delete:packages"
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _PAGE = 100
-_OF_WORKFLOWS = "ghs_"  # GITHUB_TOKEN, which is no user's
-_FINE_GRAINED = "github_pat_"
-_LOG_IN = (
-    f"Log in with a classic personal access token (github.com/settings/tokens) that has {READ}, and to clean up "
-    f"{WRITE} and {DELETE}: docker login ghcr.io. Or give one: api_token=…, REGSCOPE_API_TOKEN."
-)
+_RESTORABLE = timedelta(days=30)
 
 _Found = TypeVar("_Found")
 
@@ -48,58 +42,6 @@ class Version(NamedTuple):
     created: datetime | None
     updated: datetime | None
     deleted: datetime | None
-
-
-class Tokens:
-    """The tokens for the API, each used until it is refused: the password of the registry's login, then `api_token`."""
-
-    def __init__(self, client: DockerRegistryV2Client, owner: str) -> None:
-        self._client, self._owner = client, owner
-        self._refused: set[str] = set()
-        self._current = ""
-
-    @property
-    def current(self) -> str:
-        """The token in use.
-
-        Raises:
-            AuthFailed: there is none, or all were refused.
-        """
-        if not self._current and not self._choose():
-            what = "refuses the token" if self._refused else "wants a token"
-            raise AuthFailed(f"GitHub's API {what}: it shows no packages of {self._owner}", 401, next_step=_LOG_IN)
-        return self._current
-
-    def headers(self) -> Mapping[str, str]:
-        """The header field with the token in use."""
-        return {"Authorization": f"Bearer {self.current}"}
-
-    def renew(self) -> bool:
-        """False: `Packages` changes to another token, since the path of a request may depend on it."""
-        return False
-
-    def next_one(self) -> bool:
-        """Change to another token, where there is one; otherwise the same stays in use."""
-        self._refused.add(before := self._current)
-        if self._choose():
-            return True
-        self._refused.discard(before)
-        return False
-
-    def _choose(self) -> bool:
-        login = self._client.keychain.login(self._owner)  # asked again: a helper may have a newer one
-        own = (
-            login.password
-            if isinstance(login, Credentials)
-            else login.value
-            if isinstance(login, IdentityToken)
-            else ""
-        )
-        for token in (own, self._client.api_token):
-            if is_bearer_token(token) and token not in self._refused:
-                self._current = token
-                return True
-        return False
 
 
 class Packages:
@@ -134,9 +76,15 @@ class Packages:
 
         return self._with_a_token(listed)
 
-    def versions(self, package: str, state: str = "active") -> list[Version]:
-        """The versions of a package, active or deleted ones."""
-        return self._with_a_token(lambda: list(self._versions(package, state)))
+    def versions(self, package: str) -> list[Version]:
+        """The active versions of a package."""
+        return self._with_a_token(lambda: list(self._versions(package, "active")))
+
+    def restorable(self, package: str) -> list[Version]:
+        """The versions that were deleted within the time in which they can be restored."""
+        deleted = self._with_a_token(lambda: list(self._versions(package, "deleted")))
+        oldest = datetime.now(UTC) - _RESTORABLE
+        return [version for version in deleted if version.deleted is None or version.deleted > oldest]
 
     def version(self, package: str, digest: str) -> Version | None:
         """The active version with a digest: the pages are read until one has it."""
@@ -173,13 +121,19 @@ class Packages:
             AuthFailed, PermissionDeny, ResourceNotFound: it does not, or has not.
         """
         self._with_a_token(lambda: self._api.get(self._path(package)))
-        scopes = self._scopes.get(self._tokens.current)
-        if scopes and DELETE not in scopes:  # absent for tokens that have permissions in place of scopes
+        if self.lacks(DELETE):
+            scopes = ", ".join(sorted(self._scopes[self._tokens.current]))
             raise PermissionDeny(
-                f"the token may not delete packages of {self.owner}: it has the scopes {', '.join(sorted(scopes))}",
-                403,
-                next_step=_LOG_IN,
+                f"the token may not delete packages of {self.owner}: it has the scopes {scopes}", 403, next_step=LOG_IN
             )
+
+    def lacks(self, scope: str) -> bool:
+        """Whether GitHub has stated the scopes of the token, and this one is not among them.
+
+        Tokens that have permissions in place of scopes state none.
+        """
+        scopes = self._scopes.get(self._tokens.current)
+        return bool(scopes) and scope not in (scopes or ())
 
     def _versions(self, package: str, state: str) -> Iterator[Version]:
         what = f"the versions of {self.owner}/{package}"
@@ -208,7 +162,7 @@ class Packages:
 
     def _place_of_user(self, token: str) -> str:
         """A user's own private packages are below `user` alone."""
-        if not token.startswith(_OF_WORKFLOWS):
+        if not token.startswith(OF_WORKFLOWS):
             try:
                 me = self._api.get("user").document
                 if _text(me, "login", "the token's own account").lower() == self.owner.lower():
@@ -231,11 +185,11 @@ class Packages:
     def _with_a_token(self, ask: Callable[[], _Found]) -> _Found:
         """The result of `ask`; where a token is refused, with the next one."""
         while True:
+            token = self._tokens.current
             try:
                 return ask()
             except (AuthFailed, PermissionDeny) as error:
-                token = self._tokens.current
-                if self._tokens.next_one():
+                if self._tokens.next_after(token):
                     continue
                 raise self._explained(error, token) from None
 
@@ -246,15 +200,15 @@ class Packages:
             )
         if isinstance(error, AuthFailed):
             said = f"GitHub's API refuses the token for {self.owner}, or it has expired"
-            return AuthFailed(said, 401, url=self._api.address, next_step=_LOG_IN)
-        error.next_step = _LOG_IN
-        if token.startswith(_OF_WORKFLOWS):
+            return AuthFailed(said, 401, url=self._api.address, next_step=LOG_IN)
+        error.next_step = LOG_IN
+        if token.startswith(OF_WORKFLOWS):
             error.next_step = (
                 "A workflow's token lists no packages: name the repositories. To read and delete their versions, give "
                 "its repository the role Admin (Package settings, Manage Actions access), and the job packages: write."
             )
-        elif token.startswith(_FINE_GRAINED):
-            error.next_step = f"Fine-grained tokens do not open the API of packages. {_LOG_IN}"
+        elif token.startswith(FINE_GRAINED):
+            error.next_step = f"Fine-grained tokens do not open the API of packages. {LOG_IN}"
         return error
 
 

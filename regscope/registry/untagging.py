@@ -158,7 +158,7 @@ def _by_stand_in(
         except BaseException:
             over_the_tag.put(original.raw, original.media_type)
             with contextlib.suppress(RequestError):
-                remove()  # GitHub refuses it only as long as the stand-in has the last tag of all
+                remove()  # it may have been refused only because the stand-in had the last tag of all
             raise
         else:
             if eventually(is_gone, client.retry_policy.settling) and _is_forgotten(client, repository, tag, timeout):

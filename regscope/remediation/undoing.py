@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.eventually import eventually
 from regscope.remediation.backup import check_backup
+from regscope.remediation.found_entry import FoundEntry
 from regscope.remediation.journal import Entry, JournalRecord
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.journal_reader import read_journal
@@ -95,36 +95,6 @@ def undo(
     return Undone(store.location, dry_run, run.table(found, dry_run), run.lacking(found))
 
 
-@dataclass
-class _Found:
-    """What must be done to restore an entry of the journal.
-
-    Attributes:
-        is_there: whether the registry has the manifest.
-        missing: blobs that must be copied from the backup or from another repository.
-        lost: those of them that are nowhere.
-        impossible: why the manifest and its tags cannot be restored; empty where they can.
-        tags: the tags to set.
-        others: tags that point to another manifest now, with its digest.
-        blobs_from: where its blobs are: `registry`, `backup` or `another repository`; empty where none is needed.
-        stand_ins: tags that point to a temporary manifest of a run that was killed, with its digest.
-        is_kept: whether the provider says that it can restore the manifest.
-        is_restored: whether the provider has restored it.
-    """
-
-    entry: Entry
-    is_there: bool
-    missing: list[Digest] = field(default_factory=list)
-    lost: list[Digest] = field(default_factory=list)
-    impossible: str = ""
-    tags: list[str] = field(default_factory=list)
-    others: dict[str, Digest] = field(default_factory=dict)
-    stand_ins: dict[str, Digest] = field(default_factory=dict)
-    blobs_from: tuple[str, ...] = ()
-    is_kept: bool = False
-    is_restored: bool = False
-
-
 class _Undoing:
     def __init__(
         self, store: ContentStore, place: Destination, backup: ContentStore | None, record: JournalRecord
@@ -137,13 +107,13 @@ class _Undoing:
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
         self._not_there: set[tuple[str, str]] = set()  # accepted by the registry, but not served
 
-    def look(self, entries: Sequence[Entry]) -> list[_Found]:
+    def look(self, entries: Sequence[Entry]) -> list[FoundEntry]:
         """What must be done for each entry, in the order of restoring: children first, since they were deleted last."""
-        found: list[_Found] = []
+        found: list[FoundEntry] = []
         coming: dict[tuple[str, str], bool] = {}
         for entry in reversed(entries):
             is_there = self._resolved(entry.repository, entry.digest) is not None
-            one = _Found(entry, is_there)
+            one = FoundEntry(entry, is_there)
             for tag in entry.tags:
                 self._look_at_tag(one, tag)
             one.is_kept = not is_there and self._removal.can_restore(entry.repository, entry.digest, entry.native_id)
@@ -156,7 +126,7 @@ class _Undoing:
             found.append(one)
         return found
 
-    def _look_at_needs(self, one: _Found, coming: dict[tuple[str, str], bool]) -> None:
+    def _look_at_needs(self, one: FoundEntry, coming: dict[tuple[str, str], bool]) -> None:
         """Find out which blobs a push of the manifest needs, and whether anything of it is nowhere."""
         entry, links = one.entry, links_of(one.entry.manifest)
         one.missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
@@ -164,7 +134,7 @@ class _Undoing:
         one.impossible = self._why_not(one, coming)
         one.blobs_from = () if one.impossible else self._sources(entry, one.missing)
 
-    def _why_not(self, one: _Found, coming: dict[tuple[str, str], bool]) -> str:
+    def _why_not(self, one: FoundEntry, coming: dict[tuple[str, str], bool]) -> str:
         """Why the manifest cannot be pushed; empty where it can."""
         entry, lost = one.entry, one.lost
         if lost:
@@ -199,14 +169,14 @@ class _Undoing:
             return None
         return shared.repository
 
-    def lacking(self, found: Sequence[_Found]) -> pd.DataFrame:
+    def lacking(self, found: Sequence[FoundEntry]) -> pd.DataFrame:
         """The rows of `Undone.lacking`: needed blobs that are neither in the registry nor in the backup."""
         lost = dict.fromkeys((one.entry.repository, blob) for one in found for blob in one.lost)
         rows = [(repository, str(blob), self._sizes.get(blob)) for repository, blob in lost]
         table = pd.DataFrame(rows, columns=["repository", "digest", "size"])
         return table.astype({"repository": "str", "digest": "str", "size": "Int64"})
 
-    def _look_at_tag(self, found: _Found, tag: str) -> None:
+    def _look_at_tag(self, found: FoundEntry, tag: str) -> None:
         entry = found.entry
         now = self._resolved(entry.repository, tag)
         if now is None:
@@ -219,7 +189,7 @@ class _Undoing:
         else:
             found.others[tag] = now
 
-    def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
+    def bring_back(self, found: Sequence[FoundEntry], bar: tqdm[Any]) -> None:
         """Have the manifests restored by the provider, or push them with their blobs; then set the tags."""
         below = {child for one in found for child in links_of(one.entry.manifest).children}
         sent: set[tuple[str, Digest]] = set()
@@ -249,7 +219,7 @@ class _Undoing:
             if not one.is_there:
                 self._look_at_restored(one.entry.repository, one.entry.digest, one.entry.digest)
 
-    def _ask_provider(self, one: _Found) -> None:
+    def _ask_provider(self, one: FoundEntry) -> None:
         """Have the manifest restored by whoever runs the registry; otherwise find out what a push of it needs."""
         entry = one.entry
         one.is_restored = self._removal.restore(entry.repository, entry.digest, entry.native_id)
@@ -279,7 +249,7 @@ class _Undoing:
         blob = Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
         self._place.take_blob(repository, digest, StoredContent(source, place, blob), nearby)
 
-    def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
+    def table(self, found: Sequence[FoundEntry], dry_run: bool) -> pd.DataFrame:
         """The rows of `Undone.table`, in the order of the journal."""
         rows: list[tuple[str, str | None, str, str, str | None, str | None]] = []
         will = WOULD if dry_run else RESTORED

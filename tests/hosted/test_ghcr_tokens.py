@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,9 +141,3 @@ def test_a_secondary_limit_without_a_time_is_no_missing_permission(ghcr: GHCRReg
     with pytest.raises(TooManyRequests, match="secondary rate limit") as caught:
         opened(ghcr).repositories()
     assert "Wait some minutes" in caught.value.next_step
-
-
-def test_with_a_login_that_does_nothing_is_warned_of(ghcr: GHCRRegistry) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        scanned(opened(ghcr))

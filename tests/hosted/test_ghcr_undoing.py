@@ -231,6 +231,16 @@ def test_where_github_does_not_allow_to_restore_undo_pushes_and_says_so(
     assert cleaned.now() == cleaned.before
 
 
+def test_a_token_that_may_not_write_is_no_promise_in_a_dry_run(
+    behind: Registry, ghcr: GHCRRegistry, tmp_path: Path
+) -> None:
+    cleaned = Cleaned(behind, ghcr, tmp_path)
+    ghcr.tokens = {TOKEN: ("read:packages", "delete:packages")}
+    told = rs.undo(cleaned.journal, opened(ghcr), progress=False)
+    assert not told.ok
+    assert not by_provider(told)
+
+
 def test_an_api_that_fails_stops_undo_and_the_next_one_goes_on(
     behind: Registry, ghcr: GHCRRegistry, tmp_path: Path
 ) -> None:

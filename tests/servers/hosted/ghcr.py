@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..certificates import CertificateAuthority
 from ..deleting import ask, asked
 from ..proxy import Forward, ProxyRequest, ProxyResponse
 from ..registry import Registry
+from .github_answers import exceeded, message, page, version
 from .hosted import Profile, answered, authorization, error
 from .upstream import Taken
 
@@ -141,8 +141,8 @@ class GHCRRegistry(Profile):
         if "/referrers/" in path:
             # Reported: NVIDIA/aicr#1957, artifacthub/hub#4785.
             name = path.removeprefix("/v2/").replace("/", "%2F").replace(":", "%2F")
-            page = f"https://github.com/-/v2/packages/container/package/{name}"
-            return ProxyResponse(303, [("Location", page)])
+            target = f"https://github.com/-/v2/packages/container/package/{name}"
+            return ProxyResponse(303, [("Location", target)])
         return None
 
     # The API
@@ -152,9 +152,9 @@ class GHCRRegistry(Profile):
             return None
         token = authorization(request).removeprefix("Bearer ")
         if self.limited:
-            return _exceeded(self.limited.pop(0))
+            return exceeded(self.limited.pop(0))
         if token not in self.tokens:
-            return _message(401, "Bad credentials")
+            return message(401, "Bad credentials")
         answer = self._answer(request, token)
         # documented: rate-limits-for-the-rest-api; scopes-for-oauth-apps.
         answer.headers += [("X-RateLimit-Limit", "5000"), ("X-RateLimit-Remaining", "4999")]
@@ -168,22 +168,22 @@ class GHCRRegistry(Profile):
         parts = address.path.strip("/").split("/")
         if parts == ["user"]:
             if token.startswith("ghs_"):  # cleanup octokit-client.ts
-                return _message(403, "Resource not accessible by integration")
+                return message(403, "Resource not accessible by integration")
             return answered({"login": self.user, "type": "User"})
         if parts[0] == "users" and len(parts) == 2:
             if not any(_owner(name) == parts[1] for name in self._known()):
-                return _message(404, "Not Found")
+                return message(404, "Not Found")
             return answered({"login": parts[1], "type": self.kind})  # cleanup package-repo.ts
         owner, rest = self._place(parts)
         if owner is None or rest[:1] != ["packages"]:
-            return _message(404, "Not Found")
+            return message(404, "Not Found")
         if "read:packages" not in self.tokens[token]:
-            return _message(403, "You need at least read:packages scope to get a package.")
+            return message(403, "You need at least read:packages scope to get a package.")
         if rest == ["packages"]:
             return self._packages(owner, query, token, request)
         repository = f"{owner}/{unquote(rest[2])}"
         if repository not in self._known():
-            return _message(404, "Package not found.")
+            return message(404, "Package not found.")
         if len(rest) == 3:
             return answered({"name": unquote(rest[2]), "package_type": "container"})
         if len(rest) == 4:
@@ -199,57 +199,57 @@ class GHCRRegistry(Profile):
 
     def _packages(self, owner: str, query: dict[str, str], token: str, request: ProxyRequest) -> ProxyResponse:
         if token.startswith("ghs_"):  # reported: constructorfabric/insight#2308, snok/container-retention-policy#96
-            return _message(403, "Resource not accessible by integration")
+            return message(403, "Resource not accessible by integration")
         names = [name for name in self.upstream_files.repositories() if _owner(name) == owner]
         rows = [
             {"id": at, "name": name.partition("/")[2], "package_type": "container"} for at, name in enumerate(names)
         ]
-        return _page(rows, query, request)
+        return page(rows, query, request)
 
     def _versions(self, repository: str, query: dict[str, str], request: ProxyRequest) -> ProxyResponse:
         """One for each manifest, tagged or not (octokit package-version; cleanup)."""
         if query.get("state") == "deleted":
             rows = [
-                _version(each.number, each.taken.digest, each.taken.tags, each.taken.uploaded, each.when)
+                version(each.number, each.taken.digest, each.taken.tags, each.taken.uploaded, each.when)
                 for each in self._kept(repository)
             ]
         else:
             rows = [
-                _version(self.id_of(repository, each.digest), each.digest, each.tags, each.uploaded, None)
+                version(self.id_of(repository, each.digest), each.digest, each.tags, each.uploaded, None)
                 for each in self.upstream_files.manifests(repository)
                 if each.digest not in self.unlisted
             ]
-        return _page(sorted(rows, key=lambda row: -row["id"]), query, request)
+        return page(sorted(rows, key=lambda row: -row["id"]), query, request)
 
     def _changed(self, method: str, repository: str, rest: list[str], token: str) -> ProxyResponse:
         number = int(rest[0])
         if method == "DELETE" and "delete:packages" not in self.tokens[token]:
-            return _message(403, "You need at least delete:packages scope to delete a package version.")
+            return message(403, "You need at least delete:packages scope to delete a package version.")
         if repository in self.not_admin:
-            return _message(404, "Package not found.")
+            return message(404, "Package not found.")
         if method == "DELETE" and len(rest) == 1:
             return self._delete(repository, number)
         if method == "POST" and rest[1:] == ["restore"]:
             return self._restore(repository, number)
-        return _message(404, "Not Found")
+        return message(404, "Not Found")
 
     def _delete(self, repository: str, number: int) -> ProxyResponse:
         digest = next((name for (place, name), at in self._ids.items() if at == number and place == repository), None)
         stored = {each.digest: each for each in self.upstream_files.manifests(repository)}
         if digest not in stored:
-            return _message(404, "Package version not found.")  # also right after a list (cleanup package-repo.ts)
+            return message(404, "Package version not found.")  # also right after a list (cleanup package-repo.ts)
         if self.refuses_deletions:
-            return _message(*self.refuses_deletions.pop(0))
+            return message(*self.refuses_deletions.pop(0))
         if (repository, digest) in self.downloads:
             # The words and the status of Chizkiyahu/delete-untagged-ghcr-action#40 (reported).
-            return _message(
+            return message(
                 400,
                 "Publicly visible package versions with more than 5000 downloads cannot be deleted. Contact GitHub "
                 "support for further assistance.",
             )
         tagged = [each for each in stored.values() if each.tags]
         if self.last_tagged_stays and [each.digest for each in tagged] == [digest]:
-            return _message(
+            return message(
                 400, "You cannot delete the last tagged version of a package. You must delete the package instead."
             )
         taken = self.upstream_files.taken(repository, digest)
@@ -264,7 +264,7 @@ class GHCRRegistry(Profile):
         found = next((each for each in self._kept(repository) if each.number == number), None)
         there = {each.digest for each in self.upstream_files.manifests(repository)}
         if found is None or found.taken.digest in there:
-            return _message(404, "Package version not found.")
+            return message(404, "Package version not found.")
         self.upstream_files.give_back(found.taken, with_tags=self.restores_tags)
         self._deleted.remove(found)
         self._ids[repository, found.taken.digest] = number
@@ -285,54 +285,3 @@ class GHCRRegistry(Profile):
 
 def _owner(repository: str) -> str:
     return repository.partition("/")[0]
-
-
-def _version(number: int, digest: str, tags: list[str], created: datetime, deleted: datetime | None) -> dict[str, Any]:
-    stamp = {"deleted_at": f"{deleted:%Y-%m-%dT%H:%M:%SZ}"} if deleted else {}
-    return {
-        "id": number,
-        "name": digest,
-        "created_at": f"{created:%Y-%m-%dT%H:%M:%SZ}",
-        "updated_at": f"{created:%Y-%m-%dT%H:%M:%SZ}",
-        "metadata": {"package_type": "container", "container": {"tags": tags}},
-        **stamp,
-    }
-
-
-def _page(rows: list[dict[str, Any]], query: dict[str, str], request: ProxyRequest) -> ProxyResponse:
-    """A page of `per_page`, with a link to the next one and to the last (cleanup package-repo.ts)."""
-    size, number = min(int(query.get("per_page", "30")), 100), int(query.get("page", "1"))
-    last = max(1, -(-len(rows) // size))
-    url = f"https://{request.headers['Host'].partition(':')[0]}{urlsplit(request.path).path}"
-    links = [
-        f'<{url}?{urlencode({**query, "page": to})}>; rel="{name}"'
-        for name, to in (("next", number + 1), ("last", last))
-        if number < last
-    ]
-    return answered(rows[(number - 1) * size : number * size], *([("Link", ", ".join(links))] if links else []))
-
-
-def _message(status: int, message: str, *headers: tuple[str, str]) -> ProxyResponse:
-    """An error as the API words it."""
-    document = {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
-    return answered(document, *headers, status=status)
-
-
-def _exceeded(form: str) -> ProxyResponse:
-    """The forms in which the API says that its limit is exceeded (documented: rate-limits-for-the-rest-api)."""
-    if form == "primary":
-        reset = str(int(time.time()) + 1)
-        return _message(
-            403, "API rate limit exceeded for user.", ("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", reset)
-        )
-    if form == "until later":
-        reset = str(int(time.time()) + 3000)
-        return _message(
-            403, "API rate limit exceeded for user.", ("X-RateLimit-Remaining", "0"), ("X-RateLimit-Reset", reset)
-        )
-    said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-    if form == "secondary":
-        return _message(403, said, ("Retry-After", "1"))
-    if form == "429":
-        return _message(429, said, ("Retry-After", "1"))
-    return _message(403, said)  # without a time (reported: snok/container-retention-policy#59)
