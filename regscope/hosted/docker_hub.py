@@ -206,7 +206,9 @@ class DockerHub(Provider):
         def following(url: str, answer: RestAnswer) -> str | None:
             page = answer.document if isinstance(answer.document, dict) else {}
             if not isinstance(page.get("results"), list):
-                raise RequestErrorWithResponse(f"{url} does not answer with {what}", 200, url=url)
+                raise RequestErrorWithResponse(
+                    f"{url} does not answer with {what}", 200, url=url, next_step="Try again later."
+                )
             after = page.get("next")
             return after if isinstance(after, str) and after else None
 

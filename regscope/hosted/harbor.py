@@ -197,7 +197,8 @@ class Harbor(Provider):
 
     def _no_list(self, what: str) -> RequestErrorWithResponse:
         address = self._api.address
-        return RequestErrorWithResponse(f"{address} does not answer with {what}", 200, url=address)
+        said = f"{address} does not answer with {what}"
+        return RequestErrorWithResponse(said, 200, url=address, next_step="Report it to whoever runs the registry.")
 
 
 class _Login:
@@ -232,7 +233,9 @@ def _row(entry: Any) -> ListedManifest:
         InvalidDigest: it has no valid digest.
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
-        raise InvalidDigest("an artifact in Harbor's list has no digest")
+        raise InvalidDigest(
+            "an artifact in Harbor's list has no digest", next_step="Report it to whoever runs the registry."
+        )
     listed = entry.get("tags")
     tags = [tag for tag in listed if isinstance(tag, dict)] if isinstance(listed, list) else []
     tags = [tag for tag in tags if isinstance(tag.get("name"), str)]
