@@ -147,7 +147,7 @@ class Harbor(Provider):
         if reference in found:
             return
         try:
-            entry = self._api.get(f"{_place(repository)}/artifacts/{quote(reference)}", _ATTACHED).document
+            entry = self._api.get(f"{_place(repository)}/artifacts/{quote(reference, safe=':')}", _ATTACHED).document
         except ResourceNotFound:
             return
         row = _row(entry)
