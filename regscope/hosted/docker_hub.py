@@ -99,25 +99,14 @@ class DockerHub(Provider):
             CapabilityWarning: the result is None.
         """
         name = full_name(self._client.api_base_url, repository)
-        if not self._not_shown.isdisjoint(("", name)):
+        if (entries := self._tags(name)) is None:
             return None
-        try:
-            entries = self._tags(name)
-            there = self._tags_at_the_registry(name)
-            if there - entries.keys():  # pushed between the two lists
-                entries = self._tags(name)
-        except (PermissionDeny, AuthFailed, ResourceNotFound) as error:
-            self._not_shown.add(name)
-            _say_not_listed(repository, error.message)
-            return None
-        except RequestError as error:
-            if isinstance(error, ConnectionFailed):  # as where only the registry can be reached
-                self._not_shown.add("")
-            _say_not_listed(repository, error.message)
+        there = self._tags_at_the_registry(name)
+        if there - entries.keys() and (entries := self._tags(name)) is None:  # pushed between the two lists
             return None
         if unknown := sorted(there - entries.keys()):
             # What else it says may be as old (hub-feedback#2533): a tag may have been moved since.
-            _say_not_listed(repository, f"it lacks {len(unknown)} tags that the registry has, such as {unknown[0]}")
+            _say_not_listed(name, f"it lacks {len(unknown)} tags that the registry has, such as {unknown[0]}")
             return None
         rows: dict[Digest, ListedManifest] = {}
         for tag in sorted(entries.keys() & there):  # others were deleted at the registry (hub-feedback#2361)
@@ -127,9 +116,17 @@ class DockerHub(Provider):
     def untag(self, repository: str, tag: str) -> None:
         """By `DELETE /v2/repositories/NAMESPACE/NAME/tags/TAG/`."""
         name = full_name(self._client.api_base_url, repository)
-        self._login.require()
-        self._api.send("DELETE", f"v2/repositories/{quote(name)}/tags/{quote(tag)}/")
         tagged = ManifestRef(name, tag, self._client)
+        self._login.require()
+        try:
+            self._api.send("DELETE", f"v2/repositories/{quote(name)}/tags/{quote(tag)}/")
+        except ResourceNotFound:
+            if tagged.get_metadata() is None:
+                raise
+            raise RequestError(
+                f"Docker Hub's API does not know the tag {name}:{tag}, which its registry serves",
+                next_step="Try again later, or push the tag again: the API lags behind the registry.",
+            ) from None
         if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
             raise RequestError(
                 f"Docker Hub accepted the deletion of the tag {name}:{tag}, and still serves it",
@@ -157,11 +154,21 @@ class DockerHub(Provider):
             error.next_step = "Use an access token with Read, Write, Delete, of a user who may delete its tags."
         return error
 
-    def _tags(self, name: str) -> dict[str, dict[str, Any]]:
-        """The entries of the tags, by name."""
+    def _tags(self, name: str) -> dict[str, dict[str, Any]] | None:
+        """The API's entries of the tags, by name; None, with a warning, where it does not list them."""
+        if not self._not_shown.isdisjoint(("", name)):
+            return None
         namespace, _, rest = quote(name).partition("/")
         pages = self._pages(f"v2/namespaces/{namespace}/repositories/{rest}/tags", f"the tags of {name}")
-        found = (entry for page in pages for entry in page if isinstance(entry, dict))
+        try:
+            found = [entry for page in pages for entry in page if isinstance(entry, dict)]
+        except RequestError as error:
+            if isinstance(error, PermissionDeny | AuthFailed | ResourceNotFound):
+                self._not_shown.add(name)
+            elif isinstance(error, ConnectionFailed):  # as where only the registry can be reached
+                self._not_shown.add("")
+            _say_not_listed(name, error.message)
+            return None
         return {entry["name"]: entry for entry in found if isinstance(entry.get("name"), str)}
 
     def _tags_at_the_registry(self, name: str) -> set[str]:
@@ -200,7 +207,9 @@ class DockerHub(Provider):
         def following(url: str, answer: RestAnswer) -> str | None:
             page = answer.document if isinstance(answer.document, dict) else {}
             if not isinstance(page.get("results"), list):
-                raise RequestErrorWithResponse(f"{url} does not answer with {what}", 200, url=url)
+                raise RequestErrorWithResponse(
+                    f"{url} does not answer with {what}", 200, url=url, next_step="Try again later."
+                )
             after = page.get("next")
             return after if isinstance(after, str) and after else None
 

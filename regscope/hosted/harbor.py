@@ -38,14 +38,8 @@ _SERVICE, _TOKENS = "harbor-registry", "/service/token"
 _PAGE = 100  # the most that a call gives
 _PRECONDITION = 412
 # base=* adds the children of indexes (src/pkg/artifact/dao/dao.go); immutable tags are only named when asked for.
-_ARTIFACTS = {
-    "q": "base=*",
-    "page": 1,
-    "page_size": _PAGE,
-    "with_tag": "true",
-    "with_accessory": "true",
-    "with_immutable_status": "true",
-}
+_ATTACHED = {"with_tag": "true", "with_accessory": "true", "with_immutable_status": "true"}
+_ARTIFACTS = {"q": "base=*", "page": 1, "page_size": _PAGE, **_ATTACHED}
 
 
 class Harbor(Provider):
@@ -133,36 +127,34 @@ class Harbor(Provider):
 
     def _listed(self, repository: str) -> dict[Digest, ListedManifest]:
         found: dict[Digest, ListedManifest] = {}
-        attached: list[Digest] = []
+        attached: list[str] = []
         for page in self._pages(f"{_place(repository)}/artifacts", _ARTIFACTS, f"the artifacts of {repository}"):
             for entry in page:
                 row = _row(entry)
                 found[row.digest] = row
-                attached += [Digest(str(each["digest"])) for each in _accessories(entry)]
+                attached += [str(each["digest"]) for each in _accessories(entry)]
         if not found:  # the list of an unknown repository is empty
             self._api.get(_place(repository))
         for digest in attached:  # accessories are in no list of artifacts, and may have accessories of their own
             self._take_attached(repository, digest, found)
         on_tags = {tag for row in found.values() for tag in row.tag_names}
-        for tag in sorted({*read_tag_list(self._client, repository).tags} - on_tags):
-            self._put_on_its_manifest(repository, tag, found)  # that of a signature: its tag is not stated there
+        for tag in read_tag_list(self._client, repository).tags:
+            if tag not in on_tags:  # of an accessory whose subject is not there
+                self._take_attached(repository, tag, found)
         return found
 
-    def _take_attached(self, repository: str, digest: Digest, found: dict[Digest, ListedManifest]) -> None:
-        if digest in found:
+    def _take_attached(self, repository: str, reference: str, found: dict[Digest, ListedManifest]) -> None:
+        """Add the row of an accessory, and those of its own accessories; nothing where it is gone meanwhile."""
+        if reference in found:
             return
-        entry = self._api.get(f"{_place(repository)}/artifacts/{digest}", _ARTIFACTS).document
-        if not isinstance(entry, dict):
-            raise self._no_list(f"the artifact {digest}")
-        found[digest] = _row(entry)
+        try:
+            entry = self._api.get(f"{_place(repository)}/artifacts/{quote(reference, safe=':')}", _ATTACHED).document
+        except ResourceNotFound:
+            return
+        row = _row(entry)
+        found[row.digest] = row
         for each in _accessories(entry):
-            self._take_attached(repository, Digest(str(each["digest"])), found)
-
-    def _put_on_its_manifest(self, repository: str, tag: str, found: dict[Digest, ListedManifest]) -> None:
-        now = ManifestRef(repository, tag, self._client).get_metadata()
-        if now is not None:
-            row = found.get(now.digest, ListedManifest(now.digest, media_type=now.mediaType))
-            found[now.digest] = row._replace(tags=(*row.tags, ListedTag(tag)))
+            self._take_attached(repository, str(each["digest"]), found)
 
     def untag(self, repository: str, tag: str) -> None:
         """By `DELETE …/artifacts/TAG/tags/TAG`; the registry's API deletes no tag."""
@@ -206,7 +198,8 @@ class Harbor(Provider):
 
     def _no_list(self, what: str) -> RequestErrorWithResponse:
         address = self._api.address
-        return RequestErrorWithResponse(f"{address} does not answer with {what}", 200, url=address)
+        said = f"{address} does not answer with {what}"
+        return RequestErrorWithResponse(said, 200, url=address, next_step="Report it to whoever runs the registry.")
 
 
 class _Login:
@@ -241,7 +234,9 @@ def _row(entry: Any) -> ListedManifest:
         InvalidDigest: it has no valid digest.
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
-        raise InvalidDigest("an artifact in Harbor's list has no digest")
+        raise InvalidDigest(
+            "an artifact in Harbor's list has no digest", next_step="Report it to whoever runs the registry."
+        )
     listed = entry.get("tags")
     tags = [tag for tag in listed if isinstance(tag, dict)] if isinstance(listed, list) else []
     tags = [tag for tag in tags if isinstance(tag.get("name"), str)]

@@ -146,7 +146,9 @@ class RegistryStore:
 
     def manifests(self, repository: str) -> Listing | None:
         """The manifests, with what the provider says of each; None without one, or where it does not list them."""
-        found = self.provider.manifests(check_repository(repository)) if self.provider else None
+        if self.provider is None:  # it may be known after the next challenge
+            return None
+        found = self.provider.manifests(check_repository(repository))
         self._listings[repository] = found
         self._listed = repository if found is not None else self._listed
         rows = found.manifests if found is not None else ()

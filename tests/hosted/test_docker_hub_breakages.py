@@ -108,10 +108,7 @@ def test_an_api_that_refuses_requests_with_tokens_is_an_api_that_shows_nothing(
 def test_a_wrong_password_is_an_error_that_says_so(behind: Registry, hub: DockerHubRegistry) -> None:
     fill(behind)
     store = rs.open("docker.io", username="ann", password="wrong", verify=hub.ca, cache=False)
-    with (
-        pytest.warns(rs.CapabilityWarning),
-        pytest.raises(AuthFailed, match="refuses") as caught,
-    ):
+    with pytest.warns(rs.CapabilityWarning), pytest.raises(AuthFailed, match="refuses") as caught:
         rs.scan(store, repositories="team/app", progress=False)
     assert "docker login" in caught.value.next_step
 

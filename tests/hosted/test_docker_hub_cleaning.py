@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import regscope as rs
-from regscope.errors import AuthFailed, PermissionDeny, ResourceNotFound
+from regscope.errors import AuthFailed, PermissionDeny, RequestError, ResourceNotFound
 from regscope.registry.retry_policy import RetryPolicy
 from regscope.remediation.reclaiming import how_space_is_freed
 from regscope.spec.digest import Digest
@@ -198,6 +199,14 @@ def test_a_tag_alone_is_removed_by_the_api_and_an_expired_token_is_renewed(
         open_removal(store).untag("team/app", "1.0")
 
 
+def test_a_tag_that_the_api_does_not_know_is_not_taken_for_gone(behind: Registry, hub: DockerHubRegistry) -> None:
+    """hub-feedback#2533: the registry served tags that the API did not list."""
+    fill(behind)
+    hub.lacks = {("team/app", "1.0")}
+    with pytest.raises(RequestError, match="which its registry serves"):
+        open_removal(opened(hub)).untag("team/app", "1.0")
+
+
 def test_an_image_is_deleted_with_all_its_tags(behind: Registry, hub: DockerHubRegistry) -> None:
     fill(behind)
     store = opened(hub)
@@ -210,8 +219,6 @@ def test_hub_tool_214_many_deletions_wait_where_the_api_asks_for_it(
     behind: Registry, hub: DockerHubRegistry, tmp_path: Path
 ) -> None:
     """hub-tool#214, harbor#17746: after some hundred deletions every request got 429, and the run ended."""
-    import time
-
     Contents(pushes=[("team/app", f"t{at}", OLD) for at in range(12)] + [("team/app", "kept", OLD)]).push_to(behind.url)
     store = opened(hub)
     plan = rs.plan(scanned(store), rs.Retention(tags="t*"))

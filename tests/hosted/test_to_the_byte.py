@@ -11,11 +11,13 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+import requests
 
 from tests.hosted.carrying_out import Make, carry_out
 from tests.hosted.carrying_out_unseen import carry_out_unseen
 from tests.lab.busy_registries import Case
 from tests.remediation.test_to_the_byte import many
+from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.azure import AzureRegistry
 from tests.servers.hosted.docker_hub import DockerHubRegistry
 from tests.servers.hosted.ecr import HOST as ECR_HOST
@@ -26,11 +28,33 @@ from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
 from tests.servers.hosted.harbor import HOST, HarborRegistry
 from tests.servers.hosted.quay import QuayRegistry
+from tests.servers.hosted.upstream import Stored
+from tests.servers.registry import Registry
+
+
+def harbor(registry: Registry, authority: CertificateAuthority) -> HarborRegistry:
+    """Without attachments that have neither a tag nor a subject: Harbor has them in no list."""
+    profile = HarborRegistry(registry, authority)
+    for repository in profile.upstream_files.repositories():
+        while lost := _lost(profile.upstream_files.manifests(repository)):
+            for stored in lost:
+                requests.delete(f"{registry.url}/v2/{repository}/manifests/{stored.digest}").raise_for_status()
+    return profile
+
+
+def _lost(manifests: list[Stored]) -> list[Stored]:
+    there = {each.digest for each in manifests}
+    return [
+        each
+        for each in manifests
+        if not each.tags and "subject" in each.document and each.document["subject"]["digest"] not in there
+    ]
+
 
 PROFILES: dict[str, tuple[Make, str]] = {
     "Google": (GoogleRegistry, "gcr.io/team"),
     "Azure": (AzureRegistry, "ours.azurecr.io"),
-    "Harbor": (HarborRegistry, HOST),
+    "Harbor": (harbor, HOST),
     "GitHub": (GHCRRegistry, "ghcr.io/team"),
     "GitHub, which restores nothing": (partial(GHCRRegistry, keeps=timedelta(0)), "ghcr.io/team"),
     "ECR": (ECRRegistry, f"{ECR_HOST}/team"),

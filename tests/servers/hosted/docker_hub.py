@@ -282,6 +282,8 @@ class DockerHubRegistry(Profile):
         if not is_known or not self.may_delete:
             said = "insufficient privileges"
             return answered({"message": said, "errinfo": {}}, status=403 if is_known else 401)
+        if (repository, tag) in self.lacks:
+            return answered({"message": "tag not found", "errinfo": {}}, status=404)
         was_left = self.left_over.pop((repository, tag), None)
         if not self.upstream_files.remove_tag(repository, tag) and not was_left:
             return answered({"message": "tag not found", "errinfo": {}}, status=404)

@@ -49,7 +49,7 @@ class HarborRegistry(Profile):
         self.immutable: set[tuple[str, str]] = set()
         self.pulled: dict[tuple[str, str], datetime] = {}
         self._tokens: dict[str, set[str]] = {}
-        for rule in (self._token, self._challenge, self._api, self._pull, self._delete):
+        for rule in (self._token, self._challenge, self._api, self._pull, self._tags, self._delete):
             self.rule(rule)
 
     def forget_tokens(self) -> None:
@@ -83,7 +83,8 @@ class HarborRegistry(Profile):
         known, name = self._tokens.get(authorization(request).removeprefix("Bearer ")), _repository(path)
         if path == "/v2/_catalog":
             if self.is_admin and (not self.password or self._is_ann(request)):
-                return None
+                # Those that are not empty (server/registry/catalog.go).
+                return answered({"repositories": self.upstream_files.repositories()})
             said = "unauthorized to list catalog: unauthorized to list catalog"
             return error(401, "UNAUTHORIZED", said, ("WWW-Authenticate", 'Basic realm="harbor"'))
         action = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "push")
@@ -106,6 +107,14 @@ class HarborRegistry(Profile):
             self.pulled[repository, self.upstream_files.tags(repository).get(reference, reference)] = now
             self.pulled[repository, reference] = now
         return None
+
+    def _tags(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        """An empty list for a repository without tags (server/registry/tag.go)."""
+        path = urlsplit(request.path).path
+        if not path.endswith("/tags/list") or not self.upstream_files.manifests(_repository(path)):
+            return None
+        answer = forward()
+        return answer if answer.status == 200 else answered({"name": _repository(path), "tags": []})
 
     def _delete(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """By digest alone (server/registry/manifest.go)."""
@@ -177,8 +186,10 @@ class HarborRegistry(Profile):
             case ["artifacts"]:  # an empty list for an unknown repository (server/v2.0/handler/artifact.go)
                 rows = [self._artifact(repository, each, manifests) for each in self._listed(repository, query)]
                 return self._page(request, query, rows)
-            case ["artifacts", reference] if reference in manifests and request.method == "GET":
-                return answered(self._artifact(repository, manifests[reference], manifests))
+            case ["artifacts", reference] if request.method == "GET":
+                digest = self.upstream_files.tags(repository).get(reference, reference)
+                if digest in manifests:
+                    return answered(self._artifact(repository, manifests[digest], manifests))
             case ["artifacts", _, "tags", tag] if request.method == "DELETE":
                 if (repository, tag) in self.immutable:
                     return error(412, "PRECONDITION", f"the tag {tag} configured as immutable, cannot be deleted")
