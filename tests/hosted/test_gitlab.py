@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 import regscope as rs
 from regscope.errors import AuthFailed, InvalidDigest, PermissionDeny, RequestError, ResourceNotFound
+from regscope.hosted.gitlab import GitLab
+from regscope.registry.tokens import TokenService
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.hosted.pushed import AMD, ARM, BOTH, FOUND, NEW, OLD, fill, found, uploaded
@@ -39,6 +42,22 @@ def opened(gitlab: GitLabRegistry, location: str = HOST, **options: Any) -> rs.C
 
 def scanned(store: rs.ContentStore, **options: Any) -> rs.Snapshot:
     return rs.scan(store, progress=False, **options)
+
+
+@pytest.mark.parametrize("host", ["gitlab.com", "registry.gitlab.com.example.com", "registry.gitlab.example.com"])
+def test_another_host_is_known_by_its_challenge_alone(host: str) -> None:
+    assert GitLab.is_at("registry.gitlab.com")
+    assert not GitLab.is_at(host)
+    assert GitLab.is_named_by(TokenService("https://git.example.com/sub/jwt/auth", "container_registry"), host)
+    assert not GitLab.is_named_by(TokenService("https://git.example.com/v2/token", "container_registry"), host)
+    assert not GitLab.is_named_by(TokenService("https://git.example.com/jwt/auth", "registry"), host)
+
+
+def test_a_store_pickles_with_what_it_has_learnt(gitlab: GitLabRegistry) -> None:
+    store = opened(gitlab, f"{HOST}/team", api_token=READS)
+    assert pickle.loads(pickle.dumps(store)).repositories() == store.repositories()
+    again = pickle.loads(pickle.dumps(store))
+    assert again.tags("team/app") == ["1.0", "2.0", "latest"]
 
 
 def test_the_repositories_below_a_project_come_from_the_registry_itself(gitlab: GitLabRegistry) -> None:
