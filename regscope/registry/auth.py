@@ -178,6 +178,7 @@ class Authorizer:
         basic = login.basic if isinstance(login, Credentials) and way.basic else None
         if way.bearer is None and basic is None:
             raise _wants_password(asked.url, login)
+        # Another thread may have learned the way since this request was sent anonymously.
         if way.bearer is None or (way == before and basic is not None and basic in asked.sent):
             is_new = basic not in asked.sent
         else:

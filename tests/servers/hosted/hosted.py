@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,11 +20,11 @@ from .upstream import Upstream
 class Profile(FaultProxy):
     """What a provider does otherwise than the registry behind it.
 
-    `hosts` are the names under which it is reached, `login` the user and the password that it wants.
+    `hosts` are the names under which it is reached, and `login` has the arguments of `rs.open` that it needs at least.
     """
 
     hosts: tuple[str, ...] = ()
-    login: tuple[str | None, str | None] = (None, None)
+    login: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, registry: Registry, authority: CertificateAuthority) -> None:
         super().__init__(registry.url, tls=authority.issue([*self.hosts, "localhost"]))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import ClassVar
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from regscope.spec.media_types import OCI_INDEX
@@ -45,11 +47,11 @@ class QuayRegistry(Profile):
     """
 
     hosts = ("quay.io", "images.example.com")
+    login: ClassVar[Mapping[str, str]] = {"username": "org+robot", "password": "secret"}
 
     def __init__(self, registry: Registry, authority: CertificateAuthority, *, password: str = "secret") -> None:
         super().__init__(registry, authority)
         self.password = password
-        self.login = ("org+robot", password) if password else (None, None)
         self.private: set[str] = set()
         self.api_tokens: dict[str, set[str]] = {}
         self.immutable: set[tuple[str, str]] = set()
