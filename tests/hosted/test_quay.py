@@ -221,7 +221,7 @@ def test_a_wrong_password_and_a_wrong_token_are_errors(quay: QuayRegistry) -> No
 
 
 def test_nobody_is_told_to_name_a_namespace_or_to_log_in(quay: QuayRegistry) -> None:
-    with pytest.raises((AuthFailed, Unsupported), match="an anonymous user|below a namespace"):
+    with pytest.raises((AuthFailed, Unsupported), match=r"an anonymous user|below a namespace"):
         opened(quay, username=None, password=None).repositories()
 
 

@@ -104,6 +104,19 @@ def test_the_time_machine_restores_an_image_with_its_tag(behind: Registry, quay:
     assert quay.upstream_files.tags("team/app")["2.0"] == digest
 
 
+def test_undo_with_a_token_restores_all_of_it(behind: Registry, quay: QuayRegistry, tmp_path: Path) -> None:
+    fill(behind)
+    store = opened(quay, api_token="writes")
+    before = quay.upstream_files.tags("team/app")
+    plan = rs.plan(scanned(store), rs.Retention(tags=["2.0", "1.0"]))
+    done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
+    assert done.ok, repr(done)
+    undone = rs.undo(done.journal, store, dry_run=False, progress=False)
+    assert undone.ok, repr(undone)
+    assert quay.upstream_files.tags("team/app") == before
+    assert shown(store, BOTH.digest, AMD.digest, ARM.digest, SBOM.digest) == [True] * 4
+
+
 def test_a_tag_that_points_elsewhere_by_now_is_not_moved_back(behind: Registry, quay: QuayRegistry) -> None:
     fill(behind)
     store = opened(quay, api_token="writes")
