@@ -81,8 +81,8 @@ class GitLab(Provider):
         return service.service == _SERVICE and urlsplit(service.realm).path.endswith(TOKENS)
 
     def is_partial(self, prefix: str) -> bool:
-        """True for every prefix: all repositories of a registry share their layers."""
-        return bool(prefix)
+        """True: all repositories of a registry share their layers, and those of others are not shown."""
+        return True
 
     def repositories(self, prefix: str) -> list[str]:
         """By the registry itself below a project; by the REST API below a group, and of all projects."""

@@ -73,8 +73,8 @@ class Quay(Provider):
         return realm.path == _TOKENS and realm.hostname == host
 
     def is_partial(self, prefix: str) -> bool:
-        """True for every prefix: all repositories of a registry share their layers."""
-        return bool(prefix)
+        """True: all repositories of a registry share their layers, and those of others are not shown."""
+        return True
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories of the prefix's namespace that the API shows, and those of the catalog, which has what the

@@ -38,7 +38,7 @@ def carry_out_unseen(case: Case, make: Make, location: str) -> dict[str, int]:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place, upstream(Path(place) / "registry") as registry:
         case.contents.push_to(registry.url)
         with reached(make(registry, CertificateAuthority(Path(place) / "authority"))) as profile:
-            store = rs.open(location, **profile.login, verify=profile.ca, cache=False)
+            store = rs.open(location, verify=profile.ca, cache=False, **profile.login)
             assert isinstance(store, RegistryStore)
             with store.client:
                 return _carried_out(case.policy, registry, profile, store, Path(place))

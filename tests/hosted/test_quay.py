@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import regscope as rs
-from regscope.errors import AuthFailed, InvalidDigest, PermissionDeny, RequestError, ResourceNotFound
+from regscope.errors import AuthFailed, InvalidDigest, PermissionDeny, RequestError, ResourceNotFound, Unsupported
 from regscope.hosted.quay import Quay
+from regscope.registry.tokens import TokenService
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.wrapped_store import unwrapped
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, found, uploaded
@@ -44,6 +46,20 @@ def provider_of(store: rs.ContentStore) -> Quay:
 
 def scanned(store: rs.ContentStore, **options: Any) -> rs.Snapshot:
     return rs.scan(store, progress=False, **options)
+
+
+def test_another_host_is_known_by_its_own_token_service_alone() -> None:
+    assert Quay.is_at("quay.io")
+    assert not Quay.is_at("quay.io.example.com")
+    assert Quay.is_named_by(TokenService("https://quay.example.com/v2/auth", "quay.example.com"), "quay.example.com")
+    assert not Quay.is_named_by(TokenService("https://auth.example.com/v2/auth", "x"), "quay.example.com")
+    assert not Quay.is_named_by(TokenService("https://quay.example.com/v2/token", "x"), "quay.example.com")
+
+
+def test_a_store_pickles_with_what_it_has_learnt(quay: QuayRegistry) -> None:
+    store = opened(quay, f"{HOST}/team")
+    assert pickle.loads(pickle.dumps(store)).repositories() == store.repositories()
+    assert pickle.loads(pickle.dumps(store)).tags("team/app") == ["1.0", "2.0", "latest"]
 
 
 def test_the_catalog_is_read_though_no_scope_for_it_exists(quay: QuayRegistry) -> None:
@@ -205,7 +221,7 @@ def test_a_wrong_password_and_a_wrong_token_are_errors(quay: QuayRegistry) -> No
 
 
 def test_nobody_is_told_to_name_a_namespace_or_to_log_in(quay: QuayRegistry) -> None:
-    with pytest.raises(AuthFailed):
+    with pytest.raises((AuthFailed, Unsupported), match=r"an anonymous user|below a namespace"):
         opened(quay, username=None, password=None).repositories()
 
 

@@ -65,9 +65,8 @@ def test_a_plan_frees_what_it_says_after_the_time_machine_and_is_undone(
 
     done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
     assert done.ok, repr(done)
-    deleted = [
-        line.split()[1].rpartition("/")[2] for line in quay.asked() if line.startswith("DELETE") and "202" in line
-    ]
+    asked = [line.split() for line in quay.asked() if line.startswith("DELETE") and line.endswith(" 202")]
+    deleted = [path.rpartition("/")[2] for _, path, _ in asked]
     assert sorted(deleted) == sorted(["1.0", BOTH.digest])  # the rest had no tag, and went with it
     assert quay.upstream_files.tags("team/app") == {"latest": NEW.digest}
     assert shown(store, *everything) == [False] * 4
@@ -102,6 +101,19 @@ def test_the_time_machine_restores_an_image_with_its_tag(behind: Registry, quay:
     assert provider.restore("team/app", digest)
     assert shown(store, digest, AMD.digest) == [True, True]
     assert quay.upstream_files.tags("team/app")["2.0"] == digest
+
+
+def test_undo_with_a_token_restores_all_of_it(behind: Registry, quay: QuayRegistry, tmp_path: Path) -> None:
+    fill(behind)
+    store = opened(quay, api_token="writes")
+    before = quay.upstream_files.tags("team/app")
+    plan = rs.plan(scanned(store), rs.Retention(tags=["2.0", "1.0"]))
+    done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
+    assert done.ok, repr(done)
+    undone = rs.undo(done.journal, store, dry_run=False, progress=False)
+    assert undone.ok, repr(undone)
+    assert quay.upstream_files.tags("team/app") == before
+    assert shown(store, BOTH.digest, AMD.digest, ARM.digest, SBOM.digest) == [True] * 4
 
 
 def test_a_tag_that_points_elsewhere_by_now_is_not_moved_back(behind: Registry, quay: QuayRegistry) -> None:

@@ -7,11 +7,10 @@ Sources: quay/quay at ffba0c7, named by file (v2/… is endpoints/v2, api/… en
 from __future__ import annotations
 
 import base64
-import json
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from regscope.spec.media_types import OCI_INDEX
@@ -21,6 +20,7 @@ from ..deleting import ask, asked
 from ..proxy import Forward, ProxyRequest, ProxyResponse
 from ..registry import Registry
 from .hosted import Profile, answered, authorization, error
+from .quay_api import answer_of_api, start_of
 from .time_machine import Ended, TimeMachine
 
 _SCOPE = re.compile(r"repository:(?:[.a-zA-Z0-9_\-]+/)*[.a-zA-Z0-9_\-]+:(?:push|pull|\*)(?:,(?:push|pull|\*))*")
@@ -46,11 +46,11 @@ class QuayRegistry(Profile):
     """
 
     hosts = ("quay.io", "images.example.com")
+    login: Mapping[str, str] = {"username": "org+robot", "password": "secret"}
 
     def __init__(self, registry: Registry, authority: CertificateAuthority, *, password: str = "secret") -> None:
         super().__init__(registry, authority)
         self.password = password
-        self.login = {"username": "org+robot", "password": password} if password else {}
         self.private: set[str] = set()
         self.api_tokens: dict[str, set[str]] = {}
         self.immutable: set[tuple[str, str]] = set()
@@ -58,7 +58,15 @@ class QuayRegistry(Profile):
         self.time_machine = TimeMachine(self.upstream_files)
         self.scopes: list[str] = []
         self._tokens: dict[str, set[str]] = {}
-        for rule in (self._token, self._api, self._challenge, self._lists, self._referrers, self._read, self._push):
+        for rule in (
+            self._token,
+            self._answer_api,
+            self._challenge,
+            self._lists,
+            self._referrers,
+            self._read,
+            self._push,
+        ):
             self.rule(rule)
         self.rule(self._delete)
 
@@ -105,6 +113,10 @@ class QuayRegistry(Profile):
         may = {"pull", "push"} if is_known else {"pull"} if public else set()
         return [f"{name}:{action}" for action in actions.split(",") if action in may]
 
+    def _answer_api(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
+        with self.time_machine.lock:
+            return answer_of_api(self, request)
+
     def _challenge(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
         """On the registry's own host; the catalog needs a token without a scope (auth/registry_jwt_auth.py, v2/catalog
         .py)."""
@@ -127,7 +139,7 @@ class QuayRegistry(Profile):
         size = max(min(int(query.get("n", ["100"])[0]), 100), 1)
         if address.path == "/v2/_catalog":
             names, key = [name for name in self.upstream_files.repositories() if not name.startswith("public/")], "_"
-            start = _start(query.get("next_page", query.get("last", [""]))[0])
+            start = start_of(query.get("next_page", query.get("last", [""]))[0])
             page, document = names[start : start + size], {"repositories": names[start : start + size]}
             more = urlencode({"n": size, "next_page": f"{key}{start + size}"}) if start + size < len(names) else ""
         elif address.path.endswith("/tags/list"):
@@ -218,101 +230,6 @@ class QuayRegistry(Profile):
             self.time_machine.end(repository, sorted(mutable & {*tags}))
         return ProxyResponse(202)
 
-    def _api(self, request: ProxyRequest, forward: Forward) -> ProxyResponse | None:
-        """By an OAuth token, anonymously what is public (api/__init__.py, auth/oauth.py); its errors have another form
-        (endpoints/exception.py)."""
-        address = urlsplit(request.path)
-        if not address.path.startswith("/api/v1/"):
-            return None
-        token, query = authorization(request).removeprefix("Bearer "), parse_qs(address.query)
-        if token and token not in self.api_tokens:
-            return _refused(401, "invalid_token", "Requires authentication")
-        scopes = self.api_tokens.get(token, set())
-        path = unquote(address.path).removeprefix("/api/v1/")
-        if path == "repository":
-            return self._repositories(query, bool(scopes))
-        repository, found, rest = path.removeprefix("repository/").partition("/tag/")
-        if not found:
-            return _refused(404, "not_found", "Not Found")
-        if repository in self.private and not scopes:
-            return _refused(401, "invalid_token", "Requires authentication")
-        if repository not in self.upstream_files.repositories():
-            return _refused(404, "not_found", "Not Found")
-        if request.method == "POST" and rest.endswith("/restore"):
-            if "repo:write" not in scopes:
-                return _refused(403 if token else 401, "insufficient_scope", "Unauthorized")
-            return self._restore(request, repository, rest.removesuffix("/restore"))
-        if request.method == "DELETE":  # a tag alone (api/tag.py, deleteFullTag)
-            if "repo:write" not in scopes:
-                return _refused(403 if token else 401, "insufficient_scope", "Unauthorized")
-            if rest not in self.upstream_files.tags(repository):
-                return _refused(404, "not_found", "Not Found")
-            self.time_machine.end(repository, [rest])
-            return ProxyResponse(204)
-        return self._tags(repository, query)
-
-    def _repositories(self, query: dict[str, list[str]], is_known: bool) -> ProxyResponse:
-        """`namespace`, `starred` or `public` is required; pages by an opaque `next_page` (api/repository.py)."""
-        if not {"namespace", "public", "starred"} & {*query}:
-            return _refused(400, "invalid_request", "namespace, starred or public are required for this API call")
-        wanted = query.get("namespace", [""])[0]
-        names = [name for name in self.upstream_files.repositories() if name.startswith(f"{wanted}/")]
-        names = [name for name in names if is_known or name not in self.private]
-        start = _start(query.get("next_page", [""])[0])
-        rows = [
-            {"namespace": name.partition("/")[0], "name": name.partition("/")[2], "is_public": name not in self.private}
-            for name in names[start : start + 100]
-        ]
-        more = {"next_page": f"_{start + 100}"} if start + 100 < len(names) else {}
-        return answered({"repositories": rows, **more})
-
-    def _tags(self, repository: str, query: dict[str, list[str]]) -> ProxyResponse:
-        """Newest first, 50 a page and 100 at most; dead ones too, unless they are left out (api/tag.py)."""
-        rows = [
-            self._tag(repository, tag, each.digest, each.image_size, each.uploaded, None, bool(each.children))
-            for each in self.upstream_files.manifests(repository)
-            for tag in each.tags
-        ]
-        if query.get("onlyActiveTags", ["false"])[0] != "true":
-            ended = [each for each in self.time_machine.history if each.repository == repository]
-            rows += [self._tag(repository, at.name, at.digest, 0, at.start, at.end, False) for at in ended]
-        rows.sort(key=lambda row: (-row["start_ts"], row["name"]))
-        number, size = int(query.get("page", ["1"])[0]), min(100, int(query.get("limit", ["50"])[0]))
-        page = rows[(number - 1) * size : number * size]
-        return answered({"tags": page, "page": number, "has_additional": number * size < len(rows)})
-
-    def _tag(
-        self, repository: str, name: str, digest: str, size: int, start: datetime, end: datetime | None, is_list: bool
-    ) -> dict[str, Any]:
-        row = {
-            "name": name,
-            "reversion": False,
-            "immutable": end is None and (repository, name) in self.immutable,
-            "start_ts": int(start.timestamp()),
-            "manifest_digest": digest,
-            "is_manifest_list": is_list,
-            "size": size,
-        }
-        return row | ({"end_ts": int(end.timestamp())} if end else {})
-
-    def _restore(self, request: ProxyRequest, repository: str, tag: str) -> ProxyResponse:
-        """A manifest that the time machine has, under any tag (api/tag.py, RestoreTag)."""
-        digest = str(json.loads(request.body).get("manifest_digest"))
-        found = {each.digest: each for each in self.upstream_files.manifests(repository)}.get(digest)
-        if found is None:
-            return _refused(404, "not_found", "Not Found")
-        if (repository, tag) in self.immutable:
-            return _refused(409, "tag_immutable", f"Cannot overwrite immutable tag '{tag}'")
-        if tag in self.upstream_files.tags(repository):
-            self.time_machine.end(repository, [tag])
-        self.upstream_files.set_tag(repository, tag, digest)
-        return answered({})
-
-
-def _start(token: str) -> int:
-    """What an opaque token says; 0 for one that is none of Quay's (v2/__init__.py, decrypt_page_token)."""
-    return int(token[1:]) if token.startswith("_") and token[1:].isdigit() else 0
-
 
 def _wanted(request: ProxyRequest) -> tuple[str, list[str]]:
     """The repository of a request, and the actions that it needs."""
@@ -330,8 +247,3 @@ def _is_unknown() -> ProxyResponse:
 
 def _is_immutable() -> ProxyResponse:
     return error(409, "TAG_IMMUTABLE", "tag is immutable and cannot be overwritten")
-
-
-def _refused(status: int, kind: str, said: str) -> ProxyResponse:
-    document = {"detail": said, "error_message": said, "error_type": kind, "title": kind, "status": status}
-    return answered(document, status=status)
