@@ -158,7 +158,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "problems": (
         _REPOSITORY,
         Column("reference", "str", "tag or digest"),
-        Column("what", "category", "what could not be read, or is missing or damaged"),
+        Column("what", "category", "what could not be read, or is missing, damaged or archived"),
         Column("error", "str", "error message"),
     ),
 }

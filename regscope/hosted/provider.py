@@ -129,7 +129,7 @@ class Provider(Protocol):
 
     @classmethod
     def of(cls, client: DockerRegistryV2Client) -> Provider:
-        """The provider of this client's registry; a class of less abilities where its own API cannot be asked."""
+        """The registry's provider, of this class or of one that does less where its own API cannot be asked."""
         return cls(client)
 
     @classmethod

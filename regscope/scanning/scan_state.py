@@ -163,16 +163,14 @@ class ScanState:
             if self._tag_globs is None or matches(tag, self._tag_globs):
                 row = on_tags.get(tag)
                 if row is not None and row.archived:
-                    continue
-                if row is not None and first.setdefault(row.digest, tag) != tag:
+                    self._note_archived(listed.repository, row.digest)
+                elif row is not None and first.setdefault(row.digest, tag) != tag:
                     self._same[listed.repository, first[row.digest]].append((tag, row))
                 else:
                     self._work.add(read_manifest, self._store, listed.repository, tag, row)
-        for row in rows:
-            if row.archived:
-                self._note_archived(listed.repository, row.digest)
         for digest in listed.untagged if self._tag_globs is None else ():
             if self.is_archived(listed.repository, digest):
+                self._note_archived(listed.repository, digest)
                 continue
             self._untagged.append((listed.repository, digest))
             self._ask(listed.repository, digest, 0)

@@ -267,6 +267,15 @@ def test_containers_roadmap_2390_times_are_read_before_manifests_are_which_count
     assert again["team/app", NEW.digest] > long_ago
 
 
+def test_ecr_cleanup_lambda_44_what_runs_by_its_digest_stays(ecr: ECRRegistry) -> None:
+    """It compared names with tags alone, and deleted images that task definitions named by digest."""
+    running = [f"{HOST}/team/app@{OLD.digest}", f"{HOST}/team/app:1.0"]
+    plan = rs.plan(scanned(opened(ecr)), rs.Retention(tags="*", untagged=True, repositories="team/app", in_use=running))
+    goes = {*plan.table.loc[plan.table["action"] != "keep", "tag"].dropna()}
+    assert goes == {"2.0", "latest"}
+    assert not {OLD.digest, NEW.digest} & {*plan.steps.loc[plan.steps["action"] == "delete", "digest"]}
+
+
 def test_without_aws_credentials_images_are_deleted_by_the_registrys_own_api(
     behind: Registry, ecr: ECRRegistry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
