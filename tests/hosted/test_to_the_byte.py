@@ -1,6 +1,6 @@
 """Over drawn registries: what a provider shows is what is there, and a plan by it frees to the byte what it says.
 
-With `DRAWN_CASES=100` in the environment so many registries are drawn for each provider; by default 20.
+With `DRAWN_CASES=100` in the environment so many registries are drawn for each provider; by default 6.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def test_a_plan_by_what_the_provider_shows_frees_what_it_says_and_is_undone(prov
     make, location = PROFILES[provider]
     figures: Counter[str] = Counter()
 
-    @many(int(os.environ.get("DRAWN_CASES", 20)))
+    @many(int(os.environ.get("DRAWN_CASES", 6)))
     def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
         figures.update(carry_out(case, make, location))
 
@@ -92,7 +92,7 @@ def test_where_not_all_is_seen_a_plan_is_at_most_and_is_undone(provider: str) ->
     make, location = NOT_ALL_SEEN[provider]
     figures: Counter[str] = Counter()
 
-    @many(int(os.environ.get("DRAWN_CASES", 20)))
+    @many(int(os.environ.get("DRAWN_CASES", 6)))
     def each(case: Case, undo_at_once: bool, backup_all: bool) -> None:
         figures.update(carry_out_unseen(case, make, location))
 
