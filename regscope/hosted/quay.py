@@ -78,7 +78,9 @@ class Quay(Provider):
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories of the prefix's namespace that the API shows, and those of the catalog, which has what the
-        registry's login may read."""
+        registry's login may read; where the prefix is empty, those of the catalog."""
+        if not prefix and self._client.keychain:
+            return list_repositories(self._client)
         if not prefix:
             raise Unsupported(
                 f"{self._client.api_base_url} lists repositories only for a login, or below a namespace",
