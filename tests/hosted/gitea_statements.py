@@ -17,7 +17,7 @@ from regscope.stores.removal import open_removal
 from tests.field.contents import made, multi
 from tests.hosted.gitea_place import Place
 from tests.hosted.pushed import found
-from tests.lab.drawn_registries import Pushed
+from tests.lab.drawn_registries import Pushed, index
 
 __all__ = [  # what a module that makes the fixtures `place` and `repository` imports
     "test_a_login_without_the_scope_is_replaced_by_the_api_token",
@@ -26,6 +26,7 @@ __all__ = [  # what a module that makes the fixtures `place` and `repository` im
     "test_a_second_scan_asks_for_the_versions_alone",
     "test_a_tag_that_was_pushed_again_is_asked_for_again",
     "test_a_token_that_may_only_read_is_an_error_that_names_the_scope",
+    "test_gitea_32053_what_a_moved_tag_leaves_of_an_index_goes_with_its_children",
     "test_lists_are_read_to_their_end_page_by_page",
     "test_names_with_a_common_beginning_are_told_apart",
     "test_times_are_those_of_the_pushes",
@@ -56,24 +57,24 @@ def path(repository: str) -> str:
 
 def filled(place: Place, repository: str) -> tuple[Pushed, Pushed, Pushed]:
     """An image with two tags, an index, and an image that has lost its tag."""
-    image, index, old = made(repository, "one"), multi(repository), made(repository, "old")
+    image, many, old = made(repository, "one"), multi(repository), made(repository, "old")
     place.push(repository, old, "one")
     place.push(repository, image, "one", "two", by_digest=False)
-    place.push(repository, index, "multi")
-    return image, index, old
+    place.push(repository, many, "multi")
+    return image, many, old
 
 
 def test_what_has_no_tag_is_told_from_children(place: Place, repository: str) -> None:
-    image, index, old = filled(place, repository)
+    image, many, old = filled(place, repository)
     store = place.open()
     snap = scanned(store, repository)
     assert provider(store).name == "Gitea or Forgejo"
-    children = {child.digest: "index child" for child in index.children}
-    expected = {image.digest: "tag", index.digest: "tag", old.digest: "untagged", **children}
+    children = {child.digest: "index child" for child in many.children}
+    expected = {image.digest: "tag", many.digest: "tag", old.digest: "untagged", **children}
     assert found(snap, repository) == expected
     assert snap.sees_untagged
     tags = snap.tags.set_index("tag")["digest"].to_dict()
-    assert tags == {"one": image.digest, "two": image.digest, "multi": index.digest}
+    assert tags == {"one": image.digest, "two": image.digest, "multi": many.digest}
 
 
 def test_a_second_scan_asks_for_the_versions_alone(place: Place, repository: str, cache_folder: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_second_scan_asks_for_the_versions_alone(place: Place, repository: str
 
 
 def test_a_tag_that_was_pushed_again_is_asked_for_again(place: Place, repository: str) -> None:
-    image, index, old = filled(place, repository)
+    image, many, old = filled(place, repository)
     store = place.open()
     scanned(store, repository)
     place.push(repository, old, "two")
@@ -100,7 +101,7 @@ def test_a_tag_that_was_pushed_again_is_asked_for_again(place: Place, repository
     snap = scanned(store, repository)
     assert [line for line in place.asked() if line.endswith("/files")] == [f"GET {path(repository)}/two/files"]
     tags = snap.tags.set_index("tag")["digest"].to_dict()
-    assert tags == {"one": image.digest, "two": old.digest, "multi": index.digest}
+    assert tags == {"one": image.digest, "two": old.digest, "multi": many.digest}
 
 
 def test_times_are_those_of_the_pushes(place: Place, repository: str) -> None:
@@ -192,17 +193,17 @@ def test_a_token_that_may_only_read_is_an_error_that_names_the_scope(
 
 
 def test_what_was_pushed_by_tag_alone_goes_with_its_last_tag(place: Place, repository: str) -> None:
-    image, index, old = filled(place, repository)
+    image, many, old = filled(place, repository)
     store = place.open()
     place.push(repository, old, "one", "two", by_digest=False)
     assert image.digest not in found(scanned(store, repository), repository)
     assert found(scanned(store, repository), repository)[old.digest] == "tag"
-    place.push(repository, index, "one", "two", by_digest=False)
+    place.push(repository, many, "one", "two", by_digest=False)
     assert found(scanned(store, repository), repository)[old.digest] == "untagged"
 
 
 def test_a_plan_frees_what_it_says_and_is_undone(place: Place, repository: str, tmp_path: Path) -> None:
-    image, index, old = filled(place, repository)
+    image, many, old = filled(place, repository)
     kept = made(repository, "kept")
     place.push(repository, kept, "kept", "also")
     store = place.open()
@@ -236,4 +237,27 @@ def test_a_plan_frees_what_it_says_and_is_undone(place: Place, repository: str, 
     freed = {digest: size for digest, size in blobs.items() if digest not in left}
     assert {*freed} == {*plan.blobs["digest"]}
     assert sum(freed.values()) == plan.freed_bytes
-    assert index.digest in freed
+    assert many.digest in freed
+
+
+def test_gitea_32053_what_a_moved_tag_leaves_of_an_index_goes_with_its_children(
+    place: Place, repository: str, tmp_path: Path
+) -> None:
+    """go-gitea/gitea#32053, #21673: manifests of replaced multi-platform images are never cleaned up there."""
+    before, now, other = (multi(repository, name) for name in ("before", "now", "other"))
+    shared = index([before.children[0], now.children[0]])
+    place.push(repository, before, "latest")
+    place.push(repository, shared, "kept", by_digest=False)
+    place.push(repository, now, "latest")
+    place.push(repository, other, "latest-too", by_digest=False)
+    store = place.open()
+    plan = rs.plan(scanned(store, repository), rs.Retention(untagged=True, repositories=[repository]))
+    assert {*plan.steps["digest"]} == {before.digest, before.children[1].digest}
+    blobs, backup = place.blobs(), f"oci:{tmp_path / 'backup'}"
+    assert plan.apply(store, dry_run=False, journal=tmp_path / "journal", backup=backup, progress=False).ok
+    place.collect()
+    freed = {digest: size for digest, size in blobs.items() if digest not in place.blobs()}
+    assert sum(freed.values()) == plan.freed_bytes > 0
+    kept = {pushed.digest: "tag" for pushed in (now, shared, other)}
+    children = {child.digest for pushed in (now, shared, other) for child in pushed.children}
+    assert found(scanned(store, repository), repository) == kept | dict.fromkeys(children, "index child")
