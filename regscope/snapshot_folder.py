@@ -52,6 +52,7 @@ class About(BaseModel):
     remembers_since: _Time | None = None
     checked: Annotated[int, Field(ge=0)] | None = None
     sees_pulls: bool = False
+    takes_referrers_along: bool = False
     files_on_disk: bool | None = None
 
 

@@ -29,6 +29,7 @@ class Snapshot:
         location: the store that was scanned, without secrets.
         taken_at: when the scan began, UTC.
         sees_untagged: whether the store could list untagged manifests.
+        takes_referrers_along: whether the store deletes referrers with their subject.
         sees_pulls: whether the store could state when images were pulled: what has no such time never was.
         filtered: what the scan was limited to: repositories, tags, platforms; empty for the whole store.
         remembers_since: the time of the earliest snapshot that the scan was given, from which manifests that lost
@@ -63,6 +64,7 @@ class Snapshot:
     first_seen: pd.DataFrame = field(default_factory=lambda: table_of(FIRST_SEEN, ()))
     checked: int | None = None
     sees_pulls: bool = False
+    takes_referrers_along: bool = False
 
     @classmethod
     def from_rows(
@@ -77,6 +79,7 @@ class Snapshot:
         remembers_since: datetime | None = None,
         checked: int | None = None,
         sees_pulls: bool = False,
+        takes_referrers_along: bool = False,
     ) -> Snapshot:
         """A snapshot from rows for each table, in the order of its columns; a table left out is empty."""
         tables = {name: make_table(name, rows.get(name, ())) for name in TABLES}
@@ -90,6 +93,7 @@ class Snapshot:
             remembers_since=remembers_since,
             checked=checked,
             sees_pulls=sees_pulls,
+            takes_referrers_along=takes_referrers_along,
         )
 
     @property
@@ -231,6 +235,7 @@ _NO_TABLES = (
     "remembers_since",
     "checked",
     "sees_pulls",
+    "takes_referrers_along",
 )
 assert {field.name for field in fields(Snapshot)} == {*TABLES, *_NO_TABLES, "first_seen"}, "Snapshot and TABLES differ"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -29,6 +29,7 @@ from regscope.registry.eventually import eventually
 from regscope.registry.list_growth import ListGrowth
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import strings
+from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import discard, parse_json, read_whole
 from regscope.registry.scopes import Need
 from regscope.registry.tokens import TokenService
@@ -58,6 +59,7 @@ class Azure(Provider):
     }
     untags = True
     takes_tags_along = True
+    takes_referrers_along = True
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
@@ -138,6 +140,10 @@ class Azure(Provider):
                 f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
                 next_step="Check again later whether it is gone.",
             )
+
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """Its referrers, also those with a tag (acr-cli cmd/repository/image_functions.go)."""
+        return [each.digest for each in list_referrers(self._client, repository, digest) or ()]
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """The registry answers 405 to the deletion of what is locked."""

@@ -7,7 +7,7 @@ It takes the registry's own login, by Basic.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
@@ -33,6 +33,7 @@ from regscope.registry.origin import resolved
 from regscope.registry.tag_list import read_tag_list
 from regscope.registry.tokens import TokenService
 from regscope.spec.digest import Digest
+from regscope.spec.media_types import INDEXES
 
 _SERVICE, _TOKENS = "harbor-registry", "/service/token"
 _PAGE = 100  # the most that a call gives
@@ -71,12 +72,14 @@ class Harbor(Provider):
     counts_pulls = True
     untags = True
     takes_tags_along = True
+    takes_referrers_along = True
 
     def __init__(self, client: DockerRegistryV2Client) -> None:
         self._client = client
         self._api = RestAPI(client, f"{client.api_base_url}/api/v2.0", _Login(client))
         self._not_shown: set[str] = set()  # repositories; the empty name stands for all
         self._lists_what_is_seen = False
+        self._attached: dict[str, dict[str, str]] = {}  # the subject of each accessory, by repository
 
     @classmethod
     def is_at(cls, host: str) -> bool:
@@ -127,15 +130,16 @@ class Harbor(Provider):
 
     def _listed(self, repository: str) -> dict[Digest, ListedManifest]:
         found: dict[Digest, ListedManifest] = {}
-        attached: list[str] = []
+        attached = self._attached[repository] = {}
         for page in self._pages(f"{_place(repository)}/artifacts", _ARTIFACTS, f"the artifacts of {repository}"):
             for entry in page:
                 row = _row(entry)
                 found[row.digest] = row
-                attached += [str(each["digest"]) for each in _accessories(entry)]
+                for each in _accessories(entry):
+                    attached[str(each["digest"])] = row.digest
         if not found:  # the list of an unknown repository is empty
             self._api.get(_place(repository))
-        for digest in attached:  # accessories are in no list of artifacts, and may have accessories of their own
+        for digest in list(attached):  # accessories are in no list of artifacts, and may have accessories of their own
             self._take_attached(repository, digest, found)
         on_tags = {tag for row in found.values() for tag in row.tag_names}
         for tag in read_tag_list(self._client, repository).tags:
@@ -154,6 +158,7 @@ class Harbor(Provider):
         row = _row(entry)
         found[row.digest] = row
         for each in _accessories(entry):
+            self._attached[repository][str(each["digest"])] = row.digest
             self._take_attached(repository, str(each["digest"]), found)
 
     def untag(self, repository: str, tag: str) -> None:
@@ -165,6 +170,29 @@ class Harbor(Provider):
                 f"Harbor accepted the deletion of the tag {repository}:{tag}, and still serves it",
                 next_step="Check again later whether it is gone.",
             )
+
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """What is attached to it, also if it has a tag; and children that are attached to another artifact
+        (src/controller/artifact/controller.go, deleteDeeply)."""
+        attached = self._attached.get(repository, {})
+        found = {Digest(each) for each, subject in attached.items() if subject == digest}
+        if attached:
+            found |= {child for child in self._below(repository, digest) if child in attached}
+        return sorted(each for each in found if self._is_there(repository, each))
+
+    def _is_there(self, repository: str, digest: Digest) -> bool:
+        return ManifestRef(repository, digest, self._client).get_metadata() is not None
+
+    def _below(self, repository: str, digest: str) -> Iterator[Digest]:
+        """The children of an index, and theirs."""
+        try:
+            manifest = ManifestRef(repository, digest, self._client).fetch().parse()
+        except ResourceNotFound:
+            return
+        for child in manifest.children:
+            yield child.digest
+            if child.mediaType in INDEXES:
+                yield from self._below(repository, child.digest)
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """Harbor answers 412 to the deletion of a child of an index, and of what has an immutable tag."""

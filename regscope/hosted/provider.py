@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -98,6 +98,7 @@ class Provider(Protocol):
         deletes: whether `delete` deletes manifests; otherwise they are deleted as at any registry.
         restores: whether `restore` restores deleted manifests.
         takes_tags_along: whether the deletion of a manifest by its digest deletes its tags too.
+        takes_referrers_along: whether the deletion of a manifest deletes its referrers, also those with a tag.
         drops_blobs: whether a blob is served no longer once the last manifest that names it in a repository is deleted.
     """
 
@@ -115,6 +116,7 @@ class Provider(Protocol):
     deletes: ClassVar[bool] = False
     restores: ClassVar[bool] = False
     takes_tags_along: ClassVar[bool] = False
+    takes_referrers_along: ClassVar[bool] = False
     drops_blobs: ClassVar[bool] = False
 
     def __init__(self, client: DockerRegistryV2Client) -> None: ...
@@ -194,6 +196,13 @@ class Provider(Protocol):
         Raises:
             PermissionDeny, AuthFailed, Unsupported: they cannot.
         """
+
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """Other manifests that the server deletes with this one, such as its referrers.
+
+        Children are left out whose only use is that they are its children: a plan deletes them, too.
+        """
+        return ()
 
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """Whether the provider says that it still has a deleted manifest; called only where `restores` is True.

@@ -103,6 +103,20 @@ class Kept:
         of_manifest = looked_up(self.nodes, self._graph.tag_node, absent="")
         self.tags = np.where(self.tags == "", of_manifest, self.tags)
 
+    def hold_subjects(self, gone: Bools) -> bool:
+        """Keep the subjects of referrers that stay, where a registry would delete both; whether there are any.
+
+        Args:
+            gone: the placements that are to be deleted so far.
+        """
+        refers = self._graph.referring
+        held = np.flatnonzero(gone[refers.left] & ~gone[refers.right])
+        for subject, referrer in zip(refers.left[held].tolist(), refers.right[held].tolist(), strict=True):
+            digest = self._graph.manifests[self._graph.node_manifest[referrer]]
+            self._note([], [subject], f"the registry would delete {short_digest(digest)} with it, which stays")
+        self._what_holds_them()
+        return bool(len(held))
+
     def _named(self, name: Named) -> tuple[Ints, Ints]:
         """The rows of `tags` and the placements that match a name."""
         nodes = self._repositories(name.repository)[self._graph.node_repository]

@@ -25,7 +25,7 @@ from regscope.remediation.plan_tables import BLOBS, LACKING, SHARED, STEPS, TABL
 from regscope.remediation.policy import Policy, as_policy
 from regscope.remediation.retention import Retention
 from regscope.remediation.steps import deletion_order, freed_by_each, users_of_each
-from regscope.remediation.tag_rules import judge_tags, judged_ages
+from regscope.remediation.tag_rules import Judged, judge_tags, judged_ages
 from regscope.scanning.named_content import named_blobs, named_manifests
 from regscope.schema import LOST, TIME
 from regscope.snapshot_argument import takes_snapshot
@@ -162,7 +162,14 @@ class _Fate(NamedTuple):
 
 def _decide(graph: ReferenceGraph, ages: Ages, policy: Policy) -> _Fate:
     kept, judged = Kept(graph, policy), judge_tags(graph, ages, policy)
-    leftover_tags, leftover_nodes = matched_leftovers(graph, ages, policy)
+    leftovers = matched_leftovers(graph, ages, policy)
+    fate = _decided(graph, kept, judged, *leftovers)
+    while graph.snap.takes_referrers_along and kept.hold_subjects(fate.gone):
+        fate = _decided(graph, kept, judged, *leftovers)
+    return fate
+
+
+def _decided(graph: ReferenceGraph, kept: Kept, judged: Judged, leftover_tags: Words, leftover_nodes: Words) -> _Fate:
     is_leftover, is_kept, must_stay = leftover_tags != "", kept.tags != "", kept.nodes != ""
     rule = np.where(is_leftover, leftover_tags, judged.rule)
     reason = np.where(is_kept, kept.tags, np.where(is_leftover, "", judged.reason))

@@ -67,10 +67,15 @@ class StepExecution:
                 return Outcome(SKIPPED, why)
         if (why_it_stays := live.look_again(step.digest)) is not None:
             return Outcome(SKIPPED, why_it_stays)
+        digest = Digest(step.digest)
+        for other in self._removal.taken_along(step.repository, digest):
+            if other not in live.manifests or other in live.held:
+                why = f"the registry would delete {other} with it, which is to stay"
+                live.keep(step.digest, why)
+                return Outcome(SKIPPED, why)
         if self._journal is None:
             return Outcome(WOULD)
         self._journal.begin(step, live.manifests[step.digest], self._native_id(step))
-        digest = Digest(step.digest)
         return self._written(step, lambda: self._removal.forget_manifest(step.repository, digest, step.tags))
 
     def _native_id(self, step: PlannedStep) -> str | None:

@@ -98,6 +98,7 @@ def scan(
                 ),
                 rate_limit=store.rate_limit,
                 sees_pulls=registry is not None and registry.sees_pulls,
+                takes_referrers_along=registry is not None and registry.takes_referrers_along,
                 remembers_since=min((each.remembers_since or each.taken_at for each in earlier), default=None),
             )
 

@@ -75,6 +75,10 @@ class LayoutRemoval:
         """Empty: a tag is removed from its entry of `index.json`."""
         return ""
 
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """None: a layout deletes what it is told to."""
+        return ()
+
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """False: nobody keeps what was deleted."""
         return False

@@ -103,6 +103,10 @@ class RegistryRemoval:
         with self._explaining(repository):
             return self._restores and self._known_provider.restore(repository, digest, native_id)
 
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """Those that the provider names."""
+        return self._provider.taken_along(repository, digest) if self._provider is not None else ()
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()

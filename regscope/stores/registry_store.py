@@ -80,6 +80,11 @@ class RegistryStore:
         return self.provider is not None and self.provider.lists_pulls and None not in self._listings.values()
 
     @property
+    def takes_referrers_along(self) -> bool:
+        """Whether the registry deletes referrers with their subject, also those with a tag."""
+        return self.provider is not None and self.provider.takes_referrers_along
+
+    @property
     def is_partial(self) -> bool:
         """Whether other repositories, which are not among those that are meant, may share their blobs."""
         return self.provider is not None and self.provider.is_partial(self.prefix)

@@ -69,6 +69,9 @@ class Removal(Protocol):
             Unsupported, PermissionDeny, AuthFailed: the store refuses a request that this needs.
         """
 
+    def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
+        """Other manifests that the server deletes with this one, and that may be needed without it."""
+
     def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
         """Whether whoever runs the store says that a deleted manifest can be restored there.
 

@@ -179,3 +179,43 @@ def test_how_bytes_come_back_names_the_garbage_collection(harbor: HarborRegistry
     assert "/api/v2.0/system/gc/schedule" in said
     assert "freed_space" in said
     assert not harbor.requests
+
+
+def test_an_index_stays_with_which_an_attachment_of_another_image_would_go(
+    behind: Registry, harbor: HarborRegistry, tmp_path: Path
+) -> None:
+    about = artifact("application/spdx+json", b"about NEW", NEW)
+    of_all = index([about])
+    Contents(pushes=[("team/app", "kept", NEW), ("team/app", None, about), ("team/app", "old", of_all)]).push_to(
+        behind.url
+    )
+    store = opened(harbor)
+    snap = scanned(store)
+    before = state(behind.url, snap)
+    plan = rs.plan(snap, rs.Retention(tags="old"))
+    for is_dry in (True, False):
+        done = plan.apply(store, dry_run=is_dry, journal=tmp_path / "journal", progress=False)
+        (said,) = done.table["reason"]
+        assert said == f"the registry would delete {about.digest} with it, which is to stay"
+        assert state(behind.url, snap) == before
+
+
+def test_a_tagged_attachment_keeps_the_image_that_it_would_go_with(
+    behind: Registry, harbor: HarborRegistry, tmp_path: Path
+) -> None:
+    about = artifact("application/spdx+json", b"about OLD", OLD)
+    Contents(pushes=[("team/app", "old", OLD), ("team/app", "sbom", about)]).push_to(behind.url)
+    store = opened(harbor)
+    snap = scanned(store)
+    before = state(behind.url, snap)
+    plan = rs.plan(snap, rs.Retention(tags="old"))
+    assert plan.steps.empty
+    (said,) = plan.spared["reason"]
+    assert "would delete" in said
+    assert "which stays" in said
+    plan = rs.plan(snap, rs.Retention(tags=["old", "sbom"]))
+    done = plan.apply(store, dry_run=False, journal=tmp_path / "journal", progress=False)
+    assert done.ok, repr(done)
+    assert not any(state(behind.url, snap).values())
+    assert rs.undo(done.journal, store, dry_run=False, progress=False).ok
+    assert state(behind.url, snap) == before
