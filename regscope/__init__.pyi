@@ -81,6 +81,7 @@ from .views.explorer.file_browser import file_browser as file_browser
 from .views.explorer.image_picker import image_picker as image_picker
 from .views.explorer.layer_bars import layer_bars as layer_bars
 from .views.explorer.registry_treemap import registry_treemap as registry_treemap
+from .views.guide import Guide as Guide, guide as guide
 from .views.file_tree import FilePage as FilePage, file_tree as file_tree
 from .views.remediator.remediate import remediate as remediate
 from .views.report import Report as Report, report as report

@@ -158,7 +158,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "problems": (
         _REPOSITORY,
         Column("reference", "str", "tag or digest"),
-        Column("what", "category", "what could not be read, or is missing or damaged"),
+        Column("what", "category", "what could not be read, or is missing, damaged or archived"),
         Column("error", "str", "error message"),
     ),
 }
@@ -184,6 +184,9 @@ SUBJECT = "subject"
 MISSING_MANIFEST, MISSING_BLOB, DAMAGED = "missing manifest", "missing blob", "damaged"
 LOST = (MISSING_MANIFEST, MISSING_BLOB, DAMAGED)
 """Values of `problems.what` for content that the registry lost or has damaged; no references are unknown by it."""
+
+ARCHIVED = "archived"
+"""Value of `problems.what` for an image that the registry stores where it cannot be read; it needs blobs alone."""
 
 UNCHECKED = "unchecked"
 """Value of `problems.what` for content of which the registry did not tell whether it exists."""

@@ -15,7 +15,7 @@ import pandas as pd
 from regscope import text
 from regscope.errors import NotAStore
 from regscope.file_rows import FilesOnDisk
-from regscope.schema import BLOCKING, FIRST_SEEN, LOST, TABLES, make_table, table_of
+from regscope.schema import ARCHIVED, BLOCKING, FIRST_SEEN, LOST, TABLES, make_table, table_of
 from regscope.snapshot_folder import FIRST_SEEN_TABLE, About, SnapshotFolder
 from regscope.spec.rate_limit import RateLimit
 from regscope.version import __version__
@@ -101,7 +101,7 @@ class Snapshot:
     @property
     def sees_everything(self) -> bool:
         """Whether every manifest of the store is in the snapshot: then freed bytes are exact, else an upper bound."""
-        gaps = self.problems["what"].isin([*BLOCKING, "layer"])
+        gaps = self.problems["what"].isin([*BLOCKING, ARCHIVED, "layer"])
         return self.sees_untagged and not self.filtered and not gaps.any()
 
     @cached_property

@@ -13,17 +13,17 @@ import regscope
 NAMES = [
     "OFFICIAL_ENDPOINT", "TABLES", "APIEndpoint", "Applied", "AuthFailed", "Blob", "Capabilities",
     "CapabilityWarning", "Checkup", "ContentStore", "Copied", "DemoRegistry", "Diff", "Digest", "DigestCache",
-    "DockerManifestList", "DockerRegistryV2Client", "Explorer", "FilePage", "FilesOnDisk", "Image", "ImageJSON",
-    "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "Merging", "MirrorWarning",
-    "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Plan", "Platform", "Reference", "RegistryWarning",
-    "RegscopeError", "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse", "ResourceNotFound",
-    "Retention", "Rewriting", "Rewritten", "Snapshot", "Tags", "UnSupportMediaType", "Undone", "WhatIf",
-    "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios", "default_client", "diff", "doctor",
-    "explore", "file_browser", "file_duplicates", "file_tree", "file_types", "final_files", "growth", "history_cost",
-    "image_picker", "image_sizes", "largest_files", "layer_bars", "layer_sizes", "lineage", "make_index",
-    "merge_twins", "open", "parse_manifest", "plan", "published", "recompress", "registry_treemap", "remediate",
-    "report", "scan", "scan_files", "secrets", "set_default_client", "setuid", "sharing", "slim", "stale",
-    "stored_layers", "twins", "undo", "waste", "wasted_files", "what_if",
+    "DockerManifestList", "DockerRegistryV2Client", "Explorer", "FilePage", "FilesOnDisk", "Guide", "Image",
+    "ImageJSON", "ImageRef", "LayerRef", "ManifestRef", "ManifestSchema1", "ManifestSchema2", "Merging",
+    "MirrorWarning", "OCIIndex", "OCIManifestSchema1", "PermissionDeny", "Plan", "Platform", "Reference",
+    "RegistryWarning", "RegscopeError", "RegscopeWarning", "Report", "RequestError", "RequestErrorWithResponse",
+    "ResourceNotFound", "Retention", "Rewriting", "Rewritten", "Snapshot", "Tags", "UnSupportMediaType", "Undone",
+    "WhatIf", "__version__", "attach", "base_drift", "build_demo", "copy", "dedup_ratios", "default_client", "diff",
+    "doctor", "explore", "file_browser", "file_duplicates", "file_tree", "file_types", "final_files", "growth",
+    "guide", "history_cost", "image_picker", "image_sizes", "largest_files", "layer_bars", "layer_sizes", "lineage",
+    "make_index", "merge_twins", "open", "parse_manifest", "plan", "published", "recompress", "registry_treemap",
+    "remediate", "report", "scan", "scan_files", "secrets", "set_default_client", "setuid", "sharing", "slim",
+    "stale", "stored_layers", "twins", "undo", "waste", "wasted_files", "what_if",
 ]  # fmt: skip
 
 

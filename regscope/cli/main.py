@@ -27,6 +27,7 @@ from regscope.cli.file_commands import (
     setuid,
     twins,
 )
+from regscope.cli.guide_command import guide
 from regscope.cli.image_commands import image, repo
 from regscope.cli.login_commands import login, logout
 from regscope.cli.plan_commands import apply, plan
@@ -89,6 +90,7 @@ for command in (
     login,
     logout,
     cache,
+    guide,
     demo,
 ):
     regscope.add_command(command)

@@ -12,10 +12,18 @@ from urllib.parse import urlsplit
 
 from regscope.errors import InvalidLocation, InvalidReference, RegscopeWarning
 from regscope.hosted.azure import Azure
+from regscope.hosted.docker_hub import DockerHub
+from regscope.hosted.ecr import ECR
+from regscope.hosted.ecr_public import ECRPublic
+from regscope.hosted.ghcr import GHCR
 from regscope.hosted.gitea import Gitea
+from regscope.hosted.gitlab import GitLab
 from regscope.hosted.google import Google
+from regscope.hosted.harbor import Harbor
 from regscope.hosted.provider import Provider
+from regscope.hosted.quay import Quay
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.credentials import LoginSource
 from regscope.registry.origin import without_secrets
 from regscope.spec.reference import check_repository
 from regscope.text import plain
@@ -23,7 +31,7 @@ from regscope.text import plain
 GROUP = "regscope.providers"
 """The entry points that name further providers."""
 
-_OWN: tuple[type[Provider], ...] = (Google, Azure, Gitea)
+_OWN: tuple[type[Provider], ...] = (Google, Azure, GHCR, DockerHub, GitLab, ECR, ECRPublic, Quay, Harbor, Gitea)
 
 
 @functools.cache
@@ -48,7 +56,7 @@ def provider_of(client: DockerRegistryV2Client) -> Provider | None:
     host, service = _host(client.api_base_url), client.token_service
     for kind in providers():
         if kind.is_at(host) or (service is not None and kind.is_named_by(service, host)):
-            return kind(client)
+            return kind.of(client)
     return None
 
 
@@ -76,6 +84,12 @@ def without_prefix(location: str) -> tuple[str, str]:
             next_step=f"Write {place.rpartition('@')[2]}/PROJECT, without a tag.",
         ) from None
     return f"{scheme}{separator}{place}", prefix
+
+
+def login_sources(host: str) -> list[LoginSource]:
+    """Where the providers of a host have logins for it, which are used after those that are saved."""
+    found = (kind.login_source(_host(f"https://{host}")) for kind in providers())
+    return [source for source in found if source is not None]
 
 
 def _host(address: str) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 from regscope.errors import RequestError
 from regscope.registry.client import DockerRegistryV2Client
+from regscope.registry.credentials import LoginSource
 from regscope.registry.tokens import TokenService
 from regscope.spec.digest import Digest
 
@@ -36,6 +37,7 @@ class ListedManifest(NamedTuple):
         pulled: when it was downloaded last, UTC.
         locked: whether the provider refuses to delete it, or to move one of its tags.
         native_id: its id in the provider's own API.
+        archived: whether it is stored, but cannot be read until somebody restores it.
     """
 
     digest: Digest
@@ -47,6 +49,7 @@ class ListedManifest(NamedTuple):
     pulled: datetime | None = None
     locked: bool = False
     native_id: str | None = None
+    archived: bool = False
 
     @property
     def tag_names(self) -> tuple[str, ...]:
@@ -87,6 +90,7 @@ class Provider(Protocol):
         adds: what it adds with the registry's own login, in words.
         needs: the rights that this login needs to read and to delete.
         would_add: what it would add with another credential, by the kind of credential; regscope does not use that yet.
+        lists_all: whether it lists all repositories, where no prefix is given.
         lists_untagged: whether it lists manifests without a tag.
         lists_pulls: whether it states when manifests or tags were downloaded; one without a time never was.
         counts_pulls: whether the provider counts a GET of a manifest as a download.
@@ -103,6 +107,7 @@ class Provider(Protocol):
     adds: ClassVar[tuple[str, ...]]
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]] = {}
+    lists_all: ClassVar[bool] = False
     lists_untagged: ClassVar[bool] = True
     lists_pulls: ClassVar[bool] = False
     counts_pulls: ClassVar[bool] = False
@@ -122,8 +127,18 @@ class Provider(Protocol):
     def is_named_by(cls, service: TokenService, host: str) -> bool:
         """Whether the token service in a challenge of `host` is this provider's."""
 
+    @classmethod
+    def of(cls, client: DockerRegistryV2Client) -> Provider:
+        """The registry's provider, of this class or of one that does less where its own API cannot be asked."""
+        return cls(client)
+
+    @classmethod
+    def login_source(cls, host: str) -> LoginSource | None:
+        """A source of logins for a host of this provider, used where none is saved; None where it has none."""
+        return None
+
     def is_partial(self, prefix: str) -> bool:
-        """Whether repositories outside the prefix may share blobs with those below it."""
+        """Whether others, outside the prefix or not shown to this login, may share blobs with repositories below it."""
 
     def repositories(self, prefix: str) -> list[str]:
         """The repositories at and below a prefix, or all where it is empty; sorted.
@@ -147,6 +162,21 @@ class Provider(Protocol):
             RequestError: the provider refused.
         """
 
+    def check_untags(self, repository: str) -> None:
+        """Check that `untag` can remove tags, without changing anything; called only where `untags` is True.
+
+        Raises:
+            PermissionDeny, AuthFailed, Unsupported: it cannot.
+        """
+
+    def untags_alone(self, repository: str, tag: str) -> bool:
+        """Whether `untag` keeps the manifest of this tag; otherwise the tag is removed as at any registry.
+
+        Raises:
+            ResourceNotFound: no such tag.
+        """
+        return True
+
     def delete(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, RequestError]:
         """Delete manifests with their tags, in the given order; called only where `deletes` is True.
 
@@ -165,11 +195,25 @@ class Provider(Protocol):
             PermissionDeny, AuthFailed, Unsupported: they cannot.
         """
 
-    def restore(self, repository: str, digest: Digest) -> bool:
-        """Restore a deleted manifest; False where the provider has it no longer. Called only where `restores` is True.
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Whether the provider says that it still has a deleted manifest; called only where `restores` is True.
+
+        Args:
+            native_id: the id of the manifest before its deletion, where it is known; see `ListedManifest`.
+        """
+        return False
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Restore a deleted manifest, with its tags if the provider does so; called only where `restores` is True.
+
+        Args:
+            native_id: as in `can_restore`.
+
+        Returns:
+            Whether the registry serves it now; False where the provider has it no longer, or may not restore it.
 
         Raises:
-            RequestError: the provider refused.
+            RequestError: the provider failed.
         """
         raise NotImplementedError
 

@@ -131,9 +131,9 @@ class RestAPI:
         ask = partial(self._ask, method, url, body)
         try:
             response, found = read_whole(ask, _PAGE_LIMIT, f"the answer of {without_secrets(url)}")
-        except AuthFailed:
+        except AuthFailed as error:
             if not self._login.renew():
-                raise
+                raise error if error.url else _refused(method, url) from None
             response, found = read_whole(ask, _PAGE_LIMIT, f"the answer of {without_secrets(url)}")
         return RestAnswer(response.headers, _parsed(response, found) if found.strip() else None)
 
@@ -150,6 +150,12 @@ def entries_of(answer: RestAnswer, key: str) -> list[Any]:
     if key:
         found = found.get(key) if isinstance(found, dict) else None
     return found if isinstance(found, list) else []
+
+
+def _refused(method: str, url: str) -> AuthFailed:
+    """The error for a 401 without a challenge of the kind that registries send."""
+    shown = without_secrets(url)
+    return AuthFailed(f"{method} {shown}: 401 Unauthorized", 401, url=shown, next_step="Check the token for this API.")
 
 
 def _parsed(response: Answer, body: bytes) -> Any:

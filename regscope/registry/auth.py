@@ -159,7 +159,7 @@ class Authorizer:
         Raises:
             AuthFailed: there is no answer to the challenge.
         """
-        login = self._login(asked.need.repository)
+        login = self._renewed(asked)
         before = self._way(asked)
         if not challenge and before is None and self._greeting is None:
             self._wants_greeting = True
@@ -178,7 +178,8 @@ class Authorizer:
         basic = login.basic if isinstance(login, Credentials) and way.basic else None
         if way.bearer is None and basic is None:
             raise _wants_password(asked.url, login)
-        if way.bearer is None or (way == before and basic in asked.sent):
+        # Another thread may have learned the way since this request was sent anonymously.
+        if way.bearer is None or (way == before and basic is not None and basic in asked.sent):
             is_new = basic not in asked.sent
         else:
             is_new = self._tokens.hear(way.bearer, said, asked, login)
@@ -186,6 +187,20 @@ class Authorizer:
             self._ways.setdefault(("", ""), way)
             asked.way = way
         return is_new
+
+    def renews(self, asked: Asked) -> bool:
+        """Whether there is another login in place of the one that was refused with 403: Amazon ECR says so of a token
+        that has expired."""
+        login = self._login(asked.need.repository)
+        is_basic = isinstance(login, Credentials) and login.basic in asked.sent
+        return is_basic and self._renewed(asked) != login
+
+    def _renewed(self, asked: Asked) -> Login | None:
+        """The login for a request; another one, where its source has one in place of what was sent."""
+        login = self._login(asked.need.repository)
+        if isinstance(login, Credentials) and login.basic in asked.sent and self._keychain.renew(login):
+            return self._login(asked.need.repository)
+        return login
 
     def accepted(self, asked: Asked) -> None:
         """Remember that a request was accepted: later requests of its kind use the same scheme."""

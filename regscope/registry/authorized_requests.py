@@ -34,6 +34,7 @@ class AuthorizedRequests:
         authorizer: answers the challenges.
         guard: raises AuthFailed for a URL that no credentials may be sent to.
         note: called with the last answer to each request, of any status.
+        answers_challenges: whether a 401 is answered with credentials; otherwise it is an error at once.
 
     Attributes:
         authorization: the `Authorization` header that was sent last; empty for an anonymous request.
@@ -46,12 +47,14 @@ class AuthorizedRequests:
         authorizer: Authorizer | CustomAuthorizer,
         guard: Callable[[str], None],
         note: Callable[[Answer], None],
+        answers_challenges: bool = True,
     ) -> None:
         self._home = home
         self._transport = transport
         self._authorizer = authorizer
         self._guard = guard
         self._note = note
+        self._answers_challenges = answers_challenges
         self.authorization = ""
 
     def send(
@@ -76,15 +79,16 @@ class AuthorizedRequests:
             headers = self._without_leaks(url, headers)
         asked = Asked(need or need_of(method, url, self._home), url)
         may_be_repeated = is_repeatable(data)
-        authorize = partial(self._authorize, asked) if at_home else None
+        authorize = partial(self._authorize, asked) if at_home and self._answers_challenges else None
         for _ in range(_MOST_ANSWERS):
             answer = self._transport.send(method, url, headers, timeout, data, authorize, outlast_errors, follow)
             challenge, at_home = challenge_of(answer, self._home)
-            if not (may_be_repeated and at_home and self._asks_again(method, answer, challenge, asked)):
+            may_answer = may_be_repeated and at_home and self._answers_challenges
+            if not (may_answer and self._asks_again(method, answer, challenge, asked)):
                 break
             discard(answer)
         self._note(answer)
-        if answer.status_code == 401:
+        if answer.status_code == 401 and self._answers_challenges:
             refusal = self._authorizer.refused(challenge, asked)
             refusal.response = response_of(answer, short_body(answer))
             raise refusal
@@ -120,6 +124,8 @@ class AuthorizedRequests:
         if answer.status_code == 403 and challenge and asked.has_sent_token:  # Keppel names another scope in this way
             with suppress(AuthFailed):
                 return self._authorizer.hear(challenge, asked)
+        if answer.status_code == 403 and isinstance(self._authorizer, Authorizer) and self._authorizer.renews(asked):
+            return True
         was_read = answer.status_code < 400 and method in ("GET", "HEAD")
         return was_read and bool(challenge) and self._authorizer.overhear(challenge, asked)
 

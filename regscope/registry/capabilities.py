@@ -51,6 +51,7 @@ class _Offers(Protocol):
     needs: ClassVar[str]
     would_add: ClassVar[Mapping[str, str]]
     untags: ClassVar[bool]
+    deletes: ClassVar[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,12 @@ class Capabilities:
 
     def beside(self, provider: _Offers, lists: bool) -> Capabilities:
         """These capabilities with those of a provider; `lists`: whether it lists the repositories."""
-        own_ways = {"catalog": lists, "tag_delete": provider.untags}
+        own_ways = {"catalog": lists, "delete": provider.deletes, "tag_delete": provider.untags}
         reasons = {name: why for name, why in self.reasons.items() if not own_ways.get(name)}
         return replace(
             self,
             catalog=lists or self.catalog,
+            delete=provider.deletes or self.delete,
             tag_delete=provider.untags or self.tag_delete,
             reasons=reasons,
             provider=provider.name,
@@ -127,7 +129,9 @@ class Capabilities:
         return text.card("Capabilities", self.facts())
 
 
-def probe_capabilities(client: DockerRegistryV2Client, repository: str | None = None) -> Capabilities:
+def probe_capabilities(
+    client: DockerRegistryV2Client, repository: str | None = None, counts_pulls: bool = False
+) -> Capabilities:
     """Find the capabilities of a registry, by about ten requests that do not change its content.
 
     Deletion is tried on content that cannot exist: the digest of random bytes, and a tag with a random name. An upload
@@ -136,6 +140,7 @@ def probe_capabilities(client: DockerRegistryV2Client, repository: str | None = 
     Args:
         client: the client of the registry.
         repository: an existing repository; by default the first in the catalog.
+        counts_pulls: whether a GET of a manifest counts as a pull, and is avoided.
 
     Raises:
         RequestError: the registry refuses these credentials, or has no such repository.
@@ -147,7 +152,10 @@ def probe_capabilities(client: DockerRegistryV2Client, repository: str | None = 
     repository = repository or next(iter(names), None)
     found = {"catalog": catalog}
     for name, probe in _PROBES.items():
-        found[name] = _asked(probe, client, repository) if repository else _Found(None, "no repository is known")
+        if name == "ranges" and (counts_pulls or client.counts_pulls):
+            found[name] = _Found(None, "not tried, since the request would count as a pull")
+        else:
+            found[name] = _asked(probe, client, repository) if repository else _Found(None, "no repository is known")
     return Capabilities(
         **{name: answer.value for name, answer in found.items()},
         reasons={name: answer.why for name, answer in found.items() if answer.why},
@@ -202,8 +210,6 @@ def _referrers(client: DockerRegistryV2Client, repository: str) -> _Found:
 
 
 def _ranges(client: DockerRegistryV2Client, repository: str) -> _Found:
-    if client.counts_pulls:
-        return _Found(None, "not tried, since the request would count as a pull")
     blob = _some_blob(client, repository)
     response = client.request("GET", client.url(repository, "blobs", blob), headers={"Range": "bytes=0-0"})
     response.close()

@@ -72,6 +72,7 @@ class DockerRegistryV2Client(RequestsFacade):
             it is on this machine, or `insecure`.
         retry_policy: how often a request is sent again, and the waits between the attempts.
         api_token: a token for the own API of whoever runs the registry; it is not sent to the registry.
+        answers_challenges: whether a 401 is answered with credentials; False for an API whose caller sends its own.
 
     Attributes:
         rate_limit: the quota that an answer of the registry stated last; None before that.
@@ -144,6 +145,7 @@ class DockerRegistryV2Client(RequestsFacade):
         guessed_http: bool = False,
         retry_policy: RetryPolicy | None = None,
         api_token: str | None = None,
+        answers_challenges: bool = True,
     ) -> None:
         self.api_base_url = api_base_url.rstrip("/")
         given = login_from(username, password or "") if username else None
@@ -166,6 +168,7 @@ class DockerRegistryV2Client(RequestsFacade):
         self.uploads = UploadBehaviour()
         self.deletions = DeletionBehaviour()
         self.api_token = api_token
+        self.answers_challenges = answers_challenges
         self._session: RegistrySession | None = None
         self._connect()
 
@@ -191,7 +194,9 @@ class DockerRegistryV2Client(RequestsFacade):
         else:
             login = self.keychain.login("")
             authorizer = CustomAuthorizer(self.authenticator_class, login, self.auth_timeout, guard)
-        self._requests = AuthorizedRequests(self.api_base_url, self._transport, authorizer, guard, self._note)
+        self._requests = AuthorizedRequests(
+            self.api_base_url, self._transport, authorizer, guard, self._note, self.answers_challenges
+        )
 
     def close(self) -> None:
         """Close the connections that are kept open; the next request makes new ones."""
@@ -213,6 +218,7 @@ class DockerRegistryV2Client(RequestsFacade):
                 slowest=self.slowest,
                 most_names=self.most_names,
                 retry_policy=self.retry_policy,
+                answers_challenges=False,
             )
         return self._beside[address]
 

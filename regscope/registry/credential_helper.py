@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from typing import Any
 
 from regscope.errors import RegscopeError
@@ -23,6 +24,7 @@ from regscope.text import plain
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no separator: it must be found on the PATH and nowhere else
 _LONGEST_ANSWER = 64 * 2**10
+_BETWEEN_RENEWALS = 60  # seconds: whoever is refused with a new login lacks a permission
 _NOTHING = b"credentials not found in native keychain"
 
 
@@ -40,6 +42,7 @@ class CredentialHelper:
         self._server = server
         self._timeout = timeout
         self._asked = False
+        self._renewed_at: float | None = None
         self._login: Login | None = None
         self._error: RegscopeError | None = None
         self._lock = threading.Lock()
@@ -60,6 +63,18 @@ class CredentialHelper:
         if self._error is not None:
             raise self._error
         return self._login
+
+    def renew(self, refused: Login) -> bool:
+        """Ask the helper again, at most once a minute: some give logins that expire, such as ecr-login."""
+        with self._lock:
+            if self._login is None or refused != self._login:
+                return False
+            if self._renewed_at is not None and time.monotonic() < self._renewed_at + _BETWEEN_RENEWALS:
+                return False
+            self._renewed_at = time.monotonic()
+            with contextlib.suppress(RegscopeError):
+                self._login = self._read(self._run("get", self._server)) or self._login
+            return self._login != refused
 
     def store(self, username: str, secret: str) -> None:
         """Have the helper store a login for the server; it replaces an earlier one.

@@ -49,6 +49,9 @@ class LoginSource(Protocol):
     def login(self, repository: str) -> Login | None:
         """The login for `repository`, for the registry as a whole where that is empty; None where there is none."""
 
+    def renew(self, refused: Login) -> bool:
+        """Called after the registry has refused a login: whether this is its source, and has another one now."""
+
 
 @dataclass(frozen=True)
 class SavedLogins:
@@ -62,6 +65,10 @@ class SavedLogins:
         while path not in self.by_path and path:
             path = path.rpartition("/")[0]
         return self.by_path.get(path)
+
+    def renew(self, refused: Login) -> bool:
+        """False: what is saved stays as it is."""
+        return False
 
 
 class Keychain:
@@ -82,6 +89,14 @@ class Keychain:
             RegscopeError: a credential helper failed.
         """
         return next((found for source in self._sources if (found := source.login(repository))), None)
+
+    def before(self, sources: Iterable[LoginSource]) -> Keychain:
+        """A keychain with further sources, which are asked after those of this one."""
+        return Keychain((*self._sources, *sources))
+
+    def renew(self, refused: Login) -> bool:
+        """Whether one of the sources has another login in place of one that the registry has refused."""
+        return any(source.renew(refused) for source in self._sources)
 
     def login_at_hand(self, repository: str = "") -> Login | None:
         """As `login`, but None where a credential helper would have to be asked for it."""

@@ -156,6 +156,9 @@ class Deletion:
             ResourceNotFound: there is no such tag.
             RequestError: the registry refused the deletion.
         """
+        if self._client.deletions.untag is not None:
+            self._client.deletions.untag(self._repository, tag)
+            return True
         try:
             self._send(tag)
         except RequestErrorWithResponse as error:

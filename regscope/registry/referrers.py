@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
@@ -13,6 +15,8 @@ from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.lenient_reading import first_fault
 from regscope.spec.manifest import OCIIndex
+
+_NO_SUCH_MANIFEST = "MANIFEST_INVALID"  # with 400: some have the API, and answer so for a digest that they do not have
 
 
 def list_referrers(
@@ -35,12 +39,21 @@ def list_referrers(
     url = client.url(repository, "referrers", digest)
     if artifact_type is not None:
         url += "?" + urlencode({"artifactType": artifact_type})
-    for page in pages(client, url, f"the referrers of {digest}", "manifests"):
+    for page in _pages(client, url, digest):
         try:
             found += OCIIndex.from_document({"manifests": page.get("manifests")}, None).manifests
         except ValidationError as error:
             raise InvalidManifest(f"the referrers of {digest} cannot be read: {first_fault(error)}") from None
     return [entry for entry in found if artifact_type in (None, entry.artifactType)]
+
+
+def _pages(client: DockerRegistryV2Client, url: str, digest: str) -> Iterator[dict[str, Any]]:
+    """The pages of a list of referrers; none for a manifest that the registry does not have."""
+    try:
+        yield from pages(client, url, f"the referrers of {digest}", "manifests")
+    except RequestErrorWithResponse as error:
+        if error.code != _NO_SUCH_MANIFEST:
+            raise
 
 
 def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
@@ -55,5 +68,5 @@ def has_referrers_api(client: DockerRegistryV2Client, repository: str) -> bool:
                 raise
             if error.code == "NAME_UNKNOWN":  # no answer about the API: the repository does not exist
                 return False
-            client.has_referrers_api = False
+            client.has_referrers_api = error.code == _NO_SUCH_MANIFEST
     return client.has_referrers_api

@@ -23,7 +23,7 @@ _MOST_REDIRECTS = 5
 HEADERS = {"User-Agent": f"regscope/{__version__}", "Accept-Encoding": "identity"}
 """The header fields of each request."""
 
-SECRETS = {"Authorization", "Cookie", "Proxy-Authorization"}
+SECRETS = {"Authorization", "Cookie", "JOB-TOKEN", "PRIVATE-TOKEN", "Proxy-Authorization"}
 """The header fields that are sent to the registry only."""
 
 _LONGEST_TURN = 0.05  # seconds; a header that took longer was fetched from a token service

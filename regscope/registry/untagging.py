@@ -6,6 +6,7 @@ also deletes the tag. Before that, deletion is checked to be supported: otherwis
 
 from __future__ import annotations
 
+import contextlib
 import io
 import secrets
 from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ def untag(
             deletion.make_sure()
         original = tagged.fetch()  # read last of all: the tag may have been moved
         _by_stand_in(client, repository, tag, original, timeout, standing_in, delete)
-    client.deletions.keeps_untagged |= _see_that_it_stays(deletion, repository, tag, original, others)
+    client.deletions.keeps_untagged |= see_that_it_stays(deletion, repository, tag, original, others)
 
 
 def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifest) -> bool:
@@ -79,7 +80,7 @@ def _by_name(deletion: Deletion, repository: str, tag: str, original: RawManifes
     return True
 
 
-def _see_that_it_stays(
+def see_that_it_stays(
     deletion: Deletion, repository: str, tag: str, original: RawManifest, tags: Sequence[str]
 ) -> bool:
     """Whether the registry kept the manifest; otherwise the manifest and those of `tags` that are gone are restored."""
@@ -134,6 +135,12 @@ def _by_stand_in(
         standing_in(digest)
     over_the_tag = ManifestRef(repository, tag, client, timeout=timeout)
 
+    def remove() -> None:
+        if delete is None:
+            discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
+        else:
+            delete(digest)
+
     def is_gone() -> bool:
         found = over_the_tag.get_metadata()
         return found is None or found.digest != digest
@@ -141,17 +148,17 @@ def _by_stand_in(
     for _ in range(_TRIES):
         over_the_tag.put(stand_in, media_type)
         try:
-            if delete is None:
-                discard(client.request("DELETE", client.url(repository, "manifests", digest), timeout=timeout))
-            else:
-                delete(digest)
+            remove()
         except ResourceNotFound:
             # distribution deletes the stand-in and fails on a tag that is being written: the repeated request is a 404,
             # and the tag may remain without a manifest.
-            if over_the_tag.get_metadata() is not None:
+            found = over_the_tag.get_metadata()
+            if found is not None and found.digest != digest:
                 return  # another client has set the tag
         except BaseException:
             over_the_tag.put(original.raw, original.media_type)
+            with contextlib.suppress(RequestError):
+                remove()  # it may have been refused only because the stand-in had the last tag of all
             raise
         else:
             if eventually(is_gone, client.retry_policy.settling) and _is_forgotten(client, repository, tag, timeout):

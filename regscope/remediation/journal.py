@@ -29,6 +29,7 @@ class Entry:
         frees: bytes that the next garbage collection frees in addition once this step and all before it are done.
         is_done: whether the step is recorded as done; else it was begun, and may have been done.
         stand_ins: the temporary manifests that this run pushed over the tag, to delete them with it.
+        native_id: the id of the manifest in the provider's own API; None where it has none.
     """
 
     key: StepKey
@@ -37,6 +38,7 @@ class Entry:
     frees: int
     is_done: bool = False
     stand_ins: tuple[Digest, ...] = ()
+    native_id: str | None = None
 
     @property
     def repository(self) -> str:

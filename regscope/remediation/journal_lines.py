@@ -37,6 +37,7 @@ class Begun(_Line):
     media_type: str | None
     raw: str
     frees: _Bytes
+    native_id: str | None = None
 
 
 class Done(_Line):

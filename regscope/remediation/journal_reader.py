@@ -134,7 +134,8 @@ def _entry(read: Begun) -> Entry:
     if read.action == UNTAG and len(read.tags) != 1:
         raise ValueError("an untag step must have exactly one tag")
     tag = read.tags[0] if read.tags else None
-    return Entry(StepKey.of(read.repository, read.action, tag, manifest.digest), read.tags, manifest, read.frees)
+    key = StepKey.of(read.repository, read.action, tag, manifest.digest)
+    return Entry(key, read.tags, manifest, read.frees, native_id=read.native_id)
 
 
 def _unreadable(path: Path, error: OSError) -> NotAStore:

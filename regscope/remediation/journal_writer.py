@@ -77,8 +77,8 @@ class JournalWriter:
             os.ftruncate(self._file, written)
         return known
 
-    def begin(self, step: PlannedStep, manifest: RawManifest) -> None:
-        """Record a step before it is done, with the bytes of its manifest."""
+    def begin(self, step: PlannedStep, manifest: RawManifest, native_id: str | None = None) -> None:
+        """Record a step before it is done, with the bytes of its manifest, and its id in the provider's own API."""
         self._write(
             {
                 "repository": step.repository,
@@ -88,6 +88,7 @@ class JournalWriter:
                 "media_type": manifest.media_type,
                 "raw": base64.b64encode(manifest.raw).decode(),
                 "frees": step.frees,
+                **({} if native_id is None else {"native_id": native_id}),
             }
         )
 

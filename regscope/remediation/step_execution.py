@@ -13,6 +13,7 @@ from regscope.remediation.step_outcomes import DONE, GONE, SKIPPED, WOULD, Outco
 from regscope.spec.digest import Digest
 from regscope.stores.content_store import ContentStore
 from regscope.stores.presence import is_gone, resolved
+from regscope.stores.registry_store import registry_of
 from regscope.stores.removal import Removal
 
 
@@ -50,7 +51,7 @@ class StepExecution:
             return Outcome(SKIPPED, f"the tag was moved to {now} during the run")
         if self._journal is None:
             return Outcome(WOULD)
-        self._journal.begin(step, self._store.manifest(step.repository, step.digest))
+        self._journal.begin(step, self._store.manifest(step.repository, step.digest), self._native_id(step))
         if tag in live.stand_ins:
             stands_in = Digest(live.stand_ins[tag])
             return self._written(step, lambda: self._removal.forget_manifest(step.repository, stands_in, (tag,)))
@@ -68,9 +69,13 @@ class StepExecution:
             return Outcome(SKIPPED, why_it_stays)
         if self._journal is None:
             return Outcome(WOULD)
-        self._journal.begin(step, live.manifests[step.digest])
+        self._journal.begin(step, live.manifests[step.digest], self._native_id(step))
         digest = Digest(step.digest)
         return self._written(step, lambda: self._removal.forget_manifest(step.repository, digest, step.tags))
+
+    def _native_id(self, step: PlannedStep) -> str | None:
+        registry = registry_of(self._store)
+        return None if registry is None else registry.native_id(step.repository, step.digest)
 
     def _written(self, step: PlannedStep, change: Callable[[], None]) -> Outcome:
         """Make a change that the journal has recorded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from regscope.errors import ContentMissing, InvalidInput, ResourceNotFound
 from regscope.progress import is_interactive
 from regscope.registry.eventually import eventually
 from regscope.remediation.backup import check_backup
+from regscope.remediation.found_entry import FoundEntry
 from regscope.remediation.journal import Entry, JournalRecord
 from regscope.remediation.journal_names import find_journal
 from regscope.remediation.journal_reader import read_journal
@@ -25,6 +25,7 @@ from regscope.remediation.undone import (
     BACKUP,
     IMPOSSIBLE,
     LEFT_ALONE,
+    PROVIDER,
     REGISTRY,
     RESTORED,
     THERE,
@@ -58,9 +59,10 @@ def undo(
     """Restore the manifests and tags that a journal lists as deleted; nothing is changed without `dry_run=False`.
 
     First the registry is asked for each manifest, tag and blob: what is there, what can be restored, and what cannot,
-    since one of its blobs is neither in the registry nor in a backup. Then manifests are pushed byte for byte, children
-    before their index, and then tags. A tag that points to another manifest now is skipped. What is there already is
-    not changed: undo can be run again. Afterwards the registry is asked for what was restored.
+    since one of its blobs is neither in the registry nor in a backup. Then manifests are restored, children before
+    their index: by the provider that runs the registry, where it keeps what was deleted; else they are pushed byte for
+    byte. Then tags are set. A tag that points to another manifest now is skipped. What is there already is not changed:
+    undo can be run again. Afterwards the registry is asked for what was restored.
 
     Args:
         journal: the path in `Applied.journal`; or, of the journals beside the cache, `latest` or the beginning of a
@@ -90,31 +92,7 @@ def undo(
         found = run.look(record.entries)
         if not dry_run:
             run.bring_back(found, bar)
-    return Undone(store.location, dry_run, run.table(found, dry_run), run.lacking())
-
-
-@dataclass
-class _Found:
-    """What must be done to restore an entry of the journal.
-
-    Attributes:
-        is_there: whether the registry has the manifest.
-        missing: blobs that must be copied from the backup or from another repository.
-        impossible: why the manifest and its tags cannot be restored; empty where they can.
-        tags: the tags to set.
-        others: tags that point to another manifest now, with its digest.
-        blobs_from: where its blobs are: `registry`, `backup` or `another repository`; empty where none is needed.
-        stand_ins: tags that point to a temporary manifest of a run that was killed, with its digest.
-    """
-
-    entry: Entry
-    is_there: bool
-    missing: list[Digest]
-    impossible: str
-    tags: list[str]
-    others: dict[str, Digest]
-    stand_ins: dict[str, Digest]
-    blobs_from: tuple[str, ...] = ()
+    return Undone(store.location, dry_run, run.table(found, dry_run), run.lacking(found))
 
 
 class _Undoing:
@@ -122,45 +100,52 @@ class _Undoing:
         self, store: ContentStore, place: Destination, backup: ContentStore | None, record: JournalRecord
     ) -> None:
         self._store, self._place, self._backup = store, place, backup
+        self._removal = open_removal(store)
         self._shared = record.shared
         self._lacked = {(lacked.repository, lacked.digest) for lacked in record.lacked if lacked.what in LOST}
         self._sizes = {blob.digest: blob.size for blob in (*(record.predicted or ()), *record.shared.values())}
-        self._lacking: dict[tuple[str, Digest], None] = {}
         self._blobs: dict[tuple[str, str, Digest], bool] = {}
         self._not_there: set[tuple[str, str]] = set()  # accepted by the registry, but not served
 
-    def look(self, entries: Sequence[Entry]) -> list[_Found]:
+    def look(self, entries: Sequence[Entry]) -> list[FoundEntry]:
         """What must be done for each entry, in the order of restoring: children first, since they were deleted last."""
-        found: list[_Found] = []
+        found: list[FoundEntry] = []
         coming: dict[tuple[str, str], bool] = {}
         for entry in reversed(entries):
             is_there = self._resolved(entry.repository, entry.digest) is not None
-            one = _Found(entry, is_there, [], "", [], {}, {})
+            one = FoundEntry(entry, is_there)
             for tag in entry.tags:
                 self._look_at_tag(one, tag)
+            one.is_kept = not is_there and self._removal.can_restore(entry.repository, entry.digest, entry.native_id)
             # On the push of a tag a registry checks all that the manifest names, even if it has the manifest.
-            if not is_there or one.tags:
-                one.missing, one.impossible = self._needs(entry, coming)
-                one.blobs_from = () if one.impossible else self._sources(entry, one.missing)
+            if one.is_kept:
+                one.blobs_from = (PROVIDER,)
+            elif not is_there or one.tags:
+                self._look_at_needs(one, coming)
             coming[entry.repository, entry.digest] = is_there or not one.impossible
             found.append(one)
         return found
 
-    def _needs(self, entry: Entry, coming: dict[tuple[str, str], bool]) -> tuple[list[Digest], str]:
-        """The blobs that the repository lacks; and why the entry cannot be restored, empty where it can."""
-        links = links_of(entry.manifest)
-        missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
-        lost = [blob for blob in missing if not self._is_in_backup(blob) and self._stayed_in(blob) is None]
-        self._lacking |= dict.fromkeys((entry.repository, blob) for blob in lost)
+    def _look_at_needs(self, one: FoundEntry, coming: dict[tuple[str, str], bool]) -> None:
+        """Find out which blobs a push of the manifest needs, and whether anything of it is nowhere."""
+        entry, links = one.entry, links_of(one.entry.manifest)
+        one.missing = [blob for blob in links.blobs if not self._has_blob(self._store, entry.repository, blob)]
+        one.lost = [blob for blob in one.missing if not self._is_in_backup(blob) and self._stayed_in(blob) is None]
+        one.impossible = self._why_not(one, coming)
+        one.blobs_from = () if one.impossible else self._sources(entry, one.missing)
+
+    def _why_not(self, one: FoundEntry, coming: dict[tuple[str, str], bool]) -> str:
+        """Why the manifest cannot be pushed; empty where it can."""
+        entry, lost = one.entry, one.lost
         if lost:
             where = "" if self._backup is None else " and not in the backup"
             more = f"; {len(lost) - 1} more are missing as well" if len(lost) > 1 else ""
-            return missing, f"its blob {lost[0]} {self._gone(entry, lost[0])}{where}{more}"
-        for child in links.children:
+            return f"its blob {lost[0]} {self._gone(entry, lost[0])}{where}{more}"
+        for child in links_of(entry.manifest).children:
             there = coming.get((entry.repository, child), False) or self._resolved(entry.repository, child) is not None
             if not there:
-                return missing, f"its child {child} {self._gone(entry, child)}"
-        return missing, ""
+                return f"its child {child} {self._gone(entry, child)}"
+        return ""
 
     def _sources(self, entry: Entry, missing: Collection[Digest]) -> tuple[str, ...]:
         """Where the blobs of a manifest are; empty for a manifest without blobs."""
@@ -184,13 +169,14 @@ class _Undoing:
             return None
         return shared.repository
 
-    def lacking(self) -> pd.DataFrame:
+    def lacking(self, found: Sequence[FoundEntry]) -> pd.DataFrame:
         """The rows of `Undone.lacking`: needed blobs that are neither in the registry nor in the backup."""
-        rows = [(repository, str(blob), self._sizes.get(blob)) for repository, blob in self._lacking]
+        lost = dict.fromkeys((one.entry.repository, blob) for one in found for blob in one.lost)
+        rows = [(repository, str(blob), self._sizes.get(blob)) for repository, blob in lost]
         table = pd.DataFrame(rows, columns=["repository", "digest", "size"])
         return table.astype({"repository": "str", "digest": "str", "size": "Int64"})
 
-    def _look_at_tag(self, found: _Found, tag: str) -> None:
+    def _look_at_tag(self, found: FoundEntry, tag: str) -> None:
         entry = found.entry
         now = self._resolved(entry.repository, tag)
         if now is None:
@@ -203,22 +189,26 @@ class _Undoing:
         else:
             found.others[tag] = now
 
-    def bring_back(self, found: Sequence[_Found], bar: tqdm[Any]) -> None:
-        """Push the manifests with their blobs, then set the tags."""
+    def bring_back(self, found: Sequence[FoundEntry], bar: tqdm[Any]) -> None:
+        """Have the manifests restored by the provider, or push them with their blobs; then set the tags."""
         below = {child for one in found for child in links_of(one.entry.manifest).children}
         sent: set[tuple[str, Digest]] = set()
         for one in found:
             entry = one.entry
+            if not one.is_there:
+                self._ask_provider(one)
             for blob in one.missing if not one.impossible else ():
                 if (entry.repository, blob) not in sent:
                     self._restore_blob(entry.repository, blob)
                     sent.add((entry.repository, blob))
-            if not one.is_there and not one.impossible:
+            if not (one.is_there or one.is_restored or one.impossible):
                 reference = None if entry.digest in below else entry.digest
                 self._place.take_back(entry.repository, reference, entry.manifest)
             bar.update()
         for one in found:
             for tag in one.tags if not one.impossible else ():
+                if one.is_restored and self._resolved(one.entry.repository, tag) == one.entry.digest:
+                    continue  # it was restored with the manifest
                 self._place.take_back(one.entry.repository, tag, one.entry.manifest)
                 if tag in one.stand_ins:
                     self._forget(one.entry.repository, one.stand_ins[tag])
@@ -229,6 +219,18 @@ class _Undoing:
             if not one.is_there:
                 self._look_at_restored(one.entry.repository, one.entry.digest, one.entry.digest)
 
+    def _ask_provider(self, one: FoundEntry) -> None:
+        """Have the manifest restored by whoever runs the registry; otherwise find out what a push of it needs."""
+        entry = one.entry
+        one.is_restored = self._removal.restore(entry.repository, entry.digest, entry.native_id)
+        if one.is_restored:
+            one.missing, one.lost, one.impossible, one.blobs_from = [], [], "", (PROVIDER,)
+            for tag, other in one.others.items():
+                if self._resolved(entry.repository, tag) == entry.digest:  # the tag has come back, too
+                    self._place.take_back(entry.repository, tag, self._store.manifest(entry.repository, other))
+        elif one.is_kept:
+            self._look_at_needs(one, {})  # its children are there by now, or cannot be restored
+
     def _look_at_restored(self, repository: str, reference: str, digest: Digest) -> None:
         """Wait until the registry serves what it accepted: in Pulp an earlier deletion may still be running."""
         if not eventually(lambda: self._resolved(repository, reference) == digest, _COMES_WITHIN):
@@ -237,7 +239,7 @@ class _Undoing:
     def _forget(self, repository: str, stand_in: Digest) -> None:
         """Delete the temporary manifest of a tag that points to its own manifest again."""
         with contextlib.suppress(ResourceNotFound, ContentMissing):
-            open_removal(self._store).forget_manifest(repository, stand_in, ())
+            self._removal.forget_manifest(repository, stand_in, ())
 
     def _restore_blob(self, repository: str, digest: Digest) -> None:
         nearby = self._stayed_in(digest)
@@ -247,7 +249,7 @@ class _Undoing:
         blob = Descriptor(mediaType="application/octet-stream", digest=digest, size=size)
         self._place.take_blob(repository, digest, StoredContent(source, place, blob), nearby)
 
-    def table(self, found: Sequence[_Found], dry_run: bool) -> pd.DataFrame:
+    def table(self, found: Sequence[FoundEntry], dry_run: bool) -> pd.DataFrame:
         """The rows of `Undone.table`, in the order of the journal."""
         rows: list[tuple[str, str | None, str, str, str | None, str | None]] = []
         will = WOULD if dry_run else RESTORED

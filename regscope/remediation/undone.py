@@ -13,8 +13,9 @@ from regscope.remediation.step_outcomes import outcome_lines
 RESTORED, THERE, LEFT_ALONE, IMPOSSIBLE, WOULD = (
     "restored", "there already", "left alone", "impossible", "would be restored",
 )  # fmt: skip
-REGISTRY, ANOTHER, BACKUP = "registry", "another repository", "backup"
-"""Where the blobs of a manifest are: in its own repository, in another one, or in the backup."""
+REGISTRY, ANOTHER, BACKUP, PROVIDER = "registry", "another repository", "backup", "provider"
+"""Where the blobs of a manifest are: in its own repository, in another one, or in the backup; or whoever runs the
+registry restores the whole manifest."""
 _HINT = "Nothing was changed: use undo(..., dry_run=False) to restore."
 _SHOWN = 10  # rows
 
@@ -29,7 +30,8 @@ class Undone:
         table: one row for each manifest, and for each tag: `repository`, `tag` (absent for a manifest), `digest` (str),
             `outcome` (category: restored, there already, left alone, impossible, would be restored), `reason` (str: why
             it was skipped or is impossible), `blobs_from` (str: where the blobs of a restored manifest are: registry,
-            another repository, backup, or several of them; absent where none is needed).
+            another repository, backup, or several of them; provider where whoever runs the registry restores the
+            manifest; absent where none is needed).
         lacking: the needed blobs that are neither in the registry nor in the backup: `repository`, `digest` (str),
             `size` (Int64, bytes; absent where the journal does not record it).
     """
@@ -92,7 +94,7 @@ class Undone:
         lines = outcome_lines(self.table[self.table["outcome"].isin([LEFT_ALONE, IMPOSSIBLE])].head(_SHOWN))
         if self.dry_run:
             would = self.table[self.table["outcome"] == WOULD]
-            source = would["blobs_from"].map(lambda where: f"blobs from {where}", na_action="ignore")
+            source = would["blobs_from"].map(_worded, na_action="ignore")
             lines += outcome_lines(would.assign(reason=source.fillna("no blobs of its own")).head(_SHOWN))
             lines += [f"{len(would) - _SHOWN:,} more in .table"] if len(would) > _SHOWN else []
         return lines
@@ -118,3 +120,7 @@ class Undone:
         )
         shown = list(rows[columns].astype(object).itertuples(index=False, name=None))
         return text.card(self._title, self.facts(), self._notes(), columns if shown else (), shown)
+
+
+def _worded(blobs_from: str) -> str:
+    return "by whoever runs the registry" if blobs_from == PROVIDER else f"blobs from {blobs_from}"

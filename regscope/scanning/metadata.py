@@ -111,7 +111,8 @@ def _checked(
 ) -> Snapshot:
     """The snapshot of `collected` without missing manifests, with a problem for all missing or damaged content."""
     itself = unwrapped(store)
-    manifests = named_manifests(made(collected))
+    named = named_manifests(made(collected))
+    manifests = [each for each in named if not collected.is_archived(each.repository, each.digest)]
     collected.forget_missing(look_for_all(itself, manifests, work, show))
     snap = made(collected)
     blobs = named_blobs(snap)  # of the manifests that exist

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from regscope.errors import RegscopeError
@@ -60,6 +60,12 @@ class ReadManifest:
     was_lost: bool = False
     referrers: list[Descriptor] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    def under(self, tag: str, listed: ListedManifest) -> ReadManifest:
+        """The same result for another tag on the manifest."""
+        problems = [replace(problem, reference=tag) for problem in self.problems]
+        pushed, pulled = listed.pushed_as(tag), listed.pulled_as(tag)
+        return replace(self, reference=tag, pushed=pushed, pulled=pulled, problems=problems)
 
     def fail(self, what: str, error: RegscopeError) -> None:
         """Add a problem."""

@@ -28,10 +28,11 @@ from regscope.scanning.read_manifest import (
     read_manifest,
 )
 from regscope.scanning.worklist import Worklist
-from regscope.schema import BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
+from regscope.schema import ARCHIVED, BLOCKING, MISSING_MANIFEST, SUBJECT, TABLES
 from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.index_children import DEEPEST, best_children
+from regscope.spec.media_types import INDEXES
 from regscope.spec.platform import Platform
 from regscope.spec.referring import Referral, stated_by_list, stated_by_tag, subject_of_tag
 from regscope.stores.content_store import ContentStore
@@ -64,6 +65,8 @@ class ScanState:
         self._placed = Placed({}, set(), set())
         self._listed: set[str] = set()
         self._listings: dict[str, Listing] = {}  # of providers, by repository
+        # By repository and tag, the other tags that a provider lists on the same manifest.
+        self._same: defaultdict[tuple[str, str], list[tuple[str, ListedManifest]]] = defaultdict(list)
         self._by_provider: dict[str, dict[str, ListedManifest]] = {}  # their rows, by digest
         self._is_blind = False  # a list has not shown what has no tag
         self._manifests: dict[str, Rows] = {}
@@ -155,14 +158,26 @@ class ScanState:
             self._listings[listed.repository] = listed.listing
             self._by_provider[listed.repository] = {row.digest: row for row in rows}
         on_tags = {tag: row for row in rows for tag in row.tag_names}
+        first: dict[str, str] = {}  # the tag by which a manifest is read
         for tag in listed.tags:
             if self._tag_globs is None or matches(tag, self._tag_globs):
-                self._work.add(read_manifest, self._store, listed.repository, tag, on_tags.get(tag))
+                row = on_tags.get(tag)
+                if row is not None and row.archived:
+                    self._note_archived(listed.repository, row.digest)
+                elif row is not None and first.setdefault(row.digest, tag) != tag:
+                    self._same[listed.repository, first[row.digest]].append((tag, row))
+                else:
+                    self._work.add(read_manifest, self._store, listed.repository, tag, row)
         for digest in listed.untagged if self._tag_globs is None else ():
+            if self.is_archived(listed.repository, digest):
+                self._note_archived(listed.repository, digest)
+                continue
             self._untagged.append((listed.repository, digest))
             self._ask(listed.repository, digest, 0)
 
     def _take_manifest(self, read: ReadManifest) -> None:
+        for tag, listed in self._same.pop((read.repository, read.reference), ()):
+            self._take_manifest(read.under(tag, listed))
         self._take_problems(read.problems)
         found, repository = read.found, read.repository
         if found is None:
@@ -202,6 +217,22 @@ class ScanState:
             for referral in stated_by_tag(read.reference, subject, found.digest, children):
                 self._referrers.take(read.repository, referral)
 
+    def _note_archived(self, repository: str, digest: str, is_named: bool = False) -> None:
+        """Add a problem for a manifest that cannot be read before it is restored: it is not lost.
+
+        An index may need any manifest of the repository, and one that is named by another manifest may need it, too.
+        """
+        listed = self._by_provider[repository][digest]
+        what = "manifest" if is_named or listed.media_type in (None, *INDEXES) else ARCHIVED
+        tags = f" ({', '.join(listed.tag_names)})" if listed.tags else ""
+        error = RegscopeError(f"it is archived{tags}: the registry stores it, and serves it once it is restored")
+        self._take_problems([Problem(repository, digest, what, error)])
+
+    def is_archived(self, repository: str, digest: str) -> bool:
+        """Whether the provider stores a manifest where it cannot be read."""
+        listed = self._by_provider.get(repository, {}).get(digest)
+        return listed is not None and listed.archived
+
     def _take_problems(self, problems: Iterable[Problem]) -> None:
         self._problems += [problem.row for problem in problems]
 
@@ -213,6 +244,9 @@ class ScanState:
 
     def _try(self, repository: str, digest: str) -> None:
         self._tried.add((repository, digest))
+        if self.is_archived(repository, digest):
+            self._note_archived(repository, digest, is_named=True)
+            return
         self._work.add(read_manifest, self._store, repository, digest)
 
     def _wanted(self, children: Sequence[Descriptor]) -> Sequence[Descriptor]:

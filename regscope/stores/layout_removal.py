@@ -75,6 +75,14 @@ class LayoutRemoval:
         """Empty: a tag is removed from its entry of `index.json`."""
         return ""
 
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """False: nobody keeps what was deleted."""
+        return False
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """False, as `can_restore`."""
+        return False
+
     def check_untags(self, repository: str) -> None:
         """Do nothing: a layout can always untag."""
 

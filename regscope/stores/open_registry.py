@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from regscope import text
 from regscope.errors import InvalidLocation, MirrorWarning, RequestError, TLSFailed
-from regscope.hosted.finding import without_prefix
+from regscope.hosted.finding import login_sources, without_prefix
 from regscope.masking import without_secrets
 from regscope.registry.below_path import answers_as_registry
 from regscope.registry.client import DEFAULT_POOL_SIZE, DockerRegistryV2Client, Timeout
@@ -81,7 +81,7 @@ def _client(location: str, login: Login | None, access: Access, settings: Settin
     host = endpoint.host
     return DockerRegistryV2Client.from_api_endpoint(
         endpoint,
-        keychain=Keychain.of(login) if login else find_logins(host, endpoint.path),
+        keychain=Keychain.of(login) if login else find_logins(host, endpoint.path).before(login_sources(host)),
         insecure=access.insecure or host.lower() in settings.insecure,
         verify_certificate=access.verify,
         client_certificate=access.client_certificate,

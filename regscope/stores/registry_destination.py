@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 from regscope.concurrency import CHANGES_AT_ONCE
-from regscope.errors import RequestErrorWithResponse
+from regscope.errors import RequestError, RequestErrorWithResponse, ResourceNotFound
 from regscope.registry.blob_stat import look_for
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef, RawManifest
@@ -18,12 +19,15 @@ from regscope.registry.origin import without_secrets
 from regscope.registry.request_body import Content
 from regscope.registry.responses import discard
 from regscope.registry.sending import Sender
+from regscope.registry.tag_list import read_tag_list
 from regscope.registry.uploads import Upload
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import SCHEMA1
 from regscope.stores.destination import Name, Taken
 from regscope.stores.digest_cache import default_folder
 from regscope.stores.registry_store import RegistryStore
+
+_FEW = 3  # tags that are asked for one by one
 
 
 def _beside_the_cache() -> Path:
@@ -48,19 +52,37 @@ class RegistryDestination:
         ManifestRef(repository, reference, self.client)
 
     def in_the_way(self, names: Iterable[Name]) -> dict[str, Digest]:
-        """The tags to be moved, by one HEAD request each; see `ManifestRef.describe` for a HEAD that finds nothing."""
+        """The tags to be moved: those in the repository's tag list, by one HEAD request each.
+
+        For a few tags the list is not read; see `ManifestRef.describe` for a HEAD that finds nothing.
+        """
 
         def there(name: Name) -> Digest | None:
             found = ManifestRef(name.repository, name.reference, self.client).get_metadata()
             return None if found is None else found.digest
 
-        tags = list(dict.fromkeys(name for name in names if name.is_tag))
+        tags = self._listed(list(dict.fromkeys(name for name in names if name.is_tag)))
         with ThreadPoolExecutor(CHANGES_AT_ONCE, thread_name_prefix="regscope-names") as pool:
             return {
                 f"{name.repository}:{name.reference}": digest
                 for name, digest in zip(tags, pool.map(there, tags), strict=True)
                 if digest not in (None, name.digest)
             }
+
+    def _listed(self, names: list[Name]) -> list[Name]:
+        """The names that may be there: without those that a tag list does not have, where several are asked for."""
+        of = Counter(name.repository for name in names)
+        lists = {repository: self._tag_list(repository) for repository, many in of.items() if many > _FEW}
+        return [name for name in names if (tags := lists.get(name.repository)) is None or name.reference in tags]
+
+    def _tag_list(self, repository: str) -> Collection[str] | None:
+        """The tags of a repository; None where they cannot be listed, and where the list is empty: it may be hidden."""
+        try:
+            return set(read_tag_list(self.client, repository).tags) or None
+        except ResourceNotFound as error:
+            return frozenset() if error.code else None
+        except RequestError:
+            return None
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether the manifest exists, by one HEAD request; False where that is not supported."""

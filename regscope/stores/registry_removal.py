@@ -34,15 +34,21 @@ class RegistryRemoval:
     def __init__(self, client: DockerRegistryV2Client, provider: Provider | None = None) -> None:
         self.client = client
         self._provider = provider
+        self._checked: set[str] = set()
         if provider is not None and provider.takes_tags_along:
             client.deletions.by_tag, client.deletions.takes_tags_along = False, True
+        elif provider is not None and provider.untags:
+            client.deletions.by_tag, client.deletions.untag = True, provider.untag
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """Deletes the tag by name; if the registry does not support it, by pushing and deleting a stand-in manifest."""
         with self._explaining(repository):
-            if self._provider is not None and self._provider.untags:
+            if self._untags(repository, tag):
+                assert self._provider is not None
                 self._provider.untag(repository, tag)
             else:
+                if self._deletes and repository not in self._checked:
+                    self.check_deletes(repository)
                 delete = partial(self._delete, repository) if self._deletes else None
                 untag(self.client, repository, tag, standing_in=standing_in, delete=delete)
 
@@ -65,10 +71,13 @@ class RegistryRemoval:
     def check_deletes(self, repository: str) -> None:
         """Check by a request to delete a manifest that cannot exist, or as the provider does."""
         if self._deletes:
-            assert self._provider is not None
-            self._provider.check_deletes(repository)
+            self._known_provider.check_deletes(repository)
+            self._checked.add(repository)
             return
         Deletion(self.client, repository).make_sure()
+        if self.client.deletions.untag is not None:
+            assert self._provider is not None
+            self._provider.check_untags(repository)
 
     def how_tags_go(self, repository: str) -> str:
         """Find out by a request to delete a tag that cannot exist."""
@@ -79,23 +88,45 @@ class RegistryRemoval:
         return _BY_NAME if Deletion(self.client, repository).knows_tags() else _NOT_BY_NAME
 
     def check_untags(self, repository: str) -> None:
-        """Check by a PUT of invalid content: removing a tag needs a PUT of its manifest or of a stand-in."""
+        """Check by a PUT of invalid content, since removing a tag needs a PUT; or as the provider does."""
         if self._provider is not None and self._provider.untags:
+            self._provider.check_untags(repository)
             return
         Deletion(self.client, repository).make_sure_it_takes()
+
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Asks the provider, where it restores what was deleted."""
+        return self._restores and self._known_provider.can_restore(repository, digest, native_id)
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """By the provider, where it restores what was deleted."""
+        with self._explaining(repository):
+            return self._restores and self._known_provider.restore(repository, digest, native_id)
 
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Deletes the blob by one DELETE request."""
         Blob(repository, digest, client=self.client).delete()
 
+    def _untags(self, repository: str, tag: str) -> bool:
+        provider = self._provider
+        return provider is not None and provider.untags and provider.untags_alone(repository, tag)
+
     @property
     def _deletes(self) -> bool:
         return self._provider is not None and self._provider.deletes
 
+    @property
+    def _restores(self) -> bool:
+        return self._provider is not None and self._provider.restores
+
+    @property
+    def _known_provider(self) -> Provider:
+        assert self._provider is not None
+        return self._provider
+
     def _delete(self, repository: str, digest: Digest) -> None:
         """Delete a manifest with its tags by the provider's own API."""
-        assert self._provider is not None
-        for error in self._provider.delete(repository, [digest]).values():
+        for error in self._known_provider.delete(repository, [digest]).values():
             raise error
 
     @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from regscope import text
-from regscope.errors import PermissionDeny, ResourceNotFound, Unsupported
+from regscope.errors import AuthFailed, PermissionDeny, ResourceNotFound, Unsupported
 from regscope.hosted.finding import provider_of
 from regscope.hosted.provider import Listing, Provider
 from regscope.registry.blobs import Blob
@@ -27,6 +28,8 @@ from regscope.stores.kinds import REGISTRY
 from regscope.stores.stored_names import Fault
 from regscope.stores.wrapped_store import unwrapped
 
+_finding = threading.Lock()  # a scan's threads find one provider, which may take a second
+
 
 class RegistryStore:
     """Images in a registry, read with `client`.
@@ -45,6 +48,7 @@ class RegistryStore:
         self._listed: str | None = None
         self._listed_digests: dict[str, list[Digest]] = {}
         self._listings: dict[str, Listing | None] = {}
+        self._native_ids: dict[str, dict[str, str]] = {}
         self._knows_conditions = True  # until a request shows the opposite
 
     @functools.cached_property
@@ -56,7 +60,8 @@ class RegistryStore:
     def provider(self) -> Provider | None:
         """Whoever runs the registry, as far as its address and its answers have shown it."""
         if self._provider is None:
-            self._provider = provider_of(self.client)
+            with _finding:
+                self._provider = self._provider or provider_of(self.client)
         return self._provider
 
     @property
@@ -99,10 +104,10 @@ class RegistryStore:
             CapabilityWarning: the registry lacks a capability; one warning for each.
         """
         if self._capabilities is None:
-            first = self._listed or (next(iter(self.repositories()), None) if self.prefix else None)
-            self._capabilities = probe_capabilities(self.client, first)
+            first = self._listed or (next(iter(self.repositories()), None) if self._is_listed_by_provider else None)
+            self._capabilities = probe_capabilities(self.client, first, self.counts_pulls)
             if self.provider is not None:
-                self._capabilities = self._capabilities.beside(self.provider, lists=bool(self.prefix))
+                self._capabilities = self._capabilities.beside(self.provider, lists=self._is_listed_by_provider)
             self._capabilities.warn(self.location)
         return self._capabilities
 
@@ -112,30 +117,47 @@ class RegistryStore:
             return self.provider.repositories(self.prefix)
         try:
             return list_repositories(self.client)
-        except (PermissionDeny, Unsupported):
-            if self.provider is None:
+        except (AuthFailed, PermissionDeny, ResourceNotFound, Unsupported):
+            provider = self.provider or self._asked_for_provider()
+            if provider is None:
                 raise
-            return self.provider.repositories("")
+            return provider.repositories("")
+
+    @property
+    def _is_listed_by_provider(self) -> bool:
+        return self.provider is not None and (bool(self.prefix) or self.provider.lists_all)
+
+    def _asked_for_provider(self) -> Provider | None:
+        """The provider after a request for `/v2/`: the catalog may have a challenge of its own, which shows none."""
+        self.client.ping()
+        return self.provider
 
     def tags(self, repository: str) -> list[str]:
         """All tags, sorted."""
         was_known = self.provider is not None
-        listing = self.manifests(repository)
-        if listing is not None:
+        if (listing := self.manifests(repository)) is not None:
             return _tags_of(listing)
         found = read_tag_list(self.client, check_repository(repository))
+        if not was_known and (listing := self.manifests(repository)) is not None:  # a challenge has shown the provider
+            return _tags_of(listing)
         self._listed = repository
         self._listed_digests[repository] = found.digests
-        if not was_known and self.provider is not None:  # shown by the challenge of this very request
-            listing = self.manifests(repository)
-        return found.tags if listing is None else _tags_of(listing)
+        return found.tags
 
     def manifests(self, repository: str) -> Listing | None:
         """The manifests, with what the provider says of each; None without one, or where it does not list them."""
-        found = self.provider.manifests(check_repository(repository)) if self.provider else None
+        if self.provider is None:  # it may be known after the next challenge
+            return None
+        found = self.provider.manifests(check_repository(repository))
         self._listings[repository] = found
         self._listed = repository if found is not None else self._listed
+        rows = found.manifests if found is not None else ()
+        self._native_ids[repository] = {row.digest: row.native_id for row in rows if row.native_id is not None}
         return found
+
+    def native_id(self, repository: str, digest: str) -> str | None:
+        """The id of a manifest in the provider's own API, as it was listed last; None without one."""
+        return self._native_ids.get(repository, {}).get(digest)
 
     def listing(self, repository: str) -> Listing | None:
         """As `manifests`, as they were listed last."""

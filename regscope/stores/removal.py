@@ -69,6 +69,23 @@ class Removal(Protocol):
             Unsupported, PermissionDeny, AuthFailed: the store refuses a request that this needs.
         """
 
+    def can_restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Whether whoever runs the store says that a deleted manifest can be restored there.
+
+        Args:
+            native_id: the id of the manifest in the provider's own API, where the journal has it.
+        """
+
+    def restore(self, repository: str, digest: Digest, native_id: str | None = None) -> bool:
+        """Have whoever runs the store restore a deleted manifest; its tags may be restored with it.
+
+        Returns:
+            Whether the store has the manifest now; False where nobody can restore it.
+
+        Raises:
+            RequestError: the provider failed.
+        """
+
     def delete_blob(self, repository: str, digest: Digest) -> None:
         """Delete a blob, even if manifests need it.
 

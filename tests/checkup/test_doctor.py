@@ -13,7 +13,7 @@ from regscope.errors import InvalidInput, InvalidReference
 from regscope.stores.registry_store import RegistryStore
 from tests.cli.conftest import Run, run
 from tests.hosted.pushed import PUSHES
-from tests.hosted.test_to_the_byte import PROFILES
+from tests.hosted.test_to_the_byte import NOT_ALL_SEEN, PROFILES
 from tests.lab.drawn_registries import Contents
 from tests.servers import faults
 from tests.servers.certificates import CertificateAuthority
@@ -24,6 +24,7 @@ from tests.servers.registry import Registry
 
 __all__ = ["run"]
 
+ALL = {**PROFILES, **NOT_ALL_SEEN}
 SCRATCH = "team/scratch"
 
 
@@ -67,14 +68,14 @@ def test_without_a_scratch_repository_nothing_is_written(behind_proxy: FaultProx
     assert {request.method for request in behind_proxy.requests} <= {"GET", "HEAD"}
 
 
-@pytest.mark.parametrize("provider", PROFILES)
+@pytest.mark.parametrize("provider", ALL)
 def test_every_provider(tmp_path: Path, provider: str) -> None:
-    make, location = PROFILES[provider]
+    make, location = ALL[provider]
     with upstream(tmp_path / "registry") as registry:
         Contents(pushes=PUSHES).push_to(registry.url)
         with reached(make(registry, CertificateAuthority(tmp_path / "authority"))) as profile:
             before = content(registry)
-            store = rs.open(location, verify=profile.ca, cache=False)
+            store = rs.open(location, verify=profile.ca, cache=False, **profile.login)
             found = rs.doctor(store, repository="team/app", write=SCRATCH)
             assert isinstance(store, RegistryStore)
             assert store.provider is not None
@@ -111,7 +112,7 @@ def test_a_registry_that_refuses_deletions(tmp_path: Path) -> None:
 
 def test_what_does_not_answer_is_one_row(behind_proxy: FaultProxy) -> None:
     store = rs.open(behind_proxy.url, cache=False)
-    behind_proxy.rule(faults.replace_body("/v2/", b"gone", status=503))
+    behind_proxy.rule(faults.replace_body("/v2/", b"gone", status=404))
     found = rs.doctor(store)
     assert outcomes(found) == {"regscope": WORKS, "the registry answers": FAILS}
 

@@ -47,7 +47,7 @@ def carry_out(case: Case, make: Make, location: str) -> dict[str, int]:
         case.contents.push_to(registry.url)
         with reached(make(registry, CertificateAuthority(Path(place) / "authority"))) as profile:
             _age(profile)
-            store = rs.open(location, verify=profile.ca, cache=False)
+            store = rs.open(location, verify=profile.ca, cache=False, **profile.login)
             assert isinstance(store, RegistryStore)
             with store.client:
                 return _carried_out(case.policy, registry, store, Path(place))

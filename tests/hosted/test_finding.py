@@ -61,7 +61,8 @@ def test_googles_hosts_are_known_by_their_names(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["xgcr.io", "gcr.io.example.com", "pkg.dev", "us-npm.pkg.dev", "docker.pkg.dev.example.com", "ghcr.io"]
+    "host",
+    ["xgcr.io", "gcr.io.example.com", "pkg.dev", "us-npm.pkg.dev", "docker.pkg.dev.example.com", "xghcr.io", "ghe.com"],
 )
 def test_a_host_that_only_looks_alike_is_nobodys(host: str) -> None:
     assert at(f"https://{host}") is None

@@ -24,7 +24,8 @@ def _row(provider: type[Provider]) -> str:
 
 
 def _cells(provider: type[Provider]) -> Iterator[str]:
-    yield f"**{provider.name}**: {', '.join(f'`{location}`' for location in provider.locations)}"
+    places = (location if " " in location else f"`{location}`" for location in provider.locations)
+    yield f"**{provider.name}**: {', '.join(places)}"
     yield ", ".join(provider.adds)
     yield "yes" if provider.lists_untagged else "no: freed bytes are upper bounds"
     yield "yes" if provider.lists_pulls else "no"

@@ -8,8 +8,13 @@ import pytest
 
 import regscope as rs
 from regscope.errors import InvalidInput
+from regscope.spec.digest import Digest
+from regscope.spec.media_types import OCI_LAYER
 from regscope.stores.content_store import ContentStore
+from regscope.stores.layout_writer import Layer, LayoutWriter
+from tests.servers import faults
 from tests.servers.places import Places
+from tests.servers.proxy import FaultProxy, Rule
 
 KINDS = ["layout", "docker-registry", "oci-registry", "oci-archive", "docker-archive"]
 
@@ -95,3 +100,35 @@ def test_all_of_a_store_is_copied_again_without_a_word(store: ContentStore, wher
     first, again = (rs.copy(store, "*:*", where, referrers=True, progress=False) for _ in range(2))
     assert again.images == first.images
     assert again.sent == 0 or where.startswith("oci-archive:")  # which is written anew
+
+
+def heads(proxy: FaultProxy) -> list[str]:
+    """The tags that were asked for since the last look."""
+    asked = [each.path for each in proxy.requests if each.method == "HEAD" and "/manifests/" in each.path]
+    proxy.requests.clear()
+    found = [path.rpartition("/")[2] for path in asked]
+    return sorted(tag for tag in found if ":" not in tag)
+
+
+@pytest.mark.parametrize("hidden", [None, faults.refuse("/tags/list", 403, "DENIED", "not for you")])
+def test_of_many_names_only_those_in_the_tag_list_are_asked_for(
+    store: ContentStore, place: Places, tmp_path: Path, hidden: Rule | None
+) -> None:
+    digest = store.resolve("base", "1")
+    content = b"x" * 100
+    with LayoutWriter(tmp_path / "many") as writer:
+        layer = Layer(writer.blob(content, OCI_LAYER), Digest.of(content), "COPY")
+        image = writer.image([layer], created="2024-01-01T00:00:00Z")
+        for number in range(6):
+            writer.tag(f"many:{number}", image)
+    source = f"oci:{tmp_path / 'many'}"
+    with FaultProxy(place("docker-registry")) as proxy:
+        if hidden is not None:
+            proxy.rule(hidden)
+        rs.copy(source, "many:*", proxy.url, progress=False)
+        assert heads(proxy) == ([] if hidden is None else list("012345"))
+        rs.copy(store, "base:1", proxy.url, "many:3", overwrite=True, progress=False)
+        heads(proxy)
+        with pytest.raises(InvalidInput, match=rf"would be replaced: many:3 \({digest[7:19]}\); nothing"):
+            rs.copy(source, "many:*", proxy.url, progress=False)
+        assert heads(proxy) == list("012345")

@@ -237,9 +237,10 @@ def outcome(tar: bytearray, at: int, value: int) -> str:
 
 def test_any_damage_ends_in_rows_or_in_one_of_our_errors() -> None:
     tar = bytearray(pax(("path", b"long"), ("mtime", b"1")) + entry("a", b"x" * 600) + header("l", flag=b"2") + END)
-    outcomes = Counter(outcome(tar, at, value) for at in range(len(tar)) for value in (0, 0xFF, tar[at] ^ 0x41))
-    assert outcomes["rows"] > 1000
-    assert outcomes["an error"] > 1000
+    damage = ((at, (0, 0xFF, tar[at] ^ 0x41)[at % 3]) for at in range(len(tar)))
+    outcomes = Counter(outcome(tar, at, value) for at, value in damage)
+    assert outcomes["rows"] > 300
+    assert outcomes["an error"] > 300
 
 
 def test_a_large_file_takes_little_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,24 @@ def test_many_threads_ask_for_the_registrys_challenge_once(guarded: FaultProxy, 
     assert statuses(guarded).count(("/v2/", 401)) == 1
     assert {status for path, status in statuses(guarded) if path != "/v2/"} == {200}
     assert len(service.requests) == 1
+
+
+def test_a_stranger_is_answered_though_another_was_first(guarded: FaultProxy, service: TokenService) -> None:
+    """Two requests arrive together, and the second one hears its challenge when that of the first is answered."""
+    together, is_answered = threading.Barrier(2), threading.Event()
+
+    def hold(request: ProxyRequest, forward: Forward) -> ProxyResponse:
+        answer = forward()
+        if "Authorization" in request.headers:
+            is_answered.set()
+        elif together.wait(10) == 0:
+            is_answered.wait(10)
+        return answer
+
+    guarded.rule(hold)
+    client = DockerRegistryV2Client(guarded.url)
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(lambda _: Tags("base", client).list(), range(2))] == [["1", "stable"]] * 2
 
 
 def test_one_request_at_a_time_is_enough_to_log_in(proxy: FaultProxy) -> None:

@@ -1,6 +1,6 @@
 """Killed at any moment: the same journal goes on, to the same end, and undo brings back the same beginning.
 
-KILLED_ROUNDS in the environment is how often a run is killed; 24 times by default.
+KILLED_ROUNDS in the environment is how often a run is killed; 12 times by default.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.forked import forked
 from tests.lab.drawn_registries import Contents, Pushed, artifact, dashed, fallback_list, image, index, layer
 from tests.servers.registry import Registry
 
-ROUNDS = int(os.environ.get("KILLED_ROUNDS", "24"))
+ROUNDS = int(os.environ.get("KILLED_ROUNDS", "12"))
 _IN_MEMORY = Path("/dev/shm")
 
 

@@ -18,7 +18,7 @@ from .loopback import LoopbackHandler, LoopbackServer
 _HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 _FRAMING = {"content-length", *_HOP}
 _PIECE = 1 << 16
-_SMALL = 4096
+_SMALL = 1 << 16
 
 
 @dataclass

@@ -97,7 +97,7 @@ def test_a_tag_whose_stand_in_cannot_be_deleted_comes_back(tmp_path: Path) -> No
         proxy.rule(only_the_first_two)
         with pytest.raises(RequestError):
             Tags("app", client).untag("1")
-        assert len(deletions) == 3
+        assert deletions[2:] == [deletions[2]] * 2  # the stand-in, once more after the tag has come back
         assert ManifestRef("app", "1", client).fetch().digest == digest
 
 
