@@ -14,10 +14,10 @@ from regscope.errors import (
     PermissionDeny,
     RequestError,
     ResourceNotFound,
-    Unsupported,
 )
 from regscope.hosted.gitea_packages import LOG_IN, READ, TOKENS, WRITE, Content, Packages, Version
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
+from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.tag_list import read_tag_list
 from regscope.registry.tokens import TokenService
@@ -71,12 +71,8 @@ class Gitea(Provider):
     def repositories(self, prefix: str) -> list[str]:
         """The container packages of the owner, which is the first part of the prefix."""
         owner, _, below = prefix.partition("/")
-        if not owner:
-            host = self._client.api_base_url.rpartition("/")[2]
-            raise Unsupported(
-                f"{host} lists its repositories to nobody but its users",
-                next_step=f"Log in, or name the repositories: {host}/OWNER/NAME.",
-            )
+        if not owner:  # the catalog was refused, and there is no other list of all owners
+            return list_repositories(self._client)
         names = {f"{owner}/{version.package}" for version in self._packages.of_owner(owner, below)}
         return sorted(name for name in names if f"{name}/".startswith(f"{prefix}/"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from regscope.errors import InvalidInput
 from regscope.remediation.applied import Applied
 from regscope.remediation.backup import Backup, absolute, back_up, staying
-from regscope.remediation.blobs_after_deletion import BlobsAfterDeletion, without_backup
+from regscope.remediation.blobs_after_deletion import BlobsAfterDeletion
 from regscope.remediation.journal import Predicted, Shared
 from regscope.remediation.journal_names import new_journal
 from regscope.remediation.journal_writer import JournalWriter
@@ -23,7 +23,6 @@ from regscope.remediation.step_execution import StepExecution
 from regscope.stores.content_store import ContentStore
 from regscope.stores.kinds import REGISTRY, STORAGE, stated_kind
 from regscope.stores.open_store import as_it_is_now
-from regscope.stores.registry_store import registry_of
 from regscope.stores.removal import Removal, open_removal
 
 
@@ -53,8 +52,6 @@ def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -
         lacking = _look_for_what_is_lacking(plan, store, going, journal, options)
         backup = None if journal is None else _back_up(plan, store, going, journal, lacking, options)
         undo_needs_blobs = journal is not None and not (removal.frees_at_once or journal.has_backup)
-        if undo_needs_blobs and going and _drops_blobs(store):
-            raise without_backup(f"{store.location} serves no blob any more once its last manifest is deleted")
         blobs = BlobsAfterDeletion(store, plan.blobs["digest"], lacking.missing, undo_needs_blobs)
         execution = StepExecution(store, removal, journal)
         run = Run(plan, steps, store, execution, blobs, None if journal is None else journal.known, options)
@@ -72,12 +69,6 @@ def apply_plan(plan: PlanData, store: ContentStore | str, options: RunOptions) -
         lacking=lacking,
         tags_go=tags_go,
     )
-
-
-def _drops_blobs(store: ContentStore) -> bool:
-    """Whether a provider has said that blobs are not served any more once their last manifest is deleted."""
-    registry = registry_of(store)
-    return registry is not None and registry.provider is not None and registry.provider.drops_blobs
 
 
 def _try_out(removal: Removal, steps: list[PlannedStep]) -> str:

@@ -76,6 +76,7 @@ class Run:
             try:
                 self._look_at_done([step for step in self._steps if step.key in self._done])
                 todo = [step for step in self._steps if step.key not in self._done]
+                self._blobs.check([step for step in todo if step.action == DELETE])
                 for repository, steps in _by_repository(todo).items():
                     if self._stop.is_set():
                         break
