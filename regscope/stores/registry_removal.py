@@ -23,22 +23,27 @@ _NOT_BY_NAME = (
 
 
 class RegistryRemoval:
-    """Deletes from a registry with `client` (distribution-spec, Content Management).
+    """Deletes from the registry of a store (distribution-spec, Content Management).
 
-    Args:
-        provider: of a hosted registry, where it is known; it deletes in its own way where the registry's API does not.
+    The provider of a hosted registry deletes in its own way where the registry's API does not. It may become known only
+    by the registry's first challenge, and is therefore looked up at each use.
     """
 
     frees_at_once = False
 
-    def __init__(self, client: DockerRegistryV2Client, provider: Provider | None = None) -> None:
-        self.client = client
-        self._provider = provider
+    def __init__(self, store: RegistryStore) -> None:
+        self.client = store.client
+        self._store = store
         self._checked: set[str] = set()
-        if provider is not None and provider.takes_tags_along:
-            client.deletions.by_tag, client.deletions.takes_tags_along = False, True
-        elif provider is not None and provider.untags:
-            client.deletions.by_tag, client.deletions.untag = True, provider.untag
+        self._is_prepared = False
+
+    @property
+    def _provider(self) -> Provider | None:
+        provider = self._store.provider
+        if provider is not None and not self._is_prepared:
+            self._is_prepared = True
+            _prepare(self.client, provider)
+        return provider
 
     def untag(self, repository: str, tag: str, standing_in: Callable[[Digest], None] | None = None) -> None:
         """Deletes the tag by name; if the registry does not support it, by pushing and deleting a stand-in manifest."""
@@ -147,4 +152,12 @@ class RegistryRemoval:
 
 def removing_from(store: RegistryStore) -> RegistryRemoval:
     """The removal for an open registry."""
-    return RegistryRemoval(store.client, store.provider)
+    return RegistryRemoval(store)
+
+
+def _prepare(client: DockerRegistryV2Client, provider: Provider) -> None:
+    """Tell the client how this provider deletes."""
+    if provider.takes_tags_along:
+        client.deletions.by_tag, client.deletions.takes_tags_along = False, True
+    elif provider.untags:
+        client.deletions.by_tag, client.deletions.untag = True, provider.untag
