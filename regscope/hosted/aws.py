@@ -24,7 +24,7 @@ from regscope.errors import (
 from regscope.registry.list_growth import MOST_NAMES, ListGrowth
 from regscope.text import plain
 
-EXTRA = 'pip install "regscope[aws]"'
+EXTRA = "the extra aws: pip install boto3"
 _LOG_IN = "Log in again (aws sso login), or give other AWS credentials: AWS_PROFILE, AWS_ACCESS_KEY_ID."
 _ATTEMPTS = 6
 _SECONDS = {"connect_timeout": 10, "read_timeout": 60}

@@ -97,7 +97,7 @@ def test_with_the_saved_login_alone_a_scan_sees_what_any_registry_shows_and_says
     (said,) = {str(each.message) for each in caught}
     assert len(caught) == 1
     assert {"boto3": "boto3 is not installed", "credentials": "no AWS credentials were found"}[what] in said
-    assert 'pip install "regscope[aws]"' in said
+    assert "the extra aws: pip install boto3" in said
     assert "ecr:DescribeRepositories, DescribeImages" in said
     assert found(snap)[NEW.digest] == "tag"
     assert OLD.digest not in found(snap)
@@ -110,7 +110,7 @@ def test_with_the_saved_login_alone_a_scan_sees_what_any_registry_shows_and_says
         capabilities = store.capabilities
     assert capabilities is not None
     (credential,) = capabilities.would_add
-    assert 'pip install "regscope[aws]"' in credential
+    assert "the extra aws: pip install boto3" in credential
     assert "BatchDeleteImage" in credential
     assert not capabilities.adds
 
