@@ -10,7 +10,7 @@ from regscope import text
 from regscope.checkup.findings import Findings, NotOffered
 from regscope.errors import AuthFailed, PermissionDeny, RegscopeError
 from regscope.registry.manifests import ManifestRef, RawManifest
-from regscope.registry.product import product_of
+from regscope.registry.product import greeted, product_of
 from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import discard
 from regscope.spec.manifest import Manifest
@@ -84,7 +84,7 @@ class Reading:
         return "yes" if self._client.check_login() else "there is one; the registry answers without looking at it"
 
     def _product(self) -> str:
-        provider, product = self._store.provider, product_of(self._client)
+        provider, product = self._store.provider, product_of(greeted(self._client))
         if provider is None:
             if product is None:
                 raise NotOffered("nothing shows it")

@@ -6,6 +6,7 @@ boto3 is the extra `aws`, imported on first use: it signs the requests, and know
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -159,6 +160,7 @@ class ControlPlane:
                 retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
                 config = Config(retries=retries, user_agent_extra="regscope", **_SECONDS, **self.place.ways)
                 self._api = self._session.client(self.place.service, region_name=self.place.region, config=config)
+                weakref.finalize(self, self._api.close)  # its connections
             return self._api
 
     def _refusal(self, response: Mapping[str, Any], operation: str) -> RequestError:

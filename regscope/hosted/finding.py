@@ -25,6 +25,7 @@ from regscope.hosted.quay import Quay
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credentials import LoginSource
 from regscope.registry.origin import without_secrets
+from regscope.registry.product import Greeted
 from regscope.spec.reference import check_repository
 from regscope.text import plain
 
@@ -57,6 +58,14 @@ def provider_of(client: DockerRegistryV2Client) -> Provider | None:
     for kind in providers():
         if kind.is_at(host) or (service is not None and kind.is_named_by(service, host)):
             return kind.of(client)
+    return None
+
+
+def kind_of(seen: Greeted) -> type[Provider] | None:
+    """The provider that an answer to an anonymous request shows; None where it shows none."""
+    for kind in providers():
+        if kind.is_at(seen.host) or kind.is_named_by(seen.token_service, seen.host) or kind.is_shown_by(seen.headers):
+            return kind
     return None
 
 

@@ -80,6 +80,11 @@ class GitLab(Provider):
         """A registry whose tokens are for `container_registry`, and come from `/jwt/auth` of a GitLab."""
         return service.service == _SERVICE and urlsplit(service.realm).path.endswith(TOKENS)
 
+    @classmethod
+    def is_shown_by(cls, headers: Mapping[str, str]) -> bool:
+        """Each answer of its registry has its version (lib/container_registry/client.rb)."""
+        return "gitlab-container-registry-version" in headers
+
     def is_partial(self, prefix: str) -> bool:
         """True: all repositories of a registry share their layers, and those of others are not shown."""
         return True

@@ -130,6 +130,11 @@ class Provider(Protocol):
         """Whether the token service in a challenge of `host` is this provider's."""
 
     @classmethod
+    def is_shown_by(cls, headers: Mapping[str, str]) -> bool:
+        """Whether the header fields of an answer of `/v2/`, by lower-case name, show this provider."""
+        return False
+
+    @classmethod
     def of(cls, client: DockerRegistryV2Client) -> Provider:
         """The registry's provider, of this class or of one that does less where its own API cannot be asked."""
         return cls(client)

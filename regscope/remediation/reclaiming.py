@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regscope.errors import RegscopeError
+from regscope.hosted.finding import kind_of
 from regscope.registry import product
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.stores.content_store import ContentStore
@@ -29,29 +30,9 @@ _WAYS = {
         f"It answers like docker-registry (distribution), which frees bytes only by a garbage collection.\n"
         f"{_COMMAND}\n{_CAVEATS}"
     ),
-    product.HARBOR: (
-        "Harbor frees the bytes at its next garbage collection: Administration, Clean Up, Garbage Collection; "
-        "or as an administrator `POST /api/v2.0/system/gc/schedule` with "
-        '{"schedule": {"type": "Manual"}, "parameters": {"delete_untagged": false}}.\n'
-        "Harbor can be used meanwhile; blobs that were pushed less than 2 hours before are not deleted."
-    ),
-    product.GITLAB: (
-        "GitLab with its metadata database (gitlab.com always) frees the bytes by itself, after a day or more: "
-        "nothing has to be done.\n"
-        "GitLab without that database: run `sudo gitlab-ctl registry-garbage-collect` on its server, which stops the "
-        "registry meanwhile."
-    ),
-    product.GITEA: (
-        "Gitea and Forgejo free the bytes by themselves: nothing has to be done. Their daily task "
-        "cleanup_packages deletes blobs that no image needs once these are a day old."
-    ),
     product.PULP: (
         "Pulp does not serve the blobs any more; its next clean-up of orphans deletes their files: "
         "`POST /pulp/api/v3/orphans/cleanup/`. By default it keeps files that are younger than a day."
-    ),
-    product.QUAY: (
-        "Quay frees the bytes by itself, once the time machine drops the deleted tags (after two weeks by default; a "
-        "setting of each organization): nothing has to be done."
     ),
     product.DIGITALOCEAN: (
         "DigitalOcean frees bytes only by a garbage collection: run `doctl registry garbage-collection start`. "
@@ -66,7 +47,6 @@ _WAYS = {
         "left the trash can."
     ),
 }
-_BY_THEMSELVES = (product.DOCKER_HUB, product.GHCR, product.ECR)
 
 
 def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tuple[str, ...]:
@@ -81,11 +61,12 @@ def how_space_is_freed(store: ContentStore, is_distribution: bool = False) -> tu
     registry = registry_of(store)
     if registry is not None and registry.provider is not None:
         return (registry.provider.frees,)
-    found = None if registry is None else _product(registry.client)
+    seen = None if registry is None else _greeted(registry.client)
+    if seen is not None and (provider := kind_of(seen)) is not None:
+        return (provider.frees,)
+    found = None if seen is None else product.product_of(seen)
     if found is None and (is_distribution or store.kind == STORAGE):
         return (_ITS_FILES, _COMMAND, _CAVEATS)
-    if found in _BY_THEMSELVES:
-        return (f"{found} frees the bytes by itself, at a time of its own: nothing has to be done.",)
     return tuple(_WAYS.get(found or "", _NOT_KNOWN).splitlines())
 
 
@@ -96,8 +77,8 @@ def when_bytes_come_back(location: str) -> str:
     return "The bytes are freed by the registry's next garbage collection."
 
 
-def _product(client: DockerRegistryV2Client) -> str | None:
+def _greeted(client: DockerRegistryV2Client) -> product.Greeted | None:
     try:
-        return product.product_of(client)
+        return product.greeted(client)
     except RegscopeError:
         return None

@@ -18,13 +18,14 @@ from tests.lab.drawn_registries import Contents
 from tests.servers import faults
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.distributions import VERSIONS, filled
+from tests.servers.hosted.harbor import HOST, HarborRegistry
 from tests.servers.hosted.hosted import reached, upstream
 from tests.servers.proxy import FaultProxy
 from tests.servers.registry import Registry
 
 __all__ = ["run"]
 
-ALL = {**PROFILES, **NOT_ALL_SEEN}
+ALL = {**PROFILES, "Harbor": (HarborRegistry, HOST), **NOT_ALL_SEEN}
 SCRATCH = "team/scratch"
 
 

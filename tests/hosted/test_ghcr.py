@@ -227,7 +227,7 @@ VERSION = {"id": 1, "name": OLD.digest, "metadata": {"container": {"tags": []}}}
         answered([{**VERSION, "metadata": {"container": {"tags": "latest"}}}]),
         answered([{**VERSION, "metadata": {"container": {"tags": [7]}}}]),
     ],
-    ids=lambda answer: answer.body.decode()[:40] or "empty",
+    ids=lambda answer: f"{len(answer.body)} bytes",  # the digests in them differ from run to run
 )
 def test_an_answer_in_another_form_is_an_error_and_never_an_empty_list(
     ghcr: GHCRRegistry, answer: ProxyResponse
