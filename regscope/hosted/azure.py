@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,11 +23,11 @@ from regscope.errors import (
     ResourceNotFound,
     Unsupported,
 )
+from regscope.hosted.json_values import size_in, text_in, time_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
+from regscope.hosted.untagged_in_time import see_it_untagged
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.eventually import eventually
 from regscope.registry.list_growth import ListGrowth
-from regscope.registry.manifests import ManifestRef
 from regscope.registry.paging import strings
 from regscope.registry.referrers import list_referrers
 from regscope.registry.responses import discard, parse_json, read_whole
@@ -134,12 +134,7 @@ class Azure(Provider):
         """By `DELETE /acr/v1/NAME/_tags/TAG`."""
         url = f"{self._client.api_base_url}/acr/v1/{quote(repository)}/_tags/{quote(tag)}"
         discard(self._client.request("DELETE", url, need=_need(repository, "delete")))
-        tagged = ManifestRef(repository, tag, self._client)
-        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
-            raise RequestError(
-                f"the registry accepted the deletion of the tag {repository}:{tag}, and still serves it",
-                next_step="Check again later whether it is gone.",
-            )
+        see_it_untagged(self._client, repository, tag, "the registry")
 
     def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
         """Its referrers, also those with a tag (acr-cli cmd/repository/image_functions.go)."""
@@ -197,14 +192,14 @@ def _row(said: dict[str, Any], tags: list[Mapping[str, Any]]) -> ListedManifest:
     """
     kind, size = said.get("mediaType"), said.get("imageSize")
     names: dict[str, datetime | None] = dict.fromkeys(strings(said, "tags"))
-    names |= {str(tag.get("name")): _time(tag.get("lastUpdateTime")) for tag in tags}
+    names |= {str(tag.get("name")): time_in(tag.get("lastUpdateTime")) for tag in tags}
     return ListedManifest(
         Digest(str(said.get("digest"))),
         tags=tuple(ListedTag(name, pushed) for name, pushed in sorted(names.items())),
-        media_type=kind if isinstance(kind, str) else None,
-        size=size if isinstance(size, int) and not isinstance(size, bool) else None,
-        pushed=_time(said.get("createdTime")),
-        updated=_time(said.get("lastUpdateTime")),
+        media_type=text_in(kind),
+        size=size_in(size),
+        pushed=time_in(said.get("createdTime")),
+        updated=time_in(said.get("lastUpdateTime")),
         locked=any(map(_is_locked, (said, *tags))),
     )
 
@@ -212,12 +207,3 @@ def _row(said: dict[str, Any], tags: list[Mapping[str, Any]]) -> ListedManifest:
 def _is_locked(said: Mapping[str, Any]) -> bool:
     attributes = said.get("changeableAttributes")
     return isinstance(attributes, dict) and False in (attributes.get("deleteEnabled"), attributes.get("writeEnabled"))
-
-
-def _time(said: Any) -> datetime | None:
-    """The time, which Azure writes with seven digits after the second; None for any other value."""
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -25,11 +24,12 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.hosted.hub_login import API, HubLogin
+from regscope.hosted.json_values import size_in, text_in, time_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.hosted.rest_api import RestAnswer, RestAPI
+from regscope.hosted.untagged_in_time import see_it_untagged
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.endpoint import full_name, is_docker_hub
-from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.tag_list import read_tag_list
 from regscope.registry.tokens import TokenService
@@ -127,11 +127,7 @@ class DockerHub(Provider):
                 f"Docker Hub's API does not know the tag {name}:{tag}, which its registry serves",
                 next_step="Try again later, or push the tag again: the API lags behind the registry.",
             ) from None
-        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
-            raise RequestError(
-                f"Docker Hub accepted the deletion of the tag {name}:{tag}, and still serves it",
-                next_step="Check again later whether it is gone.",
-            )
+        see_it_untagged(self._client, name, tag, "Docker Hub")
 
     def check_untags(self, repository: str) -> None:
         """Check that the API accepts the login."""
@@ -185,17 +181,23 @@ class DockerHub(Provider):
             return
         for image in images:
             if (found := _digest(image)) is not None and found not in rows:
-                size, pushed, pulled = image.get("size"), _time(image, "last_pushed"), _time(image, "last_pulled")
-                size = size if isinstance(size, int) and not isinstance(size, bool) else None
+                size, pushed, pulled = (
+                    image.get("size"),
+                    time_in(image.get("last_pushed")),
+                    time_in(image.get("last_pulled")),
+                )
+                size = size_in(size)
                 rows[found] = ListedManifest(found, size=size, pushed=pushed, pulled=pulled)
-        tag = ListedTag(entry["name"], _time(entry, "tag_last_pushed"), _time(entry, "tag_last_pulled"))
+        tag = ListedTag(entry["name"], time_in(entry.get("tag_last_pushed")), time_in(entry.get("tag_last_pulled")))
         row = rows.get(digest, ListedManifest(digest))
         kind = entry.get("media_type")
         rows[digest] = row._replace(
             tags=(*row.tags, tag),
-            media_type=kind if isinstance(kind, str) and kind else None,
+            media_type=text_in(kind),
             # An index is pulled before one of its images.
-            pulled=max(filter(None, [row.pulled, *(_time(image, "last_pulled") for image in images)]), default=None),
+            pulled=max(
+                filter(None, [row.pulled, *(time_in(image.get("last_pulled")) for image in images)]), default=None
+            ),
         )
 
     def _asked_for(self, name: str, tag: str) -> Digest | None:
@@ -211,7 +213,7 @@ class DockerHub(Provider):
                     f"{url} does not answer with {what}", 200, url=url, next_step="Try again later."
                 )
             after = page.get("next")
-            return after if isinstance(after, str) and after else None
+            return text_in(after)
 
         return self._api.pages(f"{API}/{path}?page=1&page_size={_PAGE}", what, "results", following)
 
@@ -234,14 +236,4 @@ def _digest(entry: Mapping[str, Any]) -> Digest | None:
     try:
         return Digest(str(entry.get("digest")))
     except InvalidDigest:
-        return None
-
-
-def _time(entry: Mapping[str, Any], key: str) -> datetime | None:
-    """The time; None for a missing or an impossible one."""
-    said = entry.get(key)
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-    except (ValueError, OverflowError):
         return None

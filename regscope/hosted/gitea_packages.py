@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from regscope.errors import AuthFailed, PermissionDeny, RequestError, ResourceNotFound
+from regscope.hosted.json_values import time_in
 from regscope.hosted.rest_api import RestAnswer, RestAPI, entries_of
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credentials import Credentials, is_bearer_token
@@ -229,17 +230,8 @@ def _version(entry: Any) -> Version:
             "the list of packages has an entry without an id, a name or a version",
             next_step="Check that the address is that of a Gitea or Forgejo.",
         )
-    return Version(number, package, name, _time(said.get("created_at")))
+    return Version(number, package, name, time_in(said.get("created_at")))
 
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
-
-
-def _time(said: Any) -> datetime | None:
-    """The time; None for any other value."""
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

@@ -20,6 +20,7 @@ from regscope.errors import (
     TooManyRequests,
 )
 from regscope.hosted.github_tokens import DELETE, FINE_GRAINED, LOG_IN, OF_WORKFLOWS, Tokens
+from regscope.hosted.json_values import time_in
 from regscope.hosted.rest_api import RestAnswer, RestAPI
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.links import next_link
@@ -226,7 +227,7 @@ def _version(entry: Any, what: str) -> Version:
     number = entry.get("id")
     if not isinstance(number, int):
         raise _unexpected(what)
-    times = (_time(entry.get(name)) for name in ("created_at", "updated_at", "deleted_at"))
+    times = (time_in(entry.get(name)) for name in ("created_at", "updated_at", "deleted_at"))
     return Version(number, _text(entry, "name", what), tuple(tags), *times)
 
 
@@ -242,11 +243,3 @@ def _unexpected(what: str) -> RequestError:
         f"GitHub's API answers in an unknown form to a request for {plain(what, 300)}",
         next_step="Report it to the developers of regscope, with the version of the API.",
     )
-
-
-def _time(said: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -26,12 +25,12 @@ from regscope.errors import (
     Unsupported,
 )
 from regscope.hosted.gitlab_api import TOKENS, GitLabAPI
+from regscope.hosted.json_values import size_in, text_in, time_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
+from regscope.hosted.untagged_in_time import see_it_untagged
 from regscope.registry.client import DockerRegistryV2Client
-from regscope.registry.eventually import eventually
 from regscope.registry.links import next_link
 from regscope.registry.list_growth import ListGrowth
-from regscope.registry.manifests import ManifestRef
 from regscope.registry.responses import discard, read_whole
 from regscope.registry.scopes import Need
 from regscope.registry.tokens import TokenService
@@ -146,12 +145,7 @@ class GitLab(Provider):
                 self._deletes_by_name = False
         if not self._deletes_by_name:
             self._api.delete_tag(repository, tag)
-        tagged = ManifestRef(repository, tag, self._client)
-        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
-            raise RequestError(
-                f"GitLab accepted the deletion of the tag {repository}:{tag}, and its registry still serves it",
-                next_step="Check again later whether it is gone: GitLab deletes some tags in the background.",
-            )
+        see_it_untagged(self._client, repository, tag, "GitLab")
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """Protected tags are refused with 403, manifests that an index refers to with 409."""
@@ -233,18 +227,10 @@ def _row(said: Mapping[str, Any]) -> ListedManifest:
         raise InvalidDigest(
             "an entry of GitLab's tag list has no name", next_step="Report it to whoever runs the registry."
         )
-    pushed = next(filter(None, (_time(said.get(key)) for key in ("published_at", "updated_at", "created_at"))), None)
+    pushed = next(filter(None, (time_in(said.get(key)) for key in ("published_at", "updated_at", "created_at"))), None)
     return ListedManifest(
         Digest(str(said.get("digest"))),
         tags=(ListedTag(name, pushed),),
-        media_type=kind if isinstance(kind, str) else None,
-        size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+        media_type=text_in(kind),
+        size=size_in(size),
     )
-
-
-def _time(said: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None

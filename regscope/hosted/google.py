@@ -24,6 +24,7 @@ from regscope.errors import (
     TooLarge,
     Unsupported,
 )
+from regscope.hosted.json_values import text_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.manifests import ManifestRef
@@ -191,7 +192,7 @@ def _rows(about: Mapping[str, Any]) -> Iterator[ListedManifest]:
         yield ListedManifest(
             Digest(name),
             tags=tuple(map(ListedTag, sorted(strings(entry, "tag")))),
-            media_type=kind if isinstance(kind, str) else None,
+            media_type=text_in(kind),
             size=_number(entry.get("imageSizeBytes")),
             pushed=_time(entry.get("timeUploadedMs")),
         )

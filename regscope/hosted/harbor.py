@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -22,11 +21,12 @@ from regscope.errors import (
     ResourceNotFound,
     Unsupported,
 )
+from regscope.hosted.json_values import size_in, text_in, time_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.hosted.rest_api import RestAnswer, RestAPI
+from regscope.hosted.untagged_in_time import see_it_untagged
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.credentials import Credentials
-from regscope.registry.eventually import eventually
 from regscope.registry.links import next_link
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.origin import resolved
@@ -164,12 +164,7 @@ class Harbor(Provider):
     def untag(self, repository: str, tag: str) -> None:
         """By `DELETE …/artifacts/TAG/tags/TAG`; the registry's API deletes no tag."""
         self._api.send("DELETE", f"{_place(repository)}/artifacts/{quote(tag)}/tags/{quote(tag)}")
-        tagged = ManifestRef(repository, tag, self._client)
-        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
-            raise RequestError(
-                f"Harbor accepted the deletion of the tag {repository}:{tag}, and still serves it",
-                next_step="Check again later whether it is gone.",
-            )
+        see_it_untagged(self._client, repository, tag, "Harbor")
 
     def taken_along(self, repository: str, digest: Digest) -> Collection[Digest]:
         """What is attached to it, also if it has a tag; and children that are attached to another artifact
@@ -272,23 +267,13 @@ def _row(entry: Any) -> ListedManifest:
     return ListedManifest(
         Digest(entry["digest"]),
         tags=tuple(
-            ListedTag(tag["name"], _time(tag, "push_time"), _time(tag, "pull_time"))
+            ListedTag(tag["name"], time_in(tag.get("push_time")), time_in(tag.get("pull_time")))
             for tag in sorted(tags, key=lambda tag: str(tag["name"]))
         ),
-        media_type=kind if isinstance(kind, str) and kind else None,
-        size=size if isinstance(size, int) and not isinstance(size, bool) else None,
-        pushed=_time(entry, "push_time"),
-        pulled=_time(entry, "pull_time"),
+        media_type=text_in(kind),
+        size=size_in(size),
+        pushed=time_in(entry.get("push_time")),
+        pulled=time_in(entry.get("pull_time")),
         locked=any(tag.get("immutable") is True for tag in tags),
         native_id=str(number) if number is not None else None,
     )
-
-
-def _time(entry: Mapping[str, Any], key: str) -> datetime | None:
-    """The time; None for the year 1, which stands for never (Go's zero time), and for an impossible one."""
-    said = entry.get(key)
-    try:
-        found = datetime.fromisoformat(said) if isinstance(said, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None and found.year > 1 else None
-    except (ValueError, OverflowError):
-        return None

@@ -20,12 +20,13 @@ from regscope.errors import (
     ResourceNotFound,
     Unsupported,
 )
+from regscope.hosted.json_values import size_in
 from regscope.hosted.provider import ListedManifest, ListedTag, Listing, Provider
 from regscope.hosted.quay_api import QuayAPI, give_token, time_of
+from regscope.hosted.untagged_in_time import see_it_untagged
 from regscope.registry.catalog import list_repositories
 from regscope.registry.client import DockerRegistryV2Client
 from regscope.registry.deletion import Deletion
-from regscope.registry.eventually import eventually
 from regscope.registry.manifests import ManifestRef
 from regscope.registry.responses import discard
 from regscope.registry.tokens import TokenService
@@ -128,11 +129,7 @@ class Quay(Provider):
                 error.next_step = give_token("repo:write")
                 raise
             self._api.delete_tag(repository, tag)
-        if not eventually(lambda: tagged.get_metadata() is None, self._client.retry_policy.settling):
-            raise RequestError(
-                f"Quay accepted the deletion of the tag {repository}:{tag}, and still serves it",
-                next_step="Check again later whether it is gone.",
-            )
+        see_it_untagged(self._client, repository, tag, "Quay")
         if ManifestRef(repository, original.digest, self._client).get_metadata() is None:
             tagged.put(original.raw, original.media_type)
             raise RequestError(
@@ -197,6 +194,6 @@ def _row(said: Mapping[str, Any]) -> ListedManifest:
     return ListedManifest(
         Digest(str(said.get("manifest_digest"))),
         tags=(ListedTag(str(said.get("name")), time_of(said.get("start_ts"))),),
-        size=size if isinstance(size, int) and not isinstance(size, bool) else None,
+        size=size_in(size),
         locked=said.get("immutable") is True,
     )
