@@ -218,6 +218,10 @@ class Unsupported(RequestErrorWithResponse):
     """The registry does not support the operation."""
 
 
+class NotOffered(RegscopeError):
+    """A registry does not offer what a check-up asked for, and need not offer it."""
+
+
 class TooManyRequests(RequestErrorWithResponse):
     """The registry's rate limit is still exceeded after the wait that it asked for."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from regscope import text
-from regscope.errors import RegscopeError
+from regscope.errors import NotOffered, RegscopeError
 from regscope.masking import without_secrets
 
 WORKS, FAILS, LACKS, LEFT_OUT = "works", "fails", "not offered", "not asked"
@@ -35,10 +35,6 @@ class Finding(NamedTuple):
     answer: str = ""
     next_step: str = ""
     seconds: float = 0.0
-
-
-class NotOffered(RegscopeError):
-    """The registry does not have what was asked for, and need not have it."""
 
 
 @dataclass

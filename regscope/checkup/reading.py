@@ -7,8 +7,8 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from regscope import text
-from regscope.checkup.findings import Findings, NotOffered
-from regscope.errors import AuthFailed, PermissionDeny, RegscopeError
+from regscope.checkup.findings import Findings
+from regscope.errors import AuthFailed, NotOffered, PermissionDeny, RegscopeError
 from regscope.registry.manifests import ManifestRef, RawManifest
 from regscope.registry.product import greeted, product_of
 from regscope.registry.referrers import list_referrers

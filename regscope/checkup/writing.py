@@ -7,8 +7,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from regscope.checkup.findings import Findings, NotOffered
-from regscope.errors import RegscopeError
+from regscope.checkup.findings import Findings
+from regscope.errors import NotOffered, RegscopeError
 from regscope.registry.blobs import Blob
 from regscope.registry.manifests import ManifestRef
 from regscope.remediation.planning import plan

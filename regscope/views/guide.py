@@ -57,8 +57,8 @@ def topics() -> tuple[str, ...]:
 
 def _pages() -> dict[str, str]:
     folder = files("regscope") / "manual"
-    names = sorted(page.name for page in folder.iterdir() if page.name.endswith(_SUFFIX))
-    return {name.removesuffix(_SUFFIX): (folder / name).read_text(encoding="utf-8") for name in names}
+    names = sorted(page.name.removesuffix(_SUFFIX) for page in folder.iterdir() if page.name.endswith(_SUFFIX))
+    return {name: (folder / f"{name}{_SUFFIX}").read_text(encoding="utf-8") for name in names}
 
 
 def _contents(pages: dict[str, str]) -> str:

@@ -97,7 +97,7 @@ def test_what_lives_elsewhere_and_what_is_of_unknown_size_takes_no_room() -> Non
 
 def test_a_repository_with_nothing_readable_still_has_its_tags() -> None:
     made = Registry()
-    made.rows["tags"].append(("lost", "1", digest("lost"), None, None))
+    made.rows["tags"].append(("lost", "1", digest("lost"), None, None, None))
     table = growth([made.snapshot()])
     assert table[["tags", "manifests", "stored"]].to_numpy().tolist() == [[1, 0, 0], [1, 0, 0]]
 

@@ -67,8 +67,8 @@ def test_tags_without_a_manifest_and_tags_about_another_one_name_nothing() -> No
     signature = made.image("signature", ["payload"], kind="artifact")
     made.place("r", signature, "referrer")
     made.rows["tags"] += [
-        ("r", image.replace(":", "-") + ".sig", signature, image, None),
-        ("r", "lost", digest("lost"), None, None),
+        ("r", image.replace(":", "-") + ".sig", signature, image, None, None),
+        ("r", "lost", digest("lost"), None, None, None),
     ]
     made.rows["referrers"].append((image, signature, None, "cosign tag"))
     assert image_names(made.snapshot()).to_dict() == {image: "r:1"}
@@ -78,5 +78,5 @@ def test_a_tag_about_a_manifest_that_is_gone_is_a_name_like_another() -> None:
     made = Registry()
     signature = made.image("signature", ["payload"], kind="artifact")
     made.place("r", signature, "tag")
-    made.rows["tags"].append(("r", "sha256-gone.sig", signature, digest("gone"), None))
+    made.rows["tags"].append(("r", "sha256-gone.sig", signature, digest("gone"), None, None))
     assert image_names(made.snapshot()).to_dict() == {signature: "r:sha256-gone.sig"}

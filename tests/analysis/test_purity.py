@@ -235,7 +235,10 @@ def odd() -> Snapshot:
     made.layer("third", whiteout("home"), file("home/a.TXT", "b"), file("home/a.TXT", "c"))
     made.image("built", ["first=RUN apt", "third"], "e:1", created=NOW - timedelta(days=9))
     made.image("built again", ["second=RUN apt", "third"], "e:2", created=NOW - timedelta(days=8))
-    made.rows["tags"] += [("a", "lost", digest("lost"), None, None), ("lost", "1", digest("lost"), None, None)]
+    made.rows["tags"] += [
+        ("a", "lost", digest("lost"), None, None, None),
+        ("lost", "1", digest("lost"), None, None, None),
+    ]
     return made.snapshot()
 
 

@@ -124,7 +124,7 @@ def test_a_nested_index_and_a_child_named_twice_give_each_image_once() -> None:
 def test_a_tag_whose_manifest_is_missing_has_no_size() -> None:
     made = Registry()
     made.image("image", ["base"], "r:1")
-    made.rows["tags"].append(("r", "lost", digest("lost"), None, None))
+    made.rows["tags"].append(("r", "lost", digest("lost"), None, None, None))
     assert image_sizes(made.snapshot())["tag"].tolist() == ["1"]
 
 

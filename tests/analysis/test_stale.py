@@ -87,7 +87,7 @@ def test_a_nested_index_is_as_old_as_its_newest_image() -> None:
 
 def test_a_tag_whose_manifest_is_missing_has_no_age() -> None:
     made = aged(old=400 * DAY)
-    made.rows["tags"].append(("r", "lost", digest("lost"), None, None))
+    made.rows["tags"].append(("r", "lost", digest("lost"), None, None, None))
     assert stale(made.snapshot())["tag"].tolist() == ["old"]
 
 

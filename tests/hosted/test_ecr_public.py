@@ -76,7 +76,7 @@ def test_without_aws_credentials_everybody_may_read_and_is_told_what_is_lacking(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    with pytest.warns(rs.CapabilityWarning, match=r"regscope\[aws\].*ecr-public:DescribeRepositories"):
+    with pytest.warns(rs.CapabilityWarning, match=r"the extra aws.*ecr-public:DescribeRepositories"):
         snap = scanned(opened(ecr, HOST), repositories=["team/app"])
     assert found(snap)[NEW.digest] == "tag"
     assert not ecr.api.asked
