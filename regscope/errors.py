@@ -15,6 +15,7 @@
     ├── StoreError                       a layout, an archive or a saved snapshot
     │   ├── NotAStore
     │   └── ContentMissing
+    ├── NotOffered                       a check-up asked for what a registry need not have
     └── RequestError                     a registry or its token service
         ├── ConnectionFailed
         │   ├── UnknownHost
