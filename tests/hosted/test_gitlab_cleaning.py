@@ -10,7 +10,9 @@ import pytest
 
 import regscope as rs
 from regscope.errors import PermissionDeny, RequestError, ResourceNotFound, Unsupported
+from regscope.registry.retry_policy import RetryPolicy
 from regscope.remediation.reclaiming import how_space_is_freed
+from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import open_removal
 from tests.hosted.pushed import AMD, ARM, BOTH, NEW, OLD, fill
 from tests.lab.drawn_registries import Contents, index, state
@@ -143,13 +145,15 @@ def test_where_the_token_for_that_may_only_read_the_error_says_which_scope_is_mi
 
 
 def test_a_tag_that_gitlab_deletes_later_is_waited_for_and_then_reported(
-    behind: Registry, gitlab: GitLabRegistry, monkeypatch: pytest.MonkeyPatch
+    behind: Registry, gitlab: GitLabRegistry
 ) -> None:
     fill(behind)
-    monkeypatch.setattr("regscope.hosted.gitlab.eventually", lambda is_so, within: is_so())
     gitlab.rules.insert(0, lambda request, _: ProxyResponse(202) if request.method == "DELETE" else None)
+    store = opened(gitlab)
+    assert isinstance(store, RegistryStore)
+    store.client.retry_policy = RetryPolicy(settling=0.1)
     with pytest.raises(RequestError, match="still serves it"):
-        open_removal(opened(gitlab)).untag("team/app", "1.0")
+        open_removal(store).untag("team/app", "1.0")
 
 
 def test_what_an_unseen_index_refers_to_stays_and_the_run_says_why(

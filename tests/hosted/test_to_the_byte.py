@@ -29,7 +29,7 @@ from tests.servers.hosted.gitlab import GitLabRegistry
 from tests.servers.hosted.google import GoogleRegistry
 from tests.servers.hosted.harbor import HOST, HarborRegistry
 from tests.servers.hosted.quay import QuayRegistry
-from tests.servers.hosted.upstream import Stored
+from tests.servers.hosted.upstream import Stored, Upstream
 from tests.servers.registry import Registry
 
 
@@ -38,13 +38,13 @@ def harbor(registry: Registry, authority: CertificateAuthority) -> HarborRegistr
 
     An attachment that is also the child of an index is left to a test of its own: its index cannot be deleted.
     """
-    profile = HarborRegistry(registry, authority)
-    for repository in profile.upstream_files.repositories():
-        assume(not _attached_children(profile.upstream_files.manifests(repository)))
-        while lost := _lost(profile.upstream_files.manifests(repository)):
+    files = Upstream(registry)
+    for repository in files.repositories():
+        assume(not _attached_children(files.manifests(repository)))
+        while lost := _lost(files.manifests(repository)):
             for stored in lost:
                 requests.delete(f"{registry.url}/v2/{repository}/manifests/{stored.digest}").raise_for_status()
-    return profile
+    return HarborRegistry(registry, authority)
 
 
 def _attached_children(manifests: list[Stored]) -> list[Stored]:
