@@ -7,7 +7,7 @@ It takes the registry's own login, by Basic.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -32,6 +32,7 @@ from regscope.registry.manifests import ManifestRef
 from regscope.registry.origin import resolved
 from regscope.registry.tag_list import read_tag_list
 from regscope.registry.tokens import TokenService
+from regscope.spec.descriptor import Descriptor
 from regscope.spec.digest import Digest
 from regscope.spec.media_types import INDEXES
 
@@ -80,6 +81,7 @@ class Harbor(Provider):
         self._not_shown: set[str] = set()  # repositories; the empty name stands for all
         self._lists_what_is_seen = False
         self._attached: dict[str, dict[str, str]] = {}  # the subject of each accessory, by repository
+        self._children: dict[str, dict[Digest, list[str]]] = {}  # those of each index, by repository
 
     @classmethod
     def is_at(cls, host: str) -> bool:
@@ -131,10 +133,12 @@ class Harbor(Provider):
     def _listed(self, repository: str) -> dict[Digest, ListedManifest]:
         found: dict[Digest, ListedManifest] = {}
         attached = self._attached[repository] = {}
+        children = self._children[repository] = {}
         for page in self._pages(f"{_place(repository)}/artifacts", _ARTIFACTS, f"the artifacts of {repository}"):
             for entry in page:
                 row = _row(entry)
                 found[row.digest] = row
+                children[row.digest] = _children(entry)
                 for each in _accessories(entry):
                     attached[str(each["digest"])] = row.digest
         if not found:  # the list of an unknown repository is empty
@@ -173,21 +177,38 @@ class Harbor(Provider):
         found = {Digest(each) for each, subject in attached.items() if subject == digest}
         if attached:
             found |= {child for child in self._below(repository, digest) if child in attached}
+        found |= self._attestations_alone(repository, digest)
         return sorted(each for each in found if self._is_there(repository, each))
+
+    def _attestations_alone(self, repository: str, digest: Digest) -> set[Digest]:
+        """The attestations in an index that no other index names: their images may be in other indexes, and stay."""
+        children = self._children.get(repository, {})
+        if not children.get(digest):
+            return set()
+        others = [index for index, named in children.items() if named and index != digest]
+        return {
+            each.digest
+            for each in self._entries(repository, digest)
+            if each.is_attestation
+            and not any(each.digest in children[index] and self._is_there(repository, index) for index in others)
+        }
 
     def _is_there(self, repository: str, digest: Digest) -> bool:
         return ManifestRef(repository, digest, self._client).get_metadata() is not None
 
     def _below(self, repository: str, digest: str) -> Iterator[Digest]:
         """The children of an index, and theirs."""
-        try:
-            manifest = ManifestRef(repository, digest, self._client).fetch().parse()
-        except ResourceNotFound:
-            return
-        for child in manifest.children:
+        for child in self._entries(repository, digest):
             yield child.digest
             if child.mediaType in INDEXES:
                 yield from self._below(repository, child.digest)
+
+    def _entries(self, repository: str, digest: str) -> Sequence[Descriptor]:
+        """The entries of an index; none where it is gone."""
+        try:
+            return ManifestRef(repository, digest, self._client).fetch().parse().children
+        except ResourceNotFound:
+            return ()
 
     def explained(self, error: RequestError, repository: str) -> RequestError:
         """Harbor answers 412 to the deletion of a child of an index, and of what has an immutable tag."""
@@ -248,6 +269,12 @@ def _place(repository: str) -> str:
 def _accessories(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = entry.get("accessories")
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _children(entry: Mapping[str, Any]) -> list[str]:
+    found = entry.get("references")
+    listed = found if isinstance(found, list) else []
+    return [str(each.get("child_digest")) for each in listed if isinstance(each, dict)]
 
 
 def _row(entry: Any) -> ListedManifest:

@@ -14,7 +14,7 @@ from regscope.spec.digest import Digest
 from regscope.stores.registry_store import RegistryStore
 from regscope.stores.removal import open_removal
 from tests.hosted.pushed import AMD, ARM, BOTH, LONE, NEW, OLD, SBOM, fill, uploaded
-from tests.lab.drawn_registries import Contents, artifact, dashed, index, state
+from tests.lab.drawn_registries import Contents, artifact, dashed, index, state, with_attestation
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.hosted.harbor import HOST, HarborRegistry
 from tests.servers.hosted.hosted import reached
@@ -197,6 +197,23 @@ def test_an_index_stays_with_which_an_attachment_of_another_image_would_go(
         done = plan.apply(store, dry_run=is_dry, journal=tmp_path / "journal", progress=False)
         (said,) = done.table["reason"]
         assert said == f"the registry would delete {about.digest} with it, which is to stay"
+        assert state(behind.url, snap) == before
+
+
+def test_an_index_stays_with_which_an_attestation_of_an_image_that_stays_would_go(
+    behind: Registry, harbor: HarborRegistry, tmp_path: Path
+) -> None:
+    attested = with_attestation(NEW)
+    Contents(pushes=[("team/app", "kept", NEW), ("team/app", "old", attested)]).push_to(behind.url)
+    store = opened(harbor)
+    snap = scanned(store)
+    before = state(behind.url, snap)
+    plan = rs.plan(snap, rs.Retention(tags="old"))
+    for is_dry in (True, False):
+        done = plan.apply(store, dry_run=is_dry, journal=tmp_path / "journal", progress=False)
+        assert f"the registry would delete {attested.children[1].digest} with it, which is to stay" in set(
+            done.table["reason"]
+        )
         assert state(behind.url, snap) == before
 
 
